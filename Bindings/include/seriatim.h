@@ -1,0 +1,244 @@
+// The C ABI of the kernels, implemented in Sources/SeriatimC.
+//
+// Everything here holds for every function unless its comment says otherwise:
+//   - All matrices are float32, row-major, and dense: row stride = number of columns. A stride argument counts floats.
+//   - The caller owns all memory and keeps it alive for the call; nothing is allocated or kept.
+//   - Outputs must not overlap inputs or each other. Pointers need the alignment of a float; 64 bytes are faster.
+//   - Sizes are checked by the caller (Bindings/): a wrong size is undefined behaviour, not an error.
+//   - A function returns a status: SRT_OK, or the reason why nothing was written.
+//   - Functions are thread-safe; results do not depend on the number of threads.
+//
+// Packed ragged batches: `data` is (N, D), one row per observation, time-major: step t's rows are those of the
+// batch_sizes[t] longest sequences, in descending order of length. N = sum(batch_sizes); batch_sizes never grows.
+#ifndef SERIATIM_H
+#define SERIATIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  SRT_OK = 0,
+  SRT_BAD_SIZE = 1,         // a size is not positive, or two sizes do not fit together
+  SRT_MISSING_POINTER = 2,  // a pointer is NULL that these arguments need
+};
+
+// ---- Every function below, once. dispatch.c makes a table per instruction-set level of this list, and setup.py
+//      renames exactly these symbols: add a function here and in its section.
+#define SRT_FUNCTIONS(X) \
+  X(thread_limit)              \
+  X(set_thread_limit)          \
+  X(packed_size)               \
+  X(gradient_scratch)          \
+  X(linear_pack)               \
+  X(linear_pack_backward)      \
+  X(linear_forward)            \
+  X(linear_backward)           \
+  X(gru_packed_size)           \
+  X(gru_packed_backward_size)  \
+  X(gru_cache_stride)          \
+  X(gru_forward_scratch)       \
+  X(gru_backward_scratch)      \
+  X(gru_pack)                  \
+  X(gru_pack_backward)         \
+  X(gru_forward)               \
+  X(gru_backward)              \
+  X(attention_forward)         \
+  X(attention_backward)        \
+  X(batch_norm_forward)        \
+  X(batch_norm_backward)       \
+  X(dropout)                   \
+  X(relu_forward)              \
+  X(relu_backward)             \
+  X(softmax_forward)           \
+  X(softmax_backward)          \
+  X(nll_forward)               \
+  X(nll_backward)              \
+  X(adam_step)                 \
+  X(sgd_step)                  \
+  X(sum_of_squares_scratch)    \
+  X(sum_of_squares)            \
+  X(scale)                     \
+  X(collate_packed)            \
+  X(collate_padded)            \
+  X(unpack)
+
+// ---- Threads (Parallel+C.swift)
+
+// The number of threads a call may use, the caller's included.
+ptrdiff_t srt_thread_limit(void);
+
+// Sets it, at least 1. Called once at import before any other function, and by set_num_threads.
+int32_t srt_set_thread_limit(ptrdiff_t count);
+
+// ---- Sizes of opaque memory, in floats (GEMM+C.swift)
+
+// A packed (depth, columns) matrix.
+ptrdiff_t srt_packed_size(ptrdiff_t depth, ptrdiff_t columns);
+
+// The scratch of a weight-gradient product, for the current thread limit.
+ptrdiff_t srt_gradient_scratch(void);
+
+// ---- Linear (Linear+C.swift): y = x W^T + b
+
+// packed: srt_packed_size(in_features, out_features). weight: (out_features, in_features).
+int32_t srt_linear_pack(float *packed, const float *weight, ptrdiff_t in_features, ptrdiff_t out_features);
+
+// The same weight for the input gradient. packed: srt_packed_size(out_features, in_features).
+int32_t srt_linear_pack_backward(float *packed, const float *weight, ptrdiff_t in_features, ptrdiff_t out_features);
+
+// y: (rows, out_features). x: (rows, in_features). packed: from srt_linear_pack. bias: (out_features,) or NULL.
+int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *bias, ptrdiff_t rows,
+                           ptrdiff_t in_features, ptrdiff_t out_features);
+
+// grad_x: (rows, in_features) or NULL; then packed_backward (from srt_linear_pack_backward) may be NULL too.
+// grad_weight: (out_features, in_features) or NULL; grad_bias: (out_features,) or NULL: added to when accumulate is not 0.
+// grad_y: (rows, out_features). x: (rows, in_features). scratch: srt_gradient_scratch().
+int32_t srt_linear_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
+                            const float *grad_y, const float *x, const float *packed_backward, ptrdiff_t rows,
+                            ptrdiff_t in_features, ptrdiff_t out_features, float *scratch);
+
+// ---- GRU (GRU+C.swift): one direction of one layer over a packed ragged batch
+//
+// H = hidden_size, I = input_size, B = batch_sizes[0], N = sum(batch_sizes). Rows of weights and biases: r, z, n.
+// reset_after != 0: n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), torch's. Else W_hn (r * h) + b_hn.
+// reverse != 0: the recurrence runs from each sequence's last step to its first.
+
+// Floats of packed weights; for the backward pass with those of the input gradient; and of one frame's cache row.
+ptrdiff_t srt_gru_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
+ptrdiff_t srt_gru_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
+ptrdiff_t srt_gru_cache_stride(ptrdiff_t hidden_size);
+
+// Floats of scratch. batch = B, rows = N. training: a cache is given. May be 0.
+ptrdiff_t srt_gru_forward_scratch(ptrdiff_t hidden_size, int32_t reset_after, ptrdiff_t batch, ptrdiff_t rows,
+                                  int32_t training);
+ptrdiff_t srt_gru_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows);
+
+// packed: srt_gru_packed_size. weight_ih: (3H, I). weight_hh: (3H, H). biases: (3H,) or NULL.
+int32_t srt_gru_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
+                     const float *bias_hh, ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t reset_after);
+
+// packed: srt_gru_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
+int32_t srt_gru_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, ptrdiff_t input_size,
+                              ptrdiff_t hidden_size, int32_t reset_after);
+
+// y: (N, H), row stride output_stride >= H. final_state: (B, H), each sequence's own last state. cache: (N, cache_stride),
+// or NULL in inference. x: (N, I). batch_sizes: (steps,). initial_state: (B, H) or NULL for zeros.
+// scratch: srt_gru_forward_scratch floats; may be NULL when that is 0.
+int32_t srt_gru_forward(float *y, ptrdiff_t output_stride, float *final_state, float *cache, const float *x,
+                        const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state, const float *packed,
+                        ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t reset_after, int32_t reverse,
+                        float *scratch);
+
+// grad_x: (N, I) or NULL. grad_initial_state: (B, H) or NULL. grad_weight_ih: (3H, I), grad_weight_hh: (3H, H),
+// grad_bias_*: (3H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride grad_output_stride, or NULL for
+// zeros. grad_final_state: (B, H) or NULL for zeros. cache: of the forward call, OVERWRITTEN with the gates' gradients.
+// x, y, output_stride, batch_sizes, steps, initial_state, reset_after, reverse: as in the forward call.
+// packed: from srt_gru_pack_backward. scratch: srt_gru_backward_scratch floats.
+int32_t srt_gru_backward(float *grad_x, float *grad_initial_state, float *grad_weight_ih, float *grad_weight_hh,
+                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, const float *grad_y,
+                         ptrdiff_t grad_output_stride, const float *grad_final_state, float *cache, const float *x,
+                         const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes, ptrdiff_t steps,
+                         const float *initial_state, const float *packed, ptrdiff_t input_size, ptrdiff_t hidden_size,
+                         int32_t reset_after, int32_t reverse, float *scratch);
+
+// ---- Attention (Attention+C.swift): softmax over each sequence's own steps of query . h_t
+
+// context: (B, size). weights: (N,), packed like h. query: (B, size). h: (N, size).
+int32_t srt_attention_forward(float *context, float *weights, const float *query, const float *h,
+                              const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size);
+
+// grad_query: (B, size), grad_h: (N, size): overwritten. weights: from the forward call. scratch: (N,).
+int32_t srt_attention_backward(float *grad_query, float *grad_h, const float *grad_context, const float *query,
+                               const float *h, const float *weights, const int64_t *batch_sizes, ptrdiff_t steps,
+                               ptrdiff_t size, float *scratch);
+
+// ---- Batch normalisation (BatchNorm+C.swift)
+
+// y, x: (rows, columns). mean, inverse: (columns,), kept for backward. running_*: (columns,): updated in place when
+// training != 0 (or NULL: not kept), read otherwise. weight, bias: (columns,) or NULL for 1 and 0.
+int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *running_mean, float *running_variance,
+                               const float *x, const float *weight, const float *bias, ptrdiff_t rows,
+                               ptrdiff_t columns, int32_t training, float momentum, float epsilon);
+
+// grad_x: (rows, columns) or NULL. grad_weight, grad_bias: (columns,) or NULL: added to when accumulate != 0.
+int32_t srt_batch_norm_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
+                                const float *grad_y, const float *x, const float *mean, const float *inverse,
+                                const float *weight, ptrdiff_t rows, ptrdiff_t columns, int32_t training);
+
+// ---- Dropout (Dropout+C.swift)
+
+// y = x * scale where the element's Philox word is >= threshold, else 0; scale = 1 / (1 - p), threshold =
+// floor(p 2^32). y, x: (count,); y may be x. seed: the generator's key. offset: the number of the call.
+int32_t srt_dropout(float *y, const float *x, ptrdiff_t count, uint32_t threshold, float scale, uint64_t seed,
+                    uint64_t offset);
+
+// ---- Activations (Activation+C.swift)
+
+// y = max(x, 0). (count,); y may be x.
+int32_t srt_relu_forward(float *y, const float *x, ptrdiff_t count);
+
+// grad_x = grad_y where y > 0, else 0. (count,); grad_x may be grad_y.
+int32_t srt_relu_backward(float *grad_x, const float *grad_y, const float *y, ptrdiff_t count);
+
+// softmax, or its logarithm, of every row. y, x: (rows, columns); y may be x.
+int32_t srt_softmax_forward(float *y, const float *x, ptrdiff_t rows, ptrdiff_t columns, int32_t logarithm);
+
+// y: the forward output. (rows, columns); grad_x may be grad_y.
+int32_t srt_softmax_backward(float *grad_x, const float *grad_y, const float *y, ptrdiff_t rows, ptrdiff_t columns,
+                             int32_t logarithm);
+
+// ---- Losses (Loss+C.swift)
+
+// losses, weights: (rows,): w_i * -log_probabilities[i, targets[i]] and w_i = class_weight[targets[i]] * sample_weight[i].
+// totals: 2 doubles, the sums of both. targets: (rows,), each within [0, classes). class_weight: (classes,) or NULL.
+// sample_weight: (rows,) or NULL.
+int32_t srt_nll_forward(float *losses, float *weights, double *totals, const float *log_probabilities,
+                        const int64_t *targets, const float *class_weight, const float *sample_weight, ptrdiff_t rows,
+                        ptrdiff_t classes);
+
+// grad: (rows, classes), overwritten: -weights[i] * scale at the target. scale: one float, or (rows,) if scale_per_row.
+int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *scale,
+                         int32_t scale_per_row, ptrdiff_t rows, ptrdiff_t classes);
+
+// ---- Optimisers (Optimizer+C.swift): flat buffers, updated in place
+
+// g = gradients + decay * p; p *= shrink; first += (1 - beta1)(g - first); second = beta2 second + (1 - beta2) g^2;
+// p -= step_size * first / (sqrt(second) * second_scale + epsilon). All (count,).
+int32_t srt_adam_step(float *parameters, float *first, float *second, const float *gradients, ptrdiff_t count,
+                      float step_size, float second_scale, float beta1, float beta2, float epsilon, float decay,
+                      float shrink);
+
+// torch's SGD. momentum_buffer: (count,), or NULL without momentum; is_first: it holds nothing yet.
+int32_t srt_sgd_step(float *parameters, float *momentum_buffer, const float *gradients, ptrdiff_t count,
+                     float learning_rate, float momentum, float dampening, float decay, int32_t nesterov,
+                     int32_t is_first);
+
+// Floats of scratch for the next.
+ptrdiff_t srt_sum_of_squares_scratch(ptrdiff_t count);
+
+// result: one double, the sum of the squares of x (count,).
+int32_t srt_sum_of_squares(double *result, const float *x, ptrdiff_t count, float *scratch);
+
+// x *= factor. (count,)
+int32_t srt_scale(float *x, float factor, ptrdiff_t count);
+
+// ---- Collation (Collate+C.swift)
+//
+// sources: (batch,) pointers to the first rows of the sequences, in the order of the batch; rows are row_stride elements
+// apart and hold `features` float32, or float64 if is_double.
+
+// packed: (N, features). sources: sorted by length, descending, as batch_sizes says.
+int32_t srt_collate_packed(float *packed, const void *const *sources, ptrdiff_t row_stride, int32_t is_double,
+                           ptrdiff_t features, const int64_t *batch_sizes, ptrdiff_t steps);
+
+// Row (b, t) is written at padded + b * batch_stride + t * step_stride, for t < length; `padding` where t >= lengths[b].
+int32_t srt_collate_padded(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length,
+                           float padding, const void *const *sources, ptrdiff_t row_stride, int32_t is_double,
+                           ptrdiff_t features, const int64_t *lengths, ptrdiff_t batch);
+
+// The padded batch of a packed one: sequence b of packed becomes sequence order[b]. packed: (N, features).
+int32_t srt_unpack(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length, float padding,
+                   const float *packed, const int64_t *batch_sizes, ptrdiff_t steps, const int64_t *order,
+                   ptrdiff_t features);
+
+#endif

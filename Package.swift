@@ -1,0 +1,20 @@
+// swift-tools-version: 6.2
+// The kernels as a Swift package. `setup.py` builds the static library `SeriatimC` once per instruction-set level in
+// Embedded mode and links it into the Python extension; `swift test` builds the same sources as ordinary Swift.
+import PackageDescription
+
+let package = Package(
+  name: "Seriatim",
+  products: [
+    .library(name: "SeriatimC", type: .static, targets: ["SeriatimC"])
+  ],
+  targets: [
+    // pthreads, atomics and memory advice: the part of libc that Embedded Swift cannot import by itself.
+    .target(name: "SeriatimSystem"),
+    // Every number is computed here.
+    .target(name: "SeriatimKernels", dependencies: ["SeriatimSystem"]),
+    // The C ABI of Bindings/include/seriatim.h: check, call, return a status.
+    .target(name: "SeriatimC", dependencies: ["SeriatimKernels"]),
+    .testTarget(name: "SeriatimKernelsTests", dependencies: ["SeriatimKernels"]),
+  ]
+)

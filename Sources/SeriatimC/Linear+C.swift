@@ -1,0 +1,47 @@
+// The C ABI of Linear: Bindings/include/seriatim.h says what every argument is.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import SeriatimKernels
+
+@_cdecl("srt_linear_pack")
+public func srt_linear_pack(
+  _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ inFeatures: Int, _ outFeatures: Int
+) -> Int32 {
+  guard inFeatures > 0, outFeatures > 0 else { return badSize }
+  packLinear(packed, weight: weight, inFeatures: inFeatures, outFeatures: outFeatures)
+  return done
+}
+
+@_cdecl("srt_linear_pack_backward")
+public func srt_linear_pack_backward(
+  _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ inFeatures: Int, _ outFeatures: Int
+) -> Int32 {
+  guard inFeatures > 0, outFeatures > 0 else { return badSize }
+  packLinearBackward(packed, weight: weight, inFeatures: inFeatures, outFeatures: outFeatures)
+  return done
+}
+
+@_cdecl("srt_linear_forward")
+public func srt_linear_forward(
+  _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+  _ bias: UnsafePointer<Float>?, _ rows: Int, _ inFeatures: Int, _ outFeatures: Int
+) -> Int32 {
+  guard rows > 0, inFeatures > 0, outFeatures > 0 else { return badSize }
+  linearForward(
+    y: y, x: x, packed: packed, bias: bias, rows: rows, inFeatures: inFeatures, outFeatures: outFeatures)
+  return done
+}
+
+@_cdecl("srt_linear_backward")
+public func srt_linear_backward(
+  _ gradX: UnsafeMutablePointer<Float>?, _ gradWeight: UnsafeMutablePointer<Float>?,
+  _ gradBias: UnsafeMutablePointer<Float>?, _ accumulate: Int32, _ gradY: UnsafePointer<Float>,
+  _ x: UnsafePointer<Float>, _ packedBackward: UnsafePointer<Float>?, _ rows: Int, _ inFeatures: Int,
+  _ outFeatures: Int, _ scratch: UnsafeMutablePointer<Float>
+) -> Int32 {
+  guard rows > 0, inFeatures > 0, outFeatures > 0 else { return badSize }
+  guard gradX == nil || packedBackward != nil else { return missingPointer }
+  linearBackward(
+    gradX: gradX, gradWeight: gradWeight, gradBias: gradBias, accumulate: accumulate != 0, gradY: gradY, x: x,
+    packedBackward: packedBackward, rows: rows, inFeatures: inFeatures, outFeatures: outFeatures, scratch: scratch)
+  return done
+}

@@ -1,0 +1,30 @@
+// The C ABI of losses: Bindings/include/seriatim.h says what every argument is.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import SeriatimKernels
+
+@_cdecl("srt_nll_forward")
+public func srt_nll_forward(
+  _ losses: UnsafeMutablePointer<Float>, _ weights: UnsafeMutablePointer<Float>, _ totals: UnsafeMutablePointer<Double>,
+  _ logProbabilities: UnsafePointer<Float>, _ targets: UnsafePointer<Int64>, _ classWeight: UnsafePointer<Float>?,
+  _ sampleWeight: UnsafePointer<Float>?, _ rows: Int, _ classes: Int
+) -> Int32 {
+  guard rows > 0, classes > 0 else { return badSize }
+  let sums = negativeLogLikelihood(
+    losses: losses, weights: weights, logProbabilities: logProbabilities, targets: targets, classWeight: classWeight,
+    sampleWeight: sampleWeight, rows: rows, classes: classes)
+  totals[0] = sums.loss
+  totals[1] = sums.weight
+  return done
+}
+
+@_cdecl("srt_nll_backward")
+public func srt_nll_backward(
+  _ grad: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<Float>, _ targets: UnsafePointer<Int64>,
+  _ scale: UnsafePointer<Float>, _ scalePerRow: Int32, _ rows: Int, _ classes: Int
+) -> Int32 {
+  guard rows > 0, classes > 0 else { return badSize }
+  negativeLogLikelihoodBackward(
+    grad: grad, weights: weights, targets: targets, scale: scale, scalePerRow: scalePerRow != 0, rows: rows,
+    classes: classes)
+  return done
+}

@@ -1,0 +1,55 @@
+// The C ABI of optimisers: Bindings/include/seriatim.h says what every argument is.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import SeriatimKernels
+
+@_cdecl("srt_adam_step")
+public func srt_adam_step(
+  _ parameters: UnsafeMutablePointer<Float>, _ first: UnsafeMutablePointer<Float>,
+  _ second: UnsafeMutablePointer<Float>,
+  _ gradients: UnsafePointer<Float>, _ count: Int, _ stepSize: Float, _ secondScale: Float, _ beta1: Float,
+  _ beta2: Float, _ epsilon: Float, _ decay: Float, _ shrink: Float
+) -> Int32 {
+  guard count > 0 else { return badSize }
+  adamStep(
+    AdamStep(
+      stepSize: stepSize, secondScale: secondScale, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: decay,
+      shrink: shrink),
+    parameters: parameters, first: first, second: second, gradients: gradients, count: count)
+  return done
+}
+
+@_cdecl("srt_sgd_step")
+public func srt_sgd_step(
+  _ parameters: UnsafeMutablePointer<Float>, _ momentumBuffer: UnsafeMutablePointer<Float>?,
+  _ gradients: UnsafePointer<Float>,
+  _ count: Int, _ learningRate: Float, _ momentum: Float, _ dampening: Float, _ decay: Float, _ nesterov: Int32,
+  _ isFirst: Int32
+) -> Int32 {
+  guard count > 0 else { return badSize }
+  sgdStep(
+    SGDStep(
+      learningRate: learningRate, momentum: momentum, dampening: dampening, decay: decay, nesterov: nesterov != 0,
+      first: isFirst != 0),
+    parameters: parameters, momentum: momentumBuffer, gradients: gradients, count: count)
+  return done
+}
+
+@_cdecl("srt_sum_of_squares_scratch")
+public func srt_sum_of_squares_scratch(_ count: Int) -> Int { sumOfSquaresScratchSize(count: count) }
+
+@_cdecl("srt_sum_of_squares")
+public func srt_sum_of_squares(
+  _ result: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Float>, _ count: Int,
+  _ scratch: UnsafeMutablePointer<Float>
+) -> Int32 {
+  guard count > 0 else { return badSize }
+  result.pointee = sumOfSquares(x, count: count, scratch: scratch)
+  return done
+}
+
+@_cdecl("srt_scale")
+public func srt_scale(_ x: UnsafeMutablePointer<Float>, _ factor: Float, _ count: Int) -> Int32 {
+  guard count > 0 else { return badSize }
+  scale(x, by: factor, count: count)
+  return done
+}

@@ -1,0 +1,13 @@
+// The C ABI of the worker pool: Bindings/include/seriatim.h says what every argument is.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import SeriatimKernels
+
+@_cdecl("srt_thread_limit")
+public func srt_thread_limit() -> Int { threadLimit() }
+
+@_cdecl("srt_set_thread_limit")
+public func srt_set_thread_limit(_ count: Int) -> Int32 {
+  guard count > 0 else { return badSize }
+  setThreadLimit(count)
+  return done
+}

@@ -1,0 +1,39 @@
+// The one table of tile sizes. A panel is three registers wide on every level; the rows are what the register file
+// leaves room for: rows * 3 accumulators + 3 weights + 1 input.
+//
+//   level      registers  tile (rows x floats)  accumulators   loads per multiply-add
+//   AVX-512    32 x 16    8 x 48                24             11 / 24
+//   AVX2       16 x 8     4 x 24                12              7 / 12
+//   NEON       32 x 4     8 x 12                24             11 / 24
+//   baseline   16 x 4     4 x 12                12              7 / 12  (SSE2, no fused multiply-add)
+//
+// `depthBlock` is how many steps of the sum one packed panel of a weight-gradient product covers:
+// depthBlock * panelWidth * 4 bytes has to leave room in a first-level cache of 32 or 48 KB.
+
+/// Registers side by side in one panel of packed weights: for a GRU the r, z and n of the same units.
+public let panelRegisters = 3
+
+/// Columns in one panel of packed weights.
+public let panelWidth = panelRegisters * laneCount
+
+#if AVX512
+  /// Rows of a tile.
+  public let tileRows = 8
+  let depthBlock = 160
+#elseif AVX2
+  /// Rows of a tile.
+  public let tileRows = 4
+  let depthBlock = 256
+#elseif arch(arm64)
+  /// Rows of a tile.
+  public let tileRows = 8
+  let depthBlock = 384
+#else
+  /// Rows of a tile.
+  public let tileRows = 4
+  let depthBlock = 384
+#endif
+
+/// Rows of the left factor that one worker packs at a time in a weight-gradient product: the packed block,
+/// rowBlock * depthBlock * 4 bytes, stays in the second-level cache.
+let rowBlock = 24 * tileRows

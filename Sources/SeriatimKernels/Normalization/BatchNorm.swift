@@ -1,0 +1,102 @@
+// Batch normalisation of rows (Ioffe and Szegedy 2015), torch's rules:
+//
+//   y = (x - mean) / sqrt(var + eps) * weight + bias
+//
+// In training mean and var are the batch's (var biased), and the running ones move by `momentum` towards them (var
+// unbiased); in evaluation the running ones are used.
+//
+//   grad_bias = sum dy      grad_weight = sum dy xhat      xhat = (x - mean) inv
+//   grad_x = weight inv (dy - (grad_bias + xhat grad_weight) / rows)      in training
+//   grad_x = weight inv dy                                                in evaluation
+//
+// Columns are shared out a register at a time, so a column's sums run in the order of the rows.
+
+/// What normalises a column: kept for backward.
+///
+/// - Parameters:
+///   - y, x: `(rows, columns)`; y may not be x in training
+///   - mean, inverse: `(columns,)`: the mean and 1 / sqrt(var + eps) that were used
+///   - runningMean, runningVariance: `(columns,)`; read in evaluation, updated in training; nil in training only
+///   - weight, bias: `(columns,)` or nil for 1 and 0
+public func batchNormForward(
+  y: UnsafeMutablePointer<Float>, mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>,
+  runningMean: UnsafeMutablePointer<Float>?, runningVariance: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>,
+  weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, rows: Int, columns: Int, training: Bool,
+  momentum: Float, epsilon: Float
+) {
+  forEachRegister(of: columns, leastWork: max(laneCount, 16_384 / rows)) { column, width in
+    var (average, variance) = (broadcast(0), broadcast(0))
+    if training {
+      for row in 0..<rows { average += load(x + row &* columns + column, first: width) }
+      average /= broadcast(Float(rows))
+      for row in 0..<rows {
+        let difference = load(x + row &* columns + column, first: width) - average
+        variance = multiplyAdd(variance, difference, difference)
+      }
+      let unbiased = variance / broadcast(Float(max(rows &- 1, 1)))
+      variance /= broadcast(Float(rows))
+      if let runningMean, let runningVariance {
+        let (target, spread) = (runningMean + column, runningVariance + column)
+        let (old, oldSpread) = (load(target, first: width), load(spread, first: width))
+        store(multiplyAdd(old, broadcast(momentum), average - old), target, first: width)
+        store(multiplyAdd(oldSpread, broadcast(momentum), unbiased - oldSpread), spread, first: width)
+      }
+    } else if let runningMean, let runningVariance {
+      average = load(runningMean + column, first: width)
+      variance = load(runningVariance + column, first: width)
+    }
+    let inverted = broadcast(1) / (variance + broadcast(epsilon)).squareRoot()
+    store(average, mean + column, first: width)
+    store(inverted, inverse + column, first: width)
+    var (scale, shift) = (inverted, broadcast(0))
+    if let weight { scale *= load(weight + column, first: width) }
+    if let bias { shift = load(bias + column, first: width) }
+    for row in 0..<rows {
+      let value = load(x + row &* columns + column, first: width)
+      store(multiplyAdd(shift, value - average, scale), y + row &* columns + column, first: width)
+    }
+  }
+}
+
+/// The gradients of `batchNormForward`.
+///
+/// - Parameters:
+///   - gradX: `(rows, columns)` or nil; may be gradY
+///   - gradWeight, gradBias: `(columns,)` or nil; added to when `accumulate`
+///   - mean, inverse: from the forward call
+public func batchNormBackward(
+  gradX: UnsafeMutablePointer<Float>?, gradWeight: UnsafeMutablePointer<Float>?,
+  gradBias: UnsafeMutablePointer<Float>?, accumulate: Bool, gradY: UnsafePointer<Float>, x: UnsafePointer<Float>,
+  mean: UnsafePointer<Float>, inverse: UnsafePointer<Float>, weight: UnsafePointer<Float>?, rows: Int, columns: Int,
+  training: Bool
+) {
+  forEachRegister(of: columns, leastWork: max(laneCount, 16_384 / rows)) { column, width in
+    let average = load(mean + column, first: width)
+    let inverted = load(inverse + column, first: width)
+    var (total, weighted) = (broadcast(0), broadcast(0))
+    for row in 0..<rows {
+      let grad = load(gradY + row &* columns + column, first: width)
+      let normal = (load(x + row &* columns + column, first: width) - average) * inverted
+      total += grad
+      weighted = multiplyAdd(weighted, grad, normal)
+    }
+    if let gradWeight {
+      let old = accumulate ? load(gradWeight + column, first: width) : broadcast(0)
+      store(old + weighted, gradWeight + column, first: width)
+    }
+    if let gradBias {
+      let old = accumulate ? load(gradBias + column, first: width) : broadcast(0)
+      store(old + total, gradBias + column, first: width)
+    }
+    guard let gradX else { return }
+    var scale = inverted
+    if let weight { scale *= load(weight + column, first: width) }
+    let part = broadcast(training ? 1 / Float(rows) : 0)
+    for row in 0..<rows {
+      let grad = load(gradY + row &* columns + column, first: width)
+      let normal = (load(x + row &* columns + column, first: width) - average) * inverted
+      store(
+        scale * (grad - part * multiplyAdd(total, normal, weighted)), gradX + row &* columns + column, first: width)
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// The worker pool: detached pthreads that spin for a few microseconds after a job and then sleep.
+//
+// A job is published through one 64-bit ticket: the upper half counts jobs, the lower half is the next task to fetch.
+// Fetching is a compare-and-exchange on the ticket, so a worker that wakes late finds another job's number and can touch
+// nothing. The caller fetches tasks as well, and only waits for those that others have begun.
+//
+// One job runs at a time. A second caller (another Python thread, or a kernel inside a kernel) finds the pool taken and
+// runs its tasks itself. fork() keeps only the calling thread: the child drops the workers and starts its own on demand.
+
+import SeriatimSystem
+
+typealias JobFunction = @convention(c) (UnsafeMutableRawPointer, Int, Int) -> Void
+
+/// The most threads that may be asked for.
+let mostThreads = 256
+
+/// Rounds of a spin loop before a worker sleeps: some tens of microseconds, the time between two kernels of one model.
+private let spins = 2_000
+
+struct Pool {
+  var threadLimit = 1
+  /// Workers alive.
+  var started = 0
+  /// Held by the caller whose job runs.
+  var turn = pthread_mutex_t()
+  /// Guards `wake`.
+  var mutex = pthread_mutex_t()
+  var wake = pthread_cond_t()
+  var sleeping: UInt64 = 0
+  /// Number of the job in the upper half, next task in the lower.
+  var ticket: UInt64 = 0
+  /// Tasks of the current job that are done.
+  var finished: UInt64 = 0
+  // The current job. Written only while no task can be fetched.
+  var tasks = 0
+  var context: UnsafeMutableRawPointer?
+  var function: JobFunction?
+}
+
+/// Made by the first call, which the binding makes at import, before there can be a second thread.
+private nonisolated(unsafe) var sharedPool: UnsafeMutablePointer<Pool>?
+
+@inline(__always)
+func pool() -> UnsafeMutablePointer<Pool> {
+  if let sharedPool { return sharedPool }
+  return makePool()
+}
+
+private func makePool() -> UnsafeMutablePointer<Pool> {
+  let made = UnsafeMutablePointer<Pool>.allocate(capacity: 1)
+  made.initialize(to: Pool())
+  initializeLocks(made)
+  sharedPool = made
+  pthread_atfork(beforeFork, afterForkInParent, afterForkInChild)
+  return made
+}
+
+private func initializeLocks(_ pool: UnsafeMutablePointer<Pool>) {
+  pthread_mutex_init(&pool.pointee.turn, nil)
+  pthread_mutex_init(&pool.pointee.mutex, nil)
+  pthread_cond_init(&pool.pointee.wake, nil)
+}
+
+/// Runs `function(context, task, tasks)` for every task and returns when all are done.
+func run(tasks: Int, _ context: UnsafeMutableRawPointer, _ function: @escaping JobFunction) {
+  let pool = pool()
+  guard pool.pointee.threadLimit > 1, pthread_mutex_trylock(&pool.pointee.turn) == 0 else {
+    for task in 0..<tasks { function(context, task, tasks) }
+    return
+  }
+  startWorkers(min(tasks, pool.pointee.threadLimit) &- 1, pool)
+  pool.pointee.function = function
+  pool.pointee.context = context
+  pool.pointee.tasks = tasks
+  srt_atomic_store(&pool.pointee.finished, 0)
+  let job = (srt_atomic_load(&pool.pointee.ticket) &>> 32) &+ 1
+  srt_atomic_store(&pool.pointee.ticket, job &<< 32)
+  if srt_atomic_load(&pool.pointee.sleeping) > 0 {
+    pthread_mutex_lock(&pool.pointee.mutex)
+    pthread_cond_broadcast(&pool.pointee.wake)
+    pthread_mutex_unlock(&pool.pointee.mutex)
+  }
+  work(on: job, pool)
+  var waited = 0
+  while srt_atomic_load(&pool.pointee.finished) < UInt64(tasks) {
+    waited &+= 1
+    if waited < spins { srt_pause() } else { sched_yield() }
+  }
+  pthread_mutex_unlock(&pool.pointee.turn)
+}
+
+private func startWorkers(_ wanted: Int, _ pool: UnsafeMutablePointer<Pool>) {
+  while pool.pointee.started < wanted {
+    if srt_start_thread(workerBody, UnsafeMutableRawPointer(pool)) != 0 { return }
+    pool.pointee.started &+= 1
+  }
+}
+
+/// Fetches and runs tasks of `job` until none is left.
+private func work(on job: UInt64, _ pool: UnsafeMutablePointer<Pool>) {
+  while true {
+    let ticket = srt_atomic_load(&pool.pointee.ticket)
+    let task = Int(ticket & 0xffff_ffff)
+    let tasks = pool.pointee.tasks
+    guard ticket &>> 32 == job, task < tasks, let context = pool.pointee.context, let function = pool.pointee.function
+    else { return }
+    // What was read above belongs to `job` if the ticket is still the same: the next job is published after it changes.
+    guard srt_atomic_exchange_if(&pool.pointee.ticket, ticket, ticket &+ 1) else { continue }
+    function(context, task, tasks)
+    _ = srt_atomic_add(&pool.pointee.finished, 1)
+  }
+}
+
+private func workerBody(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  guard let pool = argument?.assumingMemoryBound(to: Pool.self) else { return nil }
+  var done: UInt64 = 0
+  while true {
+    var spun = 0
+    while srt_atomic_load(&pool.pointee.ticket) &>> 32 == done && spun < spins {
+      srt_pause()
+      spun &+= 1
+    }
+    if srt_atomic_load(&pool.pointee.ticket) &>> 32 == done { sleep(after: done, pool) }
+    let job = srt_atomic_load(&pool.pointee.ticket) &>> 32
+    work(on: job, pool)
+    done = job
+  }
+}
+
+private func sleep(after done: UInt64, _ pool: UnsafeMutablePointer<Pool>) {
+  pthread_mutex_lock(&pool.pointee.mutex)
+  _ = srt_atomic_add(&pool.pointee.sleeping, 1)
+  // Looked at again now that `sleeping` is up: a caller that published before this saw nobody to wake.
+  while srt_atomic_load(&pool.pointee.ticket) &>> 32 == done {
+    pthread_cond_wait(&pool.pointee.wake, &pool.pointee.mutex)
+  }
+  _ = srt_atomic_add(&pool.pointee.sleeping, UInt64.max)
+  pthread_mutex_unlock(&pool.pointee.mutex)
+}
+
+private func beforeFork() {
+  guard let pool = sharedPool else { return }
+  pthread_mutex_lock(&pool.pointee.turn)
+  pthread_mutex_lock(&pool.pointee.mutex)
+}
+
+private func afterForkInParent() {
+  guard let pool = sharedPool else { return }
+  pthread_mutex_unlock(&pool.pointee.mutex)
+  pthread_mutex_unlock(&pool.pointee.turn)
+}
+
+private func afterForkInChild() {
+  guard let pool = sharedPool else { return }
+  // The workers are gone, in whatever condition they left the locks: start again with no worker and the same limit.
+  let limit = pool.pointee.threadLimit
+  pool.initialize(to: Pool())
+  pool.pointee.threadLimit = limit
+  initializeLocks(pool)
+}

@@ -1,0 +1,44 @@
+// What the worker pool needs from the operating system. Embedded Swift has no Glibc module, so the few calls are declared
+// here, together with the atomic operations that C11 gives and Swift reaches only through a library.
+#ifndef SERIATIM_SYSTEM_H
+#define SERIATIM_SYSTEM_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+// Sequentially consistent: the pool is not hot enough for anything subtler to pay.
+static inline uint64_t srt_atomic_load(const uint64_t *value) {
+  return __atomic_load_n(value, __ATOMIC_SEQ_CST);
+}
+static inline void srt_atomic_store(uint64_t *value, uint64_t desired) {
+  __atomic_store_n(value, desired, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t srt_atomic_add(uint64_t *value, uint64_t amount) {
+  return __atomic_add_fetch(value, amount, __ATOMIC_SEQ_CST);
+}
+// True when `*value` was `expected` and is now `desired`.
+static inline _Bool srt_atomic_exchange_if(uint64_t *value, uint64_t expected, uint64_t desired) {
+  return __atomic_compare_exchange_n(value, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+// Tells the core that this is a spin loop.
+static inline void srt_pause(void) {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+// Starts a detached thread with every signal blocked, so that Python's handlers run in Python's threads only.
+// Returns 0, or an error number.
+int srt_start_thread(void *(*body)(void *), void *argument);
+
+#endif
