@@ -12,7 +12,10 @@ let package = Package(
     // pthreads, atomics and memory advice: the part of libc that Embedded Swift cannot import by itself.
     .target(name: "SeriatimSystem"),
     // Every number is computed here.
-    .target(name: "SeriatimKernels", dependencies: ["SeriatimSystem"]),
+    .target(
+      name: "SeriatimKernels", dependencies: ["SeriatimSystem"],
+      // Vector/Arithmetic.swift names single instructions.
+      swiftSettings: [.enableExperimentalFeature("BuiltinModule")]),
     // The C ABI of Bindings/include/seriatim.h: check, call, return a status.
     .target(name: "SeriatimC", dependencies: ["SeriatimKernels"]),
     .testTarget(name: "SeriatimKernelsTests", dependencies: ["SeriatimKernels"]),

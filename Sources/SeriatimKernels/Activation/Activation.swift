@@ -4,7 +4,7 @@
 public func reluForward(y: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, count: Int) {
   forEachRegister(of: count) { first, width in
     let value = load(x + first, first: width)
-    store(value.replacing(with: broadcast(0), where: value .< broadcast(0)), y + first, first: width)
+    store(value.atLeast(broadcast(0)), y + first, first: width)
   }
 }
 

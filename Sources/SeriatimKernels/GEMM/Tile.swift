@@ -18,12 +18,12 @@ func zeroTile<let rows: Int, let columns: Int>() -> Tile<rows, columns> {
 ///
 /// - Parameters:
 ///   - a: the input of row r at depth d is `a[r * rowStride + d * depthStride]`
-///   - b: packed weights, `(depth, columns * laneCount)`, contiguous
+///   - b: packed weights, `columns` registers a step, steps `weightStride` floats apart
 @inline(__always)
 func multiplyAdd<let rows: Int, let columns: Int>(
   _ tile: inout Tile<rows, columns>,
   _ a: Input, rowStride: Int, depthStride: Int,
-  _ b: Input, depth: Int
+  _ b: Input, weightStride: Int = columns &* laneCount, depth: Int
 ) {
   var a = a
   var b = b
@@ -39,7 +39,7 @@ func multiplyAdd<let rows: Int, let columns: Int>(
       }
     }
     a += depthStride
-    b += columns &* laneCount
+    b += weightStride
   }
   tile = sums
 }
@@ -66,67 +66,4 @@ func withTile(rows: Int, _ body: some TileBody) {
     default: body.run(PanelTile<4>.self)
   #endif
   }
-}
-
-/// What the sums of a product start from.
-public enum ProductStart {
-  /// 0: the output is overwritten
-  case zero
-  /// one value a column (`(columns,)`)
-  case bias(UnsafePointer<Float>)
-  /// what the output holds: the product is added to it
-  case output
-
-  /// The same for the columns from `column` on.
-  @inline(__always)
-  func from(column: Int) -> ProductStart {
-    if case .bias(let bias) = self { return .bias(bias + column) }
-    return self
-  }
-}
-
-/// One tile of `c = start + a b`, written to a row-major output of which only `width` columns exist.
-struct ProductTile: TileBody {
-  let start: ProductStart
-  let a: Input
-  let rowStride: Int
-  let depthStride: Int
-  let b: Input
-  let depth: Int
-  let c: Output
-  let outputStride: Int
-  let width: Int
-
-  @inline(__always)
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type) {
-    var tile: PanelTile<rows> = zeroTile()
-    switch start {
-    case .zero: break
-    case .bias(let bias):
-      for column in 0..<3 {
-        let value = load(bias + column &* laneCount, first: max(0, width &- column &* laneCount))
-        for row in 0..<rows { tile[unchecked: row][unchecked: column] = value }
-      }
-    case .output:
-      for row in 0..<rows {
-        for column in 0..<3 {
-          tile[unchecked: row][unchecked: column] = load(
-            c + row &* outputStride + column &* laneCount, first: max(0, width &- column &* laneCount))
-        }
-      }
-    }
-    multiplyAdd(&tile, a, rowStride: rowStride, depthStride: depthStride, b, depth: depth)
-    for row in 0..<rows {
-      for column in 0..<3 {
-        store(
-          tile[unchecked: row][unchecked: column], c + row &* outputStride + column &* laneCount,
-          first: max(0, width &- column &* laneCount))
-      }
-    }
-  }
-}
-
-/// `ProductTile` as a call, so that its code exists once.
-func productTile(rows: Int, _ tile: ProductTile) {
-  withTile(rows: rows, tile)
 }

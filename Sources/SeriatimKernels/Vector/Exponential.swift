@@ -36,8 +36,7 @@ func powerOfTwo(_ n: Lanes) -> Lanes {
 /// `x` held between two bounds; NaN stays NaN.
 @_transparent
 func clamp(_ x: Lanes, from low: Float, to high: Float) -> Lanes {
-  let capped = x.replacing(with: broadcast(high), where: x .> broadcast(high))
-  return capped.replacing(with: broadcast(low), where: capped .< broadcast(low))
+  x.atMost(broadcast(high)).atLeast(broadcast(low))
 }
 
 /// e^x. Max error 1.2 ulp on [-87.3, 88.7]; below it 0, above it infinity.

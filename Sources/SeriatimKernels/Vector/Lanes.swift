@@ -30,12 +30,12 @@
 typealias Input = UnsafePointer<Float>
 typealias Output = UnsafeMutablePointer<Float>
 
-/// `accumulator + a * b`: one fused instruction where the level has it. Where it has not, `addingProduct` would call
+/// `accumulator + a * b`: one fused instruction where the level has it. Where it has not, a fused one would call
 /// libm once per lane, so the product is rounded before the sum.
 @_transparent
 func multiplyAdd(_ accumulator: Lanes, _ a: Lanes, _ b: Lanes) -> Lanes {
   #if AVX512 || AVX2 || arch(arm64)
-    return accumulator.addingProduct(a, b)
+    return accumulator.fused(a, b)
   #else
     return accumulator + a * b
   #endif
