@@ -1,0 +1,46 @@
+// What every operator's binding includes. A binding function has one form:
+//
+//   srt_call call = {0};                       what this call holds and must give back
+//   if (!(srt_floats(...) && ...)) return srt_fail(&call);     check the arguments (arrays.c)
+//   ... srt_new_floats(...), srt_scratch(...)                  memory for the results (memory.c)
+//   SRT_RUN(status, srt->operator(...));                       one kernel call, without the GIL
+//   return srt_finish(&call, status, result);
+#ifndef SRT_BINDING_H
+#define SRT_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define PY_ARRAY_UNIQUE_SYMBOL srt_numpy_api
+#ifndef SRT_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+#include <stdbool.h>
+
+#include "arrays.h"
+#include "dispatch.h"
+#include "memory.h"
+
+// Calls a kernel with the GIL released.
+#define SRT_RUN(status, call)  \
+  int32_t status;              \
+  Py_BEGIN_ALLOW_THREADS       \
+  status = (call);             \
+  Py_END_ALLOW_THREADS
+
+// A method table entry; every binding function takes its arguments by position.
+#define SRT_METHOD(function, text) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, PyDoc_STR(text)}
+#define SRT_FUNCTION(function) static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count)
+
+// Raises TypeError and returns false unless `count` arguments came.
+#define SRT_TAKES(function, wanted) \
+  (void)self;                       \
+  if (count != (wanted)) return PyErr_Format(PyExc_TypeError, #function " takes %d arguments, got %zd", wanted, count)
+
+// The methods of each operator, ended by an empty entry; module.c gathers them.
+extern PyMethodDef srt_activation_methods[], srt_attention_methods[], srt_batch_norm_methods[], srt_collate_methods[],
+    srt_dropout_methods[], srt_gru_methods[], srt_linear_methods[], srt_loss_methods[], srt_memory_methods[],
+    srt_optimizer_methods[];
+
+#endif

@@ -1,0 +1,170 @@
+#include "binding.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+// In front of every block: what it is, and its place in the list of free ones. One cache line, so the memory behind it
+// stays aligned.
+typedef struct block {
+  size_t size;  // of the memory behind the header
+  struct block *next;
+  char unused[48];
+} block;
+
+enum { LINE = 64, SMALLEST_CACHED = 64 << 10, HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static block *free_blocks;  // most recently used first
+static size_t bytes_cached, bytes_used, blocks_allocated, bound;
+
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+static void after_fork(void) { pthread_mutex_unlock(&lock); }
+
+void srt_memory_setup(void) {
+  // An eighth of the machine's memory, at most 1 GiB: a training step's blocks, not everything that ever was.
+  size_t eighth = (size_t)sysconf(_SC_PHYS_PAGES) / 8 * (size_t)sysconf(_SC_PAGESIZE);
+  bound = eighth < ((size_t)1 << 30) ? eighth : (size_t)1 << 30;
+  pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+// Sizes in steps of an eighth of a power of two, so that batches of nearly the same size find each other's blocks.
+static size_t size_class(size_t bytes) {
+  size_t step = LINE;
+  while (step * 16 < bytes) step *= 2;
+  return (bytes + step - 1) / step * step;
+}
+
+static block *take_cached(size_t size) {
+  for (block **link = &free_blocks; *link; link = &(*link)->next) {
+    block *found = *link;
+    if (found->size != size) continue;
+    *link = found->next;
+    bytes_cached -= size;
+    return found;
+  }
+  return NULL;
+}
+
+static void *allocate(size_t bytes) {
+  size_t size = size_class(bytes ? bytes : 1);
+  pthread_mutex_lock(&lock);
+  block *found = size >= SMALLEST_CACHED ? take_cached(size) : NULL;
+  if (found) bytes_used += size;
+  pthread_mutex_unlock(&lock);
+  if (found) return found + 1;
+  void *memory = NULL;
+  bool huge = size >= HUGE_FROM;
+  if (posix_memalign(&memory, huge ? HUGE_PAGE : LINE, size + sizeof(block))) return NULL;
+  if (huge) madvise(memory, size + sizeof(block), MADV_HUGEPAGE);
+  found = memory;
+  found->size = size;
+  pthread_mutex_lock(&lock);
+  bytes_used += size;
+  blocks_allocated += size >= SMALLEST_CACHED;
+  pthread_mutex_unlock(&lock);
+  return found + 1;
+}
+
+// Frees the least recently used blocks until at most `most` bytes are cached.
+static void shrink_cache(size_t most) {
+  while (bytes_cached > most) {
+    block **link = &free_blocks;
+    while ((*link)->next) link = &(*link)->next;
+    block *last = *link;
+    *link = NULL;
+    bytes_cached -= last->size;
+    free(last);
+  }
+}
+
+void srt_free_block(void *memory) {
+  block *freed = (block *)memory - 1;
+  pthread_mutex_lock(&lock);
+  bytes_used -= freed->size;
+  if (freed->size >= SMALLEST_CACHED && freed->size <= bound) {
+    freed->next = free_blocks;
+    free_blocks = freed;
+    bytes_cached += freed->size;
+    shrink_cache(bound);
+    freed = NULL;
+  }
+  pthread_mutex_unlock(&lock);
+  free(freed);
+}
+
+bool srt_scratch(srt_call *call, float **data, ptrdiff_t count) {
+  void *memory = allocate((size_t)count * sizeof(float));
+  if (!memory) {
+    PyErr_NoMemory();
+    return false;
+  }
+  call->scratch[call->scratch_count++] = memory;
+  *data = memory;
+  return true;
+}
+
+static void free_capsule(PyObject *capsule) { srt_free_block(PyCapsule_GetPointer(capsule, NULL)); }
+
+static PyObject *new_floats(srt_call *call, float **data, int dimensions, const npy_intp *shape) {
+  size_t bytes = sizeof(float);
+  for (int i = 0; i < dimensions; i++) bytes *= (size_t)shape[i];
+  PyObject *array, *capsule = NULL;
+  if (bytes < SMALLEST_CACHED) {
+    array = PyArray_SimpleNew(dimensions, shape, NPY_FLOAT32);
+  } else {
+    void *memory = allocate(bytes);
+    if (!memory) return PyErr_NoMemory();
+    capsule = PyCapsule_New(memory, NULL, free_capsule);
+    if (!capsule) {
+      srt_free_block(memory);
+      return NULL;
+    }
+    array = PyArray_SimpleNewFromData(dimensions, shape, NPY_FLOAT32, memory);
+  }
+  if (!srt_keep(call, array)) {
+    Py_XDECREF(capsule);
+    return NULL;
+  }
+  // The array takes the capsule's reference, even when this fails.
+  if (capsule && PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) return NULL;
+  *data = (float *)PyArray_DATA((PyArrayObject *)array);
+  return array;
+}
+
+PyObject *srt_new_floats(srt_call *call, float **data, int dimensions, ...) {
+  npy_intp shape[8];
+  va_list list;
+  va_start(list, dimensions);
+  for (int i = 0; i < dimensions; i++) shape[i] = va_arg(list, ptrdiff_t);
+  va_end(list);
+  return new_floats(call, data, dimensions, shape);
+}
+
+PyObject *srt_new_like(srt_call *call, PyObject *array, float **data) {
+  return new_floats(call, data, PyArray_NDIM((PyArrayObject *)array), PyArray_DIMS((PyArrayObject *)array));
+}
+
+SRT_FUNCTION(memory_info) {
+  (void)args;
+  SRT_TAKES(memory_info, 0);
+  return Py_BuildValue("{s:n,s:n,s:n}", "blocks_allocated", (Py_ssize_t)blocks_allocated, "bytes_used",
+                       (Py_ssize_t)bytes_used, "bytes_cached", (Py_ssize_t)bytes_cached);
+}
+
+SRT_FUNCTION(release_memory) {
+  (void)args;
+  SRT_TAKES(release_memory, 0);
+  pthread_mutex_lock(&lock);
+  shrink_cache(0);
+  pthread_mutex_unlock(&lock);
+  Py_RETURN_NONE;
+}
+
+PyMethodDef srt_memory_methods[] = {
+    SRT_METHOD(memory_info, "Large blocks asked from the system since import, and bytes in use and kept for reuse."),
+    SRT_METHOD(release_memory, "Gives the kept memory back to the system."),
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,149 @@
+// The module `seriatim._core`: the gathered methods, the level, the threads.
+#define _GNU_SOURCE
+#define SRT_IMPORTS_NUMPY
+#include "binding.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// ---- Threads
+
+// CPUs that a cgroup (version 2, then 1) lets this process use, rounded up; 0 without a limit.
+static long cgroup_cpus(void) {
+  long long quota = -1, period = 0;
+  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
+  if (file) {
+    if (fscanf(file, "%lld %lld", &quota, &period) != 2) quota = -1;
+    fclose(file);
+  } else {
+    if ((file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r"))) {
+      if (fscanf(file, "%lld", &quota) != 1) quota = -1;
+      fclose(file);
+    }
+    if ((file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r"))) {
+      if (fscanf(file, "%lld", &period) != 1) period = 0;
+      fclose(file);
+    }
+  }
+  return quota > 0 && period > 0 ? (long)((quota + period - 1) / period) : 0;
+}
+
+// The smallest of what the scheduler, the cgroup and the environment allow.
+static long initial_threads(void) {
+  long count = sysconf(_SC_NPROCESSORS_ONLN);
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) count = CPU_COUNT(&allowed);
+  const long cgroup = cgroup_cpus();
+  if (cgroup > 0 && cgroup < count) count = cgroup;
+  const char *names[] = {"OMP_NUM_THREADS", "SERIATIM_NUM_THREADS"};
+  for (int i = 0; i < 2; i++) {
+    const char *text = getenv(names[i]);
+    const long wanted = text ? strtol(text, NULL, 10) : 0;
+    // SERIATIM_NUM_THREADS is meant for us: it may also raise the number.
+    if (wanted > 0 && (wanted < count || i == 1)) count = wanted;
+  }
+  return count > 0 ? count : 1;
+}
+
+SRT_FUNCTION(set_num_threads) {
+  SRT_TAKES(set_num_threads, 1);
+  ptrdiff_t wanted;
+  if (!srt_size(args[0], "num_threads", &wanted)) return NULL;
+  srt->set_thread_limit(wanted);
+  Py_RETURN_NONE;
+}
+
+SRT_FUNCTION(get_num_threads) {
+  (void)args;
+  SRT_TAKES(get_num_threads, 0);
+  return PyLong_FromSsize_t(srt->thread_limit());
+}
+
+// ---- Levels
+
+SRT_FUNCTION(level) {
+  (void)args;
+  SRT_TAKES(level, 0);
+  return PyUnicode_FromString(srt->level);
+}
+
+SRT_FUNCTION(levels) {
+  (void)args;
+  SRT_TAKES(levels, 0);
+  PyObject *names = PyList_New(0);
+  for (int i = 0; names && srt_level_name(i); i++) {
+    PyObject *name = PyUnicode_FromString(srt_level_name(i));
+    if (!name || PyList_Append(names, name) < 0) Py_CLEAR(names);
+    Py_XDECREF(name);
+  }
+  return names;
+}
+
+static int choose_level(void) {
+  const char *wanted = getenv("SERIATIM_LEVEL");
+  if (wanted && !*wanted) wanted = NULL;
+  if (srt_choose_level(wanted) == 0) return 0;
+  char known[64] = "";
+  for (int i = 0; srt_level_name(i); i++) {
+    snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", srt_level_name(i));
+  }
+  PyErr_Format(PyExc_ImportError, "SERIATIM_LEVEL: expected one of the levels that this CPU can run (%s), got '%s'", known,
+               wanted ? wanted : "");
+  return -1;
+}
+
+// ---- The module
+
+static PyMethodDef module_methods[] = {
+    SRT_METHOD(level, "The instruction-set level in use."),
+    SRT_METHOD(levels, "The instruction-set levels that this CPU can run, best first."),
+    SRT_METHOD(set_num_threads, "Sets the number of threads a call may use."),
+    SRT_METHOD(get_num_threads, "The number of threads a call may use."),
+    {NULL, NULL, 0, NULL},
+};
+
+static int import_numpy(void) {
+#if NPY_ABI_VERSION >= 0x02000000
+  return PyArray_ImportNumPyAPI();
+#else
+  return _import_array();
+#endif
+}
+
+static int execute(PyObject *module) {
+  if (import_numpy() < 0) return -1;
+  if (choose_level() < 0) return -1;
+  srt->set_thread_limit(initial_threads());
+  srt_memory_setup();
+  PyMethodDef *tables[] = {
+      module_methods,        srt_activation_methods, srt_attention_methods, srt_batch_norm_methods,
+      srt_collate_methods,   srt_dropout_methods,    srt_gru_methods,       srt_linear_methods,
+      srt_loss_methods,      srt_memory_methods,     srt_optimizer_methods,
+  };
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;
+  }
+  return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)execute},
+#if defined(Py_mod_multiple_interpreters)
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if defined(Py_mod_gil)
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "seriatim._core",
+    .m_doc = PyDoc_STR("Seriatim's kernels. Private: use seriatim.functional."),
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&definition); }

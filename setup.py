@@ -1,0 +1,158 @@
+"""Builds the Swift kernels once per instruction-set level and links them into one extension, ``seriatim._core``.
+
+Per level: ``swift build`` in Embedded mode gives a static library; ``ld -r`` makes one object of it; ``objcopy`` keeps
+only the names of the C ABI visible and appends the level to them. Without that, the linker would merge the levels'
+copies of shared Swift generics, and the baseline kernels would call AVX code. Bindings/dispatch.c picks a level at import.
+
+Everything else about the package is in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
+
+ROOT = Path(__file__).resolve().parent
+HEADER = ROOT / "Bindings" / "include" / "seriatim.h"
+WANTED_SWIFT = (6, 2)
+
+# Instruction-set levels of a machine: name -> (-march, Swift flag). The names are those of SERIATIM_LEVEL.
+LEVELS = {
+    "x86_64": {
+        "baseline": ("x86-64", "BASELINE"),
+        "v3": ("x86-64-v3", "AVX2"),
+        "v4": ("x86-64-v4", "AVX512"),
+    },
+    "aarch64": {"neon": ("armv8-a", "NEON")},
+}
+
+
+def machine_levels() -> dict[str, tuple[str, str]]:
+    """The levels that are built on this machine."""
+    machine = platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
+    if not sys.platform.startswith("linux") or machine not in LEVELS:
+        raise PlatformError(
+            f"seriatim builds on Linux, on {' and '.join(LEVELS)}; this is {sys.platform} on {machine}."
+        )
+    return LEVELS[machine]
+
+
+def find_swift() -> str:
+    """The path of a Swift that can build the kernels, or an error that says what to do."""
+    named = os.environ.get("SERIATIM_SWIFT", "swift")
+    path = shutil.which(named)
+    wanted = ".".join(map(str, WANTED_SWIFT))
+    how = (
+        f"seriatim's kernels are compiled from Swift, which needs Swift {wanted} or newer at build time (not at run "
+        "time). Get it from https://www.swift.org/install/linux and put it on PATH, or name the program in the "
+        "environment variable SERIATIM_SWIFT."
+    )
+    if path is None:
+        raise PlatformError(f"no Swift compiler: '{named}' was not found. {how}")
+    text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"Swift version (\d+)\.(\d+)", text)
+    if not found or tuple(map(int, found.groups())) < WANTED_SWIFT:
+        raise PlatformError(f"'{path}' is too old: {text.strip() or 'it gives no version'}. {how}")
+    return path
+
+
+def abi_names() -> list[str]:
+    """The functions of the C ABI, from the one list there is of them."""
+    text = HEADER.read_text()
+    block = text[text.index("#define SRT_FUNCTIONS(X)") :].split("\n\n", 1)[0]
+    return re.findall(r"^\s+X\((\w+)\)", block, flags=re.MULTILINE)
+
+
+def run(*command: str | Path) -> None:
+    """Runs a build step and shows what it printed when it fails."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        raise PlatformError(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
+
+
+def build_level(swift: str, level: str, march: str, flag: str) -> Path:
+    """Compiles the kernels for one level into one object whose only global names are `srt_<function>_<level>`."""
+    scratch = ROOT / "build" / "swift" / level
+    run(
+        swift, "build", "-c", "release", "--product", "SeriatimC", "--scratch-path", scratch,
+        "-Xcc", f"-march={march}", "-Xswiftc", f"-D{flag}", "-Xswiftc", "-wmo",
+        "-Xswiftc", "-enable-experimental-feature", "-Xswiftc", "Embedded",
+    )  # fmt: skip
+    library = next(scratch.glob("*/release/libSeriatimC.a"))
+    whole, renamed = scratch / "level.rel.o", scratch / f"seriatim_{level}.o"
+    keep, renames = scratch / "keep.txt", scratch / "renames.txt"
+    names = abi_names()
+    keep.write_text("".join(f"srt_{name}\n" for name in names))
+    renames.write_text("".join(f"srt_{name} srt_{name}_{level}\n" for name in names))
+    run("ld", "-r", "--whole-archive", "--force-group-allocation", library, "-o", whole)
+    run("objcopy", f"--keep-global-symbols={keep}", whole)
+    run("objcopy", "--strip-debug", f"--redefine-syms={renames}", whole, renamed)
+    return renamed
+
+
+class BuildExtension(build_ext):
+    """Builds the Swift objects first, then the extension around them."""
+
+    def finalize_options(self) -> None:
+        """Never reuses a binary: it may have been made with other NumPy headers."""
+        super().finalize_options()
+        self.force = True
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compiles every level, then links."""
+        import numpy
+
+        swift = find_swift()
+        levels = machine_levels()
+        ext.extra_objects = [str(build_level(swift, level, *flags)) for level, flags in levels.items()]
+        ext.define_macros += [(f"SRT_HAS_{level.upper()}", "1") for level in levels]
+        ext.include_dirs.append(numpy.get_include())
+        exports = ROOT / "build" / "exports.map"
+        exports.write_text("{ global: PyInit__core; local: *; };\n")
+        ext.extra_link_args.append(f"-Wl,--version-script={exports}")
+        super().build_extension(ext)
+
+
+free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+macros: list[tuple[str, str | None]] = [
+    ("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"),
+    ("NPY_TARGET_VERSION", "NPY_1_22_API_VERSION"),
+]
+if not free_threaded:
+    macros.append(("Py_LIMITED_API", "0x030A0000"))
+
+sources = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "Bindings").glob("*.c"))
+watched = [
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("Bindings/**/*.h", "Sources/**/*.swift", "Sources/**/*.[ch]", "Package.swift")
+    for path in sorted(ROOT.glob(pattern))
+]
+
+setup(
+    cmdclass={"build_ext": BuildExtension},
+    ext_modules=[
+        Extension(
+            "seriatim._core",
+            sources=sources,
+            depends=watched,
+            include_dirs=["Bindings/include", "Bindings"],
+            define_macros=macros,
+            py_limited_api=not free_threaded,
+            extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+            extra_link_args=[
+                "-Wl,--gc-sections", "-Wl,--exclude-libs,ALL", "-Wl,-z,relro,-z,now", "-Wl,-s", "-lpthread",
+            ],
+        )
+    ],
+    options={} if free_threaded else {"bdist_wheel": {"py_limited_api": "cp310"}},
+)  # fmt: skip
