@@ -1,0 +1,159 @@
+"""The compiled kernels. Private: seriatim.functional is the way in."""
+
+from collections.abc import Sequence
+
+from seriatim._typing import Array, ArrayLike, Integers
+
+def level() -> str: ...
+def levels() -> list[str]: ...
+def set_num_threads(num_threads: int, /) -> None: ...
+def get_num_threads() -> int: ...
+def memory_info() -> dict[str, int]: ...
+def release_memory() -> None: ...
+def linear_pack(weight: ArrayLike, /) -> Array: ...
+def linear_pack_backward(weight: ArrayLike, /) -> Array: ...
+def linear_forward(
+    x: ArrayLike, packed: Array, bias: ArrayLike | None, out_features: int, /
+) -> Array: ...
+def linear_backward(
+    grad_y: ArrayLike,
+    x: ArrayLike,
+    packed: Array | None,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> Array | None: ...
+def gru_pack(
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike | None,
+    bias_hh: ArrayLike | None,
+    reset_after: bool,
+    /,
+) -> Array: ...
+def gru_pack_backward(
+    weight_ih: ArrayLike, weight_hh: ArrayLike, reset_after: bool, need_input: bool, /
+) -> Array: ...
+def gru_forward(
+    x: ArrayLike,
+    batch_sizes: ArrayLike,
+    h0: ArrayLike | None,
+    packed: Array,
+    hidden_size: int,
+    reset_after: bool,
+    reverse: bool,
+    training: bool,
+    out: Array | None,
+    /,
+) -> tuple[Array, Array, Array | None]: ...
+def gru_backward(
+    grad_y: ArrayLike | None,
+    grad_h_n: ArrayLike | None,
+    cache: Array,
+    x: ArrayLike,
+    y: Array,
+    batch_sizes: ArrayLike,
+    h0: ArrayLike | None,
+    packed: Array,
+    hidden_size: int,
+    reset_after: bool,
+    reverse: bool,
+    need_input: bool,
+    need_state: bool,
+    grad_weight_ih: Array,
+    grad_weight_hh: Array,
+    grad_bias_ih: Array | None,
+    grad_bias_hh: Array | None,
+    accumulate: bool,
+    /,
+) -> tuple[Array | None, Array | None]: ...
+def attention_forward(
+    query: ArrayLike, h: ArrayLike, batch_sizes: ArrayLike, /
+) -> tuple[Array, Array]: ...
+def attention_backward(
+    grad_context: ArrayLike, query: Array, h: Array, weights: Array, batch_sizes: Integers, /
+) -> tuple[Array, Array]: ...
+def batch_norm_forward(
+    x: ArrayLike,
+    weight: ArrayLike | None,
+    bias: ArrayLike | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    /,
+) -> tuple[Array, Array, Array]: ...
+def batch_norm_backward(
+    grad_y: ArrayLike,
+    x: Array,
+    mean: Array,
+    inverse: Array,
+    weight: ArrayLike | None,
+    training: bool,
+    need_input: bool,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> Array | None: ...
+def dropout(x: ArrayLike, p: float, seed: int, offset: int, /) -> Array: ...
+def relu_forward(x: ArrayLike, /) -> Array: ...
+def relu_backward(grad_y: ArrayLike, y: Array, /) -> Array: ...
+def softmax_forward(x: ArrayLike, logarithm: bool, /) -> Array: ...
+def softmax_backward(grad_y: ArrayLike, y: Array, logarithm: bool, /) -> Array: ...
+def nll_forward(
+    log_probs: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    /,
+) -> tuple[Array, Array, float, float]: ...
+def nll_backward(weights: Array, target: ArrayLike, scale: ArrayLike, classes: int, /) -> Array: ...
+def adam_step(
+    parameters: Array,
+    exp_avg: Array,
+    exp_avg_sq: Array,
+    gradients: Array,
+    step_size: float,
+    second_scale: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    decay: float,
+    shrink: float,
+    /,
+) -> None: ...
+def sgd_step(
+    parameters: Array,
+    momentum_buffer: Array | None,
+    gradients: Array,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    is_first: bool,
+    /,
+) -> None: ...
+def sum_of_squares(x: ArrayLike, /) -> float: ...
+def scale(x: Array, factor: float, /) -> None: ...
+def collate(
+    sequences: Sequence[ArrayLike], order: ArrayLike, packed: bool, /
+) -> Array | tuple[Array, Integers]: ...
+def collate_concatenated(
+    X: ArrayLike, starts: ArrayLike, lengths: ArrayLike, packed: bool, /
+) -> Array | tuple[Array, Integers]: ...
+def pack_rows(
+    input: ArrayLike, lengths: ArrayLike, order: ArrayLike, batch_first: bool, /
+) -> tuple[Array, Integers]: ...
+def unpack_rows(
+    data: ArrayLike,
+    batch_sizes: ArrayLike,
+    order: ArrayLike,
+    total_length: int,
+    padding_value: float,
+    batch_first: bool,
+    /,
+) -> Array: ...

@@ -1,0 +1,56 @@
+"""Operators as plain functions: arrays in, ``(output, cache)`` out, and their gradients.
+
+Every operator has a forward function, whose cache holds what its ``_backward`` needs, and nothing else. A cache is used
+up by its backward, which may overwrite it. Inputs are converted to float32 once where they are not, and never modified.
+Gradients of parameters are written to arrays the caller gives (``accumulate=True``: added to them), or to new ones.
+"""
+
+from seriatim.functional._activation import (
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    softmax,
+    softmax_backward,
+)
+from seriatim.functional._attention import attention, attention_backward
+from seriatim.functional._batch_norm import batch_norm, batch_norm_backward
+from seriatim.functional._collate import collate, collate_concatenated, pack_rows, unpack_rows
+from seriatim.functional._dropout import dropout, dropout_backward
+from seriatim.functional._gru import gru, gru_backward, gru_pack, gru_pack_backward
+from seriatim.functional._linear import linear, linear_backward, linear_pack, linear_pack_backward
+from seriatim.functional._loss import nll_loss, nll_loss_backward
+from seriatim.functional._optimizer import adam_step, scale, sgd_step, sum_of_squares
+
+__all__ = [
+    "adam_step",
+    "attention",
+    "attention_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "collate",
+    "collate_concatenated",
+    "dropout",
+    "dropout_backward",
+    "gru",
+    "gru_backward",
+    "gru_pack",
+    "gru_pack_backward",
+    "linear",
+    "linear_backward",
+    "linear_pack",
+    "linear_pack_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "nll_loss",
+    "nll_loss_backward",
+    "pack_rows",
+    "relu",
+    "relu_backward",
+    "scale",
+    "sgd_step",
+    "softmax",
+    "softmax_backward",
+    "sum_of_squares",
+    "unpack_rows",
+]

@@ -1,0 +1,79 @@
+"""Batch normalisation of the columns of a matrix (Ioffe and Szegedy 2015), torch's rules.
+
+``y = (x - mean) / sqrt(var + eps) * weight + bias``
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from seriatim import _core
+from seriatim._typing import Array, ArrayLike
+
+
+class BatchNormCache(NamedTuple):
+    """What :func:`batch_norm_backward` needs of a forward call."""
+
+    x: Array
+    mean: Array
+    inverse: Array
+    weight: Array | None
+    training: bool
+
+
+def batch_norm(
+    x: ArrayLike,
+    weight: Array | None,
+    bias: Array | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Array, BatchNormCache]:
+    """Normalise columns.
+
+    Parameters
+    ----------
+    x : array_like, shape (rows, num_features)
+    weight, bias : ndarray, shape (num_features,), or None for 1 and 0
+    running_mean, running_var : ndarray of float32, shape (num_features,), or None
+        In training updated in place (the variance without bias), else used.
+    training : bool
+        Normalise by the batch's own mean and (biased) variance.
+
+    Raises
+    ------
+    ValueError
+        In training with a single row: its variance is 0 whatever it holds.
+    """
+    used = np.ascontiguousarray(x, dtype=np.float32)
+    if training and used.shape[0] == 1:
+        raise ValueError(
+            f"x: expected more than one value per column in training, got shape {used.shape}"
+        )
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("running_mean, running_var: expected arrays outside training, got None")
+    y, mean, inverse = _core.batch_norm_forward(
+        used, weight, bias, running_mean, running_var, training, momentum, eps
+    )
+    return y, BatchNormCache(used, mean, inverse, weight, training)
+
+
+def batch_norm_backward(
+    grad_y: ArrayLike,
+    cache: BatchNormCache,
+    *,
+    need_input: bool = True,
+    grad_weight: Array | None = None,
+    grad_bias: Array | None = None,
+    accumulate: bool = False,
+) -> Array | None:
+    """Gradient of the input of :func:`batch_norm`; those of weight and bias are written to the given arrays."""
+    x, mean, inverse, weight, training = cache
+    return _core.batch_norm_backward(
+        grad_y, x, mean, inverse, weight, training, need_input, grad_weight, grad_bias, accumulate
+    )

@@ -1,0 +1,28 @@
+"""Dropout whose mask depends on a seed, the number of the call and the element's position alone.
+
+The random words are Philox4x32-10's (Salmon et al. 2011): key = seed, counter = (element // 4, offset), word = element
+% 4. An element is kept where its word is at least ``floor(p * 2**32)``.
+"""
+
+from __future__ import annotations
+
+from seriatim import _core
+from seriatim._typing import Array, ArrayLike
+
+
+def dropout(x: ArrayLike, p: float, seed: int, offset: int) -> Array:
+    """``x / (1 - p)`` where the element is kept, 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array_like, any shape
+    p : float in [0, 1)
+        Probability of an element to be dropped.
+    seed, offset : int in [0, 2**64)
+    """
+    return _core.dropout(x, p, seed, offset)
+
+
+def dropout_backward(grad_y: ArrayLike, p: float, seed: int, offset: int) -> Array:
+    """Gradient of :func:`dropout`: the same mask, drawn again."""
+    return _core.dropout(grad_y, p, seed, offset)

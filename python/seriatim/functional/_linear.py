@@ -1,0 +1,90 @@
+"""Linear: ``y = x W^T + b``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seriatim import _core
+from seriatim._typing import Array, ArrayLike
+
+
+def linear_pack(weight: ArrayLike) -> Array:
+    """Lay a weight ``(out_features, in_features)`` out for :func:`linear`; opaque, 1-D."""
+    return _core.linear_pack(weight)
+
+
+def linear_pack_backward(weight: ArrayLike) -> Array:
+    """Lay a weight out for the input gradient of :func:`linear_backward`; opaque, 1-D."""
+    return _core.linear_pack_backward(weight)
+
+
+def linear(
+    x: ArrayLike, weight: Array, bias: ArrayLike | None = None, *, packed: Array | None = None
+) -> tuple[Array, Array]:
+    """``x @ weight.T + bias``.
+
+    Parameters
+    ----------
+    x : array_like, shape (rows, in_features)
+    weight : ndarray, shape (out_features, in_features)
+    bias : array_like, shape (out_features,), optional
+    packed : ndarray, optional
+        ``linear_pack(weight)``, to pack once for many calls.
+
+    Returns
+    -------
+    y : ndarray of float32, shape (rows, out_features)
+    cache : ndarray
+        ``x`` as it was used.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has the wrong shape, or holds no real numbers.
+    """
+    used = np.ascontiguousarray(x, dtype=np.float32)
+    if packed is None:
+        packed = _core.linear_pack(weight)
+    return _core.linear_forward(used, packed, bias, weight.shape[0]), used
+
+
+def linear_backward(
+    grad_y: ArrayLike,
+    cache: Array,
+    weight: Array,
+    *,
+    packed: Array | None = None,
+    need_input: bool = True,
+    grad_weight: Array | None = None,
+    grad_bias: Array | None = None,
+    accumulate: bool = False,
+    need_parameters: bool = True,
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Gradients of :func:`linear`: ``grad_y W``, ``grad_y^T x`` and the column sums of ``grad_y``.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (rows, out_features)
+    cache : ndarray
+        From :func:`linear`.
+    weight : ndarray, shape (out_features, in_features)
+    packed : ndarray, optional
+        ``linear_pack_backward(weight)``.
+    need_input, need_parameters : bool
+        What to compute.
+    grad_weight, grad_bias : ndarray of float32, optional
+        Written to, or added to with ``accumulate``.
+
+    Returns
+    -------
+    grad_x, grad_weight, grad_bias : ndarray or None
+    """
+    if need_parameters and grad_weight is None:
+        grad_weight = np.zeros(weight.shape, np.float32)
+        grad_bias = np.zeros(weight.shape[0], np.float32)
+    if need_input and packed is None:
+        packed = _core.linear_pack_backward(weight)
+    grad_x = _core.linear_backward(
+        grad_y, cache, packed if need_input else None, grad_weight, grad_bias, accumulate
+    )
+    return grad_x, grad_weight, grad_bias

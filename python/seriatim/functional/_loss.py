@@ -1,0 +1,73 @@
+"""Losses.
+
+Negative log-likelihood: ``l_i = -w_i log_probs[i, target_i]`` with ``w_i = class_weight[target_i] * sample_weight[i]``;
+its mean is ``sum l_i / sum w_i``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from seriatim import _core
+from seriatim._typing import Array, ArrayLike, Integers
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class NLLCache(NamedTuple):
+    """What :func:`nll_loss_backward` needs of a forward call."""
+
+    weights: Array
+    target: Integers
+    total_weight: float
+    classes: int
+    reduction: str
+
+
+def nll_loss(
+    log_probs: ArrayLike,
+    target: ArrayLike,
+    class_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+) -> tuple[float | Array, NLLCache]:
+    """Weighted negative log-likelihood.
+
+    Parameters
+    ----------
+    log_probs : array_like, shape (batch, classes)
+    target : array_like of int, shape (batch,)
+        Each from 0 to ``classes - 1``.
+    class_weight : array_like, shape (classes,), optional
+    sample_weight : array_like, shape (batch,), optional
+    reduction : {'mean', 'sum', 'none'}
+
+    Returns
+    -------
+    loss : float, or ndarray (batch,) for 'none'
+        The mean over weights that are all 0 is nan, as in torch.
+    cache : NLLCache
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
+    labels = np.ascontiguousarray(target)
+    losses, weights, total, total_weight = _core.nll_forward(
+        log_probs, labels, class_weight, sample_weight
+    )
+    cache = NLLCache(weights, labels, total_weight, np.shape(log_probs)[1], reduction)
+    if reduction == "none":
+        return losses, cache
+    if reduction == "sum":
+        return total, cache
+    return (total / total_weight if total_weight else float("nan")), cache
+
+
+def nll_loss_backward(cache: NLLCache, grad_output: ArrayLike | None = None) -> Array:
+    """Gradient of the log-probabilities ``(batch, classes)``; ``grad_output`` is that of the loss, 1 by default."""
+    weights, target, total_weight, classes, reduction = cache
+    scale = np.atleast_1d(np.asarray(1.0 if grad_output is None else grad_output, np.float32))
+    if reduction == "mean":
+        scale = scale / np.float32(total_weight or np.nan)
+    return _core.nll_backward(weights, target, scale, classes)
