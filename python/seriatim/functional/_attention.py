@@ -22,9 +22,7 @@ class AttentionCache(NamedTuple):
     batch_sizes: Integers
 
 
-def attention(
-    query: ArrayLike, h: ArrayLike, batch_sizes: Integers
-) -> tuple[tuple[Array, Array], AttentionCache]:
+def attention(query: ArrayLike, h: ArrayLike, batch_sizes: Integers) -> tuple[tuple[Array, Array], AttentionCache]:
     """Attend to the steps of each sequence of a packed ragged batch.
 
     Parameters

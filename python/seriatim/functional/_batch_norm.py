@@ -52,14 +52,10 @@ def batch_norm(
     """
     used = np.ascontiguousarray(x, dtype=np.float32)
     if training and used.shape[0] == 1:
-        raise ValueError(
-            f"x: expected more than one value per column in training, got shape {used.shape}"
-        )
+        raise ValueError(f"x: expected more than one value per column in training, got shape {used.shape}")
     if not training and (running_mean is None or running_var is None):
         raise ValueError("running_mean, running_var: expected arrays outside training, got None")
-    y, mean, inverse = _core.batch_norm_forward(
-        used, weight, bias, running_mean, running_var, training, momentum, eps
-    )
+    y, mean, inverse = _core.batch_norm_forward(used, weight, bias, running_mean, running_var, training, momentum, eps)
     return y, BatchNormCache(used, mean, inverse, weight, training)
 
 

@@ -1,6 +1,6 @@
 """Ragged sequences to one packed or padded batch and back, in one pass over memory.
 
-Packed: rows of all sequences, time-major, the sequences in descending order of length; ``batch_sizes[t]`` rows at step t.
+Packed: rows of all sequences, time-major, the sequences the longest first; ``batch_sizes[t]`` rows at step t.
 Padding is never read.
 """
 
@@ -22,16 +22,10 @@ def _is_packed(layout: str) -> bool:
 
 
 @overload
-def collate(
-    sequences: Sequence[ArrayLike], order: Integers, layout: Literal["packed"]
-) -> tuple[Array, Integers]: ...
+def collate(sequences: Sequence[ArrayLike], order: Integers, layout: Literal["packed"]) -> tuple[Array, Integers]: ...
 @overload
-def collate(
-    sequences: Sequence[ArrayLike], order: Integers, layout: Literal["padded"]
-) -> Array: ...
-def collate(
-    sequences: Sequence[ArrayLike], order: Integers, layout: str
-) -> Array | tuple[Array, Integers]:
+def collate(sequences: Sequence[ArrayLike], order: Integers, layout: Literal["padded"]) -> Array: ...
+def collate(sequences: Sequence[ArrayLike], order: Integers, layout: str) -> Array | tuple[Array, Integers]:
     """Collect a list of sequences.
 
     Parameters
@@ -56,9 +50,7 @@ def collate_concatenated(
     X: ArrayLike, starts: Integers, lengths: Integers, layout: Literal["packed"]
 ) -> tuple[Array, Integers]: ...
 @overload
-def collate_concatenated(
-    X: ArrayLike, starts: Integers, lengths: Integers, layout: Literal["padded"]
-) -> Array: ...
+def collate_concatenated(X: ArrayLike, starts: Integers, lengths: Integers, layout: Literal["padded"]) -> Array: ...
 def collate_concatenated(
     X: ArrayLike, starts: Integers, lengths: Integers, layout: str
 ) -> Array | tuple[Array, Integers]:

@@ -53,9 +53,7 @@ def nll_loss(
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
     labels = np.ascontiguousarray(target)
-    losses, weights, total, total_weight = _core.nll_forward(
-        log_probs, labels, class_weight, sample_weight
-    )
+    losses, weights, total, total_weight = _core.nll_forward(log_probs, labels, class_weight, sample_weight)
     cache = NLLCache(weights, labels, total_weight, np.shape(log_probs)[1], reduction)
     if reduction == "none":
         return losses, cache

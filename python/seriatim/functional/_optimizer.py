@@ -52,9 +52,7 @@ def sgd_step(
     first: bool,
 ) -> None:
     """One step of stochastic gradient descent, torch's rules; ``first``: the momentum buffer holds nothing yet."""
-    _core.sgd_step(
-        data, momentum_buffer, grad, lr, momentum, dampening, weight_decay, nesterov, first
-    )
+    _core.sgd_step(data, momentum_buffer, grad, lr, momentum, dampening, weight_decay, nesterov, first)
 
 
 def sum_of_squares(x: Array) -> float:

@@ -1,0 +1,118 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike
+from seriatim.nn import _init
+from seriatim.nn._module import Module
+from seriatim.nn._parameter import Parameter
+
+
+class BatchNorm1d(Module):
+    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` per feature.
+
+    Parameters
+    ----------
+    num_features : int
+    eps : float, default 1e-5
+    momentum : float or None, default 0.1
+        How far the running statistics move towards the batch's; None averages over all batches.
+    affine : bool, default True
+        Whether there are a weight and a bias.
+    track_running_stats : bool, default True
+        Without them the batch's own statistics are used in evaluation too.
+
+    Attributes
+    ----------
+    weight, bias : Parameter, shape (num_features,), or None
+    running_mean, running_var : ndarray, shape (num_features,), or None
+    num_batches_tracked : ndarray of int64, shape (), or None
+
+    Notes
+    -----
+    Input ``(N, C)`` or ``(N, C, L)``. In training, one value per feature raises ValueError, as in torch.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization", ICML 2015.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__()
+        _init.positive(num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.register_parameter("weight", Parameter(np.ones(num_features)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features)) if affine else None)
+        tracked = track_running_stats
+        self.register_buffer("running_mean", np.zeros(num_features, np.float32) if tracked else None)
+        self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
+        self.register_buffer("num_batches_tracked", np.array(0, np.int64) if tracked else None)
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Normalise."""
+        array = np.asarray(x)
+        if array.ndim not in (2, 3) or array.shape[1] != self.num_features:
+            raise ValueError(
+                f"x: expected shape (N, {self.num_features}) or (N, {self.num_features}, L), got {array.shape}"
+            )
+        batch_statistics = self.training or self.running_mean is None
+        rows = array if array.ndim == 2 else np.moveaxis(array, 1, 2).reshape(-1, self.num_features)
+        if batch_statistics and len(rows) == 1:
+            raise ValueError(f"x: expected more than one value per feature in training, got shape {array.shape}")
+        momentum = 0.0 if self.momentum is None else self.momentum
+        update = self.training and self.running_mean is not None
+        if update:
+            self.num_batches_tracked += 1
+            if self.momentum is None:
+                momentum = 1 / float(self.num_batches_tracked)
+        statistics = (self.running_mean, self.running_var) if update or not batch_statistics else (None, None)
+        y, cache = F.batch_norm(
+            rows,
+            None if self.weight is None else self.weight._array,
+            None if self.bias is None else self.bias._array,
+            *statistics,
+            training=batch_statistics,
+            momentum=momentum,
+            eps=self.eps,
+        )
+        self._push((cache, array.shape))
+        return self._like(y, array.shape)
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient; add to those of weight and bias."""
+        cache, shape = self._pop()
+        grad = np.asarray(grad_output)
+        rows = grad if len(shape) == 2 else np.moveaxis(grad, 1, 2).reshape(-1, self.num_features)
+        grad_x = F.batch_norm_backward(rows, cache)
+        for parameter, wanted in ((self.weight, "grad_weight"), (self.bias, "grad_bias")):
+            if parameter is not None and parameter.requires_grad:
+                slot, accumulate = parameter._grad_slot()
+                F.batch_norm_backward(
+                    rows,
+                    cache,
+                    need_input=False,
+                    accumulate=accumulate,
+                    **{wanted: slot},
+                )
+        assert grad_x is not None
+        return self._like(grad_x, shape)
+
+    def _like(self, rows: Array, shape: tuple[int, ...]) -> Array:
+        if len(shape) == 2:
+            return rows
+        return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[0], shape[2], shape[1]), 2, 1))
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"

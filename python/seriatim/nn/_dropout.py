@@ -1,0 +1,52 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn import _init
+from seriatim.nn._module import Module
+
+
+class Dropout(Module):
+    """In training, zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``.
+
+    Parameters
+    ----------
+    p : float in [0, 1], default 0.5
+    rng : int, Generator or None
+        Of the seed. The mask depends on the seed, the number of the call and the element's position alone.
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p: expected a probability from 0 to 1, got {p!r}")
+        self.p = float(p)
+        self.seed = int(_init.generator(rng).integers(2**63))
+        self.calls = 0
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Drop."""
+        if not self.training or self.p == 0:
+            self._push(None)
+            return np.asarray(x, dtype=np.float32)
+        call, self.calls = self.calls, self.calls + 1
+        self._push(call)
+        return self._mask(x, call)
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Drop the same elements of the gradient."""
+        call = self._pop()
+        return np.asarray(grad_output, np.float32) if call is None else self._mask(grad_output, call)
+
+    def _mask(self, x: ArrayLike, call: int) -> Array:
+        if self.p == 1:
+            return np.zeros(np.shape(x), np.float32)
+        return F.dropout(x, self.p, self.seed, call)
+
+    def extra_repr(self) -> str:
+        """Return the probability."""
+        return f"p={self.p}"

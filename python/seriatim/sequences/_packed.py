@@ -1,0 +1,179 @@
+"""Packed ragged batches, with torch's semantics.
+
+Rows of all sequences stand time-major, the longest sequence first: row ``t`` of the ``b``-th longest is
+``data[sum(batch_sizes[:t]) + b]``. Padding does not exist, so it is neither computed nor read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import AnyArray, Array, ArrayLike, Integers
+
+
+class PackedSequence(NamedTuple):
+    """A packed ragged batch.
+
+    Attributes
+    ----------
+    data : ndarray, shape (sum of lengths, ...)
+    batch_sizes : ndarray of int64, shape (longest,)
+        How many sequences have a step t; never grows.
+    sorted_indices : ndarray of int64, shape (batch,), or None
+        The caller's index of each sequence of the packed batch; None when the caller's order was sorted already.
+    unsorted_indices : ndarray of int64, shape (batch,), or None
+        Its inverse.
+    """
+
+    data: AnyArray
+    batch_sizes: Integers
+    sorted_indices: Integers | None = None
+    unsorted_indices: Integers | None = None
+
+
+def lengths_of(batch_sizes: Integers) -> Integers:
+    """Lengths of a packed batch's sequences, descending."""
+    steps = np.arange(1, batch_sizes[0] + 1)
+    # Sequence b is as long as there are steps with more than b sequences.
+    return np.searchsorted(-np.asarray(batch_sizes), -steps, side="right").astype(np.int64)
+
+
+def check_lengths(lengths: ArrayLike, batch: int, longest: int) -> Integers:
+    """Lengths as int64, or an error when they do not fit a padded batch."""
+    array = np.asarray(lengths)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise TypeError(f"lengths: expected a 1-D array of integers, got {array.dtype} of shape {array.shape}")
+    if len(array) != batch:
+        raise ValueError(f"lengths: expected one for each of {batch} sequences, got {len(array)}")
+    if batch == 0 or array.min() < 1 or array.max() > longest:
+        got = f"from {array.min()} to {array.max()}" if batch else "no sequence"
+        raise ValueError(f"lengths: expected lengths from 1 to {longest}, got {got}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def descending(lengths: Integers) -> Integers:
+    """Order that sorts sequences by length, the longest first; equal lengths keep their order."""
+    return np.argsort(-lengths, kind="stable")
+
+
+def inverse(order: Integers) -> Integers:
+    """Permutation that undoes ``order``."""
+    undone = np.empty_like(order)
+    undone[order] = np.arange(len(order))
+    return undone
+
+
+def pack_padded_sequence(
+    x: ArrayLike, lengths: ArrayLike, batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
+    """Pack a padded batch.
+
+    Parameters
+    ----------
+    x : array_like, shape (T, B, ...), or (B, T, ...) with ``batch_first``
+    lengths : array_like of int, shape (B,)
+        Each from 1 to T.
+    enforce_sorted : bool, default True
+        Require the lengths in descending order; otherwise the batch is sorted and the order kept.
+
+    Returns
+    -------
+    PackedSequence
+        Its data is float32.
+    """
+    array = np.asarray(x)
+    if array.ndim < 2:
+        raise ValueError(f"x: expected at least 2 axes, (T, B, ...), got shape {array.shape}")
+    batch, longest = array.shape[:2] if batch_first else array.shape[1::-1]
+    counts = check_lengths(lengths, batch, longest)
+    order = descending(counts)
+    is_sorted = bool(np.all(counts[:-1] >= counts[1:]))
+    if enforce_sorted and not is_sorted:
+        raise ValueError(
+            "lengths: expected descending order because enforce_sorted=True, got "
+            f"{counts.tolist()[:8]}; pass enforce_sorted=False to have the batch sorted"
+        )
+    trailing = array.shape[2:]
+    flat = array.reshape(*array.shape[:2], -1)
+    data, batch_sizes = F.pack_rows(flat, counts[order], order, batch_first=batch_first)
+    if enforce_sorted:
+        return PackedSequence(data.reshape(-1, *trailing), batch_sizes)
+    return PackedSequence(data.reshape(-1, *trailing), batch_sizes, order, inverse(order))
+
+
+def pad_packed_sequence(
+    sequence: PackedSequence,
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    total_length: int | None = None,
+) -> tuple[Array, Integers]:
+    """Pad a packed batch, in the caller's order.
+
+    Parameters
+    ----------
+    sequence : PackedSequence
+    total_length : int, optional
+        Steps of the padded batch; the longest sequence's by default.
+
+    Returns
+    -------
+    x : ndarray of float32, shape (T, B, ...), or (B, T, ...) with ``batch_first``
+    lengths : ndarray of int64, shape (B,)
+    """
+    steps = len(sequence.batch_sizes)
+    length = steps if total_length is None else total_length
+    if length < steps:
+        raise ValueError(f"total_length: expected at least {steps}, the longest sequence's length, got {length}")
+    order = sequence.sorted_indices
+    if order is None:
+        order = np.arange(sequence.batch_sizes[0])
+    trailing = sequence.data.shape[1:]
+    flat = sequence.data.reshape(len(sequence.data), -1)
+    padded = F.unpack_rows(
+        flat,
+        sequence.batch_sizes,
+        order,
+        total_length=length,
+        padding_value=padding_value,
+        batch_first=batch_first,
+    )
+    lengths = np.empty(len(order), np.int64)
+    lengths[order] = lengths_of(sequence.batch_sizes)
+    return padded.reshape(*padded.shape[:2], *trailing), lengths
+
+
+def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -> PackedSequence:
+    """Pack a list of arrays ``(T_i, ...)``."""
+    arrays = [np.asarray(s) for s in sequences]
+    counts = check_lengths([len(a) for a in arrays], len(arrays), max(map(len, arrays), default=0))
+    if enforce_sorted and np.any(counts[:-1] < counts[1:]):
+        raise ValueError(
+            "sequences: expected descending lengths because enforce_sorted=True, got "
+            f"{counts.tolist()[:8]}; pass enforce_sorted=False to have the batch sorted"
+        )
+    trailing = arrays[0].shape[1:]
+    for i, a in enumerate(arrays):
+        if a.shape[1:] != trailing:
+            raise ValueError(f"sequence {i}: expected shape (T, *{trailing}), got {a.shape}")
+    order = descending(counts)
+    data, batch_sizes = F.collate([a.reshape(len(a), -1) for a in arrays], order, "packed")
+    packed = data.reshape(-1, *trailing)
+    if enforce_sorted:
+        return PackedSequence(packed, batch_sizes)
+    return PackedSequence(packed, batch_sizes, order, inverse(order))
+
+
+def unpack_sequence(sequence: PackedSequence) -> list[Array]:
+    """Return the sequences of a packed batch, each ``(T_i, ...)``, in the caller's order."""
+    padded, lengths = pad_packed_sequence(sequence, batch_first=True)
+    return [row[:length].copy() for row, length in zip(padded, lengths, strict=True)]
+
+
+def pad_sequence(sequences: Sequence[ArrayLike], batch_first: bool = False, padding_value: float = 0.0) -> Array:
+    """Pad a list of arrays ``(T_i, ...)`` to the longest: ``(T, B, ...)``, or ``(B, T, ...)`` with ``batch_first``."""
+    packed = pack_sequence(sequences, enforce_sorted=False)
+    return pad_packed_sequence(packed, batch_first, padding_value)[0]
