@@ -1,0 +1,285 @@
+"""Update rules: torch's names, one fused kernel call over a model's flat buffer.
+
+An optimiser moves its parameters into one buffer (``nn.flatten``), so a step, a norm or a scaling is one pass over
+memory. Parameters without a gradient, or with ``requires_grad`` False, are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array
+from seriatim.nn import Parameter, flatten
+from seriatim.nn._parameter import runs
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm_"]
+
+
+def _check(**bounds: tuple[Any, float, float]) -> None:
+    for name, (value, low, high) in bounds.items():
+        if not low <= value <= high:
+            wanted = f"at least {low}" if high == np.inf else f"from {low} to {high}"
+            raise ValueError(f"{name}: expected a number {wanted}, got {value!r}")
+
+
+class Optimizer:
+    """What all update rules share.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        Each with ``params`` and the rule's numbers; ``lr`` and the others may be changed between steps.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        given = list(params)
+        if not given:
+            raise ValueError("params: expected at least one parameter, got none")
+        groups = given if isinstance(given[0], Mapping) else [{"params": given}]
+        self.param_groups: list[dict[str, Any]] = []
+        for group in groups:
+            members = list(group["params"])
+            for p in members:
+                if not isinstance(p, Parameter):
+                    raise TypeError(f"params: expected Parameters, got {type(p).__name__}")
+            self.param_groups.append({**defaults, **group, "params": members})
+        flatten([p for group in self.param_groups for p in group["params"]])
+        # State of each parameter, in one flat array a name and group; and how many steps each has made.
+        self._state: list[dict[str, Array]] = [{} for _ in self.param_groups]
+        self._steps: list[dict[int, int]] = [{} for _ in self.param_groups]
+
+    def zero_grad(self) -> None:
+        """Make all gradients zeros."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.zero_grad()
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        for index, group in enumerate(self.param_groups):
+            active = [p for p in group["params"] if p.requires_grad]
+            offsets = self._offsets(group)
+            for members, data, grad in runs(active):
+                for part in self._alike(index, members):
+                    first, last = part[0], part[-1]
+                    begin = offsets[id(first)] - offsets[id(members[0])]
+                    end = offsets[id(last)] + last.size - offsets[id(members[0])]
+                    where = slice(offsets[id(first)], offsets[id(last)] + last.size)
+                    count = self._steps[index].get(id(first), 0) + 1
+                    self._update(index, group, where, data[begin:end], grad[begin:end], count)
+                    for p in part:
+                        self._steps[index][id(p)] = count
+                        p._touch()
+
+    def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
+        raise NotImplementedError
+
+    def _alike(self, index: int, members: list[Parameter]) -> list[list[Parameter]]:
+        """Cut a run where parameters have made different numbers of steps, or do not follow each other in the group."""
+        positions = {id(p): i for i, p in enumerate(self.param_groups[index]["params"])}
+        steps = self._steps[index]
+        parts = [[members[0]]]
+        for before, p in pairwise(members):
+            follows = positions[id(p)] == positions[id(before)] + 1
+            if follows and steps.get(id(p), 0) == steps.get(id(before), 0):
+                parts[-1].append(p)
+            else:
+                parts.append([p])
+        return parts
+
+    @staticmethod
+    def _offsets(group: dict[str, Any]) -> dict[int, int]:
+        offsets, total = {}, 0
+        for p in group["params"]:
+            offsets[id(p)] = total
+            total += p.size
+        return offsets
+
+    def _buffer(self, index: int, name: str) -> Array:
+        """State array ``name`` of a group, zeros at first."""
+        store = self._state[index]
+        if name not in store:
+            size = sum(p.size for p in self.param_groups[index]["params"])
+            store[name] = np.zeros(size, np.float32)
+        return store[name]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of all state and numbers, for :meth:`load_state_dict` of an optimiser made alike."""
+        return {
+            "state": [{k: v.copy() for k, v in store.items()} for store in self._state],
+            "steps": [
+                [steps.get(id(p), 0) for p in group["params"]]
+                for steps, group in zip(self._steps, self.param_groups, strict=True)
+            ],
+            "param_groups": [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups],
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Copy state and numbers in; raises ValueError, changing nothing, when they are of other parameters."""
+        sizes = [sum(p.size for p in group["params"]) for group in self.param_groups]
+        counts = [len(group["params"]) for group in self.param_groups]
+        fits = [len(steps) for steps in state_dict["steps"]] == counts and all(
+            len(array) == size
+            for store, size in zip(state_dict["state"], sizes, strict=False)
+            for array in store.values()
+        )
+        if not fits:
+            raise ValueError(
+                f"state_dict: expected state of groups of {counts} parameters with {sizes} values, got another model's"
+            )
+        self._state = [{k: np.array(v, np.float32) for k, v in store.items()} for store in state_dict["state"]]
+        for index, group in enumerate(self.param_groups):
+            steps = state_dict["steps"][index]
+            self._steps[index] = {id(p): int(n) for p, n in zip(group["params"], steps, strict=True)}
+            group.update(state_dict["param_groups"][index])
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent.
+
+    Parameters
+    ----------
+    params : iterable of Parameter, or of dicts with 'params'
+    lr : float, default 1e-3
+    momentum, dampening, weight_decay : float, default 0
+    nesterov : bool, default False
+
+    Notes
+    -----
+    ``g = grad + weight_decay p``; ``m = momentum m + (1 - dampening) g`` (``m = g`` at first); ``p -= lr m``, with
+    ``nesterov`` ``p -= lr (g + momentum m)``: torch's rules.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        _check(lr=(lr, 0, np.inf), momentum=(momentum, 0, np.inf), weight_decay=(weight_decay, 0, np.inf))
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("nesterov: expected momentum above 0 and no dampening with it")
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+            },
+        )
+
+    def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
+        buffer = self._buffer(index, "momentum_buffer")[where] if group["momentum"] else None
+        F.sgd_step(
+            data,
+            grad,
+            buffer,
+            lr=group["lr"],
+            momentum=group["momentum"],
+            dampening=group["dampening"],
+            weight_decay=group["weight_decay"],
+            nesterov=group["nesterov"],
+            first=step == 1,
+        )
+
+
+class Adam(Optimizer):
+    """Adam.
+
+    Parameters
+    ----------
+    params : iterable of Parameter, or of dicts with 'params'
+    lr : float, default 1e-3
+    betas : (float, float), default (0.9, 0.999)
+    eps : float, default 1e-8
+    weight_decay : float, default 0
+        Added to the gradient, times the parameter.
+
+    References
+    ----------
+    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    """
+
+    _decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        below_one = float(np.nextafter(1, 0))
+        _check(
+            lr=(lr, 0, np.inf),
+            eps=(eps, 0, np.inf),
+            beta1=(betas[0], 0, below_one),
+            beta2=(betas[1], 0, below_one),
+            weight_decay=(weight_decay, 0, np.inf),
+        )
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
+        F.adam_step(
+            data,
+            grad,
+            self._buffer(index, "exp_avg")[where],
+            self._buffer(index, "exp_avg_sq")[where],
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            decoupled=self._decoupled,
+            step=step,
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: parameters shrink by ``lr * weight_decay`` a step, 1e-2 by default.
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    """
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+def clip_grad_norm_(params: Iterable[Parameter], max_norm: float) -> float:
+    """Scale all gradients down so that their common norm is at most ``max_norm``.
+
+    Returns
+    -------
+    float
+        The norm before.
+    """
+    if not max_norm >= 0:
+        raise ValueError(f"max_norm: expected a number of at least 0, got {max_norm!r}")
+    found = runs(params)
+    norm = float(np.sqrt(sum(F.sum_of_squares(grad) for _, _, grad in found)))
+    if norm > max_norm:
+        for _, _, grad in found:
+            F.scale(grad, max_norm / (norm + 1e-6))
+    return norm
