@@ -1,1 +1,82 @@
-"""Seriatim."""
+"""Seriatim: recurrent sequence models with Swift kernels; NumPy arrays in and out.
+
+``seriatim.models`` has scikit-learn classifiers, ``seriatim.nn`` the modules they are made of, ``seriatim.sequences``
+the ragged data they take. Submodules are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from seriatim._config import __version__, get_num_threads, set_num_threads, show_config
+
+if TYPE_CHECKING:
+    from seriatim.persistence import load, save
+    from seriatim.sequences import (
+        PackedSequence,
+        Sequences,
+        batch_to_time,
+        collate_fn,
+        elementwise_apply,
+        pack_padded_sequence,
+        pack_sequence,
+        pad_packed_sequence,
+        pad_sequence,
+        seq_wise,
+        time_to_batch,
+        unpack_sequence,
+    )
+
+_SUBMODULES = ("convert", "functional", "models", "nn", "optim", "persistence", "plotting", "sequences", "training")
+_FROM = {
+    "seriatim.persistence": ("load", "save"),
+    "seriatim.sequences": (
+        "PackedSequence",
+        "Sequences",
+        "batch_to_time",
+        "collate_fn",
+        "elementwise_apply",
+        "pack_padded_sequence",
+        "pack_sequence",
+        "pad_packed_sequence",
+        "pad_sequence",
+        "seq_wise",
+        "time_to_batch",
+        "unpack_sequence",
+    ),
+}
+_HOME = {name: module for module, names in _FROM.items() for name in names}
+
+__all__ = [
+    "PackedSequence",
+    "Sequences",
+    "__version__",
+    "batch_to_time",
+    "collate_fn",
+    "elementwise_apply",
+    "get_num_threads",
+    "load",
+    "pack_padded_sequence",
+    "pack_sequence",
+    "pad_packed_sequence",
+    "pad_sequence",
+    "save",
+    "seq_wise",
+    "set_num_threads",
+    "show_config",
+    "time_to_batch",
+    "unpack_sequence",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"seriatim.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'seriatim' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES, *_HOME})

