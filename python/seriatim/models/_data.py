@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from seriatim._typing import ArrayLike, Integers
+from seriatim._typing import AnyArray, ArrayLike, Integers
 from seriatim.sequences import Sequences
 
 
@@ -58,7 +58,7 @@ def _is_list_of_arrays(X: Any) -> bool:
 
 
 def _from_list(arrays: list[Any], estimator: str) -> Sequences:
-    columns = []
+    columns: list[AnyArray] = []
     for i, given in enumerate(arrays):
         x = np.asarray(given)
         if x.ndim == 1:

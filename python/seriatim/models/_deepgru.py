@@ -219,10 +219,11 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rng = self._rng if goes_on and hasattr(self, "_rng") else rng
         features = sequences.X.shape[1]
         if goes_on:
-            module, optimizer = self.module_, self._optimizer
+            module = self.module_
         else:
             module = DeepGRU(features, len(classes), self.dims or DIMS, self.dropout, rng=rng)
-            optimizer = Adam(module.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        # A model from a file has no optimiser: it begins with a fresh one.
+        optimizer = self._optimizer if goes_on and hasattr(self, "_optimizer") else Adam(module.parameters())
         for group in optimizer.param_groups:
             group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         chosen, held = (

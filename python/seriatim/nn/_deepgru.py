@@ -67,7 +67,7 @@ class DeepGRU(Module):
         self.dims = {**DIMS, **dims}
         _init.positive(n_features=n_features, n_classes=n_classes, **self.dims)
         random = _init.generator(rng)
-        self.n_features, self.n_classes = n_features, n_classes
+        self.n_features, self.n_classes, self.dropout = n_features, n_classes, float(dropout)
         gru1, gru2, gru3, fc = (self.dims[k] for k in ("gru1", "gru2", "gru3", "fc"))
         self.gru1 = GRU(n_features, gru1, 2, rng=random)
         self.gru2 = GRU(gru1, gru2, 2, rng=random)
