@@ -58,7 +58,7 @@ def peers(train: Any, test: Any) -> list[Row]:
 
     from sequentia.models import HMMClassifier, KNNClassifier
 
-    knn = KNNClassifier(k=1, window=0.3, use_c=False, n_jobs=-1, random_state=0)
+    knn = KNNClassifier(k=1, window=0.3, n_jobs=-1, random_state=0)
     hmm = HMMClassifier(n_jobs=-1)
     from sequentia.models.hmm import GaussianMixtureHMM
 

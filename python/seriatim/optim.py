@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,17 @@ def _check(**bounds: tuple[Any, float, float]) -> None:
         if not low <= value <= high:
             wanted = f"at least {low}" if high == np.inf else f"from {low} to {high}"
             raise ValueError(f"{name}: expected a number {wanted}, got {value!r}")
+
+
+def _alike(places: list[int], steps: list[int]) -> list[list[int]]:
+    """Cut a run where parameters have made different numbers of steps, or do not follow each other in the group."""
+    parts = [[places[0]]]
+    for before, place in pairwise(places):
+        if place == before + 1 and steps[place] == steps[before]:
+            parts[-1].append(place)
+        else:
+            parts.append([place])
+    return parts
 
 
 class Optimizer:
@@ -49,10 +60,14 @@ class Optimizer:
                 if not isinstance(p, Parameter):
                     raise TypeError(f"params: expected Parameters, got {type(p).__name__}")
             self.param_groups.append({**defaults, **group, "params": members})
-        flatten([p for group in self.param_groups for p in group["params"]])
-        # State of each parameter, in one flat array a name and group; and how many steps each has made.
+        everything = [p for group in self.param_groups for p in group["params"]]
+        if len({id(p) for p in everything}) != len(everything):
+            raise ValueError("params: expected every parameter once, got one twice")
+        flatten(everything)
+        # State of each parameter, in one flat array a name and group; and how many steps each has made, by its place
+        # in the group.
         self._state: list[dict[str, Array]] = [{} for _ in self.param_groups]
-        self._steps: list[dict[int, int]] = [{} for _ in self.param_groups]
+        self._steps: list[list[int]] = [[0] * len(group["params"]) for group in self.param_groups]
 
     def zero_grad(self) -> None:
         """Make all gradients zeros."""
@@ -63,43 +78,24 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         for index, group in enumerate(self.param_groups):
-            active = [p for p in group["params"] if p.requires_grad]
-            offsets = self._offsets(group)
-            for members, data, grad in runs(active):
-                for part in self._alike(index, members):
-                    first, last = part[0], part[-1]
-                    begin = offsets[id(first)] - offsets[id(members[0])]
-                    end = offsets[id(last)] + last.size - offsets[id(members[0])]
-                    where = slice(offsets[id(first)], offsets[id(last)] + last.size)
-                    count = self._steps[index].get(id(first), 0) + 1
-                    self._update(index, group, where, data[begin:end], grad[begin:end], count)
-                    for p in part:
-                        self._steps[index][id(p)] = count
-                        p._touch()
+            params, steps = group["params"], self._steps[index]
+            places = {id(p): place for place, p in enumerate(params)}
+            offsets = list(accumulate((p.size for p in params), initial=0))
+            for members, data, grad in runs(p for p in params if p.requires_grad):
+                # Neighbours in memory need not be neighbours in the group's state: one that stands between them there
+                # may have stayed elsewhere. So the place in the run is counted by itself.
+                begin = 0
+                for part in _alike([places[id(p)] for p in members], steps):
+                    where = slice(offsets[part[0]], offsets[part[-1] + 1])
+                    end = begin + where.stop - where.start
+                    self._update(index, group, where, data[begin:end], grad[begin:end], steps[part[0]] + 1)
+                    for place in part:
+                        steps[place] += 1
+                        params[place]._touch()
+                    begin = end
 
     def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
         raise NotImplementedError
-
-    def _alike(self, index: int, members: list[Parameter]) -> list[list[Parameter]]:
-        """Cut a run where parameters have made different numbers of steps, or do not follow each other in the group."""
-        positions = {id(p): i for i, p in enumerate(self.param_groups[index]["params"])}
-        steps = self._steps[index]
-        parts = [[members[0]]]
-        for before, p in pairwise(members):
-            follows = positions[id(p)] == positions[id(before)] + 1
-            if follows and steps.get(id(p), 0) == steps.get(id(before), 0):
-                parts[-1].append(p)
-            else:
-                parts.append([p])
-        return parts
-
-    @staticmethod
-    def _offsets(group: dict[str, Any]) -> dict[int, int]:
-        offsets, total = {}, 0
-        for p in group["params"]:
-            offsets[id(p)] = total
-            total += p.size
-        return offsets
 
     def _buffer(self, index: int, name: str) -> Array:
         """State array ``name`` of a group, zeros at first."""
@@ -113,31 +109,35 @@ class Optimizer:
         """Return copies of all state and numbers, for :meth:`load_state_dict` of an optimiser made alike."""
         return {
             "state": [{k: v.copy() for k, v in store.items()} for store in self._state],
-            "steps": [
-                [steps.get(id(p), 0) for p in group["params"]]
-                for steps, group in zip(self._steps, self.param_groups, strict=True)
-            ],
+            "steps": [list(steps) for steps in self._steps],
             "param_groups": [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups],
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy state and numbers in; raises ValueError, changing nothing, when they are of other parameters."""
+        keys = ("state", "steps", "param_groups")
+        lacking = [key for key in keys if key not in state_dict]
+        if lacking:
+            raise ValueError(f"state_dict: expected the keys {keys}, got none of {lacking}")
+        state = [{k: np.array(v, np.float32) for k, v in store.items()} for store in state_dict["state"]]
+        steps = [[int(n) for n in counts] for counts in state_dict["steps"]]
+        groups = state_dict["param_groups"]
         sizes = [sum(p.size for p in group["params"]) for group in self.param_groups]
         counts = [len(group["params"]) for group in self.param_groups]
-        fits = [len(steps) for steps in state_dict["steps"]] == counts and all(
-            len(array) == size
-            for store, size in zip(state_dict["state"], sizes, strict=False)
-            for array in store.values()
-        )
-        if not fits:
+        if (
+            [len(group_steps) for group_steps in steps] != counts
+            or len(state) != len(counts)
+            or any(array.shape != (n,) for store, n in zip(state, sizes, strict=True) for array in store.values())
+        ):
             raise ValueError(
                 f"state_dict: expected state of groups of {counts} parameters with {sizes} values, got another model's"
             )
-        self._state = [{k: np.array(v, np.float32) for k, v in store.items()} for store in state_dict["state"]]
-        for index, group in enumerate(self.param_groups):
-            steps = state_dict["steps"][index]
-            self._steps[index] = {id(p): int(n) for p, n in zip(group["params"], steps, strict=True)}
-            group.update(state_dict["param_groups"][index])
+        settings = [sorted(group.keys() - {"params"}) for group in self.param_groups]
+        if [sorted(group) for group in groups] != settings:
+            raise ValueError(f"state_dict: expected groups with the settings {settings}, got another rule's")
+        self._state, self._steps = state, steps
+        for group, values in zip(self.param_groups, groups, strict=True):
+            group.update(values)
 
 
 class SGD(Optimizer):

@@ -48,12 +48,12 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     name = type(model).__name__
     if _known(name) is not type(model):
         raise TypeError(
-            f"model: expected one of {sorted(_ESTIMATORS | _MODULES)}, got {type(model).__name__}; of other modules save "
-            "state_dict() with safetensors.numpy.save_file"
+            f"model: expected one of {sorted(_ESTIMATORS | _MODULES)}, got {type(model).__name__}; of other modules "
+            "save state_dict() with safetensors.numpy.save_file"
         )
     described, module = _describe_estimator(model) if name in _ESTIMATORS else (_describe_module(model), model)
     header = {"format": FORMAT, "version": __version__, "class": name, **described}
-    tensors = {key: np.ascontiguousarray(value) for key, value in module.state_dict().items()}
+    tensors = {key: np.asarray(value, order="C") for key, value in module.state_dict().items()}
     content = to_bytes(tensors, metadata={"seriatim": json.dumps(header)})
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -111,7 +111,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
 
 
 def _describe_module(module: Any) -> dict[str, Any]:
-    """Constructor arguments, which modules keep as attributes of the same names."""
+    """Return the constructor arguments, which modules keep as attributes of the same names."""
     names = [n for n in inspect.signature(type(module).__init__).parameters if n not in ("self", "rng")]
     config = {}
     for name in names:

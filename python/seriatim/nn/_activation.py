@@ -10,7 +10,17 @@ from seriatim.nn._module import Module
 
 
 class ReLU(Module):
-    """``max(x, 0)``; NaN stays NaN."""
+    """``max(x, 0)``; NaN stays NaN.
+
+    Parameters
+    ----------
+    inplace : bool, default False
+        torch's; the output is a new array either way.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = bool(inplace)
 
     def forward(self, x: ArrayLike) -> Array:
         """Cut off below 0."""
@@ -20,7 +30,12 @@ class ReLU(Module):
 
     def backward(self, grad_output: ArrayLike) -> Array:
         """Pass the gradient where the output is positive."""
-        return F.relu_backward(grad_output, self._pop())
+        cache = self._peek()
+        if np.shape(grad_output) != cache.shape:
+            raise ValueError(f"grad_output: expected shape {cache.shape}, got {np.shape(grad_output)}")
+        grad = F.relu_backward(grad_output, cache)
+        self._pop()
+        return grad
 
 
 class _OverAxis(Module):
@@ -45,7 +60,13 @@ class _OverAxis(Module):
     def backward(self, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
         function = F.log_softmax_backward if self.logarithm else F.softmax_backward
-        grad = function(np.moveaxis(np.asarray(grad_output), self.dim, -1), self._pop())
+        cache = self._peek()
+        moved = np.moveaxis(np.asarray(grad_output), self.dim, -1)
+        if moved.shape != cache.shape:
+            wanted = np.moveaxis(cache, -1, self.dim).shape
+            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+        grad = function(moved, cache)
+        self._pop()
         return np.ascontiguousarray(np.moveaxis(grad, -1, self.dim))
 
     def extra_repr(self) -> str:

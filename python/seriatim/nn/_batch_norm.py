@@ -8,7 +8,7 @@ from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn import _init
 from seriatim.nn._module import Module
-from seriatim.nn._parameter import Parameter
+from seriatim.nn._parameter import Parameter, gradient_slots
 
 
 class BatchNorm1d(Module):
@@ -72,10 +72,8 @@ class BatchNorm1d(Module):
             raise ValueError(f"x: expected more than one value per feature in training, got shape {array.shape}")
         momentum = 0.0 if self.momentum is None else self.momentum
         update = self.training and self.running_mean is not None
-        if update:
-            self.num_batches_tracked += 1
-            if self.momentum is None:
-                momentum = 1 / float(self.num_batches_tracked)
+        if update and self.momentum is None:
+            momentum = 1 / float(self.num_batches_tracked + 1)
         statistics = (self.running_mean, self.running_var) if update or not batch_statistics else (None, None)
         y, cache = F.batch_norm(
             rows,
@@ -86,25 +84,23 @@ class BatchNorm1d(Module):
             momentum=momentum,
             eps=self.eps,
         )
+        if update:
+            self.num_batches_tracked += 1
         self._push((cache, array.shape))
         return self._like(y, array.shape)
 
     def backward(self, grad_output: ArrayLike) -> Array:
         """Return the input's gradient; add to those of weight and bias."""
-        cache, shape = self._pop()
+        cache, shape = self._peek()
         grad = np.asarray(grad_output)
+        if grad.shape != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
         rows = grad if len(shape) == 2 else np.moveaxis(grad, 1, 2).reshape(-1, self.num_features)
-        grad_x = F.batch_norm_backward(rows, cache)
-        for parameter, wanted in ((self.weight, "grad_weight"), (self.bias, "grad_bias")):
-            if parameter is not None and parameter.requires_grad:
-                slot, accumulate = parameter._grad_slot()
-                F.batch_norm_backward(
-                    rows,
-                    cache,
-                    need_input=False,
-                    accumulate=accumulate,
-                    **{wanted: slot},
-                )
+        with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
+            grad_x = F.batch_norm_backward(
+                rows, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
+            )
+        self._pop()
         assert grad_x is not None
         return self._like(grad_x, shape)
 

@@ -8,6 +8,14 @@ from typing import Any, overload
 from seriatim.nn._module import Module
 
 
+def _next_name(module: Module) -> str:
+    """Name the next child by number; in a slice, which begins above 0, its length may be taken already."""
+    index = len(module._modules)
+    while str(index) in module._modules:
+        index += 1
+    return str(index)
+
+
 class Sequential(Module):
     """Modules one after another; backward runs through them from the last to the first.
 
@@ -44,7 +52,7 @@ class Sequential(Module):
 
     def append(self, module: Module) -> Sequential:
         """Add a module at the end; returns the container."""
-        self.add_module(str(len(self)), module)
+        self.add_module(_next_name(self), module)
         return self
 
     def __iter__(self) -> Iterator[Module]:
@@ -75,7 +83,7 @@ class ModuleList(Module):
 
     def append(self, module: Module) -> ModuleList:
         """Add a module at the end; returns the list."""
-        self.add_module(str(len(self)), module)
+        self.add_module(_next_name(self), module)
         return self
 
     def __iter__(self) -> Iterator[Module]:

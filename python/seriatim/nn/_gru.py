@@ -12,7 +12,7 @@ from seriatim.nn import _init
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._module import Module
 from seriatim.nn._packs import Packs
-from seriatim.nn._parameter import Parameter
+from seriatim.nn._parameter import Parameter, gradient_slots
 from seriatim.nn._recurrent import RecurrentInput
 from seriatim.sequences import PackedSequence
 
@@ -107,6 +107,11 @@ class GRU(Module):
                 for name, shape in shapes.items():
                     drawn = Parameter(_init.uniform(random, shape, hidden_size))
                     self.register_parameter(f"{name}_l{layer}{suffix}", drawn)
+
+    def train(self, mode: bool = True) -> GRU:
+        """Set training mode, also of the dropout between layers, which is no registered module."""
+        self.__dict__["_between"].train(mode)
+        return super().train(mode)
 
     @property
     def num_directions(self) -> int:
@@ -272,30 +277,20 @@ class GRU(Module):
             )
 
         packed = self._packs.get((layer, suffix, "backward", need_input), (weight_ih, weight_hh), pack)
-        wanted = [p for p in parameters if p is not None and p.requires_grad]
-        slots = {id(p): p._grad_slot() for p in wanted}
-        # The kernel adds to all or to none: gradients that are fresh among others that are not begin at zero.
-        accumulate = any(add for _, add in slots.values())
-        for slot, add in slots.values():
-            if accumulate and not add:
-                slot.fill(0)
-
-        def target(p: Parameter | None) -> Array | None:
-            return slots[id(p)][0] if p is not None and id(p) in slots else None
-
-        return F.gru_backward(
-            grad_y,
-            grad_h_n,
-            cache,
-            packed,
-            grad_weight_ih=target(weight_ih),
-            grad_weight_hh=target(weight_hh),
-            grad_bias_ih=target(parameters.bias_ih),
-            grad_bias_hh=target(parameters.bias_hh),
-            need_input=need_input,
-            need_state=need_state,
-            accumulate=accumulate,
-        )
+        with gradient_slots(*parameters) as (slots, accumulate):
+            return F.gru_backward(
+                grad_y,
+                grad_h_n,
+                cache,
+                packed,
+                grad_weight_ih=slots[0],
+                grad_weight_hh=slots[1],
+                grad_bias_ih=slots[2],
+                grad_bias_hh=slots[3],
+                need_input=need_input,
+                need_state=need_state,
+                accumulate=accumulate,
+            )
 
     def extra_repr(self) -> str:
         """Return the configuration."""

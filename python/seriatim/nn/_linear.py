@@ -9,7 +9,7 @@ from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn import _init
 from seriatim.nn._module import Module
 from seriatim.nn._packs import Packs
-from seriatim.nn._parameter import Parameter
+from seriatim.nn._parameter import Parameter, gradient_slots
 
 
 class Linear(Module):
@@ -58,23 +58,25 @@ class Linear(Module):
 
     def backward(self, grad_output: ArrayLike) -> Array:
         """Return the input's gradient; add to those of weight and bias."""
-        cache, shape = self._pop()
+        cache, shape = self._peek()
+        wanted = (*shape[:-1], self.out_features)
+        if np.shape(grad_output) != wanted:
+            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
         weight = self.weight._array
         packed = self._packs.get("backward", (self.weight,), lambda: F.linear_pack_backward(weight))
         grad_y = np.asarray(grad_output).reshape(-1, self.out_features)
-        grad_x, _, _ = F.linear_backward(grad_y, cache, weight, packed=packed, need_parameters=False)
-        for parameter, wanted in ((self.weight, "grad_weight"), (self.bias, "grad_bias")):
-            if parameter is not None and parameter.requires_grad:
-                slot, accumulate = parameter._grad_slot()
-                F.linear_backward(
-                    grad_y,
-                    cache,
-                    weight,
-                    need_input=False,
-                    need_parameters=False,
-                    accumulate=accumulate,
-                    **{wanted: slot},
-                )
+        with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
+            grad_x, _, _ = F.linear_backward(
+                grad_y,
+                cache,
+                weight,
+                packed=packed,
+                grad_weight=grad_weight,
+                grad_bias=grad_bias,
+                accumulate=accumulate,
+                need_parameters=False,
+            )
+        self._pop()
         assert grad_x is not None
         return grad_x.reshape(shape)
 

@@ -60,33 +60,49 @@ class Module:
         if self.training:
             self._contexts.append(context)
 
-    def _pop(self) -> Any:
-        """Take what the last open forward kept."""
+    def _peek(self) -> Any:
+        """Return what the last open forward kept, and leave it open: backward closes it when it has succeeded."""
         if not self._contexts:
             raise RuntimeError(
                 f"{type(self).__name__}.backward(): no forward in training mode is open; call forward once for every "
                 "backward, after train()."
             )
-        return self._contexts.pop()
+        return self._contexts[-1]
+
+    def _pop(self) -> Any:
+        """Take what the last open forward kept."""
+        context = self._peek()
+        self._contexts.pop()
+        return context
 
     # ---- Registration
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_modules" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting '{name}'")
-        for store in (self._parameters, self._buffers, self._modules):
-            if name in store and not (store is self._buffers and isinstance(value, np.ndarray)):
-                del store[name]
+        own: dict[str, Any] | None = None
         if isinstance(value, Parameter):
-            self.__dict__.pop(name, None)
-            self._parameters[name] = value
+            own = self._parameters
         elif isinstance(value, Module):
+            own = self._modules
+        if own is not None:
             self.__dict__.pop(name, None)
-            self._modules[name] = value
-        elif name in self._buffers:
-            self._buffers[name] = value
-        else:
-            self.__dict__[name] = value
+            for store in (self._parameters, self._buffers, self._modules):
+                if store is not own:
+                    store.pop(name, None)
+            own[name] = value
+            return
+        kinds = ((self._parameters, "a Parameter"), (self._buffers, "an array"), (self._modules, "a Module"))
+        for store, kind in kinds:
+            if name in store:
+                # As in torch: a registered name keeps its kind, so that nothing falls out of the state unnoticed.
+                if value is not None and not (store is self._buffers and isinstance(value, (np.ndarray, np.generic))):
+                    raise TypeError(
+                        f"{type(self).__name__}.{name}: expected {kind} or None, got {type(value).__name__}"
+                    )
+                store[name] = None if value is None else np.asarray(value)
+                return
+        object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         for store in ("_parameters", "_buffers", "_modules"):
@@ -124,11 +140,14 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules that are attributes of this one, with their names."""
-        yield from self._modules.items()
+        for name, module in self._modules.items():
+            if module is not None:
+                yield name, module
 
     def children(self) -> Iterator[Module]:
         """Yield the modules that are attributes of this one."""
-        yield from self._modules.values()
+        for _, module in self.named_children():
+            yield module
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module and all inside it, each once, with dotted names."""
@@ -140,7 +159,7 @@ class Module:
                 continue
             seen.add(id(module))
             yield name, module
-            inner = [(f"{name}.{k}" if name else k, m) for k, m in module._modules.items()]
+            inner = [(f"{name}.{k}" if name else k, m) for k, m in module.named_children()]
             stack.extend(reversed(inner))
 
     def modules(self) -> Iterator[Module]:
@@ -173,12 +192,18 @@ class Module:
 
     def state_dict(self) -> dict[str, AnyArray]:
         """Return copies of all parameters and buffers under torch's names."""
-        state: dict[str, AnyArray] = {}
-        for path, module in self.named_modules():
-            own = {k: p._array for k, p in module._parameters.items() if p is not None}
-            own.update({k: b for k, b in module._buffers.items() if b is not None})
-            state.update({(f"{path}.{k}" if path else k): np.array(v) for k, v in own.items()})
-        return state
+        return {name: np.array(memory) for name, memory, _ in self._state("")}
+
+    def _state(self, prefix: str) -> Iterator[tuple[str, AnyArray, Parameter | None]]:
+        """Yield name, memory, and the parameter whose memory it is; what is shared comes under each of its names."""
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                yield prefix + name, parameter._array, parameter
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                yield prefix + name, buffer, None
+        for name, module in self.named_children():
+            yield from module._state(f"{prefix}{name}.")
 
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike], strict: bool = True) -> LoadResult:
         """Copy values in.
@@ -197,19 +222,20 @@ class Module:
         Raises
         ------
         ValueError
-            A shape differs, or (strict) a name is missing or not known. Everything wrong is listed, and nothing has
-            been changed.
+            A shape or type differs, or (strict) a name is missing or not known. Everything wrong is listed, and
+            nothing has been changed.
         """
-        parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
-        known: dict[str, AnyArray] = {k: p._array for k, p in parameters.items()} | buffers
+        known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
         given = {name: np.asarray(value) for name, value in state_dict.items()}
         missing = [name for name in known if name not in given]
         unexpected = [name for name in given if name not in known]
-        wrong = [
-            f"{name}: expected shape {known[name].shape}, got {value.shape}"
-            for name, value in given.items()
-            if name in known and value.shape != known[name].shape
-        ]
+        wrong = []
+        for name, value in given.items():
+            memory = known[name][0] if name in known else value
+            if value.shape != memory.shape:
+                wrong.append(f"{name}: expected shape {memory.shape}, got {value.shape}")
+            elif not np.can_cast(value.dtype, memory.dtype, "same_kind"):
+                wrong.append(f"{name}: expected {memory.dtype}, got {value.dtype}")
         if strict:
             wrong += [f"{name}: missing" for name in missing]
             wrong += [f"{name}: not known" for name in unexpected]
@@ -217,19 +243,24 @@ class Module:
             head = f"state_dict does not fit {type(self).__name__}; nothing was loaded:"
             raise ValueError("\n  ".join([head, *wrong]))
         for name, value in given.items():
-            if name in parameters:
-                parameters[name].data = value
-            elif name in buffers:
-                buffers[name][...] = value
+            if name in known:
+                memory, parameter = known[name]
+                memory[...] = value
+                if parameter is not None:
+                    parameter._touch()
         return LoadResult(missing, unexpected)
 
     # ---- Modes
 
     def train(self: Self, mode: bool = True) -> Self:
-        """Set training mode here and in all modules inside; returns the module."""
-        for module in self.modules():
-            module.__dict__["training"] = bool(mode)
-            module._contexts.clear()
+        """Set training mode here and in all modules inside; returns the module.
+
+        Children are told through their own ``train``, so a module that overrides it to stay frozen does.
+        """
+        self.training = bool(mode)
+        self._contexts.clear()
+        for module in self.children():
+            module.train(mode)
         return self
 
     def eval(self: Self) -> Self:
@@ -267,7 +298,7 @@ class Module:
 
     def __repr__(self) -> str:
         extra, lines = self.extra_repr(), []
-        for name, module in self._modules.items():
+        for name, module in self.named_children():
             lines.append(f"({name}): " + repr(module).replace("\n", "\n  "))
         if not lines:
             return f"{type(self).__name__}({extra})"

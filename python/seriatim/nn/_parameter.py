@@ -7,13 +7,18 @@ counts changes, and :meth:`Parameter._stamp` gives the version only while no lea
 
 from __future__ import annotations
 
+import itertools
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from seriatim._typing import Array, ArrayLike
+from seriatim._typing import AnyArray, Array, ArrayLike
+
+# Versions are unique among all parameters: a packed copy is not mistaken for one of a parameter that took the place.
+_versions = itertools.count()
 
 
 class _Lease:
@@ -68,11 +73,11 @@ class Parameter:
     )
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
-        self._array: Array = np.array(data, dtype=np.float32, order="C")
+        self._array: Array = np.array(_numbers("data", data), dtype=np.float32, order="C")
         self._gradient: Array | None = None
         self._fresh = False
         self._lease: weakref.ref[_Lease] | None = None
-        self._version = 0
+        self._version = next(_versions)
         self._flat: _Flat | None = None
         self._offset = 0
         self.requires_grad = requires_grad
@@ -89,7 +94,7 @@ class Parameter:
 
     @data.setter
     def data(self, values: ArrayLike) -> None:
-        new = np.asarray(values, dtype=np.float32)
+        new = _numbers("data", values)
         if new.shape != self._array.shape:
             raise ValueError(f"data: expected shape {self._array.shape}, got {new.shape}")
         self._array[...] = new
@@ -108,7 +113,7 @@ class Parameter:
         if values is None:
             self._gradient, self._fresh = None, False
             return
-        new = np.asarray(values, dtype=np.float32)
+        new = _numbers("grad", values)
         if new.shape != self._array.shape:
             raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
         slot, _ = self._grad_slot()
@@ -129,6 +134,8 @@ class Parameter:
         return self._array.size
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if copy is False:
+            raise ValueError("copy: expected True or None; parameter.data is the view without a copy")
         return np.array(self._array, dtype=dtype)
 
     def __repr__(self) -> str:
@@ -142,7 +149,7 @@ class Parameter:
 
     def _touch(self) -> None:
         """Note that the values have changed."""
-        self._version += 1
+        self._version = next(_versions)
 
     def _stamp(self) -> int | None:
         """Return a number that stays equal while the values do; None while a user could change them unseen."""
@@ -163,6 +170,35 @@ class Parameter:
             self._fresh = True
         accumulate, self._fresh = not self._fresh, False
         return self._gradient, accumulate
+
+
+def _numbers(name: str, values: ArrayLike) -> AnyArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+    return array
+
+
+@contextmanager
+def gradient_slots(*parameters: Parameter | None) -> Iterator[tuple[list[Array | None], bool]]:
+    """Lend the arrays that one backward call writes gradients to, and whether it must add to what is there.
+
+    The array is None for a parameter that is None or needs no gradient. When the call raises, no gradient has changed.
+    """
+    wanted = [p if p is not None and p.requires_grad else None for p in parameters]
+    before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
+    slots = [(None, False) if p is None else p._grad_slot() for p in wanted]
+    # A kernel adds to all or to none: gradients that are fresh among others that are not begin at zero.
+    accumulate = any(add for _, add in slots)
+    for slot, add in slots:
+        if slot is not None and accumulate and not add:
+            slot.fill(0)
+    try:
+        yield [slot for slot, _ in slots], accumulate
+    except BaseException:
+        for p, gradient, fresh in before:
+            p._gradient, p._fresh = gradient, fresh
+        raise
 
 
 def _restore(data: Array, requires_grad: bool, grad: Array | None) -> Parameter:

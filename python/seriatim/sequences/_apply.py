@@ -13,7 +13,7 @@ from seriatim.sequences._packed import PackedSequence
 
 def elementwise_apply(fn: Callable[[AnyArray], AnyArray], packed: PackedSequence) -> PackedSequence:
     """Apply ``fn`` to the data ``(N, ...) -> (N, ...)`` of a packed batch, keeping the order of its sequences."""
-    return packed._replace(data=fn(packed.data))
+    return PackedSequence(fn(packed.data), *packed[1:])
 
 
 def time_to_batch(x: AnyArray) -> tuple[AnyArray, int]:

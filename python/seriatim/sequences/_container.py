@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -107,10 +108,11 @@ class Sequences:
     @overload
     def __getitem__(self, index: slice | ArrayLike) -> Sequences: ...
     def __getitem__(self, index: Any) -> AnyArray | Sequences:
-        if isinstance(index, (int, np.integer)):
+        if isinstance(index, (int, np.integer)) or (isinstance(index, np.ndarray) and index.ndim == 0):
+            index = operator.index(index)
             if not -len(self) <= index < len(self):
                 raise IndexError(f"expected an index below {len(self)}, got {index}")
-            i = int(index) % len(self)
+            i = index % len(self)
             return self.X[self._starts[i] : self._starts[i + 1]]
         chosen = np.arange(len(self))[index]
         if chosen.ndim != 1:

@@ -15,7 +15,14 @@ from seriatim import functional as F
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 
 
-class PackedSequence(NamedTuple):
+class _Fields(NamedTuple):
+    data: AnyArray
+    batch_sizes: Integers
+    sorted_indices: Integers | None
+    unsorted_indices: Integers | None
+
+
+class PackedSequence(_Fields):
     """A packed ragged batch.
 
     Attributes
@@ -26,13 +33,49 @@ class PackedSequence(NamedTuple):
     sorted_indices : ndarray of int64, shape (batch,), or None
         The caller's index of each sequence of the packed batch; None when the caller's order was sorted already.
     unsorted_indices : ndarray of int64, shape (batch,), or None
-        Its inverse.
+        Its inverse; found when only one of the two is given, as in torch.
+
+    Raises
+    ------
+    ValueError
+        The batch sizes grow, are not positive or do not sum up to the rows of the data, or the indices are no
+        permutation of the batch.
     """
 
-    data: AnyArray
-    batch_sizes: Integers
-    sorted_indices: Integers | None = None
-    unsorted_indices: Integers | None = None
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        data: ArrayLike,
+        batch_sizes: ArrayLike,
+        sorted_indices: ArrayLike | None = None,
+        unsorted_indices: ArrayLike | None = None,
+    ) -> PackedSequence:
+        """Check that the parts belong together."""
+        rows, sizes = np.asarray(data), np.asarray(batch_sizes)
+        if sizes.ndim != 1 or not sizes.size or sizes.dtype.kind not in "iu":
+            raise ValueError(f"batch_sizes: expected 1-D integers, got {sizes.dtype} of shape {sizes.shape}")
+        sizes = sizes.astype(np.int64, copy=False)
+        if sizes[-1] < 1 or np.any(sizes[1:] > sizes[:-1]):
+            raise ValueError(f"batch_sizes: expected positive sizes that never grow, got {sizes.tolist()[:8]}")
+        if rows.ndim == 0 or len(rows) != sizes.sum():
+            raise ValueError(f"data: expected {sizes.sum()} rows, the sum of batch_sizes, got shape {rows.shape}")
+        order = _permutation("sorted_indices", sorted_indices, int(sizes[0]))
+        back = _permutation("unsorted_indices", unsorted_indices, int(sizes[0]))
+        if order is None and back is not None:
+            order = inverse(back)
+        elif order is not None and back is None:
+            back = inverse(order)
+        return super().__new__(cls, rows, sizes, order, back)
+
+
+def _permutation(name: str, indices: ArrayLike | None, batch: int) -> Integers | None:
+    if indices is None:
+        return None
+    array = np.asarray(indices)
+    if array.dtype.kind not in "iu" or not np.array_equal(np.sort(array, axis=None), np.arange(batch)):
+        raise ValueError(f"{name}: expected a permutation of 0 to {batch - 1}, got {array.tolist()}")
+    return array.astype(np.int64, copy=False)
 
 
 def lengths_of(batch_sizes: Integers) -> Integers:
@@ -149,6 +192,9 @@ def pad_packed_sequence(
 def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -> PackedSequence:
     """Pack a list of arrays ``(T_i, ...)``."""
     arrays = [np.asarray(s) for s in sequences]
+    if not arrays or any(a.ndim == 0 for a in arrays):
+        got = "a single number" if arrays else "none"
+        raise ValueError(f"sequences: expected at least one array (T, ...), got {got}")
     counts = check_lengths([len(a) for a in arrays], len(arrays), max(map(len, arrays), default=0))
     if enforce_sorted and np.any(counts[:-1] < counts[1:]):
         raise ValueError(
