@@ -127,11 +127,12 @@ def attention(x: ArrayLike, weights: ArrayLike, ax: Any = None, title: str | Non
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     strip = ax.inset_axes((0, 1.03, 1, 0.35), sharex=ax)
     strip.fill_between(np.arange(len(shares)), shares, step="mid", color=BLUE, alpha=0.85, lw=0)
-    strip.set_ylim(0, max(1e-9, float(shares.max())) * 1.1)
+    strip.set_ylim(0, max(1e-9, float(shares.max())) * 1.5)
     strip.tick_params(labelbottom=False)
     strip.set_ylabel("attention", fontsize=8)
     strip.yaxis.set_major_locator(MaxNLocator(2))
     strip.spines[["top", "right"]].set_visible(False)
     if title is not None:
-        strip.set_title(title, fontsize=10)
+        # Inside: layouts do not make room for the title of an inset.
+        strip.text(0.02, 0.94, title, transform=strip.transAxes, va="top", fontsize=9)
     return ax

@@ -1,0 +1,60 @@
+# make demo: sets everything up and runs the main job.   make test: sets everything up and runs all tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SWIFT := $(if $(SERIATIM_SWIFT),$(SERIATIM_SWIFT),swift)
+SOURCES := $(shell find Sources Bindings -name '*.swift' -o -name '*.c' -o -name '*.h') Package.swift setup.py pyproject.toml
+# Instruction-set levels that this CPU can run, each with its flag for the kernels' own tests.
+CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
+LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \
+          $(if $(filter x86_64,$(shell uname -m)),x86-64:BASELINE,armv8-a:NEON)
+
+.PHONY: demo test test-swift test-python lint bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m seriatim demo
+
+test: lint test-swift test-python
+
+test-swift: $(VENV)/.tools
+	@set -e; for level in $(LEVELS); do \
+	  march=$${level%%:*}; flag=$${level##*:}; echo "kernels at $$march"; \
+	  $(SWIFT) test -c release --disable-swift-testing --scratch-path build/test/$$march \
+	    -Xswiftc -enable-testing -Xcc -march=$$march -Xswiftc -D$$flag; \
+	done
+
+test-python: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/run.py
+
+# The package with all that demo and tests need; again when a compiled source has changed.
+$(VENV)/.installed: $(VENV)/.tools $(SOURCES)
+	$(BIN)/pip install --quiet --editable '.[test,plot,sequentia]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	@touch $@
+
+# Says what is missing before anything fails for it.
+$(VENV)/.tools:
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON). Install Python 3.10 or newer (Debian: python3 python3-dev python3-venv), or run make PYTHON=/path/to/python."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "too old: $$($(PYTHON) --version). Seriatim needs Python 3.10 or newer; run make PYTHON=/path/to/python."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON). Debian: apt-get install python3-venv."; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || { echo "missing: Python.h for $(PYTHON). Debian: apt-get install python3-dev."; exit 1; }
+	@command -v $(SWIFT) >/dev/null || { echo "missing: $(SWIFT). The kernels are compiled from Swift: get 6.2 or newer from https://www.swift.org/install/linux and put it on PATH, or run make SERIATIM_SWIFT=/path/to/swift."; exit 1; }
+	@command -v cc >/dev/null || { echo "missing: a C compiler. Debian: apt-get install gcc."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	@touch $@
+
+clean:
+	rm -rf build dist demo-output $(VENV) python/*.egg-info python/seriatim/*.so
