@@ -38,7 +38,7 @@ LEVELS = {
 
 
 def machine_levels() -> dict[str, tuple[str, str]]:
-    """The levels that are built on this machine."""
+    """Return the levels that are built on this machine."""
     machine = platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
     if not sys.platform.startswith("linux") or machine not in LEVELS:
         raise PlatformError(
@@ -48,7 +48,7 @@ def machine_levels() -> dict[str, tuple[str, str]]:
 
 
 def find_swift() -> str:
-    """The path of a Swift that can build the kernels, or an error that says what to do."""
+    """Return the path of a Swift that can build the kernels, or raise an error that says what to do."""
     named = os.environ.get("SERIATIM_SWIFT", "swift")
     path = shutil.which(named)
     wanted = ".".join(map(str, WANTED_SWIFT))
@@ -67,14 +67,14 @@ def find_swift() -> str:
 
 
 def abi_names() -> list[str]:
-    """The functions of the C ABI, from the one list there is of them."""
+    """Return the functions of the C ABI, from the one list there is of them."""
     text = HEADER.read_text()
     block = text[text.index("#define SRT_FUNCTIONS(X)") :].split("\n\n", 1)[0]
     return re.findall(r"^\s+X\((\w+)\)", block, flags=re.MULTILINE)
 
 
 def run(*command: str | Path) -> None:
-    """Runs a build step and shows what it printed when it fails."""
+    """Run a build step and show what it printed when it fails."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise PlatformError(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
