@@ -13,14 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import seriatim
 import torch
+from torch_deepgru import TorchDeepGRU, packed
+
+import seriatim
 from seriatim import nn
 from seriatim.demo import digits
 from seriatim.optim import Adam
 from seriatim.sequences import Sequences
 from seriatim.training import bucketed, by_length, collate
-from torch_deepgru import TorchDeepGRU, packed
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference import optimizer as twin
+
 from seriatim import nn, optim
 
 SHAPES = [(3, 4), (3,), (2, 3), (1,)]

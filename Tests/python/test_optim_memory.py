@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 import pytest
+
 from seriatim import nn, optim
 
 SHAPES = [(3, 4), (3,), (2, 3), (1,)]

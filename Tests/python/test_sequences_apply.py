@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from seriatim import nn
 from seriatim.sequences import (
     batch_to_time,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference import collate as twin
+
 from seriatim.sequences import collate_fn
 
 # Lengths in, order out: Sequentia v0.12.1's own results.

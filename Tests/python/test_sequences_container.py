@@ -7,7 +7,6 @@ import pickle
 
 import numpy as np
 import pytest
-from seriatim.sequences import Sequences
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import (
     GridSearchCV,
@@ -20,6 +19,8 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _num_samples
+
+from seriatim.sequences import Sequences
 
 LENGTHS = [3, 1, 4, 2]
 STARTS = [0, 3, 4, 8]

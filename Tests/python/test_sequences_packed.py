@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference import collate as twin
+
 from seriatim.sequences import (
     PackedSequence,
     pack_padded_sequence,

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from seriatim import nn
 from seriatim.sequences import PackedSequence, Sequences, elementwise_apply, pack_sequence
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference import activation as twin
+
 from seriatim import nn
 
 RNG = np.random.default_rng(6)

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 from reference import dropout as twin
+
 from seriatim import functional as F
 from seriatim import nn
 

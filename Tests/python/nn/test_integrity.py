@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from seriatim import nn
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from seriatim import nn
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from seriatim import nn
 from seriatim.nn import Parameter, flatten
 from seriatim.nn._parameter import runs

@@ -1,0 +1,124 @@
+"""What users install: sdist -> wheel -> fresh environment, its size, its symbols, and the error without Swift."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from seriatim import _core
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="not a checkout")
+
+
+def run(*command, **options):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def without_coverage_of_the_checkout():
+    """An environment in which only what is installed can be imported."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel made from the sdist, in a folder without the checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    copy = folder / "checkout"
+    ignored = shutil.ignore_patterns("build", ".git", ".venv", "*.so", "*.egg-info", "demo-output", ".*_cache")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", folder, cwd=copy)
+    unpacked = folder / "unpacked"
+    shutil.unpack_archive(next(folder.glob("*.tar.gz")), unpacked)
+    source = next(unpacked.iterdir())
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, cwd=source)
+    return next(folder.glob("*.whl"))
+
+
+def test_wheel_is_small_and_for_every_python(wheel):
+    assert wheel.stat().st_size < 1_000_000
+    assert "cp310-abi3" in wheel.name
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "seriatim/py.typed" in names
+    assert "seriatim/_core.pyi" in names
+    assert any(name.endswith("LICENSE") for name in names)
+    assert not [n for n in names if not n.startswith("seriatim")]
+
+
+def test_wheel_works_in_a_fresh_environment(wheel, tmp_path):
+    run(sys.executable, "-m", "venv", tmp_path / "env")
+    python = tmp_path / "env" / "bin" / "python"
+    env = without_coverage_of_the_checkout()
+    run(python, "-m", "pip", "install", "-q", wheel, env=env)
+    code = "import seriatim, numpy as np; from seriatim import nn; seriatim.show_config();"
+    code += "print(nn.GRU(3, 4)(np.zeros((2, 1, 3)))[0].shape); print(seriatim.__file__)"
+    out = run(python, "-W", "error", "-c", code, cwd=tmp_path, env=env)
+    assert "(2, 1, 4)" in out
+    assert str(tmp_path) in out
+
+
+def extension():
+    return Path(_core.__file__)
+
+
+def test_extension_exports_its_init_function_alone():
+    out = run("nm", "-D", "--defined-only", extension())
+    assert [line.split()[-1] for line in out.splitlines()] == ["PyInit__core"]
+
+
+def test_extension_needs_libc_alone():
+    needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", extension()))
+    assert set(needed) <= {"libc.so.6", "libpthread.so.0", "libm.so.6", "ld-linux-x86-64.so.2"}
+
+
+def test_baseline_kernels_hold_no_wider_instruction():
+    objects = list((ROOT / "build/swift/baseline").glob("seriatim_baseline.o"))
+    if not objects:
+        pytest.skip("the extension was not built here, or not on x86-64")
+    assert not re.search(r"%[yz]mm", run("objdump", "-d", objects[0]))
+
+
+def test_no_level_calls_libm_per_lane():
+    out = run("nm", "-D", "--undefined-only", extension())
+    assert not re.search(r"\b(fmaf?|expf?|tanhf?|logf?)(@|$)", out, re.M)
+
+
+def test_no_swift_gives_a_clear_error(tmp_path):
+    env = {**os.environ, "SERIATIM_SWIFT": "no-such-swift"}
+    copy = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("build", ".git", ".venv", "*.so", "*.egg-info", "Tests")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-build-isolation",
+        "--no-deps",
+        "--target",
+        tmp_path / "t",
+        ".",
+    ]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=copy, env=env)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "'no-such-swift' was not found" in text
+    assert "https://www.swift.org/install" in text
+    assert "SERIATIM_SWIFT" in text
+    assert "Traceback" not in text
+
+
+def test_import_adds_little_to_numpy():
+    """The median over some processes: imports are the user's first impression."""
+    code = "import numpy, time; t = time.perf_counter(); import seriatim; print(time.perf_counter() - t)"
+    times = sorted(float(run(sys.executable, "-c", code)) for _ in range(5))
+    assert times[2] < 0.06
+    loaded = run(sys.executable, "-c", "import sys, seriatim; print(*sys.modules)").split()
+    assert not {"sklearn", "matplotlib", "tqdm", "safetensors", "torch"} & set(loaded)
