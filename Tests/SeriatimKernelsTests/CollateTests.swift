@@ -1,0 +1,108 @@
+// Collation of float32 and float64 sequences, packed and padded, and back; and the pool that all kernels share.
+import XCTest
+
+@testable import SeriatimKernels
+
+final class CollateTests: XCTestCase {
+  func testPackedPaddedAndBack() {
+    for features in sizes(around: laneCount) {
+      let lengths = [9, 4, 4, 1]
+      var random = Seeded(UInt64(features))
+      let sequences = lengths.map { random.floats($0 * features) }
+      let ragged = raggedBatch(lengths)
+      let (rows, batch, longest) = (lengths.reduce(0, +), lengths.count, 11)
+      let order = UnsafeMutablePointer<Int64>.allocate(capacity: batch)
+      for (index, value) in [2, 0, 3, 1].enumerated() { order[index] = Int64(value) }
+      for isDouble in [false, true] {
+        let pointers = UnsafeMutablePointer<UnsafeRawPointer>.allocate(capacity: batch)
+        for (index, sequence) in sequences.enumerated() {
+          if isDouble {
+            let memory = UnsafeMutablePointer<Double>.allocate(capacity: sequence.count)
+            for (place, value) in sequence.enumerated() { memory[place] = Double(value) }
+            pointers[index] = UnsafeRawPointer(memory)
+          } else {
+            pointers[index] = UnsafeRawPointer(Guarded(sequence).pointer)
+          }
+        }
+        let sources = SequenceSources(pointers, rowStride: features, isDouble: isDouble, features: features)
+        let results = withOneAndTwoThreads("collate \(features)") {
+          let packed = Guarded(rows * features)
+          collatePacked(packed.pointer, sources, ragged: ragged)
+          packed.check()
+          let padded = Guarded(batch * longest * features)
+          let target = PaddedBatch(
+            padded.pointer, batchStride: longest * features, stepStride: features, length: longest, padding: -7)
+          collatePadded(target, sources, lengths: lengths.map(Int64.init), batch: batch)
+          padded.check()
+          // Time-major, and the sequences in another order.
+          let unpacked = Guarded(batch * longest * features)
+          let timeMajor = PaddedBatch(
+            unpacked.pointer, batchStride: features, stepStride: batch * features, length: longest, padding: -7)
+          unpack(timeMajor, packed: packed.pointer, ragged: ragged, order: order, features: features)
+          unpacked.check()
+          return [packed.values, padded.values, unpacked.values]
+        }
+        var row = 0
+        for step in 0..<lengths[0] {
+          for sequence in 0..<batch where lengths[sequence] > step {
+            XCTAssertEqual(
+              Array(results[0][row * features..<(row + 1) * features]),
+              Array(sequences[sequence][step * features..<(step + 1) * features]))
+            row += 1
+          }
+        }
+        for sequence in 0..<batch {
+          for step in 0..<longest {
+            let want =
+              step < lengths[sequence]
+              ? Array(sequences[sequence][step * features..<(step + 1) * features])
+              : [Float](repeating: -7, count: features)
+            let place = (sequence * longest + step) * features
+            XCTAssertEqual(Array(results[1][place..<place + features]), want)
+            let other = (step * batch + Int(order[sequence])) * features
+            XCTAssertEqual(Array(results[2][other..<other + features]), want)
+          }
+        }
+      }
+    }
+  }
+}
+
+final class ParallelTests: XCTestCase {
+  func testEveryTaskRunsOnce() {
+    for threads in [1, 2, 5] {
+      setThreadLimit(threads)
+      for tasks in [0, 1, 2, 7, 100] {
+        let counts = Guarded([Float](repeating: 0, count: max(tasks, 1)))
+        let target = counts.pointer
+        for _ in 0..<50 {
+          parallel(tasks: tasks) { task, total in
+            XCTAssertEqual(total, tasks)
+            target[task] += 1
+          }
+        }
+        XCTAssertEqual(counts.values, [Float](repeating: tasks == 0 ? 0 : 50, count: max(tasks, 1)))
+      }
+    }
+    setThreadLimit(2)
+  }
+
+  func testAJobInsideAJobRuns() {
+    setThreadLimit(2)
+    let counts = Guarded([Float](repeating: 0, count: 16))
+    let target = counts.pointer
+    parallel(tasks: 4) { outer, _ in
+      parallel(tasks: 4) { inner, _ in target[4 * outer + inner] += 1 }
+    }
+    XCTAssertEqual(counts.values, [Float](repeating: 1, count: 16))
+  }
+
+  func testSharesCoverEverythingOnce() {
+    for count in 0...20 {
+      for tasks in 1...7 {
+        let parts = (0..<tasks).flatMap { Array(share(of: count, $0, tasks)) }
+        XCTAssertEqual(parts, Array(0..<count))
+      }
+    }
+  }
+}
