@@ -139,6 +139,7 @@ watched = [
 ]
 
 setup(
+    license="MIT",
     cmdclass={"build_ext": BuildExtension},
     ext_modules=[
         Extension(
