@@ -1,6 +1,16 @@
 // Batch normalisation: see Batch normalisation in include/seriatim.h for the shapes.
 #include "binding.h"
 
+// Written to in training only: in evaluation memory that is mapped from a file will do.
+static bool running_statistics(srt_call *call, PyObject *object, const char *name, float **data, ptrdiff_t *columns,
+                               int32_t training) {
+  if (training) return srt_maybe_output(call, object, name, data, 1, columns, "num_features");
+  const float *read = NULL;
+  const bool right = srt_maybe_floats(call, object, name, &read, 1, columns, "num_features");
+  *data = (float *)read;
+  return right;
+}
+
 // x, weight | None, bias | None, running_mean | None, running_var | None, training, momentum, eps -> y, mean, inverse
 SRT_FUNCTION(batch_norm_forward) {
   SRT_TAKES(batch_norm_forward, 8);
@@ -15,8 +25,8 @@ SRT_FUNCTION(batch_norm_forward) {
         srt_floats(&call, args[0], "x", &x, 2, &rows, "rows", &columns, "num_features") &&
         srt_maybe_floats(&call, args[1], "weight", &weight, 1, &columns, "num_features") &&
         srt_maybe_floats(&call, args[2], "bias", &bias, 1, &columns, "num_features") &&
-        srt_maybe_output(&call, args[3], "running_mean", &running_mean, 1, &columns, "num_features") &&
-        srt_maybe_output(&call, args[4], "running_var", &running_variance, 1, &columns, "num_features")))
+        running_statistics(&call, args[3], "running_mean", &running_mean, &columns, training) &&
+        running_statistics(&call, args[4], "running_var", &running_variance, &columns, training)))
     return srt_fail(&call);
   PyObject *output = srt_new_floats(&call, &y, 2, rows, columns);
   PyObject *first = output ? srt_new_floats(&call, &mean, 1, columns) : NULL;

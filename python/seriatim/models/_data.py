@@ -42,9 +42,8 @@ def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, es
         n, steps, features = array.shape
         return _checked(array.reshape(-1, features), np.full(n, steps), estimator)
     if lengths is not None:
-        array = X
-        if np.ndim(X) == 1:
-            array = np.asarray(X).reshape(-1, 1)
+        array = np.asarray(X)
+        array = array.reshape(-1, 1) if array.ndim == 1 else X
         return _checked(array, lengths, estimator)
     checked = check_array(X, dtype=np.float32, estimator=estimator)
     counts = np.ones(len(checked)) if row_per_sequence else np.array([len(checked)])

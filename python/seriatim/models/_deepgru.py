@@ -38,6 +38,7 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     schedule : {'cosine', 'constant'}, default 'cosine'
         How the learning rate falls over ``max_epochs``: to 0 along half a cosine, or not at all.
     batch_size : int, default 64
+        At least 2, for batch normalisation.
     max_epochs : int, default 50
     weight_decay : float, default 0
     clip_norm : float or None, default 1
@@ -163,14 +164,14 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self
         """
         self._check_parameters()
-        sequences, labels = self._read_training(X, y, lengths)
+        sequences, labels, by_row = self._read_training(X, y, lengths)
         goes_on = self.warm_start and hasattr(self, "module_")
         classes = self.classes_ if goes_on else np.unique(labels)
         target = self._encode(labels, classes)
         weights = _sample_weights(sample_weight, len(sequences))
         if goes_on:
             self._check_features(sequences)
-        self._train(sequences, target, weights, classes, self.max_epochs, goes_on)
+        self._train(sequences, target, weights, classes, self.max_epochs, goes_on, by_row)
         return self
 
     def partial_fit(
@@ -195,14 +196,14 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self
         """
         self._check_parameters()
-        sequences, labels = self._read_training(X, y, lengths)
+        sequences, labels, by_row = self._read_training(X, y, lengths)
         goes_on = hasattr(self, "module_")
         known = self.classes_ if goes_on else np.unique(labels if classes is None else np.asarray(classes))
         target = self._encode(labels, known)
         weights = _sample_weights(sample_weight, len(sequences))
         if goes_on:
             self._check_features(sequences)
-        self._train(sequences, target, weights, known, 1, goes_on)
+        self._train(sequences, target, weights, known, 1, goes_on, by_row)
         return self
 
     def _train(
@@ -213,6 +214,7 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes: AnyArray,
         epochs: int,
         goes_on: bool,
+        by_row: bool,
     ) -> None:
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
@@ -261,22 +263,24 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # Fitted state is set as a whole: an error before this line leaves the estimator as it was.
         self.classes_, self.n_features_in_, self.module_ = classes, features, module
         self.history_, self._optimizer, self._rng = history, optimizer, rng
+        self._row_per_sequence = by_row
         try:
             run.run(batches, n_batches, epochs, None if held is None else validate, patience)
         finally:
             self.n_iter_ = len(history.get("loss", []))
 
-    def _read_training(self, X: Any, y: ArrayLike, lengths: ArrayLike | None) -> tuple[Sequences, AnyArray]:
+    def _read_training(self, X: Any, y: ArrayLike, lengths: ArrayLike | None) -> tuple[Sequences, AnyArray, bool]:
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         labels = column_or_1d(np.asarray(y), warn=True)
         check_classification_targets(labels)
-        by_row = lengths is None and _is_table(X) and len(labels) == np.shape(X)[0]
+        by_row = lengths is None and _rows_of_table(X) == len(labels)
         sequences = read_sequences(X, lengths, by_row, type(self).__name__)
         if len(labels) != len(sequences):
             raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(labels)}")
-        self._row_per_sequence = by_row
-        return sequences, labels
+        if len(sequences) == 1:
+            raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
+        return sequences, labels, by_row
 
     def _split(self, target: Integers, rng: np.random.Generator) -> tuple[Integers, Integers]:
         counts = np.bincount(target)
@@ -308,7 +312,7 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         bounds: dict[str, tuple[Any, float, float]] = {
             "dropout": (self.dropout, 0, 1),
             "learning_rate": (self.learning_rate, 0, np.inf),
-            "batch_size": (self.batch_size, 1, np.inf),
+            "batch_size": (self.batch_size, 2, np.inf),
             "max_epochs": (self.max_epochs, 1, np.inf),
             "weight_decay": (self.weight_decay, 0, np.inf),
             "n_iter_no_change": (self.n_iter_no_change, 1, np.inf),
@@ -329,7 +333,8 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the most probable label of each sequence, ``(n,)``."""
-        labels: AnyArray = self.classes_[self.predict_log_proba(X, lengths).argmax(axis=1)]
+        best = self.predict_log_proba(X, lengths).argmax(axis=1)
+        labels: AnyArray = self.classes_[best]
         return labels
 
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Array:
@@ -381,23 +386,26 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
 
-def _is_table(X: Any) -> bool:
-    """Whether X is a 2-D table of numbers, not a list of sequences or a container."""
+def _rows_of_table(X: Any) -> int | None:
+    """Return how many rows a 2-D table of numbers has; None if X is a list of sequences, a container or else."""
     if isinstance(X, Sequences):
-        return False
+        return None
     if isinstance(X, (list, tuple)) and any(isinstance(x, np.ndarray) and x.ndim > 0 for x in X):
-        return False
-    return np.ndim(X) == 2
+        return None
+    shape = np.asarray(X).shape
+    return shape[0] if len(shape) == 2 else None
 
 
 def _sample_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
     if sample_weight is None:
         return None
     weights = np.asarray(sample_weight, dtype=np.float32)
-    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)) or not weights.any():
+    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
         raise ValueError(
-            f"sample_weight: expected {n} finite numbers of at least 0, not all 0, got shape {weights.shape}"
+            f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
         )
+    if not weights.any():
+        raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
     return weights
 
 

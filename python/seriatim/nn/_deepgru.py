@@ -133,16 +133,9 @@ class DeepGRU(Module):
     def attention_weights(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return how much each step counts: ``(B, T)``, each row summing to 1, 0 on padding."""
         packed = self._pack(x, lengths)
-        mode = self.training
-        contexts = [(module, list(module._contexts)) for module in self.modules()]
-        self.eval()
-        try:
+        # An open forward stays open: looking at the weights is no step of training.
+        with self._evaluating():
             h, h_last = self._encode(packed)
-        finally:
-            # An open forward stays open: looking at the weights is not a step of training.
-            self.train(mode)
-            for module, kept in contexts:
-                module._contexts.extend(kept)
         weights = self.attention.weights(h, h_last, packed.batch_sizes)
         steps = None if isinstance(x, PackedSequence) else np.shape(x)[1]
         padded, _ = pad_packed_sequence(packed._replace(data=weights[:, None]), batch_first=True, total_length=steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -266,6 +267,18 @@ class Module:
     def eval(self: Self) -> Self:
         """Set evaluation mode: forward keeps nothing; returns the module."""
         return self.train(False)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluate for a while: modes and open forwards are afterwards what they were."""
+        kept = [(module, module.training, list(module._contexts)) for module in self.modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, mode, contexts in kept:
+                module.__dict__["training"] = mode
+                module._contexts[:] = contexts
 
     def zero_grad(self) -> None:
         """Make all gradients zeros."""

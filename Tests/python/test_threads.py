@@ -1,0 +1,73 @@
+"""The worker pool under what Python programs do: many threads, and fork."""
+
+import multiprocessing
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import seriatim
+from seriatim import nn
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    before = seriatim.get_num_threads()
+    seriatim.set_num_threads(2)
+    yield
+    seriatim.set_num_threads(before)
+
+
+def model_and_input():
+    rng = np.random.default_rng(0)
+    return nn.GRU(20, 96, 2, rng=0).eval(), rng.normal(size=(40, 32, 20)).astype(np.float32)
+
+
+def run_in_child(queue):
+    model, x = model_and_input()
+    queue.put(model(x)[0][-1])
+
+
+def test_calls_from_many_threads_at_once():
+    model, x = model_and_input()
+    want = model(x)[0]
+    with ThreadPoolExecutor(8) as pool:
+        for got in pool.map(lambda _: model(x)[0], range(64)):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_fork_after_threads_and_fork_again():
+    model, x = model_and_input()
+    want = model(x)[0][-1]
+    context = multiprocessing.get_context("fork")
+    for _ in range(5):
+        queue = context.Queue()
+        child = context.Process(target=run_in_child, args=(queue,))
+        child.start()
+        np.testing.assert_array_equal(queue.get(timeout=60), want)
+        child.join(60)
+        assert child.exitcode == 0
+        np.testing.assert_array_equal(model(x)[0][-1], want)
+
+
+def test_same_bits_for_any_number_of_threads():
+    outputs = []
+    for threads in (1, 2, 3, 7):
+        seriatim.set_num_threads(threads)
+        model, x = model_and_input()
+        y, _ = model.train()(x)
+        grad_x, grad_h0 = model.backward(y)
+        outputs.append([y, grad_x, grad_h0, *(p.grad for p in model.parameters())])
+    for other in outputs[1:]:
+        for a, b in zip(outputs[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "two"])
+def test_wrong_numbers_of_threads(wrong):
+    with pytest.raises((ValueError, TypeError)):
+        seriatim.set_num_threads(wrong)
+    assert seriatim.get_num_threads() == 2
