@@ -30,19 +30,25 @@ class Dropout(Module):
 
     def forward(self, x: ArrayLike) -> Array:
         """Drop."""
-        if not self.training or self.p == 0:
-            self._push(None)
-            return np.asarray(x, dtype=np.float32)
-        call, self.calls = self.calls, self.calls + 1
+        call = self.count() if self.training else None
         self._push(call)
-        return self._mask(x, call)
+        return self.mask(x, call)
 
     def backward(self, grad_output: ArrayLike) -> Array:
         """Drop the same elements of the gradient."""
-        call = self._pop()
-        return np.asarray(grad_output, np.float32) if call is None else self._mask(grad_output, call)
+        return self.mask(grad_output, self._pop())
 
-    def _mask(self, x: ArrayLike, call: int) -> Array:
+    def count(self) -> int | None:
+        """Return the number of a new call, None if there is nothing to drop."""
+        if self.p == 0:
+            return None
+        self.calls += 1
+        return self.calls - 1
+
+    def mask(self, x: ArrayLike, call: int | None) -> Array:
+        """Drop what that call drops; nothing for None."""
+        if call is None:
+            return np.asarray(x, dtype=np.float32)
         if self.p == 1:
             return np.zeros(np.shape(x), np.float32)
         return F.dropout(x, self.p, self.seed, call)

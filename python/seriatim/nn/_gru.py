@@ -94,7 +94,7 @@ class GRU(Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout, self.reset_after = float(dropout), reset_after
-        # Not a registered module: torch's GRU has no state of that name.
+        # Draws the masks between layers. Not a registered module: torch's GRU has no child.
         self.__dict__["_between"] = Dropout(dropout, rng=random)
         self._packs = Packs()
         for layer in range(num_layers):
@@ -107,11 +107,6 @@ class GRU(Module):
                 for name, shape in shapes.items():
                     drawn = Parameter(_init.uniform(random, shape, hidden_size))
                     self.register_parameter(f"{name}_l{layer}{suffix}", drawn)
-
-    def train(self, mode: bool = True) -> GRU:
-        """Set training mode, also of the dropout between layers, which is no registered module."""
-        self.__dict__["_between"].train(mode)
-        return super().train(mode)
 
     @property
     def num_directions(self) -> int:
@@ -187,11 +182,12 @@ class GRU(Module):
         directions, size = self.num_directions, self.hidden_size
         h_n = np.empty((self.num_layers * directions, int(batch_sizes[0]), size), np.float32)
         between: Dropout = self.__dict__["_between"]
-        between.__dict__["training"] = self.training
         caches: list[Any] = []
+        calls: list[int | None] = []
         for layer in range(self.num_layers):
             if layer > 0:
-                data = between(data)
+                calls.append(between.count() if self.training else None)
+                data = between.mask(data, calls[-1])
             wide = np.empty((len(data), 2 * size), np.float32) if directions == 2 else None
             for index, suffix in enumerate(self._suffixes):
                 parameters = self._direction(layer, suffix)
@@ -210,7 +206,7 @@ class GRU(Module):
                 h_n[state] = final
                 caches.append(cache)
             data = y if wide is None else wide
-        self._push(caches)
+        self._push((caches, calls))
         return data, h_n
 
     def _packed(self, layer: int, suffix: str, parameters: _Direction) -> Array:
@@ -227,7 +223,8 @@ class GRU(Module):
         need_input: bool = True,
         need_state: bool = True,
     ) -> tuple[Array | None, Array | None]:
-        caches, directions, size = self._pop(), self.num_directions, self.hidden_size
+        directions, size = self.num_directions, self.hidden_size
+        caches, calls = self._pop()
         between: Dropout = self.__dict__["_between"]
         grad_h0: list[Array | None] = [None] * len(caches)
         for layer in reversed(range(self.num_layers)):
@@ -252,7 +249,7 @@ class GRU(Module):
             if grad is not None and directions == 2:
                 grad = np.add(grad, parts[1], out=grad)  # type: ignore[arg-type]
             if layer > 0:
-                grad = between.backward(grad)  # type: ignore[arg-type]
+                grad = between.mask(grad, calls[layer - 1])  # type: ignore[arg-type]
         return grad, np.stack(grad_h0) if need_state else None  # type: ignore[arg-type]
 
     def _direction_backward(
