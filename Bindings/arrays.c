@@ -3,39 +3,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-bool srt_keep(srt_call *call, PyObject *object) {
-  if (!object) return false;
-  if (call->owned_count == (int)(sizeof call->owned / sizeof *call->owned)) {
-    Py_DECREF(object);
-    PyErr_SetString(PyExc_SystemError, "seriatim: a binding holds more arrays than srt_call has room for");
-    return false;
-  }
-  call->owned[call->owned_count++] = object;
-  return true;
-}
-
-void srt_release(srt_call *call) {
-  while (call->owned_count) Py_DECREF(call->owned[--call->owned_count]);
-  while (call->scratch_count) srt_free_block(call->scratch[--call->scratch_count]);
-}
-
-PyObject *srt_fail(srt_call *call) {
-  srt_release(call);
-  return NULL;
-}
-
-PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result) {
-  srt_release(call);
-  if (status == SRT_OK && result) return result;
-  Py_XDECREF(result);
-  if (!PyErr_Occurred()) {
-    // The binding checks every argument: a kernel that refuses one is a bug here, not the caller's.
-    PyErr_Format(PyExc_SystemError, "seriatim: a kernel refused its arguments: %s",
-                 status == SRT_BAD_SIZE ? "a size does not fit" : "a pointer is missing");
-  }
-  return NULL;
-}
-
 // ---- Messages
 
 // A wanted dimension.

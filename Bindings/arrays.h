@@ -5,27 +5,7 @@
 #ifndef SRT_ARRAYS_H
 #define SRT_ARRAYS_H
 
-#include <Python.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-// What a call holds: references to arrays that its pointers point into, and scratch memory.
-typedef struct {
-  PyObject *owned[24];
-  int owned_count;
-  void *scratch[3];
-  int scratch_count;
-} srt_call;
-
-// Gives everything back. srt_fail returns NULL with the exception that is set. srt_finish returns `result` (whose
-// reference it takes), or NULL with an exception if `status` is not SRT_OK or one is set.
-void srt_release(srt_call *call);
-PyObject *srt_fail(srt_call *call);
-PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result);
-
-// Keeps a reference until the call ends; false if `object` is NULL.
-bool srt_keep(srt_call *call, PyObject *object);
+#include "memory.h"
 
 // Input arrays. Any array or nested list of numbers will do: what is not C-contiguous, aligned and native in the wanted
 // type is converted once; what is right is used without a copy. Inputs are never written to.

@@ -80,7 +80,7 @@ static void shrink_cache(size_t most) {
   }
 }
 
-void srt_free_block(void *memory) {
+static void free_block(void *memory) {
   block *freed = (block *)memory - 1;
   pthread_mutex_lock(&lock);
   bytes_used -= freed->size;
@@ -95,6 +95,41 @@ void srt_free_block(void *memory) {
   free(freed);
 }
 
+// ---- What a call holds
+
+bool srt_keep(srt_call *call, PyObject *object) {
+  if (!object) return false;
+  if (call->owned_count == (int)(sizeof call->owned / sizeof *call->owned)) {
+    Py_DECREF(object);
+    PyErr_SetString(PyExc_SystemError, "seriatim: a binding holds more arrays than srt_call has room for");
+    return false;
+  }
+  call->owned[call->owned_count++] = object;
+  return true;
+}
+
+void srt_release(srt_call *call) {
+  while (call->owned_count) Py_DECREF(call->owned[--call->owned_count]);
+  while (call->scratch_count) free_block(call->scratch[--call->scratch_count]);
+}
+
+PyObject *srt_fail(srt_call *call) {
+  srt_release(call);
+  return NULL;
+}
+
+PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result) {
+  srt_release(call);
+  if (status == SRT_OK && result) return result;
+  Py_XDECREF(result);
+  if (!PyErr_Occurred()) {
+    // The binding checks every argument: a kernel that refuses one is a bug here, not the caller's.
+    PyErr_Format(PyExc_SystemError, "seriatim: a kernel refused its arguments: %s",
+                 status == SRT_BAD_SIZE ? "a size does not fit" : "a pointer is missing");
+  }
+  return NULL;
+}
+
 bool srt_scratch(srt_call *call, float **data, ptrdiff_t count) {
   void *memory = allocate((size_t)count * sizeof(float));
   if (!memory) {
@@ -106,7 +141,7 @@ bool srt_scratch(srt_call *call, float **data, ptrdiff_t count) {
   return true;
 }
 
-static void free_capsule(PyObject *capsule) { srt_free_block(PyCapsule_GetPointer(capsule, NULL)); }
+static void free_capsule(PyObject *capsule) { free_block(PyCapsule_GetPointer(capsule, NULL)); }
 
 static PyObject *new_floats(srt_call *call, float **data, int dimensions, const npy_intp *shape) {
   size_t bytes = sizeof(float);
@@ -119,7 +154,7 @@ static PyObject *new_floats(srt_call *call, float **data, int dimensions, const 
     if (!memory) return PyErr_NoMemory();
     capsule = PyCapsule_New(memory, NULL, free_capsule);
     if (!capsule) {
-      srt_free_block(memory);
+      free_block(memory);
       return NULL;
     }
     array = PyArray_SimpleNewFromData(dimensions, shape, NPY_FLOAT32, memory);

@@ -4,9 +4,26 @@
 #define SRT_MEMORY_H
 
 #include <Python.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "arrays.h"
+// What a call holds: references to arrays that its pointers point into, and scratch memory.
+typedef struct {
+  PyObject *owned[24];
+  int owned_count;
+  void *scratch[3];
+  int scratch_count;
+} srt_call;
+
+// Gives everything back. srt_fail returns NULL with the exception that is set. srt_finish returns `result` (whose
+// reference it takes), or NULL with an exception if `status` is not SRT_OK or one is set.
+void srt_release(srt_call *call);
+PyObject *srt_fail(srt_call *call);
+PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result);
+
+// Keeps a reference until the call ends; false if `object` is NULL.
+bool srt_keep(srt_call *call, PyObject *object);
 
 // A new float32 array, not initialised, kept by the call as well; NULL with MemoryError. `data` gets its memory.
 PyObject *srt_new_floats(srt_call *call, float **data, int dimensions, ...);
@@ -16,9 +33,6 @@ PyObject *srt_new_like(srt_call *call, PyObject *array, float **data);
 
 // Memory for the time of the call; false with MemoryError. 0 floats give a pointer that must not be used.
 bool srt_scratch(srt_call *call, float **data, ptrdiff_t count);
-
-// The block's memory goes back to the cache, or to the system.
-void srt_free_block(void *block);
 
 // Prepares the cache for fork(). Called once at import.
 void srt_memory_setup(void);

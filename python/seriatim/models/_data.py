@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from seriatim._typing import AnyArray, ArrayLike, Integers
+from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.sequences import Sequences
 
 
@@ -48,6 +48,30 @@ def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, es
     checked = check_array(X, dtype=np.float32, estimator=estimator)
     counts = np.ones(len(checked)) if row_per_sequence else np.array([len(checked)])
     return Sequences(checked, counts.astype(np.int64))
+
+
+def rows_of_table(X: Any) -> int | None:
+    """Return how many rows a 2-D table of numbers has; None if X is a list of sequences, a container or else."""
+    if isinstance(X, Sequences):
+        return None
+    if isinstance(X, (list, tuple)) and any(isinstance(x, np.ndarray) and x.ndim > 0 for x in X):
+        return None
+    shape = np.asarray(X).shape
+    return shape[0] if len(shape) == 2 else None
+
+
+def read_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
+    """Return the weights of n sequences as float32, None for None."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
+        raise ValueError(
+            f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
+    return weights
 
 
 def _is_list_of_arrays(X: Any) -> bool:

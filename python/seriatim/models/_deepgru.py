@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
-from seriatim.models._data import read_sequences
+from seriatim.models._data import read_sequences, read_weights, rows_of_table
 from seriatim.nn import DeepGRU, NLLLoss
 from seriatim.nn._deepgru import DIMS
 from seriatim.optim import Adam, CosineAnnealingLR
@@ -168,7 +168,7 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         goes_on = self.warm_start and hasattr(self, "module_")
         classes = self.classes_ if goes_on else np.unique(labels)
         target = self._encode(labels, classes)
-        weights = _sample_weights(sample_weight, len(sequences))
+        weights = read_weights(sample_weight, len(sequences))
         if goes_on:
             self._check_features(sequences)
         self._train(sequences, target, weights, classes, self.max_epochs, goes_on, by_row)
@@ -200,7 +200,7 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         goes_on = hasattr(self, "module_")
         known = self.classes_ if goes_on else np.unique(labels if classes is None else np.asarray(classes))
         target = self._encode(labels, known)
-        weights = _sample_weights(sample_weight, len(sequences))
+        weights = read_weights(sample_weight, len(sequences))
         if goes_on:
             self._check_features(sequences)
         self._train(sequences, target, weights, known, 1, goes_on, by_row)
@@ -274,7 +274,7 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         labels = column_or_1d(np.asarray(y), warn=True)
         check_classification_targets(labels)
-        by_row = lengths is None and _rows_of_table(X) == len(labels)
+        by_row = lengths is None and rows_of_table(X) == len(labels)
         sequences = read_sequences(X, lengths, by_row, type(self).__name__)
         if len(labels) != len(sequences):
             raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(labels)}")
@@ -384,29 +384,6 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has {sequences.X.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input"
             )
-
-
-def _rows_of_table(X: Any) -> int | None:
-    """Return how many rows a 2-D table of numbers has; None if X is a list of sequences, a container or else."""
-    if isinstance(X, Sequences):
-        return None
-    if isinstance(X, (list, tuple)) and any(isinstance(x, np.ndarray) and x.ndim > 0 for x in X):
-        return None
-    shape = np.asarray(X).shape
-    return shape[0] if len(shape) == 2 else None
-
-
-def _sample_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=np.float32)
-    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
-        raise ValueError(
-            f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
-        )
-    if not weights.any():
-        raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
-    return weights
 
 
 def _log_probs(module: DeepGRU, sequences: Sequences) -> Array:
