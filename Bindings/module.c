@@ -94,9 +94,24 @@ static int choose_level(void) {
   return -1;
 }
 
+// ---- Arrays
+
+// x, name -> x if it is C-contiguous native float32, else a converted copy
+SRT_FUNCTION(as_floats) {
+  SRT_TAKES(as_floats, 2);
+  srt_call call = {0};
+  const float *data;
+  ptrdiff_t size;
+  PyObject *array;
+  const char *name = PyUnicode_AsUTF8AndSize(args[1], NULL);
+  if (!name || !srt_flat(&call, args[0], name, &data, &size, &array)) return srt_fail(&call);
+  return srt_finish(&call, SRT_OK, Py_NewRef(array));
+}
+
 // ---- The module
 
 static PyMethodDef module_methods[] = {
+    SRT_METHOD(as_floats, "An array as the kernels read it: itself if it is right, else converted once."),
     SRT_METHOD(level, "The instruction-set level in use."),
     SRT_METHOD(levels, "The instruction-set levels that this CPU can run, best first."),
     SRT_METHOD(set_num_threads, "Sets the number of threads a call may use."),

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike, Integers
 
@@ -37,8 +35,8 @@ def attention(query: ArrayLike, h: ArrayLike, batch_sizes: Integers) -> tuple[tu
         The weights of one sequence are positive and sum to 1.
     cache : AttentionCache
     """
-    asked = np.ascontiguousarray(query, dtype=np.float32)
-    states = np.ascontiguousarray(h, dtype=np.float32)
+    asked = _core.as_floats(query, "query")
+    states = _core.as_floats(h, "h")
     context, weights = _core.attention_forward(asked, states, batch_sizes)
     return (context, weights), AttentionCache(asked, states, weights, batch_sizes)
 

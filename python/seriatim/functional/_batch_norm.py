@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike
 
@@ -50,7 +48,7 @@ def batch_norm(
     ValueError
         In training with a single row: its variance is 0 whatever it holds.
     """
-    used = np.ascontiguousarray(x, dtype=np.float32)
+    used = _core.as_floats(x, "x")
     if training and used.shape[0] == 1:
         raise ValueError(f"x: expected more than one value per column in training, got shape {used.shape}")
     if not training and (running_mean is None or running_var is None):

@@ -96,8 +96,8 @@ def gru(
         ``h_n`` is each sequence's own last state (its first with ``reverse``).
     cache : GRUCache or None
     """
-    used = np.ascontiguousarray(x, dtype=np.float32)
-    state = None if h0 is None else np.ascontiguousarray(h0, dtype=np.float32)
+    used = _core.as_floats(x, "x")
+    state = None if h0 is None else _core.as_floats(h0, "h0")
     y, h_n, gates = _core.gru_forward(
         used, batch_sizes, state, packed, hidden_size, reset_after, reverse, training, out
     )

@@ -42,7 +42,7 @@ def linear(
     ValueError, TypeError
         An array has the wrong shape, or holds no real numbers.
     """
-    used = np.ascontiguousarray(x, dtype=np.float32)
+    used = _core.as_floats(x, "x")
     if packed is None:
         packed = _core.linear_pack(weight)
     return _core.linear_forward(used, packed, bias, weight.shape[0]), used
