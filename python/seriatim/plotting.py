@@ -124,7 +124,10 @@ def attention(x: ArrayLike, weights: ArrayLike, ax: Any = None, title: str | Non
         extent=(-0.5, len(features) - 0.5, -0.5, features.shape[1] - 0.5),
     )
     ax.set(xlabel="step", ylabel="feature")
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    # Layouts make room for an axes' texts, not for its insets: an empty one marks how high the strip reaches.
+    ax.text(0, 1.4, " ", transform=ax.transAxes, va="bottom", fontsize=2)
     strip = ax.inset_axes((0, 1.03, 1, 0.35), sharex=ax)
     strip.fill_between(np.arange(len(shares)), shares, step="mid", color=BLUE, alpha=0.85, lw=0)
     strip.set_ylim(0, max(1e-9, float(shares.max())) * 1.5)
