@@ -31,10 +31,11 @@ struct Pool {
   var ticket: UInt64 = 0
   /// Tasks of the current job that are done.
   var finished: UInt64 = 0
-  // The current job. Written only while no task can be fetched.
-  var tasks = 0
-  var context: UnsafeMutableRawPointer?
-  var function: JobFunction?
+  // The current job: a count and two addresses. Written only while no task can be fetched, but a worker that wakes late
+  // may read them then (and throw away what it read), so they are atomic too.
+  var tasks: UInt64 = 0
+  var context: UInt64 = 0
+  var function: UInt64 = 0
 }
 
 /// Made by the first call, which the binding makes at import, before there can be a second thread.
@@ -69,9 +70,9 @@ func run(tasks: Int, _ context: UnsafeMutableRawPointer, _ function: @escaping J
     return
   }
   startWorkers(min(tasks, pool.pointee.threadLimit) &- 1, pool)
-  pool.pointee.function = function
-  pool.pointee.context = context
-  pool.pointee.tasks = tasks
+  srt_atomic_store(&pool.pointee.function, UInt64(UInt(bitPattern: unsafeBitCast(function, to: Int.self))))
+  srt_atomic_store(&pool.pointee.context, UInt64(UInt(bitPattern: context)))
+  srt_atomic_store(&pool.pointee.tasks, UInt64(tasks))
   srt_atomic_store(&pool.pointee.finished, 0)
   let job = (srt_atomic_load(&pool.pointee.ticket) &>> 32) &+ 1
   srt_atomic_store(&pool.pointee.ticket, job &<< 32)
@@ -101,9 +102,12 @@ private func work(on job: UInt64, _ pool: UnsafeMutablePointer<Pool>) {
   while true {
     let ticket = srt_atomic_load(&pool.pointee.ticket)
     let task = Int(ticket & 0xffff_ffff)
-    let tasks = pool.pointee.tasks
-    guard ticket &>> 32 == job, task < tasks, let context = pool.pointee.context, let function = pool.pointee.function
+    let tasks = Int(srt_atomic_load(&pool.pointee.tasks))
+    let address = UInt(srt_atomic_load(&pool.pointee.function))
+    guard ticket &>> 32 == job, task < tasks, address != 0,
+      let context = UnsafeMutableRawPointer(bitPattern: UInt(srt_atomic_load(&pool.pointee.context)))
     else { return }
+    let function = unsafeBitCast(address, to: JobFunction.self)
     // What was read above belongs to `job` if the ticket is still the same: the next job is published after it changes.
     guard srt_atomic_exchange_if(&pool.pointee.ticket, ticket, ticket &+ 1) else { continue }
     function(context, task, tasks)
