@@ -202,10 +202,15 @@ class Training:
         """One step of the optimiser; gives the loss and the weight it has in the epoch's mean."""
         self.optimizer.zero_grad()
         loss = float(self.criterion(self.module(batch.x), batch.target, batch.weight))  # type: ignore[arg-type]
-        if not np.isfinite(loss):
-            # A batch whose samples weigh nothing has no mean; anything else is a model that has diverged.
+        if batch.weight is not None and not batch.weight.any():
+            # Nothing to learn from, and no mean to divide by.
             self.module.train()
             return 0.0, 0.0
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"training has diverged: the loss of a mini-batch is {loss}. The observations may be too large and "
+                "need scaling, or the learning rate is too high."
+            )
         self.module.backward(self.criterion.backward())
         if self.clip_norm is not None:
             clip_grad_norm_(self.module.parameters(), self.clip_norm)

@@ -248,6 +248,22 @@ def test_bad_prediction_input(fitted, data):
         fitted.score(X, np.where(y == 0, 7, y))
 
 
+def test_divergence_is_said_and_leaves_nothing_behind(data):
+    X, y = data
+    model = make(learning_rate=1e30, schedule="constant")
+    with pytest.raises(ValueError, match="training has diverged"):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_batches_without_weight_teach_nothing(data):
+    X, y = data
+    weights = np.zeros(60)
+    weights[:2] = 1
+    assert np.isfinite(make(max_epochs=2).fit(X, y, sample_weight=weights).history_["loss"]).all()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

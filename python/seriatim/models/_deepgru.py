@@ -260,14 +260,11 @@ class DeepGRUClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
         patience = None if held is None else Patience(module, self.n_iter_no_change, self.tol)
-        # Fitted state is set as a whole: an error before this line leaves the estimator as it was.
+        run.run(batches, n_batches, epochs, None if held is None else validate, patience)
+        # Fitted state is set as a whole, after the last thing that can fail.
         self.classes_, self.n_features_in_, self.module_ = classes, features, module
         self.history_, self._optimizer, self._rng = history, optimizer, rng
-        self._row_per_sequence = by_row
-        try:
-            run.run(batches, n_batches, epochs, None if held is None else validate, patience)
-        finally:
-            self.n_iter_ = len(history.get("loss", []))
+        self._row_per_sequence, self.n_iter_ = by_row, len(history.get("loss", []))
 
     def _read_training(self, X: Any, y: ArrayLike, lengths: ArrayLike | None) -> tuple[Sequences, AnyArray, bool]:
         if y is None:
