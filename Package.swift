@@ -18,6 +18,6 @@ let package = Package(
       swiftSettings: [.enableExperimentalFeature("BuiltinModule")]),
     // The C ABI of Bindings/include/seriatim.h: check, call, return a status.
     .target(name: "SeriatimC", dependencies: ["SeriatimKernels"]),
-    .testTarget(name: "SeriatimKernelsTests", dependencies: ["SeriatimKernels"]),
+    .testTarget(name: "SeriatimKernelsTests", dependencies: ["SeriatimKernels", "SeriatimSystem"]),
   ]
 )

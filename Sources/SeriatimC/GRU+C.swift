@@ -83,7 +83,7 @@ public func srt_gru_backward(
   guard inputSize > 0, hiddenSize > 0, steps > 0, outputStride >= hiddenSize else { return badSize }
   gruBackward(
     shape(inputSize, hiddenSize, resetAfter),
-    GRUGradients(
+    RecurrentGradients(
       x: gradX, initialState: gradInitialState, weightIH: gradWeightIH, weightHH: gradWeightHH, biasIH: gradBiasIH,
       biasHH: gradBiasHH, accumulate: accumulate != 0),
     gradY: gradY, gradOutputStride: gradOutputStride, gradFinalState: gradFinalState, cache: cache, x: x, y: y,

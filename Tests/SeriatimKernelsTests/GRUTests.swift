@@ -105,7 +105,7 @@ final class GRUTests: XCTestCase {
     let parameters = [
       random.floats(3 * hiddenSize * inputSize), random.floats(3 * hiddenSize * hiddenSize),
       random.floats(3 * hiddenSize), random.floats(3 * hiddenSize),
-    ].map { $0.map { 0.5 * $0 } }
+    ].map { $0.map { min(0.5, 1.5 / Float(hiddenSize).squareRoot()) * $0 } }
     let x = random.floats(rows * inputSize)
     let state = givenState ? random.floats(batch * hiddenSize) : nil
     let (gradY, gradFinal) = (random.floats(rows * hiddenSize), random.floats(batch * hiddenSize))
@@ -127,7 +127,8 @@ final class GRUTests: XCTestCase {
       let (y, final, cache) = (Guarded(rows * stride), Guarded(batch * hiddenSize), Guarded(rows * shape.gateStride))
       gruForward(
         shape, y: y.pointer, outputStride: stride, finalState: final.pointer, cache: cache.pointer, x: x,
-        ragged: ragged, initialState: state, packed: packed.pointer, reverse: reverse, scratch: y.pointer)
+        ragged: ragged, initialState: state, packed: packed.pointer, reverse: reverse,
+        scratch: Guarded(shape.forwardScratchSize(batch: batch, rows: rows, training: true)).pointer)
       for buffer in [y, final, cache] { buffer.check() }
       let plain = Guarded(rows * hiddenSize)
       let scratch = Guarded(shape.forwardScratchSize(batch: batch, rows: rows, training: false))
@@ -147,7 +148,7 @@ final class GRUTests: XCTestCase {
       let space = Guarded(shape.backwardScratchSize(batch: batch, rows: rows))
       gruBackward(
         shape,
-        GRUGradients(
+        RecurrentGradients(
           x: gradX.pointer, initialState: gradState.pointer, weightIH: grads[0].pointer, weightHH: grads[1].pointer,
           biasIH: grads[2].pointer, biasHH: grads[3].pointer, accumulate: true),
         gradY: gradY, gradOutputStride: hiddenSize, gradFinalState: gradFinal, cache: cache.pointer, x: x,
@@ -227,9 +228,21 @@ final class GRUTests: XCTestCase {
       resetAfter: true, givenState: false)
   }
 
+  func testFewRowsSplitByUnits() {
+    for resetAfter in [true, false] {
+      for lengths in [[30], [9, 9, 4], [12, 11] + [Int](repeating: 5, count: 3 * tileRows)] {
+        for hiddenSize in [128, 157] {
+          check(
+            lengths: lengths, inputSize: 6, hiddenSize: hiddenSize, reverse: lengths.count > 1, resetAfter: resetAfter,
+            givenState: lengths.count == 3)
+        }
+      }
+    }
+  }
+
   func testASequenceHasTheSameBitsAloneAndInABatch() {
     var random = Seeded(77)
-    let (inputSize, hiddenSize) = (6, 37)
+    let (inputSize, hiddenSize) = (6, 117)
     let shape = GRUShape(inputSize: inputSize, hiddenSize: hiddenSize, resetAfter: true)
     let packed = Guarded(shape.packedSize)
     packGRU(

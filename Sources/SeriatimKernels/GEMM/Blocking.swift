@@ -19,18 +19,26 @@ public let panelWidth = panelRegisters * laneCount
 #if AVX512
   /// Rows of a tile.
   public let tileRows = 8
+  /// Rows of a tile that is four registers wide: an LSTM's.
+  let wideTileRows = 6
   let depthBlock = 160
 #elseif AVX2
   /// Rows of a tile.
   public let tileRows = 4
+  /// Rows of a tile that is four registers wide: an LSTM's.
+  let wideTileRows = 3
   let depthBlock = 256
 #elseif arch(arm64)
   /// Rows of a tile.
   public let tileRows = 8
+  /// Rows of a tile that is four registers wide: an LSTM's.
+  let wideTileRows = 6
   let depthBlock = 384
 #else
   /// Rows of a tile.
   public let tileRows = 4
+  /// Rows of a tile that is four registers wide: an LSTM's.
+  let wideTileRows = 3
   let depthBlock = 384
 #endif
 

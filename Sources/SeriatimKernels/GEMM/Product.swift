@@ -38,17 +38,44 @@ func productBlock(
   _ c: Output, outputStride: Int, start: ProductStart, _ a: Input, inputStride: Int, packed: Input,
   rows: Range<Int>, depth: Int, columns: Int, panels: Range<Int>
 ) {
-  for panel in panels {
-    let column = panel &* panelWidth
-    var row = rows.lowerBound
-    while row < rows.upperBound {
-      productTile(
-        rows: min(tileRows, rows.upperBound &- row),
-        ProductTile(
-          start: start.from(column: column), a: a + row &* inputStride, rowStride: inputStride, depthStride: 1,
-          b: packed + column &* depth, depth: depth, c: c + row &* outputStride + column, outputStride: outputStride,
-          width: columns &- column))
-      row &+= tileRows
+  // The last panel may lack columns: it goes alone.
+  let whole = max(panels.lowerBound, min(panels.upperBound, columns / panelWidth))
+  forEachPanelGroup(of: panels.lowerBound..<whole, rows: rows.count) { panel, count in
+    forEachTile(of: rows.count, limit: tileRows) { row, height in
+      tile(panel, count, rows.lowerBound &+ row, height)
     }
+  }
+  if whole < panels.upperBound {
+    forEachTile(of: rows.count, limit: tileRows) { row, height in
+      tile(whole, 1, rows.lowerBound &+ row, height)
+    }
+  }
+
+  @inline(__always)
+  func tile(_ panel: Int, _ count: Int, _ row: Int, _ height: Int) {
+    let column = panel &* panelWidth
+    productTile(
+      panels: count, rows: height,
+      ProductTile(
+        start: start.from(column: column), a: a + row &* inputStride, rowStride: inputStride, depthStride: 1,
+        b: packed + column &* depth, depth: depth, c: c + row &* outputStride + column, outputStride: outputStride,
+        width: columns &- column))
+  }
+}
+
+/// Cuts `count` rows into as few tiles as there must be, of nearly equal height: `body(first, rows)`.
+@inline(__always)
+func forEachTile(of count: Int, limit: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
+  if count <= limit {
+    if count > 0 { body(0, count) }
+    return
+  }
+  let tiles = (count &+ limit &- 1) / limit
+  var (first, left) = (0, tiles)
+  while left > 0 {
+    let rows = (count &- first &+ left &- 1) / left
+    body(first, rows)
+    first &+= rows
+    left &-= 1
   }
 }

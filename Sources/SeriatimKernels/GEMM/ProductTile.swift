@@ -17,7 +17,7 @@ public enum ProductStart {
   }
 }
 
-/// One tile of `c = start + a b`. `a` is addressed as in `multiplyAdd`; b is one packed panel.
+/// One tile of `c = start + a b`. `a` is addressed as in `multiplyAdd`; b is one packed panel, or the first of several.
 struct ProductTile {
   var start: ProductStart
   let a: Input
@@ -29,18 +29,24 @@ struct ProductTile {
   var outputStride: Int
   /// Columns that exist; past them nothing is read or written.
   let width: Int
+
+  /// From one panel of b to the next.
+  var panelStride: Int { depth &* panelWidth }
 }
 
-/// Computes a tile of `rows` rows. A call, so that its code exists once.
-func productTile(rows: Int, _ tile: ProductTile) {
+/// Computes a tile of `rows` rows and `panels` panels; only a lone panel may lack columns. A call, so that its code exists
+/// once.
+@inline(never)
+func productTile(panels: Int = 1, rows: Int, _ tile: ProductTile) {
   if tile.width >= panelWidth {
-    withTile(rows: rows, WholeTile(tile: tile))
+    withTile(panels: panels, rows: rows, WholeTile(tile: tile))
   } else {
     edgeTile(rows: rows, tile)
   }
 }
 
 /// A tile with columns missing: computed in a buffer of whole registers, and with no more of them than the columns need.
+@inline(never)
 private func edgeTile(rows: Int, _ tile: ProductTile) {
   withUnsafeTemporaryAllocation(of: Float.self, capacity: (tileRows &+ 1) &* panelWidth) { space in
     guard let buffer = space.baseAddress else { return }
@@ -70,12 +76,14 @@ private func edgeTile(rows: Int, _ tile: ProductTile) {
   }
 }
 
-/// All three registers of the panel.
+/// All three registers of the panels.
 private struct WholeTile: TileBody {
   let tile: ProductTile
 
   @inline(__always)
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type) { compute(tile, shape) }
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
+    compute(tile, Tiles<panels, rows, 3>.self)
+  }
 }
 
 /// The first register only.
@@ -83,32 +91,44 @@ private struct NarrowTile: TileBody {
   let tile: ProductTile
 
   @inline(__always)
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type) { compute(tile, Tile<rows, 1>.self) }
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
+    compute(tile, Tiles<panels, rows, 1>.self)
+  }
 }
 
 @inline(__always)
-private func compute<let rows: Int, let columns: Int>(_ tile: ProductTile, _ shape: Tile<rows, columns>.Type) {
-  var sums: Tile<rows, columns> = zeroTile()
-  switch tile.start {
-  case .zero: break
-  case .bias(let bias):
-    for column in 0..<columns {
-      let value = load(bias + column &* laneCount)
-      for row in 0..<rows { sums[unchecked: row][unchecked: column] = value }
-    }
-  case .output:
-    for row in 0..<rows {
+private func compute<let panels: Int, let rows: Int, let columns: Int>(
+  _ tile: ProductTile, _ shape: Tiles<panels, rows, columns>.Type
+) {
+  var sums: Tiles<panels, rows, columns> = zeroTiles()
+  for panel in 0..<panels {
+    let first = panel &* panelWidth
+    switch tile.start {
+    case .zero: break
+    case .bias(let bias):
       for column in 0..<columns {
-        sums[unchecked: row][unchecked: column] = load(tile.c + row &* tile.outputStride + column &* laneCount)
+        let value = load(bias + first + column &* laneCount)
+        for row in 0..<rows { sums[unchecked: panel][unchecked: row][unchecked: column] = value }
+      }
+    case .output:
+      for row in 0..<rows {
+        for column in 0..<columns {
+          sums[unchecked: panel][unchecked: row][unchecked: column] = load(
+            tile.c + row &* tile.outputStride + first + column &* laneCount)
+        }
       }
     }
   }
   multiplyAdd(
-    &sums, tile.a, rowStride: tile.rowStride, depthStride: tile.depthStride, tile.b, weightStride: panelWidth,
-    depth: tile.depth)
-  for row in 0..<rows {
-    for column in 0..<columns {
-      store(sums[unchecked: row][unchecked: column], tile.c + row &* tile.outputStride + column &* laneCount)
+    &sums, tile.a, rowStride: tile.rowStride, depthStride: tile.depthStride, tile.b, panelStride: tile.panelStride,
+    weightStride: panelWidth, depth: tile.depth)
+  for panel in 0..<panels {
+    for row in 0..<rows {
+      for column in 0..<columns {
+        store(
+          sums[unchecked: panel][unchecked: row][unchecked: column],
+          tile.c + row &* tile.outputStride + panel &* panelWidth + column &* laneCount)
+      }
     }
   }
 }

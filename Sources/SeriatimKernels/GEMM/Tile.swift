@@ -3,67 +3,112 @@
 // A tile is `rows` rows by `columns` registers of sums, kept in registers over the whole depth. Per step of the depth it
 // loads `columns` registers of packed weights and broadcasts one input per row. Every output is one chain of
 // multiply-adds in the order of the depth, whatever the tile: a row has the same bits alone and in any batch.
+//
+// A chain takes a multiply-add's latency, four cycles, for every step of the depth. One or two rows have too few chains
+// to fill the two multiply-add units, so they take several panels of weights at a time.
 
 typealias Tile<let rows: Int, let columns: Int> = InlineArray<rows, InlineArray<columns, Lanes>>
 
-/// A tile as wide as a packed panel: `panelRegisters` columns.
-typealias PanelTile<let rows: Int> = Tile<rows, 3>
+/// The same rows against several panels.
+typealias Tiles<let panels: Int, let rows: Int, let columns: Int> = InlineArray<panels, Tile<rows, columns>>
 
 @inline(__always)
-func zeroTile<let rows: Int, let columns: Int>() -> Tile<rows, columns> {
-  Tile<rows, columns>(repeating: InlineArray(repeating: Lanes(repeating: 0)))
+func zeroTiles<let panels: Int, let rows: Int, let columns: Int>() -> Tiles<panels, rows, columns> {
+  Tiles<panels, rows, columns>(repeating: InlineArray(repeating: InlineArray(repeating: Lanes(repeating: 0))))
 }
 
-/// Adds `depth` products to a tile.
+/// Adds `depth` products to the tiles of some panels.
 ///
 /// - Parameters:
 ///   - a: the input of row r at depth d is `a[r * rowStride + d * depthStride]`
-///   - b: packed weights, `columns` registers a step, steps `weightStride` floats apart
+///   - b: packed weights, `columns` registers a step, steps `weightStride` floats and panels `panelStride` floats apart
 @inline(__always)
-func multiplyAdd<let rows: Int, let columns: Int>(
-  _ tile: inout Tile<rows, columns>,
+func multiplyAdd<let panels: Int, let rows: Int, let columns: Int>(
+  _ tiles: inout Tiles<panels, rows, columns>,
   _ a: Input, rowStride: Int, depthStride: Int,
-  _ b: Input, weightStride: Int = columns &* laneCount, depth: Int
+  _ b: Input, panelStride: Int, weightStride: Int = columns &* laneCount, depth: Int
 ) {
   var a = a
   var b = b
-  var sums = tile
+  var sums = tiles
   for _ in 0..<depth {
-    var weights = InlineArray<columns, Lanes>(repeating: Lanes(repeating: 0))
-    for column in 0..<columns { weights[unchecked: column] = load(b + column &* laneCount) }
-    for row in 0..<rows {
-      let input = broadcast(a[row &* rowStride])
+    for panel in 0..<panels {
+      var weights = InlineArray<columns, Lanes>(repeating: Lanes(repeating: 0))
       for column in 0..<columns {
-        sums[unchecked: row][unchecked: column] = multiplyAdd(
-          sums[unchecked: row][unchecked: column], input, weights[unchecked: column])
+        weights[unchecked: column] = load(b + panel &* panelStride + column &* laneCount)
+      }
+      for row in 0..<rows {
+        let input = broadcast(a[row &* rowStride])
+        for column in 0..<columns {
+          sums[unchecked: panel][unchecked: row][unchecked: column] = multiplyAdd(
+            sums[unchecked: panel][unchecked: row][unchecked: column], input, weights[unchecked: column])
+        }
       }
     }
     a += depthStride
     b += weightStride
   }
-  tile = sums
+  tiles = sums
 }
 
-/// Work on one tile, for a number of rows that is a constant of the compiled code.
+/// The type that stands for a number of panels and rows.
+enum TileSize<let panels: Int, let rows: Int> {}
+
+/// Work on the tiles of some rows against some panels, numbers that are constants of the compiled code.
 protocol TileBody {
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type)
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type)
 }
 
-/// Runs `body` for a number of rows known only at run time, from 1 to `tileRows`.
+/// Runs `body` for numbers known only at run time, as `forEachPanelGroup` gives the panels. `limit`, a constant, says that
+/// there are never more rows.
 @inline(__always)
-func withTile(rows: Int, _ body: some TileBody) {
-  switch rows {
-  case 1: body.run(PanelTile<1>.self)
-  case 2: body.run(PanelTile<2>.self)
-  case 3: body.run(PanelTile<3>.self)
+func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some TileBody) {
   #if AVX512 || arch(arm64)
-    case 4: body.run(PanelTile<4>.self)
-    case 5: body.run(PanelTile<5>.self)
-    case 6: body.run(PanelTile<6>.self)
-    case 7: body.run(PanelTile<7>.self)
-    default: body.run(PanelTile<8>.self)
+    switch (panels, rows) {
+    case (4, _): body.run(TileSize<4, 1>.self)
+    case (2, 1): body.run(TileSize<2, 1>.self)
+    case (2, _): body.run(TileSize<2, 2>.self)
+    case (_, 1): body.run(TileSize<1, 1>.self)
+    case (_, 2): body.run(TileSize<1, 2>.self)
+    case (_, 3): body.run(TileSize<1, 3>.self)
+    case (_, 4): body.run(TileSize<1, 4>.self)
+    case (_, 5): body.run(TileSize<1, 5>.self)
+    case (_, 6): body.run(TileSize<1, 6>.self)
+    default:
+      if limit == 6 { return }
+      if rows == 7 {
+        body.run(TileSize<1, 7>.self)
+      } else {
+        body.run(TileSize<1, 8>.self)
+      }
+    }
   #else
-    default: body.run(PanelTile<4>.self)
+    switch (panels, rows) {
+    case (2, _): body.run(TileSize<2, 1>.self)
+    case (_, 1): body.run(TileSize<1, 1>.self)
+    case (_, 2): body.run(TileSize<1, 2>.self)
+    case (_, 3): body.run(TileSize<1, 3>.self)
+    default:
+      if limit == 3 { return }
+      body.run(TileSize<1, 4>.self)
+    }
   #endif
+}
+
+/// Runs `body(panel, panels)` for consecutive groups of `range`: one panel at a time, or as many as make enough chains of
+/// `rows` rows, for which there are registers.
+@inline(__always)
+func forEachPanelGroup(of range: Range<Int>, rows: Int, _ body: (_ panel: Int, _ panels: Int) -> Void) {
+  #if AVX512 || arch(arm64)
+    let most = rows == 1 ? 4 : rows == 2 ? 2 : 1
+  #else
+    let most = rows == 1 ? 2 : 1
+  #endif
+  var panel = range.lowerBound
+  while panel < range.upperBound {
+    let left = range.upperBound &- panel
+    let panels = left >= most ? most : left >= 2 ? min(most, 2) : 1
+    body(panel, panels)
+    panel &+= panels
   }
 }

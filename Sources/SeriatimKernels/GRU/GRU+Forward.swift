@@ -2,11 +2,10 @@
 // are read once a step and worker, 12 H (I + H) bytes, which eight rows of a tile hide behind their multiply-adds.
 //
 // The input's product of a frame goes into the frame's cache row (in training) or into scratch just before the state's
-// product continues the same sums, while it is in the first-level cache. Steps with so few rows that reading W_ih would
-// dominate are multiplied beforehand, all their frames in one go: the same sums in the same order, so the same bits.
+// product continues the same sums, while it is in the first-level cache; or long before, for steps with few rows.
 
 /// Where `gruForward` reads and writes.
-struct GRUForward {
+struct GRUForward: Recurrence {
   let shape: GRUShape
   let packed: Input
   let x: Input
@@ -15,9 +14,25 @@ struct GRUForward {
   let outputStride: Int
   let gates: Output
   let keepsGates: Bool
-  let reverse: Bool
+  /// Packed rows from here on have their input's product already.
+  var firstReady = 0
 
   var gateStride: Int { shape.gateStride }
+  var parts: Int { shape.panels }
+  var passes: Int { shape.resetAfter ? 1 : 2 }
+  @inline(__always)
+  func isShared(_ pass: Int) -> Bool { true }
+
+  @inline(__always)
+  func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
+    if shape.resetAfter {
+      runStates(step, share, parts)
+    } else if pass == 0 {
+      runResets(step, share, parts)
+    } else {
+      runCandidates(step, share, parts)
+    }
+  }
 }
 
 /// One direction of one GRU layer.
@@ -29,39 +44,39 @@ struct GRUForward {
 ///   - x: `(rows, inputSize)`
 ///   - initialState: `(batch, hiddenSize)`, or nil for zeros
 ///   - packed: from `packGRU`
-///   - scratch: `shape.forwardScratchSize` floats; unused with a cache
+///   - scratch: `shape.forwardScratchSize` floats
 public func gruForward(
   _ shape: GRUShape, y: UnsafeMutablePointer<Float>, outputStride: Int, finalState: UnsafeMutablePointer<Float>,
   cache: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>, ragged: RaggedBatch,
   initialState: UnsafePointer<Float>?, packed: UnsafePointer<Float>, reverse: Bool,
   scratch: UnsafeMutablePointer<Float>
 ) {
-  let layer = GRUForward(
+  let schedule = Schedule(ragged, reverse: reverse, backward: false, scratch: scratch)
+  let plan = RecurrentPlan(
+    ragged, work: 3 &* shape.hiddenSize &* shape.hiddenSize, parts: shape.panels, tileRows: tileRows)
+  var layer = GRUForward(
     shape: shape, packed: packed, x: x, initialState: initialState, y: y, outputStride: outputStride,
-    gates: cache ?? scratch, keepsGates: cache != nil, reverse: reverse)
-  let work = ragged.rows &* 3 &* shape.hiddenSize &* (shape.inputSize &+ shape.hiddenSize)
-  let tasks = min(ragged.batch, taskLimit(work: work))
-  let hoisted = layer.multiplyInputs(of: ragged, below: tasks &* tileRows)
-  parallel(tasks: tasks) { task, tasks in
-    let share = RowShare(batch: ragged.batch, task: task, tasks: tasks)
-    walk(ragged, reverse: reverse, backward: false) { step in
-      if shape.resetAfter {
-        layer.run(step, share, inputsReady: step.row >= hoisted)
-      } else {
-        layer.runResetBefore(step, share, inputsReady: step.row >= hoisted)
-      }
-    }
+    gates: cache ?? scratch + Schedule.scratchSize(rows: ragged.rows), keepsGates: cache != nil)
+  layer.firstReady = forEachInputTile(
+    ragged, below: plan.mostTasks &* tileRows, panels: shape.panels, tileRows: tileRows,
+    work: 3 &* shape.hiddenSize &* shape.inputSize
+  ) { panel, panels, row, rows in
+    layer.multiplyInput(panel, panels, row: row, rows: rows, tasks: 1, gates: layer.gates + row &* shape.gateStride)
   }
+  run(layer, schedule, plan)
   copyFinalStates(
-    finalState, y: y, outputStride: outputStride, hiddenSize: shape.hiddenSize, ragged: ragged, reverse: reverse)
+    finalState, y: y, outputStride: outputStride, size: shape.hiddenSize, ragged: ragged, reverse: reverse)
 }
 
 extension GRUForward {
   /// The cache row, or the scratch row that stands in for it, of a sequence at a step.
   @inline(__always)
-  func gateRow(_ step: Step, _ sequence: Int, ready: Bool) -> Output {
-    gates + (keepsGates || ready ? step.row &+ sequence : sequence) &* gateStride
+  func gateRow(_ step: Step, _ sequence: Int) -> Output {
+    gates + (keepsGates || isReady(step) ? step.row &+ sequence : sequence) &* gateStride
   }
+
+  @inline(__always)
+  func isReady(_ step: Step) -> Bool { step.row >= firstReady }
 
   @inline(__always)
   func panel(_ index: Int) -> (biases: Input, input: Input, state: Input) {
@@ -70,53 +85,23 @@ extension GRUForward {
     return (biases, input, input + 3 &* laneCount &* shape.inputSize)
   }
 
-  /// Multiplies the inputs of all steps that have fewer than `rows` rows; gives the first packed row of these steps.
-  fileprivate func multiplyInputs(of ragged: RaggedBatch, below rows: Int) -> Int {
-    // Without the reset-after scratch there is only room for one step.
-    guard shape.resetAfter || keepsGates else { return ragged.rows }
-    var first = 0
-    var step = 0
-    while step < ragged.steps, ragged.size(step) >= rows {
-      first &+= ragged.size(step)
-      step &+= 1
-    }
-    let count = ragged.rows &- first
-    if count == 0 { return first }
-    let tiles = (count &+ tileRows &- 1) / tileRows
-    let limit = taskLimit(work: count &* 3 &* shape.hiddenSize &* shape.inputSize)
-    parallel(tasks: min(tiles, limit)) { task, tasks in
-      let mine = share(of: tiles, task, tasks)
-      for index in 0..<shape.panels {
-        let weights = panel(index)
-        for tile in mine {
-          let row = first &+ tile &* tileRows
-          inputTile(
-            rows: min(tileRows, ragged.rows &- row),
-            GRUInputTile(
-              x: x + row &* shape.inputSize, inputSize: shape.inputSize, biases: weights.biases,
-              weights: weights.input, gates: gates + row &* gateStride + index &* laneCount, gateStride: gateStride,
-              units: shape.units))
-        }
-      }
-    }
-    return first
-  }
-
   /// One step, reset after the product: all gates of a panel from one tile.
-  fileprivate func run(_ step: Step, _ share: RowShare, inputsReady: Bool) {
-    for index in 0..<shape.panels {
+  @inline(__always)
+  private func runStates(_ step: Step, _ share: RowShare, _ parts: Range<Int>) {
+    forEachTile(step, share, parts) { index, panels, first, count, state, stateStride in
       let weights = panel(index)
       let unit = index &* laneCount
-      forEachTile(step, share) { first, count, state, stateStride in
-        if !inputsReady { multiplyInput(step, first, count, index, weights) }
-        stateTile(
-          rows: count,
-          GRUStateTile(
-            state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit,
-            bias: weights.biases + 3 &* laneCount, weights: weights.state,
-            gates: gateRow(step, first, ready: inputsReady) + unit, gateStride: gateStride, units: shape.units,
-            keepsGates: keepsGates, y: y + (step.row &+ first) &* outputStride + unit, outputStride: outputStride))
+      let gates = gateRow(step, first)
+      if !isReady(step) {
+        multiplyInput(index, panels, row: step.row &+ first, rows: count, tasks: share.tasks, gates: gates)
       }
+      stateTile(
+        panels: panels, rows: count,
+        GRUStateTile(
+          state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit,
+          bias: weights.biases + 3 &* laneCount, weights: weights.state, panelStride: shape.panelSize,
+          gates: gates + unit, gateStride: share.tasks &* gateStride, units: shape.units, keepsGates: keepsGates,
+          y: y + (step.row &+ first) &* outputStride + unit, outputStride: share.tasks &* outputStride))
     }
   }
 
@@ -124,65 +109,83 @@ extension GRUForward {
   /// begin here.
   @inline(__always)
   func forEachTile(
-    _ step: Step, _ share: RowShare, _ body: (_ first: Int, _ count: Int, _ state: Input?, _ stateStride: Int) -> Void
+    _ step: Step, _ share: RowShare, _ parts: Range<Int>,
+    _ body: (
+      _ panel: Int, _ panels: Int, _ first: Int, _ count: Int, _ state: Input?, _ stateStride: Int
+    ) -> Void
   ) {
-    share.forEach(in: 0..<step.continuing) { first, count in
-      body(first, count, Input(y + (step.previousRow &+ first) &* outputStride), outputStride)
-    }
-    share.forEach(in: step.continuing..<step.count) { first, count in
-      if let initialState {
-        body(first, count, initialState + first &* shape.hiddenSize, shape.hiddenSize)
-      } else {
-        body(first, count, nil, 0)
+    forEachPanelGroup(of: parts, rows: share.count(in: 0..<step.count)) { panel, panels in
+      share.forEachTile(in: 0..<step.continuing, limit: tileRows) { first, count in
+        body(
+          panel, panels, first, count, Input(y + (step.previousRow &+ first) &* outputStride),
+          share.tasks &* outputStride)
+      }
+      share.forEachTile(in: step.continuing..<step.count, limit: tileRows) { first, count in
+        if let initialState {
+          body(
+            panel, panels, first, count, initialState + first &* shape.hiddenSize, share.tasks &* shape.hiddenSize)
+        } else {
+          body(panel, panels, first, count, nil, 0)
+        }
       }
     }
   }
 
   @inline(__always)
-  func multiplyInput(
-    _ step: Step, _ first: Int, _ count: Int, _ index: Int, _ weights: (biases: Input, input: Input, state: Input)
-  ) {
+  func multiplyInput(_ index: Int, _ panels: Int, row: Int, rows: Int, tasks: Int, gates: Output) {
+    let weights = panel(index)
     inputTile(
-      rows: count,
+      panels: panels, rows: rows,
       GRUInputTile(
-        x: x + (step.row &+ first) &* shape.inputSize, inputSize: shape.inputSize, biases: weights.biases,
-        weights: weights.input, gates: gateRow(step, first, ready: false) + index &* laneCount,
-        gateStride: gateStride, units: shape.units))
+        x: x + row &* shape.inputSize, rowStride: tasks &* shape.inputSize, inputSize: shape.inputSize,
+        biases: weights.biases, weights: weights.input, panelStride: shape.panelSize, gates: gates + index &* laneCount,
+        gateStride: tasks &* gateStride, units: shape.units))
   }
 }
 
-/// | n r z | of some frames = biases + W_ih x, for the units of one panel.
-struct GRUInputTile: TileBody {
+/// | n r z | of some frames = biases + W_ih x, for the units of some panels.
+private struct GRUInputTile: TileBody {
   let x: Input
+  let rowStride: Int
   let inputSize: Int
   let biases: Input
   let weights: Input
+  let panelStride: Int
   let gates: Output
   let gateStride: Int
   let units: Int
 
   @inline(__always)
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type) {
-    var tile: PanelTile<rows> = zeroTile()
-    for row in 0..<rows {
-      for gate in 0..<3 { tile[unchecked: row][unchecked: gate] = load(biases + gate &* laneCount) }
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
+    var tiles: Tiles<panels, rows, 3> = zeroTiles()
+    for panel in 0..<panels {
+      for row in 0..<rows {
+        for gate in 0..<3 {
+          tiles[unchecked: panel][unchecked: row][unchecked: gate] = load(
+            biases + panel &* panelStride + gate &* laneCount)
+        }
+      }
     }
-    multiplyAdd(&tile, x, rowStride: inputSize, depthStride: 1, weights, depth: inputSize)
-    for row in 0..<rows {
-      let target = gates + row &* gateStride
-      store(tile[unchecked: row][unchecked: 2], target)
-      store(tile[unchecked: row][unchecked: 0], target + units)
-      store(tile[unchecked: row][unchecked: 1], target + 2 &* units)
+    multiplyAdd(
+      &tiles, x, rowStride: rowStride, depthStride: 1, weights, panelStride: panelStride, depth: inputSize)
+    for panel in 0..<panels {
+      for row in 0..<rows {
+        let target = gates + row &* gateStride + panel &* laneCount
+        store(tiles[unchecked: panel][unchecked: row][unchecked: 2], target)
+        store(tiles[unchecked: panel][unchecked: row][unchecked: 0], target + units)
+        store(tiles[unchecked: panel][unchecked: row][unchecked: 1], target + 2 &* units)
+      }
     }
   }
 }
 
 /// `GRUInputTile` as a call, so that its code exists once.
-func inputTile(rows: Int, _ tile: GRUInputTile) {
-  withTile(rows: rows, tile)
+@inline(never)
+private func inputTile(panels: Int, rows: Int, _ tile: GRUInputTile) {
+  withTile(panels: panels, rows: rows, tile)
 }
 
-/// The state's product on top of the input's, the gates, and the new states, for the units of one panel.
+/// The state's product on top of the input's, the gates, and the new states, for the units of some panels.
 private struct GRUStateTile: TileBody {
   /// nil: zeros
   let state: Input?
@@ -191,6 +194,7 @@ private struct GRUStateTile: TileBody {
   let unit: Int
   let bias: Input
   let weights: Input
+  let panelStride: Int
   let gates: Output
   let gateStride: Int
   let units: Int
@@ -199,36 +203,45 @@ private struct GRUStateTile: TileBody {
   let outputStride: Int
 
   @inline(__always)
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type) {
-    var tile: PanelTile<rows> = zeroTile()
-    let hiddenBias = load(bias)
-    for row in 0..<rows {
-      tile[unchecked: row][unchecked: 0] = load(gates + row &* gateStride + units)
-      tile[unchecked: row][unchecked: 1] = load(gates + row &* gateStride + 2 &* units)
-      tile[unchecked: row][unchecked: 2] = hiddenBias
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
+    var tiles: Tiles<panels, rows, 3> = zeroTiles()
+    for panel in 0..<panels {
+      let hiddenBias = load(bias + panel &* panelStride)
+      for row in 0..<rows {
+        let source = gates + row &* gateStride + panel &* laneCount
+        tiles[unchecked: panel][unchecked: row][unchecked: 0] = load(source + units)
+        tiles[unchecked: panel][unchecked: row][unchecked: 1] = load(source + 2 &* units)
+        tiles[unchecked: panel][unchecked: row][unchecked: 2] = hiddenBias
+      }
     }
     if let state {
-      multiplyAdd(&tile, state, rowStride: stateStride, depthStride: 1, weights, depth: hiddenSize)
+      multiplyAdd(
+        &tiles, state, rowStride: stateStride, depthStride: 1, weights, panelStride: panelStride, depth: hiddenSize)
     }
-    let width = hiddenSize &- unit
-    for row in 0..<rows {
-      let target = gates + row &* gateStride
-      let (r, z) = sigmoids(tile[unchecked: row][unchecked: 0], tile[unchecked: row][unchecked: 1])
-      let q = tile[unchecked: row][unchecked: 2]
-      let n = hyperbolicTangent(multiplyAdd(load(target), r, q))
-      var previous = broadcast(0)
-      if let state { previous = load(state + row &* stateStride + unit, first: width) }
-      store(multiplyAdd(n, z, previous - n), y + row &* outputStride, first: width)
-      if keepsGates {
-        store(n, target)
-        store(r, target + units)
-        store(z, target + 2 &* units)
-        store(q, target + 3 &* units)
+    for panel in 0..<panels {
+      let first = panel &* laneCount
+      let width = hiddenSize &- unit &- first
+      for row in 0..<rows {
+        let target = gates + row &* gateStride + first
+        let (r, z) = sigmoids(
+          tiles[unchecked: panel][unchecked: row][unchecked: 0], tiles[unchecked: panel][unchecked: row][unchecked: 1])
+        let q = tiles[unchecked: panel][unchecked: row][unchecked: 2]
+        let n = hyperbolicTangent(multiplyAdd(load(target), r, q))
+        var previous = broadcast(0)
+        if let state { previous = load(state + row &* stateStride + unit + first, first: width) }
+        store(multiplyAdd(n, z, previous - n), y + row &* outputStride + first, first: width)
+        if keepsGates {
+          store(n, target)
+          store(r, target + units)
+          store(z, target + 2 &* units)
+          store(q, target + 3 &* units)
+        }
       }
     }
   }
 }
 
-private func stateTile(rows: Int, _ tile: GRUStateTile) {
-  withTile(rows: rows, tile)
+@inline(never)
+private func stateTile(panels: Int, rows: Int, _ tile: GRUStateTile) {
+  withTile(panels: panels, rows: rows, tile)
 }

@@ -2,35 +2,40 @@
 // needed before the product of n can begin, so a step has two passes over the panels.
 
 extension GRUForward {
-  func runResetBefore(_ step: Step, _ share: RowShare, inputsReady: Bool) {
-    for index in 0..<shape.panels {
-      let weights = panel(index)
+  /// First pass: r, z and r * h.
+  @inline(__always)
+  func runResets(_ step: Step, _ share: RowShare, _ parts: Range<Int>) {
+    forEachTile(step, share, parts) { index, panels, first, count, state, stateStride in
       let unit = index &* laneCount
-      forEachTile(step, share) { first, count, state, stateStride in
-        if !inputsReady { multiplyInput(step, first, count, index, weights) }
-        gateTile(
-          rows: count,
-          ResetUpdateTile(
-            state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit, weights: weights.state,
-            gates: gateRow(step, first, ready: inputsReady) + unit, gateStride: gateStride, units: shape.units))
+      let gates = gateRow(step, first)
+      if !isReady(step) {
+        multiplyInput(index, panels, row: step.row &+ first, rows: count, tasks: share.tasks, gates: gates)
       }
+      resetTile(
+        panels: panels, rows: count,
+        ResetUpdateTile(
+          state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit, weights: panel(index).state,
+          panelStride: shape.panelSize, gates: gates + unit, gateStride: share.tasks &* gateStride, units: shape.units))
     }
-    for index in 0..<shape.panels {
-      let weights = panel(index).state + 2 &* laneCount &* shape.hiddenSize
+  }
+
+  /// Second pass: n and the new states.
+  @inline(__always)
+  func runCandidates(_ step: Step, _ share: RowShare, _ parts: Range<Int>) {
+    forEachTile(step, share, parts) { index, panels, first, count, state, stateStride in
       let unit = index &* laneCount
-      forEachTile(step, share) { first, count, state, stateStride in
-        candidateTile(
-          rows: count,
-          CandidateTile(
-            state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit, weights: weights,
-            gates: gateRow(step, first, ready: inputsReady), gateStride: gateStride, units: shape.units,
-            y: y + (step.row &+ first) &* outputStride + unit, outputStride: outputStride))
-      }
+      candidateTile(
+        panels: panels, rows: count,
+        CandidateTile(
+          state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit,
+          weights: panel(index).state + 2 &* laneCount &* shape.hiddenSize, panelStride: shape.panelSize,
+          gates: gateRow(step, first), gateStride: share.tasks &* gateStride, units: shape.units,
+          y: y + (step.row &+ first) &* outputStride + unit, outputStride: share.tasks &* outputStride))
     }
   }
 }
 
-/// | r z q | of some rows, q = r * h, for the units of one panel.
+/// | r z q | of some rows, q = r * h, for the units of some panels.
 private struct ResetUpdateTile: TileBody {
   /// nil: zeros
   let state: Input?
@@ -38,37 +43,47 @@ private struct ResetUpdateTile: TileBody {
   let hiddenSize: Int
   let unit: Int
   let weights: Input
+  let panelStride: Int
   let gates: Output
   let gateStride: Int
   let units: Int
 
   @inline(__always)
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type) {
-    var tile: Tile<rows, 2> = zeroTile()
-    for row in 0..<rows {
-      tile[unchecked: row][unchecked: 0] = load(gates + row &* gateStride + units)
-      tile[unchecked: row][unchecked: 1] = load(gates + row &* gateStride + 2 &* units)
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
+    var tiles: Tiles<panels, rows, 2> = zeroTiles()
+    for panel in 0..<panels {
+      for row in 0..<rows {
+        let source = gates + row &* gateStride + panel &* laneCount
+        tiles[unchecked: panel][unchecked: row][unchecked: 0] = load(source + units)
+        tiles[unchecked: panel][unchecked: row][unchecked: 1] = load(source + 2 &* units)
+      }
     }
     if let state {
-      multiplyAdd(&tile, state, rowStride: stateStride, depthStride: 1, weights, depth: hiddenSize)
+      multiplyAdd(
+        &tiles, state, rowStride: stateStride, depthStride: 1, weights, panelStride: panelStride, depth: hiddenSize)
     }
-    for row in 0..<rows {
-      let target = gates + row &* gateStride
-      let (r, z) = sigmoids(tile[unchecked: row][unchecked: 0], tile[unchecked: row][unchecked: 1])
-      var previous = broadcast(0)
-      if let state { previous = load(state + row &* stateStride + unit, first: hiddenSize &- unit) }
-      store(r, target + units)
-      store(z, target + 2 &* units)
-      store(r * previous, target + 3 &* units)
+    for panel in 0..<panels {
+      let first = panel &* laneCount
+      for row in 0..<rows {
+        let target = gates + row &* gateStride + first
+        let (r, z) = sigmoids(
+          tiles[unchecked: panel][unchecked: row][unchecked: 0], tiles[unchecked: panel][unchecked: row][unchecked: 1])
+        var previous = broadcast(0)
+        if let state { previous = load(state + row &* stateStride + unit + first, first: hiddenSize &- unit &- first) }
+        store(r, target + units)
+        store(z, target + 2 &* units)
+        store(r * previous, target + 3 &* units)
+      }
     }
   }
 }
 
-private func gateTile(rows: Int, _ tile: ResetUpdateTile) {
-  withTile(rows: rows, tile)
+@inline(never)
+private func resetTile(panels: Int, rows: Int, _ tile: ResetUpdateTile) {
+  withTile(panels: panels, rows: rows, tile)
 }
 
-/// n and the new states, for the units of one panel.
+/// n and the new states, for the units of some panels.
 private struct CandidateTile: TileBody {
   /// nil: zeros
   let state: Input?
@@ -76,6 +91,7 @@ private struct CandidateTile: TileBody {
   let hiddenSize: Int
   let unit: Int
   let weights: Input
+  let panelStride: Int
   /// The whole cache rows, not those of this panel: the product reads all of r * h.
   let gates: Output
   let gateStride: Int
@@ -84,26 +100,36 @@ private struct CandidateTile: TileBody {
   let outputStride: Int
 
   @inline(__always)
-  func run<let rows: Int>(_ shape: PanelTile<rows>.Type) {
-    var tile: Tile<rows, 1> = zeroTile()
-    for row in 0..<rows { tile[unchecked: row][unchecked: 0] = load(gates + row &* gateStride + unit) }
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
+    var tiles: Tiles<panels, rows, 1> = zeroTiles()
+    for panel in 0..<panels {
+      for row in 0..<rows {
+        tiles[unchecked: panel][unchecked: row][unchecked: 0] = load(
+          gates + row &* gateStride + unit + panel &* laneCount)
+      }
+    }
     if state != nil {
       multiplyAdd(
-        &tile, Input(gates + 3 &* units), rowStride: gateStride, depthStride: 1, weights, depth: hiddenSize)
+        &tiles, Input(gates + 3 &* units), rowStride: gateStride, depthStride: 1, weights, panelStride: panelStride,
+        depth: hiddenSize)
     }
-    let width = hiddenSize &- unit
-    for row in 0..<rows {
-      let target = gates + row &* gateStride + unit
-      let n = hyperbolicTangent(tile[unchecked: row][unchecked: 0])
-      let z = load(target + 2 &* units)
-      var previous = broadcast(0)
-      if let state { previous = load(state + row &* stateStride + unit, first: width) }
-      store(multiplyAdd(n, z, previous - n), y + row &* outputStride, first: width)
-      store(n, target)
+    for panel in 0..<panels {
+      let first = panel &* laneCount
+      let width = hiddenSize &- unit &- first
+      for row in 0..<rows {
+        let target = gates + row &* gateStride + unit + first
+        let n = hyperbolicTangent(tiles[unchecked: panel][unchecked: row][unchecked: 0])
+        let z = load(target + 2 &* units)
+        var previous = broadcast(0)
+        if let state { previous = load(state + row &* stateStride + unit + first, first: width) }
+        store(multiplyAdd(n, z, previous - n), y + row &* outputStride + first, first: width)
+        store(n, target)
+      }
     }
   }
 }
 
-private func candidateTile(rows: Int, _ tile: CandidateTile) {
-  withTile(rows: rows, tile)
+@inline(never)
+private func candidateTile(panels: Int, rows: Int, _ tile: CandidateTile) {
+  withTile(panels: panels, rows: rows, tile)
 }

@@ -53,15 +53,13 @@ public struct GRUShape {
 
   /// Floats of scratch that `gruForward` needs.
   public func forwardScratchSize(batch: Int, rows: Int, training: Bool) -> Int {
-    if training { return 0 }
-    if !resetAfter { return batch &* gateStride }
-    return rows &* gateStride
+    Schedule.scratchSize(rows: rows) &+ (training ? 0 : rows &* gateStride)
   }
 
   /// Floats of scratch that `gruBackward` needs.
   public func backwardScratchSize(batch: Int, rows: Int) -> Int {
-    let carry = roundedUp(batch &* units, to: 16)
-    return 2 &* carry &+ roundedUp(rows &+ batch, to: 16) &+ weightGradientScratchSize()
+    Schedule.scratchSize(rows: rows) &+ 2 &* roundedUp(batch &* units, to: 16)
+      &+ RecurrentFactors.scratchSize(batch: batch, rows: rows)
   }
 }
 

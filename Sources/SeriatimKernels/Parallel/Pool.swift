@@ -36,6 +36,9 @@ struct Pool {
   var tasks: UInt64 = 0
   var context: UInt64 = 0
   var function: UInt64 = 0
+  // Of teams in lockstep: their members' counters, a line each, and how many calls must go alone. Guarded by `turn`.
+  var progress: UnsafeMutablePointer<UInt64>
+  var restraint = 0
 }
 
 /// Made by the first call, which the binding makes at import, before there can be a second thread.
@@ -49,7 +52,7 @@ func pool() -> UnsafeMutablePointer<Pool> {
 
 private func makePool() -> UnsafeMutablePointer<Pool> {
   let made = UnsafeMutablePointer<Pool>.allocate(capacity: 1)
-  made.initialize(to: Pool())
+  made.initialize(to: Pool(progress: .allocate(capacity: mostThreads &* countersPerLine)))
   initializeLocks(made)
   sharedPool = made
   pthread_atfork(beforeFork, afterForkInParent, afterForkInChild)
@@ -69,25 +72,55 @@ func run(tasks: Int, _ context: UnsafeMutableRawPointer, _ function: @escaping J
     for task in 0..<tasks { function(context, task, tasks) }
     return
   }
+  work(on: publish(pool, tasks: tasks, from: 0, context, function), pool)
+  waitForTasks(pool, tasks)
+  pthread_mutex_unlock(&pool.pointee.turn)
+}
+
+/// Offers the tasks from `first` on to the workers; those before it count as done. The caller holds `turn`.
+@discardableResult
+func publish(
+  _ pool: UnsafeMutablePointer<Pool>, tasks: Int, from first: Int, _ context: UnsafeMutableRawPointer,
+  _ function: @escaping JobFunction
+) -> UInt64 {
   startWorkers(min(tasks, pool.pointee.threadLimit) &- 1, pool)
   srt_atomic_store(&pool.pointee.function, UInt64(UInt(bitPattern: unsafeBitCast(function, to: Int.self))))
   srt_atomic_store(&pool.pointee.context, UInt64(UInt(bitPattern: context)))
   srt_atomic_store(&pool.pointee.tasks, UInt64(tasks))
-  srt_atomic_store(&pool.pointee.finished, 0)
+  srt_atomic_store(&pool.pointee.finished, UInt64(first))
   let job = (srt_atomic_load(&pool.pointee.ticket) &>> 32) &+ 1
-  srt_atomic_store(&pool.pointee.ticket, job &<< 32)
+  srt_atomic_store(&pool.pointee.ticket, job &<< 32 | UInt64(first))
   if srt_atomic_load(&pool.pointee.sleeping) > 0 {
     pthread_mutex_lock(&pool.pointee.mutex)
     pthread_cond_broadcast(&pool.pointee.wake)
     pthread_mutex_unlock(&pool.pointee.mutex)
   }
-  work(on: job, pool)
+  return job
+}
+
+/// Waits until `tasks` tasks are done.
+func waitForTasks(_ pool: UnsafeMutablePointer<Pool>, _ tasks: Int) {
   var waited = 0
   while srt_atomic_load(&pool.pointee.finished) < UInt64(tasks) {
     waited &+= 1
     if waited < spins { srt_pause() } else { sched_yield() }
   }
-  pthread_mutex_unlock(&pool.pointee.turn)
+}
+
+/// Tasks of the current job that somebody has begun.
+@inline(__always)
+func fetchedTasks(_ pool: UnsafeMutablePointer<Pool>) -> Int {
+  Int(srt_atomic_load(&pool.pointee.ticket) & 0xffff_ffff)
+}
+
+/// Withdraws the tasks that nobody has begun; gives the number of those begun.
+func close(_ pool: UnsafeMutablePointer<Pool>, tasks: Int) -> Int {
+  while true {
+    let ticket = srt_atomic_load(&pool.pointee.ticket)
+    let fetched = ticket & 0xffff_ffff
+    if fetched >= UInt64(tasks) { return tasks }
+    if srt_atomic_exchange_if(&pool.pointee.ticket, ticket, ticket &- fetched &+ UInt64(tasks)) { return Int(fetched) }
+  }
 }
 
 private func startWorkers(_ wanted: Int, _ pool: UnsafeMutablePointer<Pool>) {
@@ -158,7 +191,7 @@ private func afterForkInChild() {
   guard let pool = sharedPool else { return }
   // The workers are gone, in whatever condition they left the locks: start again with no worker and the same limit.
   let limit = pool.pointee.threadLimit
-  pool.initialize(to: Pool())
+  pool.initialize(to: Pool(progress: pool.pointee.progress))
   pool.pointee.threadLimit = limit
   initializeLocks(pool)
 }

@@ -4,6 +4,8 @@
 // that the compiler never has to split or emulate a vector. Everything here is `@_transparent`: an ordinary inlinable
 // helper can stay a call, and then its vectors travel through memory.
 
+import Builtin
+
 #if AVX512
   /// As many floats as one register of this level holds.
   public typealias Lanes = SIMD16<Float>
@@ -56,17 +58,17 @@ func broadcast(_ value: Float) -> Lanes { Lanes(repeating: value) }
 
 @_transparent
 func load(_ source: UnsafePointer<Float>) -> Lanes {
-  UnsafeRawPointer(source).loadUnaligned(as: Lanes.self)
+  Builtin.loadRaw(source._rawValue)
 }
 
 @_transparent
 func load(_ source: UnsafeMutablePointer<Float>) -> Lanes {
-  UnsafeRawPointer(source).loadUnaligned(as: Lanes.self)
+  Builtin.loadRaw(source._rawValue)
 }
 
 @_transparent
 func store(_ value: Lanes, _ target: UnsafeMutablePointer<Float>) {
-  UnsafeMutableRawPointer(target).storeBytes(of: value, as: Lanes.self)
+  Builtin.storeRaw(value, target._rawValue)
 }
 
 /// The first `count` lanes from memory, zeros behind them: nothing beyond `source + count` is read.

@@ -1,0 +1,176 @@
+// Work whose parts must keep step: every worker needs, at each step, what all of them wrote at the step before.
+//
+// Such a team is only fast while all its members really run. So the caller never waits for anybody: it begins alone, and
+// lets the workers in at the step during which the last of them has turned up. And when a member stays away for longer
+// than a spin lasts (its core was given to another process), the caller dissolves the team, does what the member had not
+// begun, and goes on alone: a busy machine costs one wait a call at most, not one a step. The calls after that do not ask
+// for a team at all, for a while.
+
+import SeriatimSystem
+
+/// `body(position, pass, task, tasks)`; true when the next pass must wait for all tasks of this one.
+typealias LockstepBody = (_ position: Int, _ pass: Int, _ task: Int, _ tasks: Int) -> Bool
+
+/// Rounds of the spin at a barrier before the caller gives the team up: some tens of microseconds.
+private let patience = 4_000
+
+/// Calls that go alone after a team was given up.
+private let restraint = 64
+
+/// Counters in a cache line: each member has a line of its own.
+let countersPerLine = 8
+
+private struct Team {
+  let body: LockstepBody
+  let positions: Range<Int>
+  let passes: Int
+  /// Number of passes each member has done, counted from the first position: one line a member.
+  let progress: UnsafeMutablePointer<UInt64>
+  /// 0: closed. Else the first pass of the team in the upper half, its size in the lower; size 0: nobody is needed.
+  var gate: UInt64 = 0
+  /// 1: the team is dissolved.
+  var dissolved: UInt64 = 0
+}
+
+/// Runs `body` for every position, pass by pass, each pass by `tasks` workers, or by fewer when fewer turn up: a pass is
+/// cut into as many tasks as there are members then. A pass begins when its own task's passes are done, and, if the body
+/// gave true for one of them, all tasks' passes up to that one.
+func lockstep(positions: Range<Int>, passes: Int, tasks: Int, _ body: LockstepBody) {
+  if tasks > 1, !positions.isEmpty {
+    let ran = withoutActuallyEscaping(body) { escapable in
+      runTeam(positions, passes, tasks, escapable)
+    }
+    if ran { return }
+  }
+  for position in positions {
+    for pass in 0..<passes { _ = body(position, pass, 0, 1) }
+  }
+}
+
+/// False when there can be no team now; then nothing was done.
+private func runTeam(_ positions: Range<Int>, _ passes: Int, _ tasks: Int, _ body: @escaping LockstepBody) -> Bool {
+  let pool = pool()
+  guard pthread_mutex_trylock(&pool.pointee.turn) == 0 else { return false }
+  guard pool.pointee.restraint == 0 else {
+    pool.pointee.restraint &-= 1
+    pthread_mutex_unlock(&pool.pointee.turn)
+    return false
+  }
+  let progress = pool.pointee.progress
+  for task in 0..<tasks { srt_atomic_store(progress + task &* countersPerLine, 0) }
+  var team = Team(body: body, positions: positions, passes: passes, progress: progress)
+  withUnsafeMutablePointer(to: &team) { team in
+    publish(pool, tasks: tasks, from: 1, UnsafeMutableRawPointer(team)) { context, task, _ in
+      member(context.assumingMemoryBound(to: Team.self), task)
+    }
+    lead(team, pool, tasks: tasks)
+  }
+  pthread_mutex_unlock(&pool.pointee.turn)
+  return true
+}
+
+/// The caller's part, as task 0.
+private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePointer<Pool>, tasks: Int) {
+  let body = team.pointee.body
+  let passes = team.pointee.passes
+  var size = 1
+  var begun = 1
+  var open = false
+  var count: UInt64 = 0
+  var looks = 0
+  for position in team.pointee.positions {
+    if !open {
+      // Everybody is there, or somebody is and the others had their time.
+      let fetched = fetchedTasks(pool)
+      looks &+= fetched > 1 ? 1 : 0
+      if fetched == tasks || looks > 64 {
+        begun = close(pool, tasks: tasks)
+        size = begun
+        open = true
+        for task in 0..<size { srt_atomic_store(team.pointee.progress + task &* countersPerLine, count) }
+        srt_atomic_store(&team.pointee.gate, (count &+ 1) &<< 16 | UInt64(size))
+      }
+    }
+    for pass in 0..<passes {
+      let wait = body(position, pass, 0, size)
+      count &+= 1
+      guard size > 1 else { continue }
+      srt_atomic_store(team.pointee.progress, count)
+      if wait, !othersReach(count, team, size, 0, rounds: patience) {
+        takeOver(team, pool, count: count, size: size)
+        size = 1
+      }
+    }
+  }
+  if !open {
+    begun = close(pool, tasks: tasks)
+    srt_atomic_store(&team.pointee.gate, 1 &<< 16)
+  }
+  waitForTasks(pool, begun)
+}
+
+/// Ends the team and does what its members have left undone of the passes up to `count`.
+private func takeOver(
+  _ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePointer<Pool>, count: UInt64, size: Int
+) {
+  srt_atomic_store(&team.pointee.dissolved, 1)
+  waitForTasks(pool, size)
+  pool.pointee.restraint = restraint
+  let passes = UInt64(team.pointee.passes)
+  for task in 1..<size {
+    var done = srt_atomic_load(team.pointee.progress + task &* countersPerLine)
+    while done < count {
+      let place = Int(done / passes)
+      _ = team.pointee.body(team.pointee.positions.lowerBound &+ place, Int(done % passes), task, size)
+      done &+= 1
+    }
+  }
+}
+
+/// A worker's part.
+private func member(_ team: UnsafeMutablePointer<Team>, _ task: Int) {
+  var spun = 0
+  while srt_atomic_load(&team.pointee.gate) == 0 {
+    spun &+= 1
+    if spun < patience { srt_pause() } else { sched_yield() }
+  }
+  let gate = srt_atomic_load(&team.pointee.gate)
+  let size = Int(gate & 0xffff)
+  guard task < size else { return }
+  let body = team.pointee.body
+  let passes = team.pointee.passes
+  var count = (gate &>> 16) &- 1
+  var position = team.pointee.positions.lowerBound &+ Int(count) / passes
+  while position < team.pointee.positions.upperBound {
+    for pass in 0..<passes {
+      if srt_atomic_load(&team.pointee.dissolved) != 0 { return }
+      let wait = body(position, pass, task, size)
+      count &+= 1
+      srt_atomic_store(team.pointee.progress + task &* countersPerLine, count)
+      if wait {
+        while !othersReach(count, team, size, task, rounds: patience) {
+          if srt_atomic_load(&team.pointee.dissolved) != 0 { return }
+          sched_yield()
+        }
+      }
+    }
+    position &+= 1
+  }
+}
+
+/// Waits until all other members have done `count` passes; false when that takes too long, or the team is dissolved.
+@inline(__always)
+private func othersReach(
+  _ count: UInt64, _ team: UnsafeMutablePointer<Team>, _ size: Int, _ own: Int, rounds: Int
+) -> Bool {
+  for other in 0..<size where other != own {
+    var spun = 0
+    while srt_atomic_load(team.pointee.progress + other &* countersPerLine) < count {
+      spun &+= 1
+      if spun > rounds { return false }
+      if spun & 255 == 0, srt_atomic_load(&team.pointee.dissolved) != 0 { return false }
+      srt_pause()
+    }
+  }
+  return true
+}

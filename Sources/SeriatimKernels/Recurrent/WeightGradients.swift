@@ -1,0 +1,137 @@
+// The sums over all frames that give a recurrent layer's weight gradients, after the time loop: the same for every kind
+// of layer, once its cache holds the gates' gradients.
+
+/// The gradients of one direction of one recurrent layer; nil where nobody asks.
+public struct RecurrentGradients {
+  let x: Output?
+  let accumulateX: Bool
+  let initialState: Output?
+  let weightIH: Output
+  let weightHH: Output
+  let biasIH: Output?
+  let biasHH: Output?
+  let accumulate: Bool
+
+  /// - Parameters:
+  ///   - x: `(rows, inputSize)`: overwritten, or added to when `accumulateX` (the other direction's gradient)
+  ///   - initialState: `(batch, size of the state)`: overwritten
+  ///   - weightIH, weightHH, biasIH, biasHH: shapes of the parameters; added to when `accumulate`
+  public init(
+    x: UnsafeMutablePointer<Float>?, accumulateX: Bool = false, initialState: UnsafeMutablePointer<Float>?,
+    weightIH: UnsafeMutablePointer<Float>, weightHH: UnsafeMutablePointer<Float>,
+    biasIH: UnsafeMutablePointer<Float>?, biasHH: UnsafeMutablePointer<Float>?, accumulate: Bool
+  ) {
+    self.x = x
+    self.accumulateX = accumulateX
+    self.initialState = initialState
+    self.weightIH = weightIH
+    self.weightHH = weightHH
+    self.biasIH = biasIH
+    self.biasHH = biasHH
+    self.accumulate = accumulate
+  }
+}
+
+/// Where the factors of the weight gradients are.
+struct RecurrentFactors {
+  let schedule: Schedule
+  let inputSize: Int
+  let hiddenSize: Int
+  /// Of the layer's output and recurrent state: hiddenSize, but for an LSTM with projection.
+  let stateSize: Int
+  /// `(rows, cacheStride)`; each gate's gradient is a column block of it.
+  let cache: Input
+  let cacheStride: Int
+  let x: Input
+  let y: Input
+  let outputStride: Int
+  let initialState: Input?
+  /// `(rows + batch,)` Int32: for every frame the packed row of its sequence's previous state, -1 where it begins; and for
+  /// every sequence the row where it begins.
+  let previousRows: UnsafeMutablePointer<Int32>
+  let space: Output
+
+  /// Floats of scratch for `previousRows` and `space`.
+  static func scratchSize(batch: Int, rows: Int) -> Int {
+    roundedUp(rows &+ batch, to: 16) &+ weightGradientScratchSize()
+  }
+
+  init(
+    _ schedule: Schedule, inputSize: Int, hiddenSize: Int, stateSize: Int, cache: Input, cacheStride: Int, x: Input,
+    y: Input, outputStride: Int, initialState: Input?, scratch: Output
+  ) {
+    self.schedule = schedule
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    self.stateSize = stateSize
+    self.cache = cache
+    self.cacheStride = cacheStride
+    self.x = x
+    self.y = y
+    self.outputStride = outputStride
+    self.initialState = initialState
+    let ragged = schedule.ragged
+    previousRows = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: Int32.self)
+    space = scratch + roundedUp(ragged.rows &+ ragged.batch, to: 16)
+    listPreviousRows(previousRows, first: previousRows + ragged.rows, schedule)
+  }
+
+  /// The sums of one gate, whose rows of the weights begin at `gate * hiddenSize`.
+  ///
+  /// - Parameters:
+  ///   - inputColumn, stateColumn: where the cache holds the gradients of the input's and the state's product
+  ///   - right: the state product's other factor if it is not the previous state: a column block of the cache
+  func addGate(
+    _ gate: Int, _ gradients: RecurrentGradients, inputColumn: Int, stateColumn: Int, right: Int? = nil
+  ) {
+    let ragged = schedule.ragged
+    let row = gate &* hiddenSize
+    let (ofInput, ofState) = (cache + inputColumn, cache + stateColumn)
+    let previous = UnsafePointer(previousRows)
+    weightGradient(
+      gradients.weightIH + row &* inputSize, outputStride: inputSize, accumulate: gradients.accumulate,
+      RowSource(ofInput, stride: cacheStride), RowSource(x, stride: inputSize), rows: hiddenSize, columns: inputSize,
+      depth: ragged.rows, scratch: space)
+    let weightHH = gradients.weightHH + row &* stateSize
+    var states = RowSource(y, stride: outputStride, index: previous)
+    if let right { states = RowSource(cache + right, stride: cacheStride) }
+    weightGradient(
+      weightHH, outputStride: stateSize, accumulate: gradients.accumulate, RowSource(ofState, stride: cacheStride),
+      states, rows: hiddenSize, columns: stateSize, depth: ragged.rows, scratch: space)
+    if let initialState, right == nil {
+      weightGradient(
+        weightHH, outputStride: stateSize, accumulate: true,
+        RowSource(ofState, stride: cacheStride, index: previous + ragged.rows),
+        RowSource(initialState, stride: stateSize), rows: hiddenSize, columns: stateSize, depth: ragged.batch,
+        scratch: space)
+    }
+    if let bias = gradients.biasIH {
+      columnSums(
+        bias + row, accumulate: gradients.accumulate, ofInput, stride: cacheStride, depth: ragged.rows,
+        columns: hiddenSize)
+    }
+    if let bias = gradients.biasHH {
+      columnSums(
+        bias + row, accumulate: gradients.accumulate, ofState, stride: cacheStride, depth: ragged.rows,
+        columns: hiddenSize)
+    }
+  }
+}
+
+/// - Parameters:
+///   - previous: `(rows,)`
+///   - first: `(batch,)`
+private func listPreviousRows(
+  _ previous: UnsafeMutablePointer<Int32>, first: UnsafeMutablePointer<Int32>, _ schedule: Schedule
+) {
+  for position in 0..<schedule.ragged.steps {
+    let step = schedule.step(at: position)
+    for sequence in 0..<step.continuing {
+      previous[step.row &+ sequence] = Int32(truncatingIfNeeded: step.previousRow &+ sequence)
+    }
+    for sequence in step.continuing..<step.count {
+      previous[step.row &+ sequence] = -1
+      first[sequence] = Int32(truncatingIfNeeded: step.row &+ sequence)
+    }
+  }
+}

@@ -1,0 +1,108 @@
+// The pool: every task runs once, whatever the threads do.
+import Foundation
+import SeriatimSystem
+import XCTest
+
+@testable import SeriatimKernels
+
+final class ParallelTests: XCTestCase {
+  override func tearDown() { setThreadLimit(2) }
+
+  func testEveryTaskRunsOnce() {
+    for threads in [1, 2, 5] {
+      setThreadLimit(threads)
+      for tasks in [0, 1, 2, 7, 100] {
+        let counts = Guarded([Float](repeating: 0, count: max(tasks, 1)))
+        let target = counts.pointer
+        for _ in 0..<50 {
+          parallel(tasks: tasks) { task, total in
+            XCTAssertEqual(total, tasks)
+            target[task] += 1
+          }
+        }
+        XCTAssertEqual(counts.values, [Float](repeating: tasks == 0 ? 0 : 50, count: max(tasks, 1)))
+      }
+    }
+  }
+
+  func testAJobInsideAJobRuns() {
+    setThreadLimit(2)
+    let counts = Guarded([Float](repeating: 0, count: 16))
+    let target = counts.pointer
+    parallel(tasks: 4) { outer, _ in
+      parallel(tasks: 4) { inner, _ in target[4 * outer + inner] += 1 }
+    }
+    XCTAssertEqual(counts.values, [Float](repeating: 1, count: 16))
+  }
+
+  func testSharesCoverEverythingOnce() {
+    for count in 0...20 {
+      for tasks in 1...7 {
+        let parts = (0..<tasks).flatMap { Array(share(of: count, $0, tasks)) }
+        XCTAssertEqual(parts, Array(0..<count))
+      }
+    }
+  }
+
+  /// Runs a lockstep job of a sum that needs every member's last result, and checks it. `delay` runs in every pass.
+  private func checkLockstep(
+    positions: Range<Int>, passes: Int, tasks: Int, waits: @escaping (Int) -> Bool = { _ in true },
+    delay: @escaping (_ position: Int, _ task: Int) -> Void = { _, _ in }
+  ) {
+    let width = 24
+    let count = positions.count * passes
+    let memory = UnsafeMutablePointer<Float>.allocate(capacity: (count + 1) * width)
+    memory.initialize(repeating: 1, count: (count + 1) * width)
+    let runs = UnsafeMutablePointer<UInt64>.allocate(capacity: count * width + 1)
+    runs.initialize(repeating: 0, count: count * width + 1)
+    lockstep(positions: positions, passes: passes, tasks: tasks) { position, pass, task, tasks in
+      delay(position, task)
+      let stamp = (position - positions.lowerBound) * passes + pass
+      let row = memory + stamp * width
+      for column in share(of: width, task, tasks) {
+        // Reads a neighbour's column after a pass that is waited for, its own otherwise.
+        let shared = stamp == 0 || waits((stamp - 1) % passes)
+        row[width + column] = row[shared ? (column + width / 2) % width : column] + Float(column)
+        _ = srt_atomic_add(runs + stamp * width + column, 1)
+      }
+      return waits(pass)
+    }
+    var want = [Float](repeating: 1, count: width)
+    for stamp in 0..<count {
+      let shared = stamp == 0 || waits((stamp - 1) % passes)
+      want = (0..<width).map { want[shared ? ($0 + width / 2) % width : $0] + Float($0) }
+    }
+    XCTAssertEqual((0..<width).map { memory[count * width + $0] }, want)
+    XCTAssert((0..<count * width).allSatisfy { runs[$0] == 1 }, "some column was not computed exactly once")
+  }
+
+  func testLockstepKeepsStep() {
+    for threads in [1, 2, 3, 7] {
+      setThreadLimit(threads)
+      for _ in 0..<50 {
+        checkLockstep(positions: 0..<200, passes: 1, tasks: threads)
+        checkLockstep(positions: 7..<90, passes: 3, tasks: threads) { $0 < 2 }
+      }
+    }
+    checkLockstep(positions: 3..<3, passes: 2, tasks: 2)
+  }
+
+  func testAMemberThatStaysAwayIsReplaced() {
+    setThreadLimit(3)
+    for late in [5, 60, 199] {
+      for task in [1, 2] {
+        pool().pointee.restraint = 0
+        checkLockstep(positions: 0..<200, passes: 2, tasks: 3, waits: { $0 == 0 }) { position, own in
+          // Time for the workers to be let in, then one that sleeps.
+          if position < 5 { usleep(300) }
+          if position == late, own == task { usleep(20_000) }
+        }
+      }
+    }
+    XCTAssertGreaterThan(pool().pointee.restraint, 0, "no team was given up")
+    let left = pool().pointee.restraint
+    checkLockstep(positions: 0..<20, passes: 1, tasks: 2)
+    XCTAssertEqual(pool().pointee.restraint, left - 1, "the next call goes alone")
+    pool().pointee.restraint = 0
+  }
+}
