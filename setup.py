@@ -87,6 +87,8 @@ def build_level(swift: str, level: str, march: str, flag: str) -> Path:
         swift, "build", "-c", "release", "--product", "SeriatimC", "--scratch-path", scratch,
         "-Xcc", f"-march={march}", "-Xswiftc", f"-D{flag}", "-Xswiftc", "-wmo",
         "-Xswiftc", "-enable-experimental-feature", "-Xswiftc", "Embedded",
+        # Modules emit what they use of each other: a section for each function lets the linker drop the copies.
+        "-Xswiftc", "-Xfrontend", "-Xswiftc", "-function-sections",
     )  # fmt: skip
     library = next(scratch.glob("*/release/libSeriatimC.a"))
     whole, renamed = scratch / "level.rel.o", scratch / f"seriatim_{level}.o"
@@ -94,7 +96,7 @@ def build_level(swift: str, level: str, march: str, flag: str) -> Path:
     names = abi_names()
     keep.write_text("".join(f"srt_{name}\n" for name in names))
     renames.write_text("".join(f"srt_{name} srt_{name}_{level}\n" for name in names))
-    run("ld", "-r", "--whole-archive", "--force-group-allocation", library, "-o", whole)
+    run("ld", "-r", "--unique", "--whole-archive", "--force-group-allocation", library, "-o", whole)
     run("objcopy", f"--keep-global-symbols={keep}", whole)
     run("objcopy", "--strip-debug", f"--redefine-syms={renames}", whole, renamed)
     return renamed

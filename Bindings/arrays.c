@@ -224,6 +224,12 @@ bool srt_maybe_output(srt_call *call, PyObject *object, const char *name, float 
   return true;
 }
 
+PyObject *srt_output_or_new(srt_call *call, PyObject *object, const char *name, float **data, ptrdiff_t rows,
+                            const char *rows_name, ptrdiff_t columns, const char *columns_name) {
+  if (object == Py_None) return srt_new_floats(call, data, 2, rows, columns);
+  return srt_output(call, object, name, data, 2, &rows, rows_name, &columns, columns_name) ? object : NULL;
+}
+
 bool srt_output_rows(srt_call *call, PyObject *object, const char *name, float **data, ptrdiff_t *stride,
                      ptrdiff_t *rows, ptrdiff_t *columns) {
   const dimension wanted[2] = {{rows, "rows"}, {columns, "columns"}};
@@ -236,15 +242,23 @@ bool srt_output_rows(srt_call *call, PyObject *object, const char *name, float *
 
 // ---- Numbers
 
-bool srt_size(PyObject *object, const char *name, ptrdiff_t *value) {
+static bool integer(PyObject *object, const char *name, ptrdiff_t least, const char *wanted, ptrdiff_t *value) {
   Py_ssize_t number = PyNumber_AsSsize_t(object, PyExc_OverflowError);
   if (number == -1 && PyErr_Occurred()) return false;
-  if (number < 1) {
-    PyErr_Format(PyExc_ValueError, "%s: expected a positive integer, got %zd", name, number);
+  if (number < least) {
+    PyErr_Format(PyExc_ValueError, "%s: expected %s, got %zd", name, wanted, number);
     return false;
   }
   *value = number;
   return true;
+}
+
+bool srt_size(PyObject *object, const char *name, ptrdiff_t *value) {
+  return integer(object, name, 1, "a positive integer", value);
+}
+
+bool srt_count(PyObject *object, const char *name, ptrdiff_t *value) {
+  return integer(object, name, 0, "zero or a positive integer", value);
 }
 
 bool srt_flag(PyObject *object, const char *name, int32_t *value) {

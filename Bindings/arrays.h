@@ -30,8 +30,13 @@ bool srt_maybe_output(srt_call *call, PyObject *object, const char *name, float 
 bool srt_output_rows(srt_call *call, PyObject *object, const char *name, float **data, ptrdiff_t *stride,
                      ptrdiff_t *rows, ptrdiff_t *columns);
 
+// A matrix to write to: `object`, or a new one for None. Borrowed; NULL with an exception.
+PyObject *srt_output_or_new(srt_call *call, PyObject *object, const char *name, float **data, ptrdiff_t rows,
+                            const char *rows_name, ptrdiff_t columns, const char *columns_name);
+
 // Numbers.
-bool srt_size(PyObject *object, const char *name, ptrdiff_t *value);
+bool srt_size(PyObject *object, const char *name, ptrdiff_t *value);   // 1 or more
+bool srt_count(PyObject *object, const char *name, ptrdiff_t *value);  // 0 or more
 bool srt_flag(PyObject *object, const char *name, int32_t *value);
 bool srt_number(PyObject *object, const char *name, double *value);
 bool srt_word(PyObject *object, const char *name, uint64_t *value);

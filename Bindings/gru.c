@@ -60,7 +60,7 @@ SRT_FUNCTION(gru_forward) {
   ptrdiff_t batch = (ptrdiff_t)batch_sizes[0], packed_size = srt->gru_packed_size(in, hidden);
   if (!(srt_maybe_floats(&call, args[2], "h0", &h0, 2, &batch, "batch", &hidden, "hidden_size") &&
         srt_floats(&call, args[3], "packed", &packed, 1, &packed_size, "packed_size") &&
-        srt_scratch(&call, &scratch, srt->gru_forward_scratch(hidden, reset_after, batch, rows, training))))
+        srt_scratch(&call, &scratch, srt->gru_forward_scratch(hidden, batch, rows, steps, training))))
     return srt_fail(&call);
   if (output == Py_None) {
     if (!(output = srt_new_floats(&call, &y, 2, rows, hidden))) return srt_fail(&call);
@@ -77,10 +77,10 @@ SRT_FUNCTION(gru_forward) {
 }
 
 // grad_y | None, grad_h_n | None, cache, x, y, batch_sizes, h0 | None, packed, hidden_size, reset_after, reverse,
-// need_input, need_state, grad_weight_ih, grad_weight_hh, grad_bias_ih | None, grad_bias_hh | None, accumulate
-//   -> grad_x | None, grad_h0 | None
+// need_input, need_state, grad_weight_ih, grad_weight_hh, grad_bias_ih | None, grad_bias_hh | None, accumulate,
+// grad_x to add to | None -> grad_x | None, grad_h0 | None
 SRT_FUNCTION(gru_backward) {
-  SRT_TAKES(gru_backward, 18);
+  SRT_TAKES(gru_backward, 19);
   srt_call call = {0};
   const float *grad_y = NULL, *grad_h_n, *x, *y, *h0, *packed;
   const int64_t *batch_sizes;
@@ -110,11 +110,12 @@ SRT_FUNCTION(gru_backward) {
         srt_maybe_output(&call, args[16], "grad_bias_hh", &grad_bias_hh, 1, &gates, "3 * hidden_size") &&
         srt_scratch(&call, &scratch, srt->gru_backward_scratch(hidden, batch, rows))))
     return srt_fail(&call);
-  if (need_input && !(for_x = srt_new_floats(&call, &grad_x, 2, rows, in))) return srt_fail(&call);
+  if (need_input && !(for_x = srt_output_or_new(&call, args[18], "grad_x", &grad_x, rows, "rows", in, "input_size")))
+    return srt_fail(&call);
   if (need_state && !(for_h0 = srt_new_floats(&call, &grad_h0, 2, batch, hidden))) return srt_fail(&call);
   SRT_RUN(status,
           srt->gru_backward(grad_x, grad_h0, grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh, accumulate,
-                            grad_y, grad_stride, grad_h_n, cache, x, y, stride, batch_sizes, steps, h0, packed, in, hidden,
+                            args[18] != Py_None, grad_y, grad_stride, grad_h_n, cache, x, y, stride, batch_sizes, steps, h0, packed, in, hidden,
                             reset_after, reverse, scratch));
   return srt_finish(&call, status, PyTuple_Pack(2, for_x, for_h0));
 }

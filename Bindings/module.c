@@ -108,10 +108,22 @@ SRT_FUNCTION(as_floats) {
   return srt_finish(&call, SRT_OK, Py_NewRef(array));
 }
 
+// rows, columns -> an array that is not initialised
+SRT_FUNCTION(empty) {
+  SRT_TAKES(empty, 2);
+  srt_call call = {0};
+  ptrdiff_t rows, columns;
+  float *data;
+  if (!(srt_size(args[0], "rows", &rows) && srt_size(args[1], "columns", &columns))) return srt_fail(&call);
+  PyObject *array = srt_new_floats(&call, &data, 2, rows, columns);
+  return array ? srt_finish(&call, SRT_OK, Py_NewRef(array)) : srt_fail(&call);
+}
+
 // ---- The module
 
 static PyMethodDef module_methods[] = {
     SRT_METHOD(as_floats, "An array as the kernels read it: itself if it is right, else converted once."),
+    SRT_METHOD(empty, "A matrix for results, not initialised."),
     SRT_METHOD(level, "The instruction-set level in use."),
     SRT_METHOD(levels, "The instruction-set levels that this CPU can run, best first."),
     SRT_METHOD(set_num_threads, "Sets the number of threads a call may use."),
@@ -133,9 +145,9 @@ static int execute(PyObject *module) {
   srt->set_thread_limit(initial_threads());
   srt_memory_setup();
   PyMethodDef *tables[] = {
-      module_methods,        srt_activation_methods, srt_attention_methods, srt_batch_norm_methods,
-      srt_collate_methods,   srt_dropout_methods,    srt_gru_methods,       srt_linear_methods,
-      srt_loss_methods,      srt_memory_methods,     srt_optimizer_methods,
+      module_methods,      srt_activation_methods, srt_attention_methods, srt_batch_norm_methods, srt_collate_methods,
+      srt_dropout_methods, srt_gru_methods,        srt_linear_methods,    srt_loss_methods,       srt_lstm_methods,
+      srt_memory_methods,  srt_optimizer_methods,  srt_rnn_methods,
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;

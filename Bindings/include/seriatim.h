@@ -42,6 +42,23 @@ enum {
   X(gru_pack_backward)         \
   X(gru_forward)               \
   X(gru_backward)              \
+  X(lstm_packed_size)          \
+  X(lstm_packed_backward_size) \
+  X(lstm_cache_stride)         \
+  X(lstm_forward_scratch)      \
+  X(lstm_backward_scratch)     \
+  X(lstm_pack)                 \
+  X(lstm_pack_backward)        \
+  X(lstm_forward)              \
+  X(lstm_backward)             \
+  X(rnn_packed_size)           \
+  X(rnn_packed_backward_size)  \
+  X(rnn_forward_scratch)       \
+  X(rnn_backward_scratch)      \
+  X(rnn_pack)                  \
+  X(rnn_pack_backward)         \
+  X(rnn_forward)               \
+  X(rnn_backward)              \
   X(attention_forward)         \
   X(attention_backward)        \
   X(batch_norm_forward)        \
@@ -108,8 +125,8 @@ ptrdiff_t srt_gru_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
 ptrdiff_t srt_gru_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
 ptrdiff_t srt_gru_cache_stride(ptrdiff_t hidden_size);
 
-// Floats of scratch. batch = B, rows = N. training: a cache is given. May be 0.
-ptrdiff_t srt_gru_forward_scratch(ptrdiff_t hidden_size, int32_t reset_after, ptrdiff_t batch, ptrdiff_t rows,
+// Floats of scratch. batch = B, rows = N. training: a cache is given.
+ptrdiff_t srt_gru_forward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps,
                                   int32_t training);
 ptrdiff_t srt_gru_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows);
 
@@ -123,23 +140,108 @@ int32_t srt_gru_pack_backward(float *packed, const float *weight_ih, const float
 
 // y: (N, H), row stride output_stride >= H. final_state: (B, H), each sequence's own last state. cache: (N, cache_stride),
 // or NULL in inference. x: (N, I). batch_sizes: (steps,). initial_state: (B, H) or NULL for zeros.
-// scratch: srt_gru_forward_scratch floats; may be NULL when that is 0.
+// scratch: srt_gru_forward_scratch floats.
 int32_t srt_gru_forward(float *y, ptrdiff_t output_stride, float *final_state, float *cache, const float *x,
                         const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state, const float *packed,
                         ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t reset_after, int32_t reverse,
                         float *scratch);
 
-// grad_x: (N, I) or NULL. grad_initial_state: (B, H) or NULL. grad_weight_ih: (3H, I), grad_weight_hh: (3H, H),
-// grad_bias_*: (3H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride grad_output_stride, or NULL for
+// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, H) or NULL. grad_weight_ih: (3H, I),
+// grad_weight_hh: (3H, H), grad_bias_*: (3H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride grad_output_stride, or NULL for
 // zeros. grad_final_state: (B, H) or NULL for zeros. cache: of the forward call, OVERWRITTEN with the gates' gradients.
 // x, y, output_stride, batch_sizes, steps, initial_state, reset_after, reverse: as in the forward call.
 // packed: from srt_gru_pack_backward. scratch: srt_gru_backward_scratch floats.
 int32_t srt_gru_backward(float *grad_x, float *grad_initial_state, float *grad_weight_ih, float *grad_weight_hh,
-                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, const float *grad_y,
-                         ptrdiff_t grad_output_stride, const float *grad_final_state, float *cache, const float *x,
-                         const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes, ptrdiff_t steps,
-                         const float *initial_state, const float *packed, ptrdiff_t input_size, ptrdiff_t hidden_size,
-                         int32_t reset_after, int32_t reverse, float *scratch);
+                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, int32_t accumulate_x,
+                         const float *grad_y, ptrdiff_t grad_output_stride, const float *grad_final_state, float *cache,
+                         const float *x, const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes,
+                         ptrdiff_t steps, const float *initial_state, const float *packed, ptrdiff_t input_size,
+                         ptrdiff_t hidden_size, int32_t reset_after, int32_t reverse, float *scratch);
+
+// ---- LSTM (LSTM+C.swift): one direction of one layer over a packed ragged batch
+//
+// H = hidden_size, P = projection_size (0: none), S = P or else H: the size of the output and of the recurrent state.
+// I, B, N, reverse: as for GRU. Rows of weights and biases: i, f, g, o.
+
+// Floats of packed weights; for the backward pass with those of the input gradient; and of one frame's cache row.
+ptrdiff_t srt_lstm_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
+ptrdiff_t srt_lstm_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
+ptrdiff_t srt_lstm_cache_stride(ptrdiff_t hidden_size, ptrdiff_t projection_size);
+
+// Floats of scratch. batch = B, rows = N. training: a cache is given.
+ptrdiff_t srt_lstm_forward_scratch(ptrdiff_t hidden_size, ptrdiff_t projection_size, ptrdiff_t batch, ptrdiff_t rows,
+                                   ptrdiff_t steps, int32_t training);
+ptrdiff_t srt_lstm_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t projection_size, ptrdiff_t batch, ptrdiff_t rows);
+
+// packed: srt_lstm_packed_size. weight_ih: (4H, I). weight_hh: (4H, S). biases: (4H,) or NULL. weight_hr: (P, H), or NULL
+// when P is 0.
+int32_t srt_lstm_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
+                      const float *bias_hh, const float *weight_hr, ptrdiff_t input_size, ptrdiff_t hidden_size,
+                      ptrdiff_t projection_size);
+
+// packed: srt_lstm_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
+int32_t srt_lstm_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, const float *weight_hr,
+                               ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
+
+// y: (N, S), row stride output_stride >= S. final_state: (B, S), final_cell: (B, H): each sequence's own last states.
+// cache: (N, cache_stride), or NULL in inference. x: (N, I). batch_sizes: (steps,). initial_state: (B, S), initial_cell:
+// (B, H), or NULL for zeros. scratch: srt_lstm_forward_scratch floats.
+int32_t srt_lstm_forward(float *y, ptrdiff_t output_stride, float *final_state, float *final_cell, float *cache,
+                         const float *x, const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state,
+                         const float *initial_cell, const float *packed, ptrdiff_t input_size, ptrdiff_t hidden_size,
+                         ptrdiff_t projection_size, int32_t reverse, float *scratch);
+
+// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, S), grad_initial_cell: (B, H), or NULL.
+// grad_weight_ih: (4H, I), grad_weight_hh: (4H, S), grad_bias_*: (4H,) or NULL, grad_weight_hr: (P, H) or NULL: added to
+// when accumulate != 0. grad_y: (N, S), row stride grad_output_stride, or NULL for zeros. grad_final_state: (B, S),
+// grad_final_cell: (B, H), or NULL for zeros. cache: of the forward call, OVERWRITTEN with the gates' gradients.
+// The rest as in the forward call. packed: from srt_lstm_pack_backward. scratch: srt_lstm_backward_scratch floats.
+int32_t srt_lstm_backward(float *grad_x, float *grad_initial_state, float *grad_initial_cell, float *grad_weight_ih,
+                          float *grad_weight_hh, float *grad_bias_ih, float *grad_bias_hh, float *grad_weight_hr,
+                          int32_t accumulate, int32_t accumulate_x, const float *grad_y, ptrdiff_t grad_output_stride,
+                          const float *grad_final_state, const float *grad_final_cell, float *cache, const float *x,
+                          const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes, ptrdiff_t steps,
+                          const float *initial_state, const float *initial_cell, const float *packed,
+                          ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size, int32_t reverse,
+                          float *scratch);
+
+// ---- RNN (RNN+C.swift): one direction of one layer over a packed ragged batch
+//
+// H, I, B, N, reverse: as for GRU. rectifies != 0: relu, else tanh. There is no cache: backward reads the output.
+
+// Floats of packed weights, and for the backward pass with those of the input gradient.
+ptrdiff_t srt_rnn_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
+ptrdiff_t srt_rnn_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
+
+// Floats of scratch. batch = B, rows = N.
+ptrdiff_t srt_rnn_forward_scratch(ptrdiff_t rows);
+ptrdiff_t srt_rnn_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows);
+
+// packed: srt_rnn_packed_size. weight_ih: (H, I). weight_hh: (H, H). biases: (H,) or NULL.
+int32_t srt_rnn_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
+                     const float *bias_hh, ptrdiff_t input_size, ptrdiff_t hidden_size);
+
+// packed: srt_rnn_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
+int32_t srt_rnn_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, ptrdiff_t input_size,
+                              ptrdiff_t hidden_size);
+
+// y: (N, H), row stride output_stride >= H. final_state: (B, H), each sequence's own last state. x: (N, I).
+// batch_sizes: (steps,). initial_state: (B, H) or NULL for zeros. scratch: srt_rnn_forward_scratch floats.
+int32_t srt_rnn_forward(float *y, ptrdiff_t output_stride, float *final_state, const float *x,
+                        const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state, const float *packed,
+                        ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t rectifies, int32_t reverse,
+                        float *scratch);
+
+// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, H) or NULL. grad_weight_ih: (H, I),
+// grad_weight_hh: (H, H), grad_bias_*: (H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride
+// grad_output_stride, or NULL for zeros. grad_final_state: (B, H) or NULL for zeros. The rest as in the forward call.
+// packed: from srt_rnn_pack_backward. scratch: srt_rnn_backward_scratch floats.
+int32_t srt_rnn_backward(float *grad_x, float *grad_initial_state, float *grad_weight_ih, float *grad_weight_hh,
+                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, int32_t accumulate_x,
+                         const float *grad_y, ptrdiff_t grad_output_stride, const float *grad_final_state,
+                         const float *x, const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes,
+                         ptrdiff_t steps, const float *initial_state, const float *packed, ptrdiff_t input_size,
+                         ptrdiff_t hidden_size, int32_t rectifies, int32_t reverse, float *scratch);
 
 // ---- Attention (Attention+C.swift): softmax over each sequence's own steps of query . h_t
 

@@ -21,9 +21,9 @@ public func srt_gru_cache_stride(_ hiddenSize: Int) -> Int { shape(1, hiddenSize
 
 @_cdecl("srt_gru_forward_scratch")
 public func srt_gru_forward_scratch(
-  _ hiddenSize: Int, _ resetAfter: Int32, _ batch: Int, _ rows: Int, _ training: Int32
+  _ hiddenSize: Int, _ batch: Int, _ rows: Int, _ steps: Int, _ training: Int32
 ) -> Int {
-  shape(1, hiddenSize, resetAfter).forwardScratchSize(batch: batch, rows: rows, training: training != 0)
+  shape(1, hiddenSize, 1).forwardScratchSize(batch: batch, rows: rows, steps: steps, training: training != 0)
 }
 
 @_cdecl("srt_gru_backward_scratch")
@@ -74,7 +74,8 @@ public func srt_gru_backward(
   _ gradX: UnsafeMutablePointer<Float>?, _ gradInitialState: UnsafeMutablePointer<Float>?,
   _ gradWeightIH: UnsafeMutablePointer<Float>, _ gradWeightHH: UnsafeMutablePointer<Float>,
   _ gradBiasIH: UnsafeMutablePointer<Float>?, _ gradBiasHH: UnsafeMutablePointer<Float>?, _ accumulate: Int32,
-  _ gradY: UnsafePointer<Float>?, _ gradOutputStride: Int, _ gradFinalState: UnsafePointer<Float>?,
+  _ accumulateX: Int32, _ gradY: UnsafePointer<Float>?, _ gradOutputStride: Int,
+  _ gradFinalState: UnsafePointer<Float>?,
   _ cache: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ outputStride: Int,
   _ batchSizes: UnsafePointer<Int64>, _ steps: Int, _ initialState: UnsafePointer<Float>?,
   _ packed: UnsafePointer<Float>, _ inputSize: Int, _ hiddenSize: Int, _ resetAfter: Int32, _ reverse: Int32,
@@ -84,7 +85,8 @@ public func srt_gru_backward(
   gruBackward(
     shape(inputSize, hiddenSize, resetAfter),
     RecurrentGradients(
-      x: gradX, initialState: gradInitialState, weightIH: gradWeightIH, weightHH: gradWeightHH, biasIH: gradBiasIH,
+      x: gradX, accumulateX: accumulateX != 0, initialState: gradInitialState, weightIH: gradWeightIH,
+      weightHH: gradWeightHH, biasIH: gradBiasIH,
       biasHH: gradBiasHH, accumulate: accumulate != 0),
     gradY: gradY, gradOutputStride: gradOutputStride, gradFinalState: gradFinalState, cache: cache, x: x, y: y,
     outputStride: outputStride, ragged: RaggedBatch(batchSizes: batchSizes, steps: steps), initialState: initialState,

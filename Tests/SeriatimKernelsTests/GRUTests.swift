@@ -128,10 +128,10 @@ final class GRUTests: XCTestCase {
       gruForward(
         shape, y: y.pointer, outputStride: stride, finalState: final.pointer, cache: cache.pointer, x: x,
         ragged: ragged, initialState: state, packed: packed.pointer, reverse: reverse,
-        scratch: Guarded(shape.forwardScratchSize(batch: batch, rows: rows, training: true)).pointer)
+        scratch: Guarded(shape.forwardScratchSize(batch: batch, rows: rows, steps: lengths[0], training: true)).pointer)
       for buffer in [y, final, cache] { buffer.check() }
       let plain = Guarded(rows * hiddenSize)
-      let scratch = Guarded(shape.forwardScratchSize(batch: batch, rows: rows, training: false))
+      let scratch = Guarded(shape.forwardScratchSize(batch: batch, rows: rows, steps: lengths[0], training: false))
       gruForward(
         shape, y: plain.pointer, outputStride: hiddenSize, finalState: final.pointer, cache: nil, x: x,
         ragged: ragged, initialState: state, packed: packed.pointer, reverse: reverse, scratch: scratch.pointer)
@@ -255,7 +255,8 @@ final class GRUTests: XCTestCase {
         shape, y: y.pointer, outputStride: hiddenSize, finalState: final.pointer, cache: nil, x: x,
         ragged: raggedBatch(lengths), initialState: nil, packed: packed.pointer,
         reverse: false,
-        scratch: Guarded(shape.forwardScratchSize(batch: lengths.count, rows: rows, training: false)).pointer)
+        scratch: Guarded(shape.forwardScratchSize(batch: lengths.count, rows: rows, steps: lengths[0], training: false))
+          .pointer)
       return final.values
     }
     let lengths = [Int](repeating: 9, count: 3 * tileRows) + [4, 2, 1]

@@ -116,7 +116,9 @@ def test_swift_has_the_types_of_the_header():
 
 
 def test_one_stem_in_every_layer():
-    for stem in ("linear", "gru", "attention", "batch_norm", "dropout", "activation", "loss", "optimizer", "collate"):
+    recurrent = ("gru", "lstm", "rnn")
+    others = ("linear", "attention", "batch_norm", "dropout", "activation", "loss", "optimizer", "collate")
+    for stem in recurrent + others:
         assert (ROOT / f"Bindings/{stem}.c").exists(), stem
         assert (PACKAGE / f"functional/_{stem}.py").exists(), stem
 

@@ -10,6 +10,7 @@ def set_num_threads(num_threads: int, /) -> None: ...
 def get_num_threads() -> int: ...
 def memory_info() -> dict[str, int]: ...
 def release_memory() -> None: ...
+def empty(rows: int, columns: int, /) -> Array: ...
 def as_floats(x: ArrayLike, name: str, /) -> Array: ...
 def linear_pack(weight: ArrayLike, /) -> Array: ...
 def linear_pack_backward(weight: ArrayLike, /) -> Array: ...
@@ -63,6 +64,92 @@ def gru_backward(
     grad_bias_ih: Array | None,
     grad_bias_hh: Array | None,
     accumulate: bool,
+    grad_x: Array | None,
+    /,
+) -> tuple[Array | None, Array | None]: ...
+def lstm_pack(
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike | None,
+    bias_hh: ArrayLike | None,
+    weight_hr: ArrayLike | None,
+    /,
+) -> Array: ...
+def lstm_pack_backward(
+    weight_ih: ArrayLike, weight_hh: ArrayLike, weight_hr: ArrayLike | None, need_input: bool, /
+) -> Array: ...
+def lstm_forward(
+    x: ArrayLike,
+    batch_sizes: ArrayLike,
+    h0: ArrayLike | None,
+    c0: ArrayLike | None,
+    packed: Array,
+    hidden_size: int,
+    proj_size: int,
+    reverse: bool,
+    training: bool,
+    out: Array | None,
+    /,
+) -> tuple[Array, Array, Array, Array | None]: ...
+def lstm_backward(
+    grad_y: ArrayLike | None,
+    grad_h_n: ArrayLike | None,
+    grad_c_n: ArrayLike | None,
+    cache: Array,
+    x: ArrayLike,
+    y: Array,
+    batch_sizes: ArrayLike,
+    h0: ArrayLike | None,
+    c0: ArrayLike | None,
+    packed: Array,
+    hidden_size: int,
+    proj_size: int,
+    reverse: bool,
+    need_input: bool,
+    need_state: bool,
+    grad_weight_ih: Array,
+    grad_weight_hh: Array,
+    grad_bias_ih: Array | None,
+    grad_bias_hh: Array | None,
+    grad_weight_hr: Array | None,
+    accumulate: bool,
+    grad_x: Array | None,
+    /,
+) -> tuple[Array | None, Array | None, Array | None]: ...
+def rnn_pack(
+    weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: ArrayLike | None, bias_hh: ArrayLike | None, /
+) -> Array: ...
+def rnn_pack_backward(weight_ih: ArrayLike, weight_hh: ArrayLike, need_input: bool, /) -> Array: ...
+def rnn_forward(
+    x: ArrayLike,
+    batch_sizes: ArrayLike,
+    h0: ArrayLike | None,
+    packed: Array,
+    hidden_size: int,
+    rectifies: bool,
+    reverse: bool,
+    out: Array | None,
+    /,
+) -> tuple[Array, Array]: ...
+def rnn_backward(
+    grad_y: ArrayLike | None,
+    grad_h_n: ArrayLike | None,
+    x: ArrayLike,
+    y: Array,
+    batch_sizes: ArrayLike,
+    h0: ArrayLike | None,
+    packed: Array,
+    hidden_size: int,
+    rectifies: bool,
+    reverse: bool,
+    need_input: bool,
+    need_state: bool,
+    grad_weight_ih: Array,
+    grad_weight_hh: Array,
+    grad_bias_ih: Array | None,
+    grad_bias_hh: Array | None,
+    accumulate: bool,
+    grad_x: Array | None,
     /,
 ) -> tuple[Array | None, Array | None]: ...
 def attention_forward(query: ArrayLike, h: ArrayLike, batch_sizes: ArrayLike, /) -> tuple[Array, Array]: ...

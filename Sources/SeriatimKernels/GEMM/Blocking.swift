@@ -19,26 +19,42 @@ public let panelWidth = panelRegisters * laneCount
 #if AVX512
   /// Rows of a tile.
   public let tileRows = 8
+  /// A vector of that many floats.
+  typealias TileLanes = SIMD8<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 6
+  /// So few rows take two panels at a time.
+  let rowsForTwoPanels = 2
   let depthBlock = 160
 #elseif AVX2
   /// Rows of a tile.
   public let tileRows = 4
+  /// A vector of that many floats.
+  typealias TileLanes = SIMD4<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 3
+  /// So few rows take two panels at a time.
+  let rowsForTwoPanels = 1
   let depthBlock = 256
 #elseif arch(arm64)
   /// Rows of a tile.
   public let tileRows = 8
+  /// A vector of that many floats.
+  typealias TileLanes = SIMD8<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 6
+  /// So few rows take two panels at a time.
+  let rowsForTwoPanels = 2
   let depthBlock = 384
 #else
   /// Rows of a tile.
   public let tileRows = 4
+  /// A vector of that many floats.
+  typealias TileLanes = SIMD4<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 3
+  /// So few rows take two panels at a time.
+  let rowsForTwoPanels = 1
   let depthBlock = 384
 #endif
 

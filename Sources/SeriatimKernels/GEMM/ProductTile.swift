@@ -28,7 +28,7 @@ struct ProductTile {
   var c: Output
   var outputStride: Int
   /// Columns that exist; past them nothing is read or written.
-  let width: Int
+  var width: Int
 
   /// From one panel of b to the next.
   var panelStride: Int { depth &* panelWidth }
@@ -40,35 +40,37 @@ struct ProductTile {
 func productTile(panels: Int = 1, rows: Int, _ tile: ProductTile) {
   if tile.width >= panelWidth {
     withTile(panels: panels, rows: rows, WholeTile(tile: tile))
+  } else if tile.width == 2 &* laneCount {
+    withTile(rows: rows, TwoRegisterTile(tile: tile))
+  } else if tile.width == laneCount {
+    withTile(rows: rows, OneRegisterTile(tile: tile))
   } else {
     edgeTile(rows: rows, tile)
   }
 }
 
-/// A tile with columns missing: computed in a buffer of whole registers, and with no more of them than the columns need.
+/// A tile that ends inside a register: computed in a buffer, and with no more registers than the columns need.
 @inline(never)
 private func edgeTile(rows: Int, _ tile: ProductTile) {
   withUnsafeTemporaryAllocation(of: Float.self, capacity: (tileRows &+ 1) &* panelWidth) { space in
     guard let buffer = space.baseAddress else { return }
+    let width = roundedUp(tile.width, to: laneCount)
     var inner = tile
     inner.c = buffer
     inner.outputStride = panelWidth
+    inner.width = width
     switch tile.start {
     case .zero: break
     case .bias(let bias):
       let padded = buffer + tileRows &* panelWidth
-      copyPadded(padded, bias, tile.width, width: panelWidth)
+      copyPadded(padded, bias, tile.width, width: width)
       inner.start = .bias(padded)
     case .output:
       for row in 0..<rows {
-        copyPadded(buffer + row &* panelWidth, tile.c + row &* tile.outputStride, tile.width, width: panelWidth)
+        copyPadded(buffer + row &* panelWidth, tile.c + row &* tile.outputStride, tile.width, width: width)
       }
     }
-    if tile.width <= laneCount {
-      withTile(rows: rows, NarrowTile(tile: inner))
-    } else {
-      withTile(rows: rows, WholeTile(tile: inner))
-    }
+    productTile(rows: rows, inner)
     for row in 0..<rows {
       copyPadded(
         tile.c + row &* tile.outputStride, buffer + row &* panelWidth, tile.width, width: tile.width)
@@ -86,8 +88,18 @@ private struct WholeTile: TileBody {
   }
 }
 
+/// The first two registers.
+private struct TwoRegisterTile: TileBody {
+  let tile: ProductTile
+
+  @inline(__always)
+  func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
+    compute(tile, Tiles<panels, rows, 2>.self)
+  }
+}
+
 /// The first register only.
-private struct NarrowTile: TileBody {
+private struct OneRegisterTile: TileBody {
   let tile: ProductTile
 
   @inline(__always)

@@ -5,7 +5,7 @@
 // multiply-adds in the order of the depth, whatever the tile: a row has the same bits alone and in any batch.
 //
 // A chain takes a multiply-add's latency, four cycles, for every step of the depth. One or two rows have too few chains
-// to fill the two multiply-add units, so they take several panels of weights at a time.
+// to fill the two multiply-add units, so they take two panels of weights at a time.
 
 typealias Tile<let rows: Int, let columns: Int> = InlineArray<rows, InlineArray<columns, Lanes>>
 
@@ -65,7 +65,6 @@ protocol TileBody {
 func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some TileBody) {
   #if AVX512 || arch(arm64)
     switch (panels, rows) {
-    case (4, _): body.run(TileSize<4, 1>.self)
     case (2, 1): body.run(TileSize<2, 1>.self)
     case (2, _): body.run(TileSize<2, 2>.self)
     case (_, 1): body.run(TileSize<1, 1>.self)
@@ -95,20 +94,23 @@ func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some Ti
   #endif
 }
 
-/// Runs `body(panel, panels)` for consecutive groups of `range`: one panel at a time, or as many as make enough chains of
-/// `rows` rows, for which there are registers.
+/// Runs `body(panel, panels)` for consecutive groups of `range`: one panel at a time, or two for so few rows that one has too
+/// few chains. `descending`: the last group first.
 @inline(__always)
-func forEachPanelGroup(of range: Range<Int>, rows: Int, _ body: (_ panel: Int, _ panels: Int) -> Void) {
-  #if AVX512 || arch(arm64)
-    let most = rows == 1 ? 4 : rows == 2 ? 2 : 1
-  #else
-    let most = rows == 1 ? 2 : 1
-  #endif
-  var panel = range.lowerBound
-  while panel < range.upperBound {
-    let left = range.upperBound &- panel
-    let panels = left >= most ? most : left >= 2 ? min(most, 2) : 1
-    body(panel, panels)
-    panel &+= panels
+func forEachPanelGroup(
+  of range: Range<Int>, rows: Int, descending: Bool = false, _ body: (_ panel: Int, _ panels: Int) -> Void
+) {
+  let most = rows <= rowsForTwoPanels ? 2 : 1
+  var (first, last) = (range.lowerBound, range.upperBound)
+  while first < last {
+    let left = last &- first
+    let panels = min(left, most)
+    if descending {
+      last &-= panels
+      body(last, panels)
+    } else {
+      body(first, panels)
+      first &+= panels
+    }
   }
 }

@@ -37,6 +37,16 @@ public func weightGradientScratchSize() -> Int {
 
 private let scratchPerWorker = (rowBlock &+ panelWidth) &* depthBlock
 
+/// Rows of c in groups: group g has the rows from `g * rows` on, and its part of a the columns from `g * stride` on.
+struct RowGroups {
+  let count: Int
+  let rows: Int
+  let stride: Int
+
+  /// Tiles of one group.
+  var tiles: Int { (rows &+ tileRows &- 1) / tileRows }
+}
+
 /// `c = a^T b`, or `c += a^T b`, over all threads.
 ///
 /// - Parameters:
@@ -48,67 +58,123 @@ public func weightGradient(
   _ c: UnsafeMutablePointer<Float>, outputStride: Int, accumulate: Bool, _ a: RowSource, _ b: RowSource,
   rows: Int, columns: Int, depth: Int, scratch: UnsafeMutablePointer<Float>
 ) {
-  let tiles = roundedUp(rows, to: tileRows) / tileRows
-  let limit = min(tiles, taskLimit(work: rows &* columns &* depth))
+  weightGradient(
+    c, outputStride: outputStride, accumulate: accumulate, sums: nil, a, b,
+    groups: RowGroups(count: 1, rows: rows, stride: 0), columns: columns, depth: depth, scratch: scratch)
+}
+
+/// The same with the rows in groups, and with the sums of a's columns, the gradient of a bias.
+///
+/// - Parameter sums: one float a row of c, overwritten or added to like c; or nil
+func weightGradient(
+  _ c: Output, outputStride: Int, accumulate: Bool, sums: Output?, _ a: RowSource, _ b: RowSource, groups: RowGroups,
+  columns: Int, depth: Int, scratch: Output
+) {
+  let tiles = groups.count &* groups.tiles
+  let limit = min(tiles, taskLimit(work: groups.count &* groups.rows &* columns &* depth))
   parallel(tasks: limit) { task, tasks in
     let mine = share(of: tiles, task, tasks)
-    let space = scratch + task &* scratchPerWorker
-    var row = mine.lowerBound &* tileRows
-    let end = min(rows, mine.upperBound &* tileRows)
-    while row < end {
-      let count = min(rowBlock, end &- row)
-      gradientBlock(
-        c + row &* outputStride, outputStride: outputStride, accumulate: accumulate, a.offset(by: row), b, rows: count,
-        columns: columns, depth: depth, space)
-      row &+= count
+    let gradient = GradientBlock(
+      c: c, outputStride: outputStride, accumulate: accumulate, sums: sums, a: a, b: b, groups: groups,
+      columns: columns, depth: depth, scratch: scratch + task &* scratchPerWorker)
+    var tile = mine.lowerBound
+    while tile < mine.upperBound {
+      let end = min(mine.upperBound, tile &+ rowBlock / tileRows)
+      gradient.run(tile..<end)
+      tile = end
     }
   }
 }
 
-/// At most `rowBlock` rows of c, over the whole depth.
-private func gradientBlock(
-  _ c: Output, outputStride: Int, accumulate: Bool, _ a: RowSource, _ b: RowSource,
-  rows: Int, columns: Int, depth: Int, _ scratch: Output
-) {
-  let packedA = scratch
-  let packedB = scratch + rowBlock &* depthBlock
-  var first = 0
-  repeat {
-    let steps = min(depthBlock, depth &- first)
-    packRows(packedA, a, first: first, steps: steps, columns: rows, width: tileRows)
-    var column = 0
-    while column < columns {
-      let width = min(panelWidth, columns &- column)
-      packRows(packedB, b.offset(by: column), first: first, steps: steps, columns: width, width: panelWidth)
-      var row = 0
-      while row < rows {
-        productTile(
-          rows: min(tileRows, rows &- row),
-          ProductTile(
-            start: accumulate || first > 0 ? .output : .zero, a: packedA + row &* steps, rowStride: 1,
-            depthStride: tileRows, b: packedB, depth: steps, c: c + row &* outputStride + column,
-            outputStride: outputStride, width: width))
-        row &+= tileRows
+private struct GradientBlock {
+  let c: Output
+  let outputStride: Int
+  let accumulate: Bool
+  let sums: Output?
+  let a: RowSource
+  let b: RowSource
+  let groups: RowGroups
+  let columns: Int
+  let depth: Int
+  let scratch: Output
+
+  /// Some tiles of c, at most `rowBlock` rows, over the whole depth.
+  func run(_ tiles: Range<Int>) {
+    let packedB = scratch + rowBlock &* depthBlock
+    var first = 0
+    repeat {
+      let steps = min(depthBlock, depth &- first)
+      packTiles(tiles, first: first, steps: steps)
+      var column = 0
+      while column < columns {
+        packPanel(
+          packedB, b.offset(by: column), first: first, steps: steps, columns: min(panelWidth, columns &- column))
+        forEachTile(tiles) { index, group, row, rows in
+          productTile(
+            rows: rows,
+            ProductTile(
+              start: accumulate || first > 0 ? .output : .zero, a: scratch + index &* tileRows &* steps, rowStride: 1,
+              depthStride: tileRows, b: packedB, depth: steps,
+              c: c + (group &* groups.rows &+ row) &* outputStride + column, outputStride: outputStride,
+              width: columns &- column))
+        }
+        column &+= panelWidth
       }
-      column &+= panelWidth
+      first &+= steps
+    } while first < depth
+  }
+
+  /// `body(place in the range, group, first row in the group, rows)`.
+  @inline(__always)
+  private func forEachTile(_ tiles: Range<Int>, _ body: (_ index: Int, _ group: Int, _ row: Int, _ rows: Int) -> Void) {
+    var group = tiles.lowerBound / groups.tiles
+    var row = (tiles.lowerBound &- group &* groups.tiles) &* tileRows
+    for index in 0..<tiles.count {
+      body(index, group, row, min(tileRows, groups.rows &- row))
+      row &+= tileRows
+      if row >= groups.rows {
+        row = 0
+        group &+= 1
+      }
     }
-    first &+= steps
-  } while first < depth
+  }
+
+  /// Packs `steps` rows of a, from row `first` on, each tile's columns `(steps, tileRows)`; and sums the columns.
+  private func packTiles(_ tiles: Range<Int>, first: Int, steps: Int) {
+    if let sums, first == 0, !accumulate {
+      forEachTile(tiles) { _, group, row, rows in fillZero(sums + group &* groups.rows + row, rows) }
+    }
+    for step in 0..<steps {
+      let source = a.row(first &+ step)
+      forEachTile(tiles) { index, group, row, rows in
+        let target = scratch + (index &* steps &+ step) &* tileRows
+        guard let source else { return fillZero(target, tileRows) }
+        let column = source + group &* groups.stride + row
+        if rows == tileRows {
+          let values = UnsafeRawPointer(column).loadUnaligned(as: TileLanes.self)
+          UnsafeMutableRawPointer(target).storeBytes(of: values, as: TileLanes.self)
+          if let sums {
+            let sum = UnsafeMutableRawPointer(sums + group &* groups.rows + row)
+            sum.storeBytes(of: sum.loadUnaligned(as: TileLanes.self) + values, as: TileLanes.self)
+          }
+        } else {
+          copyPadded(target, column, rows, width: tileRows)
+          if let sums {
+            for index in 0..<rows { sums[group &* groups.rows &+ row &+ index] += column[index] }
+          }
+        }
+      }
+    }
+  }
 }
 
-/// Packs `steps` rows from row `first` on, cut into panels of `width` columns, each panel `(steps, width)`.
-private func packRows(_ packed: Output, _ source: RowSource, first: Int, steps: Int, columns: Int, width: Int) {
+/// Packs `steps` rows of at most `panelWidth` columns, from row `first` on.
+private func packPanel(_ packed: Output, _ source: RowSource, first: Int, steps: Int, columns: Int) {
   for step in 0..<steps {
-    let row = source.row(first &+ step)
-    var column = 0
-    while column < columns {
-      let target = packed + column &* steps + step &* width
-      if let row {
-        copyPadded(target, row + column, min(width, columns &- column), width: width)
-      } else {
-        fillZero(target, width)
-      }
-      column &+= width
+    if let row = source.row(first &+ step) {
+      copyPadded(packed + step &* panelWidth, row, columns, width: panelWidth)
+    } else {
+      fillZero(packed + step &* panelWidth, panelWidth)
     }
   }
 }

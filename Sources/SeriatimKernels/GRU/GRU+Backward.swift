@@ -25,9 +25,10 @@ private struct GRUBackward: Recurrence {
   let resetCarry: Output
   let wantsInitialState: Bool
 
-  var parts: Int { (shape.hiddenSize &+ panelWidth &- 1) / panelWidth }
   /// Gates' gradients and the product; with the reset before: dn', dq, then dr', then the product.
   var passes: Int { shape.resetAfter ? 2 : 3 }
+  @inline(__always)
+  func parts(_ pass: Int) -> Int { panelCount(shape.hiddenSize) }
   /// What the last pass wrote is read by its own part only.
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { pass < passes &- 1 }
@@ -56,14 +57,8 @@ public func gruBackward(
     shape: shape, packed: packed, gradY: gradY, gradOutputStride: gradOutputStride, y: y, outputStride: outputStride,
     initialState: initialState, gates: cache, carry: carry, resetCarry: carry + carrySize,
     wantsInitialState: gradients.initialState != nil)
-  for sequence in 0..<batch {
-    if let gradFinalState {
-      copyPadded(carry + sequence &* units, gradFinalState + sequence &* hidden, hidden, width: units)
-    } else {
-      fillZero(carry + sequence &* units, units)
-    }
-  }
-  run(loop, schedule, RecurrentPlan(ragged, work: 3 &* hidden &* hidden, parts: loop.parts, tileRows: tileRows))
+  copyStates(carry, width: units, gradFinalState, size: hidden, batch: batch)
+  run(loop, schedule, RecurrentPlan(ragged, work: 3 &* hidden &* hidden, parts: loop.parts(0), tileRows: tileRows))
   if let target = gradients.initialState {
     for sequence in 0..<batch {
       copyPadded(target + sequence &* hidden, carry + sequence &* units, hidden, width: hidden)
@@ -79,18 +74,20 @@ public func gruBackward(
     schedule, inputSize: shape.inputSize, hiddenSize: hidden, stateSize: hidden, cache: cache,
     cacheStride: shape.gateStride, x: x, y: y, outputStride: outputStride, initialState: initialState,
     scratch: carry + 2 &* carrySize)
-  for gate in 0..<3 {
-    // Cache columns of this gate for the input's product (| n r z |) and for the state's (| r z q |).
-    let afterReset = shape.resetAfter || gate < 2
-    factors.addGate(
-      gate, gradients, inputColumn: (gate &+ 1) % 3 &* units, stateColumn: afterReset ? (gate &+ 1) &* units : 0,
-      right: afterReset ? nil : 3 &* units)
+  // The rows of the weights are r, z, n; the input's gradients lie in the cache as | n r z |, the state's as | r z q |.
+  factors.addInput(gradients, gate: 0, gates: 2, column: units, units: units)
+  factors.addInput(gradients, gate: 2, gates: 1, column: 0, units: units)
+  if shape.resetAfter {
+    factors.addState(gradients, gate: 0, gates: 3, column: units, units: units)
+  } else {
+    factors.addState(gradients, gate: 0, gates: 2, column: units, units: units)
+    factors.addState(gradients, gate: 2, gates: 1, column: 0, units: units, right: 3 &* units)
   }
 }
 
 extension GRUBackward {
   /// One pass of one step for one worker's rows and panels.
-  @inline(__always)
+  @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
     if pass == 0 {
       let range = unitRange(of: parts, units: shape.units)
@@ -100,15 +97,17 @@ extension GRUBackward {
     // Sequences that begin here need their dh only if someone asked for the initial state's gradient.
     let rows = wantsInitialState ? step.count : step.continuing
     if shape.resetAfter {
-      carryProduct(step, gate: 1, gates: 3, packed: packed, into: carry, .output).run(share, rows: rows, parts: parts)
+      stateProduct(step, gate: 1, gates: 3, packed: packed, into: carry, .output).run(
+        share, rows: 0..<rows, parts: parts)
     } else if pass == 1 {
       let candidates = packed + packedSize(depth: 2 &* shape.units, columns: shape.hiddenSize)
-      carryProduct(step, gate: 0, gates: 1, packed: candidates, into: resetCarry, .zero)
-        .run(share, rows: step.count, parts: parts)
+      stateProduct(step, gate: 0, gates: 1, packed: candidates, into: resetCarry, .zero)
+        .run(share, rows: 0..<step.count, parts: parts)
       let range = unitRange(of: parts, units: shape.units)
       forEachState(step, share) { sequence, previous in resetGradients(step, sequence, range, previous: previous) }
     } else {
-      carryProduct(step, gate: 1, gates: 2, packed: packed, into: carry, .output).run(share, rows: rows, parts: parts)
+      stateProduct(step, gate: 1, gates: 2, packed: packed, into: carry, .output).run(
+        share, rows: 0..<rows, parts: parts)
     }
   }
 
@@ -170,11 +169,12 @@ extension GRUBackward {
 
   /// `target (+)= [gates from gate on] times their weights`.
   @inline(__always)
-  private func carryProduct(
+  private func stateProduct(
     _ step: Step, gate: Int, gates count: Int, packed: Input, into target: Output, _ start: ProductStart
-  ) -> CarryProduct {
-    CarryProduct(
+  ) -> StepProduct {
+    StepProduct(
       start: start, a: gates + step.row &* shape.gateStride + gate &* shape.units, inputStride: shape.gateStride,
-      packed: packed, depth: count &* shape.units, c: target, outputStride: shape.units, columns: shape.units)
+      packed: packed, depth: count &* shape.units, c: target, outputStride: shape.units, columns: shape.units,
+      descending: step.descending)
   }
 }

@@ -12,18 +12,21 @@ struct GRUForward: Recurrence {
   let initialState: Input?
   let y: Output
   let outputStride: Int
-  let gates: Output
   let keepsGates: Bool
-  /// Packed rows from here on have their input's product already.
+  /// Where the gates of a row are: cache rows, or scratch rows by sequence; and for rows from `firstReady` on, which have
+  /// their input's product already.
+  let gates: Output
+  var readyGates: Output
   var firstReady = 0
 
   var gateStride: Int { shape.gateStride }
-  var parts: Int { shape.panels }
   var passes: Int { shape.resetAfter ? 1 : 2 }
+  @inline(__always)
+  func parts(_ pass: Int) -> Int { shape.panels }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
-  @inline(__always)
+  @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
     if shape.resetAfter {
       runStates(step, share, parts)
@@ -54,14 +57,18 @@ public func gruForward(
   let schedule = Schedule(ragged, reverse: reverse, backward: false, scratch: scratch)
   let plan = RecurrentPlan(
     ragged, work: 3 &* shape.hiddenSize &* shape.hiddenSize, parts: shape.panels, tileRows: tileRows)
+  let space = scratch + Schedule.scratchSize(rows: ragged.rows)
   var layer = GRUForward(
     shape: shape, packed: packed, x: x, initialState: initialState, y: y, outputStride: outputStride,
-    gates: cache ?? scratch + Schedule.scratchSize(rows: ragged.rows), keepsGates: cache != nil)
-  layer.firstReady = forEachInputTile(
-    ragged, below: plan.mostTasks &* tileRows, panels: shape.panels, tileRows: tileRows,
+    keepsGates: cache != nil, gates: cache ?? space, readyGates: cache ?? space)
+  layer.firstReady = ragged.firstRow(below: plan.mostTasks &* tileRows)
+  if cache == nil { layer.readyGates = space + (ragged.batch &- layer.firstReady) &* shape.gateStride }
+  forEachInputTile(
+    ragged, from: layer.firstReady, panels: shape.panels, tileRows: tileRows,
     work: 3 &* shape.hiddenSize &* shape.inputSize
   ) { panel, panels, row, rows in
-    layer.multiplyInput(panel, panels, row: row, rows: rows, tasks: 1, gates: layer.gates + row &* shape.gateStride)
+    layer.multiplyInput(
+      panel, panels, row: row, rows: rows, tasks: 1, gates: layer.readyGates + row &* shape.gateStride)
   }
   run(layer, schedule, plan)
   copyFinalStates(
@@ -72,7 +79,8 @@ extension GRUForward {
   /// The cache row, or the scratch row that stands in for it, of a sequence at a step.
   @inline(__always)
   func gateRow(_ step: Step, _ sequence: Int) -> Output {
-    gates + (keepsGates || isReady(step) ? step.row &+ sequence : sequence) &* gateStride
+    if isReady(step) { return readyGates + (step.row &+ sequence) &* gateStride }
+    return gates + (keepsGates ? step.row &+ sequence : sequence) &* gateStride
   }
 
   @inline(__always)
@@ -114,7 +122,7 @@ extension GRUForward {
       _ panel: Int, _ panels: Int, _ first: Int, _ count: Int, _ state: Input?, _ stateStride: Int
     ) -> Void
   ) {
-    forEachPanelGroup(of: parts, rows: share.count(in: 0..<step.count)) { panel, panels in
+    forEachPanelGroup(of: parts, rows: share.count(in: 0..<step.count), descending: step.descending) { panel, panels in
       share.forEachTile(in: 0..<step.continuing, limit: tileRows) { first, count in
         body(
           panel, panels, first, count, Input(y + (step.previousRow &+ first) &* outputStride),

@@ -52,8 +52,9 @@ public struct GRUShape {
   public var gateStride: Int { 4 &* units &+ 16 }
 
   /// Floats of scratch that `gruForward` needs.
-  public func forwardScratchSize(batch: Int, rows: Int, training: Bool) -> Int {
-    Schedule.scratchSize(rows: rows) &+ (training ? 0 : rows &* gateStride)
+  public func forwardScratchSize(batch: Int, rows: Int, steps: Int, training: Bool) -> Int {
+    Schedule.scratchSize(rows: rows)
+      &+ (training ? 0 : (batch &+ mostReadyRows(rows: rows, steps: steps)) &* gateStride)
   }
 
   /// Floats of scratch that `gruBackward` needs.
@@ -119,39 +120,15 @@ public func packGRUBackward(
   _ packed: UnsafeMutablePointer<Float>, _ shape: GRUShape, weightIH: UnsafePointer<Float>?,
   weightHH: UnsafePointer<Float>
 ) {
-  let hidden = shape.hiddenSize
-  if shape.resetAfter {
-    packGateRows(packed, shape, weightHH, columns: hidden, firstGate: 0, gates: 3)
-  } else {
-    packGateRows(packed, shape, weightHH, columns: hidden, firstGate: 0, gates: 2)
-    packGateRows(
-      packed + packedSize(depth: 2 &* shape.units, columns: hidden), shape, weightHH, columns: hidden, firstGate: 2,
-      gates: 1)
+  let (hidden, units) = (shape.hiddenSize, shape.units)
+  let resetUpdate = GateRows(hiddenSize: hidden, units: units, gates: 3, first: 0, count: shape.resetAfter ? 3 : 2)
+  resetUpdate.pack(packed, weightHH, columns: hidden)
+  if !shape.resetAfter {
+    GateRows(hiddenSize: hidden, units: units, gates: 3, first: 2, count: 1)
+      .pack(packed + packedSize(depth: 2 &* units, columns: hidden), weightHH, columns: hidden)
   }
   if let weightIH {
-    packGateRows(
-      packed + shape.hiddenPackedSize, shape, weightIH, columns: shape.inputSize, firstGate: 2, gates: 3)
-  }
-}
-
-/// Packs `gates` gates of a `(3 * hiddenSize, columns)` matrix, `units` rows each, cyclically from `firstGate` on.
-private func packGateRows(
-  _ packed: Output, _ shape: GRUShape, _ weight: Input, columns: Int, firstGate: Int, gates: Int
-) {
-  let panels = roundedUp(columns, to: panelWidth) / panelWidth
-  let depth = gates &* shape.units
-  parallel(tasks: min(panels, taskLimit(work: depth &* columns))) { task, tasks in
-    for panel in share(of: panels, task, tasks) {
-      let column = panel &* panelWidth
-      let width = min(panelWidth, columns &- column)
-      for gate in 0..<gates {
-        let row = (firstGate &+ gate) % 3 &* shape.hiddenSize
-        let target = packed + panel &* panelWidth &* depth + gate &* shape.units &* panelWidth
-        packPanel(
-          target, stride: panelWidth, width: panelWidth, weight + row &* columns + column, depthStride: columns,
-          columnStride: 1, depth: shape.hiddenSize, columns: width)
-        fillZero(target + shape.hiddenSize &* panelWidth, (shape.units &- shape.hiddenSize) &* panelWidth)
-      }
-    }
+    GateRows(hiddenSize: hidden, units: units, gates: 3, first: 2, count: 3)
+      .pack(packed + shape.hiddenPackedSize, weightIH, columns: shape.inputSize)
   }
 }

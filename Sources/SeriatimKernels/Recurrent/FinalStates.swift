@@ -18,3 +18,14 @@ func copyFinalStates(
     row &+= ragged.size(step)
   }
 }
+
+/// The final states' gradients, one padded row a sequence.
+func copyStates(_ target: Output, width: Int, _ source: Input?, size: Int, batch: Int) {
+  for sequence in 0..<batch {
+    if let source {
+      copyPadded(target + sequence &* width, source + sequence &* size, size, width: width)
+    } else {
+      fillZero(target + sequence &* width, width)
+    }
+  }
+}

@@ -10,11 +10,11 @@
 
 /// What one layer does at one step, forward or backward.
 protocol Recurrence {
-  /// Parts into which the units are cut.
-  var parts: Int { get }
   /// A step's passes: a pass reads what all parts of the pass before wrote.
   var passes: Int { get }
-  /// Runs one pass for some rows and some parts.
+  /// Parts into which the units of a pass are cut.
+  func parts(_ pass: Int) -> Int
+  /// Runs one pass for some rows and some parts. Not to be inlined: the drivers would have a copy each.
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>)
   /// Whether another part reads what this pass wrote, so that the next pass must wait for all.
   func isShared(_ pass: Int) -> Bool
@@ -83,14 +83,13 @@ struct RecurrentPlan {
 }
 
 /// Runs all steps of a schedule.
-@inline(__always)
 func run(_ recurrence: some Recurrence, _ schedule: Schedule, _ plan: RecurrentPlan) {
   let steps = schedule.ragged.steps
   if schedule.upwards { wide() }
   lockstep(
     positions: schedule.positions(of: plan.firstNarrowStep..<steps), passes: recurrence.passes, tasks: plan.unitTasks
   ) { position, pass, task, tasks in
-    recurrence.run(pass, schedule.step(at: position), .all, parts: share(of: recurrence.parts, task, tasks))
+    recurrence.run(pass, schedule.step(at: position), .all, parts: share(of: recurrence.parts(pass), task, tasks))
     return recurrence.isShared(pass)
   }
   if !schedule.upwards { wide() }
@@ -101,7 +100,7 @@ func run(_ recurrence: some Recurrence, _ schedule: Schedule, _ plan: RecurrentP
       for position in schedule.positions(of: 0..<plan.firstNarrowStep) {
         let step = schedule.step(at: position)
         for pass in 0..<recurrence.passes {
-          recurrence.run(pass, step, RowShare(task: task, tasks: tasks), parts: 0..<recurrence.parts)
+          recurrence.run(pass, step, RowShare(task: task, tasks: tasks), parts: 0..<recurrence.parts(pass))
         }
       }
     }

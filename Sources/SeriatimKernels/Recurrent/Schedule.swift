@@ -39,6 +39,8 @@ struct Step {
   /// Sequences in the step; the first `continuing` have a state from the step before, the others begin here.
   let count: Int
   let continuing: Int
+  /// Every second step takes its weights from the last to the first, to begin with those that are still in the cache.
+  let descending: Bool
 }
 
 /// All steps in the order of a visit: that of the recurrence (from step 0 on, or in the reverse direction from the last
@@ -80,10 +82,12 @@ struct Schedule {
     let row = Int(firstRows[step])
     let count = ragged.size(step)
     if reverse {
-      return Step(row: row, previousRow: row &+ count, count: count, continuing: ragged.size(step &+ 1))
+      return Step(
+        row: row, previousRow: row &+ count, count: count, continuing: ragged.size(step &+ 1),
+        descending: position & 1 != 0)
     }
     return Step(
       row: row, previousRow: step == 0 ? row : Int(firstRows[step &- 1]), count: count,
-      continuing: step == 0 ? 0 : count)
+      continuing: step == 0 ? 0 : count, descending: position & 1 != 0)
   }
 }

@@ -76,44 +76,42 @@ struct RecurrentFactors {
     listPreviousRows(previousRows, first: previousRows + ragged.rows, schedule)
   }
 
-  /// The sums of one gate, whose rows of the weights begin at `gate * hiddenSize`.
+  /// The sums of the input's weights and bias, for `gates` gates from `gate` on: rows `gate * hiddenSize` and after.
   ///
   /// - Parameters:
-  ///   - inputColumn, stateColumn: where the cache holds the gradients of the input's and the state's product
-  ///   - right: the state product's other factor if it is not the previous state: a column block of the cache
-  func addGate(
-    _ gate: Int, _ gradients: RecurrentGradients, inputColumn: Int, stateColumn: Int, right: Int? = nil
+  ///   - column: where the cache holds the gates' gradients, `units` apart
+  func addInput(_ gradients: RecurrentGradients, gate: Int, gates: Int, column: Int, units: Int) {
+    let row = gate &* hiddenSize
+    weightGradient(
+      gradients.weightIH + row &* inputSize, outputStride: inputSize, accumulate: gradients.accumulate,
+      sums: gradients.biasIH.map { $0 + row }, RowSource(cache + column, stride: cacheStride),
+      RowSource(x, stride: inputSize), groups: RowGroups(count: gates, rows: hiddenSize, stride: units),
+      columns: inputSize, depth: schedule.ragged.rows, scratch: space)
+  }
+
+  /// The same for the recurrent weights and their bias.
+  ///
+  /// - Parameter right: a column block of the cache, where the product's other factor is not the previous state
+  func addState(
+    _ gradients: RecurrentGradients, gate: Int, gates: Int, column: Int, units: Int, right: Int? = nil
   ) {
     let ragged = schedule.ragged
     let row = gate &* hiddenSize
-    let (ofInput, ofState) = (cache + inputColumn, cache + stateColumn)
     let previous = UnsafePointer(previousRows)
-    weightGradient(
-      gradients.weightIH + row &* inputSize, outputStride: inputSize, accumulate: gradients.accumulate,
-      RowSource(ofInput, stride: cacheStride), RowSource(x, stride: inputSize), rows: hiddenSize, columns: inputSize,
-      depth: ragged.rows, scratch: space)
-    let weightHH = gradients.weightHH + row &* stateSize
+    let groups = RowGroups(count: gates, rows: hiddenSize, stride: units)
+    let target = gradients.weightHH + row &* stateSize
     var states = RowSource(y, stride: outputStride, index: previous)
     if let right { states = RowSource(cache + right, stride: cacheStride) }
     weightGradient(
-      weightHH, outputStride: stateSize, accumulate: gradients.accumulate, RowSource(ofState, stride: cacheStride),
-      states, rows: hiddenSize, columns: stateSize, depth: ragged.rows, scratch: space)
+      target, outputStride: stateSize, accumulate: gradients.accumulate, sums: gradients.biasHH.map { $0 + row },
+      RowSource(cache + column, stride: cacheStride), states, groups: groups, columns: stateSize, depth: ragged.rows,
+      scratch: space)
     if let initialState, right == nil {
       weightGradient(
-        weightHH, outputStride: stateSize, accumulate: true,
-        RowSource(ofState, stride: cacheStride, index: previous + ragged.rows),
-        RowSource(initialState, stride: stateSize), rows: hiddenSize, columns: stateSize, depth: ragged.batch,
+        target, outputStride: stateSize, accumulate: true, sums: nil,
+        RowSource(cache + column, stride: cacheStride, index: previous + ragged.rows),
+        RowSource(initialState, stride: stateSize), groups: groups, columns: stateSize, depth: ragged.batch,
         scratch: space)
-    }
-    if let bias = gradients.biasIH {
-      columnSums(
-        bias + row, accumulate: gradients.accumulate, ofInput, stride: cacheStride, depth: ragged.rows,
-        columns: hiddenSize)
-    }
-    if let bias = gradients.biasHH {
-      columnSums(
-        bias + row, accumulate: gradients.accumulate, ofState, stride: cacheStride, depth: ragged.rows,
-        columns: hiddenSize)
     }
   }
 }

@@ -1,74 +1,10 @@
-"""GRU against the original's outputs and gradients, and what packing must not change."""
-
-import json
-from pathlib import Path
+"""What GRU keeps, packs and refuses; its numbers are in test_recurrent."""
 
 import numpy as np
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file
 
-from seriatim import _core, nn, pack_padded_sequence, pad_packed_sequence
+from seriatim import _core, nn
 from seriatim.optim import Adam
-
-GOLDEN = Path(__file__).parents[2] / "fixtures" / "torch_rnn.safetensors"
-TENSORS = load_file(GOLDEN)
-with safe_open(GOLDEN, "numpy") as _file:
-    CASES = {k: v for k, v in json.loads(_file.metadata()["cases"]).items() if v.get("cls") == "GRU"}
-
-
-def of(case, kind):
-    head = f"{case}/{kind}/"
-    return {k[len(head) :]: v for k, v in TENSORS.items() if k.startswith(head)}
-
-
-def close(actual, wanted, tolerance, what):
-    bound = tolerance * np.abs(wanted).max() + tolerance
-    np.testing.assert_allclose(actual, wanted, rtol=0, atol=bound, err_msg=what)
-
-
-def make(case):
-    about = CASES[case]
-    model = nn.GRU(
-        about["input_size"],
-        about["hidden_size"],
-        about.get("num_layers", 1),
-        bias=about.get("bias", True),
-        batch_first=about.get("batch_first", False),
-        bidirectional=about.get("bidirectional", False),
-    )
-    model.load_state_dict(of(case, "w"))
-    return model, about
-
-
-@pytest.mark.parametrize("case", sorted(CASES))
-def test_goldens(case):
-    model, about = make(case)
-    given, wanted, cotangents, grads = (of(case, k) for k in ("in", "out", "cot", "grad"))
-    x, first = given["x"], about.get("batch_first", False)
-    lengths = given.get("lengths")
-    if lengths is not None:
-        sorted_ = about.get("enforce_sorted", True)
-        x = pack_padded_sequence(x, lengths, batch_first=first, enforce_sorted=sorted_)
-        np.testing.assert_array_equal(x.batch_sizes, wanted["batch_sizes"])
-        close(x.data, wanted["packed_x_data"], 0, "packed x")
-    y, h_n = model(x, given.get("h0"))
-    close(h_n, wanted["hn"], 1e-5, "h_n")
-    grad_y = cotangents["y"]
-    if lengths is None:
-        close(y, wanted["y"], 1e-5, "y")
-    else:
-        close(y.data, wanted["packed_y_data"], 1e-5, "packed y")
-        close(pad_packed_sequence(y, batch_first=first)[0], wanted["y"], 1e-5, "y")
-        grad_y = pack_padded_sequence(grad_y, lengths, batch_first=first, enforce_sorted=sorted_)
-    grad_x, grad_h0 = model.backward(grad_y, cotangents["hn"])
-    if lengths is not None:
-        grad_x = pad_packed_sequence(grad_x, batch_first=first)[0]
-    close(grad_x, grads["in/x"], 1e-4, "grad x")
-    if "in/h0" in grads:
-        close(grad_h0, grads["in/h0"], 1e-4, "grad h0")
-    for name, parameter in model.named_parameters():
-        close(parameter.grad, grads[f"w/{name}"], 1e-4, name)
 
 
 def test_evaluation_keeps_nothing_and_gives_the_same_bits():

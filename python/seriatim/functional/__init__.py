@@ -20,7 +20,10 @@ from seriatim.functional._dropout import dropout, dropout_backward
 from seriatim.functional._gru import gru, gru_backward, gru_pack, gru_pack_backward
 from seriatim.functional._linear import linear, linear_backward, linear_pack, linear_pack_backward
 from seriatim.functional._loss import nll_loss, nll_loss_backward
+from seriatim.functional._lstm import lstm, lstm_backward, lstm_pack, lstm_pack_backward
+from seriatim.functional._memory import empty
 from seriatim.functional._optimizer import adam_step, scale, sgd_step, sum_of_squares
+from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backward
 
 __all__ = [
     "adam_step",
@@ -32,6 +35,7 @@ __all__ = [
     "collate_concatenated",
     "dropout",
     "dropout_backward",
+    "empty",
     "gru",
     "gru_backward",
     "gru_pack",
@@ -42,11 +46,19 @@ __all__ = [
     "linear_pack_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
+    "lstm_pack",
+    "lstm_pack_backward",
     "nll_loss",
     "nll_loss_backward",
     "pack_rows",
     "relu",
     "relu_backward",
+    "rnn",
+    "rnn_backward",
+    "rnn_pack",
+    "rnn_pack_backward",
     "scale",
     "sgd_step",
     "softmax",

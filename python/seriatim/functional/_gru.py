@@ -120,6 +120,7 @@ def gru_backward(
     need_input: bool = True,
     need_state: bool = True,
     accumulate: bool = False,
+    grad_x: Array | None = None,
 ) -> tuple[Array | None, Array | None]:
     """Back-propagation through time of :func:`gru`; uses the cache up.
 
@@ -131,6 +132,8 @@ def gru_backward(
         From :func:`gru_pack_backward`, with ``need_input`` if the input's gradient is wanted.
     grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh : ndarray of float32, optional
         Written to, or added to with ``accumulate``; biases are left out when None.
+    grad_x : ndarray of float32, shape (rows, input_size), optional
+        Added to, instead of a new array.
 
     Returns
     -------
@@ -161,4 +164,5 @@ def gru_backward(
         grad_bias_ih,
         grad_bias_hh,
         accumulate,
+        grad_x,
     )

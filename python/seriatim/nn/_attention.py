@@ -49,7 +49,7 @@ class Attention(Module):
     def forward(self, h: Array, h_last: Array, batch_sizes: Integers) -> Array:
         """Attend to packed states ``h (rows, H)`` from ``h_last (B, H)``; both in packed order."""
         (context, weights), cache = F.attention(self.query(h_last), h, batch_sizes)
-        _, auxiliary = self.gru._forward_packed(context, np.array([len(context)], np.int64), h_last[None])
+        _, (auxiliary,) = self.gru._forward_packed(context, np.array([len(context)], np.int64), (h_last[None],))
         self._push((cache, weights))
         return np.concatenate([context, auxiliary[0]], axis=1)
 
@@ -57,11 +57,11 @@ class Attention(Module):
         """Return the gradients of ``h`` and ``h_last``."""
         cache, _ = self._pop()
         grad_context, grad_auxiliary = np.split(grad_output, 2, axis=1)
-        through, grad_last = self.gru._backward_packed(None, grad_auxiliary[None])
+        through, first = self.gru._backward_packed(None, (grad_auxiliary[None],))
         assert through is not None
-        assert grad_last is not None
+        assert first is not None
         grad_query, grad_h = F.attention_backward(grad_context + through, cache)
-        return grad_h, grad_last[0] + self.query.backward(grad_query)
+        return grad_h, first[0][0] + self.query.backward(grad_query)
 
     def weights(self, h: Array, h_last: Array, batch_sizes: Integers) -> Array:
         """Return the attention weights, packed like ``h``: ``(rows,)``."""

@@ -125,7 +125,7 @@ class DeepGRU(Module):
         if packed.sorted_indices is not None:
             grad = grad[packed.sorted_indices]
         grad_h, grad_last = self.attention.backward(self.classifier.backward(grad))
-        rows, _ = self.gru3._backward_packed(grad_h, grad_last[None], need_state=False)
+        rows, _ = self.gru3._backward_packed(grad_h, (grad_last[None],), need_state=False)
         rows, _ = self.gru2._backward_packed(rows, None, need_state=False)
         rows, _ = self.gru1._backward_packed(rows, None, need_input, need_state=False)
         return rows
@@ -160,7 +160,7 @@ class DeepGRU(Module):
         sizes: Integers = packed.batch_sizes
         rows, _ = self.gru1._forward_packed(packed.data, sizes)
         rows, _ = self.gru2._forward_packed(rows, sizes)
-        rows, h_n = self.gru3._forward_packed(rows, sizes)
+        rows, (h_n,) = self.gru3._forward_packed(rows, sizes)
         return rows, h_n[0]
 
     def extra_repr(self) -> str:

@@ -1,32 +1,91 @@
-"""Gated recurrent units over padded, packed or single sequences."""
+"""Gated recurrent units over padded, packed or single sequences, and one step of them."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike, Integers, Seed
-from seriatim.nn import _init
-from seriatim.nn._dropout import Dropout
-from seriatim.nn._module import Module
-from seriatim.nn._packs import Packs
-from seriatim.nn._parameter import Parameter, gradient_slots
-from seriatim.nn._recurrent import RecurrentInput
+from seriatim.nn._recurrent import Kind, RecurrentCell, RecurrentStack, States
 from seriatim.sequences import PackedSequence
 
 
-class _Direction(NamedTuple):
-    """The parameters of one direction of one layer."""
+class _GRUKind(Kind):
+    gates = 3
 
-    weight_ih: Parameter
-    weight_hh: Parameter
-    bias_ih: Parameter | None
-    bias_hh: Parameter | None
+    def __init__(self, hidden_size: int, reset_after: bool) -> None:
+        super().__init__(hidden_size)
+        self.reset_after = reset_after
+
+    def pack(self, arrays: list[Array | None]) -> Array:
+        return F.gru_pack(*arrays, reset_after=self.reset_after)  # type: ignore[arg-type]
+
+    def pack_backward(self, arrays: list[Array | None], need_input: bool) -> Array:
+        weight_ih, weight_hh = arrays[:2]
+        return F.gru_pack_backward(
+            weight_ih,  # type: ignore[arg-type]
+            weight_hh,  # type: ignore[arg-type]
+            reset_after=self.reset_after,
+            need_input=need_input,
+        )
+
+    def forward(
+        self,
+        x: Array,
+        batch_sizes: Integers,
+        packed: Array,
+        states: States | None,
+        *,
+        reverse: bool,
+        training: bool,
+        out: Array | None,
+    ) -> tuple[Array, States, Any]:
+        (y, h_n), cache = F.gru(
+            x,
+            batch_sizes,
+            packed,
+            None if states is None else states[0],
+            hidden_size=self.hidden_size,
+            reverse=reverse,
+            reset_after=self.reset_after,
+            training=training,
+            out=out,
+        )
+        return y, (h_n,), cache
+
+    def backward(
+        self,
+        grad_y: Array | None,
+        grad_states: States | None,
+        cache: Any,
+        packed: Array,
+        slots: list[Array | None],
+        *,
+        need_input: bool,
+        need_state: bool,
+        accumulate: bool,
+        grad_x: Array | None,
+    ) -> tuple[Array | None, States | None]:
+        weight_ih, weight_hh, bias_ih, bias_hh = slots
+        below, grad_h0 = F.gru_backward(
+            grad_y,
+            None if grad_states is None else grad_states[0],
+            cache,
+            packed,
+            grad_weight_ih=weight_ih,
+            grad_weight_hh=weight_hh,
+            grad_bias_ih=bias_ih,
+            grad_bias_hh=bias_hh,
+            need_input=need_input,
+            need_state=need_state,
+            accumulate=accumulate,
+            grad_x=grad_x,
+        )
+        return below, None if grad_h0 is None else (grad_h0,)
 
 
-class GRU(Module):
+class GRU(RecurrentStack):
     """A stack of GRU layers, in one or both directions.
 
     Parameters
@@ -88,45 +147,18 @@ class GRU(Module):
         reset_after: bool = True,
         rng: Seed = None,
     ) -> None:
-        super().__init__()
-        _init.positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        random = _init.generator(rng)
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.dropout, self.reset_after = float(dropout), reset_after
-        # Draws the masks between layers. Not a registered module: torch's GRU has no child.
-        self.__dict__["_between"] = Dropout(dropout, rng=random)
-        self._packs = Packs()
-        for layer in range(num_layers):
-            width = input_size if layer == 0 else hidden_size * self.num_directions
-            for suffix in self._suffixes:
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (3 * hidden_size, width)}
-                shapes["weight_hh"] = (3 * hidden_size, hidden_size)
-                if bias:
-                    shapes |= {"bias_ih": (3 * hidden_size,), "bias_hh": (3 * hidden_size,)}
-                for name, shape in shapes.items():
-                    drawn = Parameter(_init.uniform(random, shape, hidden_size))
-                    self.register_parameter(f"{name}_l{layer}{suffix}", drawn)
-
-    @property
-    def num_directions(self) -> int:
-        """2 if bidirectional, else 1."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def _suffixes(self) -> tuple[str, ...]:
-        return ("", "_reverse") if self.bidirectional else ("",)
-
-    def _direction(self, layer: int, suffix: str) -> _Direction:
-        store, end = self._parameters, f"_l{layer}{suffix}"
-        return _Direction(
-            store[f"weight_ih{end}"],
-            store[f"weight_hh{end}"],
-            store.get(f"bias_ih{end}"),
-            store.get(f"bias_hh{end}"),
+        super().__init__(
+            _GRUKind(hidden_size, reset_after),
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            rng=rng,
         )
-
-    # ---- Whatever the caller's layout is
+        self.reset_after = reset_after
 
     def forward(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
@@ -145,11 +177,8 @@ class GRU(Module):
         h_n : like h0
             Each sequence's own last state; in the reverse direction its state at step 0.
         """
-        given = RecurrentInput.read(x, self.input_size, self.batch_first)
-        states = given.states_in("h0", h0, self.num_layers * self.num_directions, self.hidden_size)
-        y, h_n = self._forward_packed(given.data, given.batch_sizes, states)
-        self._push(given)
-        return given.give_back(y), given.states_out(h_n)
+        y, (h_n,) = self._forward(x, ("h0",), (h0,))
+        return y, h_n
 
     def backward(
         self, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
@@ -167,138 +196,45 @@ class GRU(Module):
         grad_x : like x
         grad_state0 : like h0
         """
-        given: RecurrentInput = self._pop()
-        width = self.num_directions * self.hidden_size
-        grad = None if grad_y is None else given.read_gradient(grad_y, width)
-        states = given.states_in("grad_state", grad_state, self.num_layers * self.num_directions, self.hidden_size)
-        grad_x, grad_h0 = self._backward_packed(grad, states)
-        assert grad_x is not None
-        assert grad_h0 is not None
-        return given.give_back(grad_x), given.states_out(grad_h0)
+        grad_x, (grad_h0,) = self._backward(grad_y, ("grad_state",), (grad_state,))
+        return grad_x, grad_h0
 
-    # ---- Packed rows, sorted states: what other modules of this package call
+    def _options(self) -> Mapping[str, Any]:
+        return {"reset_after": True}
 
-    def _forward_packed(self, data: Array, batch_sizes: Integers, h0: Array | None = None) -> tuple[Array, Array]:
-        directions, size = self.num_directions, self.hidden_size
-        h_n = np.empty((self.num_layers * directions, int(batch_sizes[0]), size), np.float32)
-        between: Dropout = self.__dict__["_between"]
-        caches: list[Any] = []
-        calls: list[int | None] = []
-        for layer in range(self.num_layers):
-            if layer > 0:
-                calls.append(between.count() if self.training else None)
-                data = between.mask(data, calls[-1])
-            wide = np.empty((len(data), 2 * size), np.float32) if directions == 2 else None
-            for index, suffix in enumerate(self._suffixes):
-                parameters = self._direction(layer, suffix)
-                state = layer * directions + index
-                (y, final), cache = F.gru(
-                    data,
-                    batch_sizes,
-                    self._packed(layer, suffix, parameters),
-                    None if h0 is None else h0[state],
-                    hidden_size=size,
-                    reverse=index == 1,
-                    reset_after=self.reset_after,
-                    training=self.training,
-                    out=None if wide is None else wide[:, index * size : (index + 1) * size],
-                )
-                h_n[state] = final
-                caches.append(cache)
-            data = y if wide is None else wide
-        self._push((caches, calls))
-        return data, h_n
 
-    def _packed(self, layer: int, suffix: str, parameters: _Direction) -> Array:
-        def pack() -> Array:
-            arrays = [None if p is None else p._array for p in parameters]
-            return F.gru_pack(*arrays, reset_after=self.reset_after)  # type: ignore[arg-type]
+class GRUCell(RecurrentCell):
+    """One step of a GRU: the equations of :class:`GRU`.
 
-        return self._packs.get((layer, suffix), parameters, pack)
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default True
+    reset_after : bool, default True
+    rng : int, Generator or None
+        Of the initial values, uniform in ``±1 / sqrt(hidden_size)``.
 
-    def _backward_packed(
-        self,
-        grad: Array | None,
-        grad_states: Array | None,
-        need_input: bool = True,
-        need_state: bool = True,
-    ) -> tuple[Array | None, Array | None]:
-        directions, size = self.num_directions, self.hidden_size
-        caches, calls = self._pop()
-        between: Dropout = self.__dict__["_between"]
-        grad_h0: list[Array | None] = [None] * len(caches)
-        for layer in reversed(range(self.num_layers)):
-            need = need_input or layer > 0
-            parts: list[Array | None] = []
-            for index, suffix in enumerate(self._suffixes):
-                state = layer * directions + index
-                own = grad
-                if grad is not None and directions == 2:
-                    own = grad[:, index * size : (index + 1) * size]
-                part, grad_h0[state] = self._direction_backward(
-                    layer,
-                    suffix,
-                    own,
-                    None if grad_states is None else grad_states[state],
-                    caches[state],
-                    need,
-                    need_state,
-                )
-                parts.append(part)
-            grad = parts[0]
-            if grad is not None and directions == 2:
-                grad = np.add(grad, parts[1], out=grad)  # type: ignore[arg-type]
-            if layer > 0:
-                grad = between.mask(grad, calls[layer - 1])  # type: ignore[arg-type]
-        return grad, np.stack(grad_h0) if need_state else None  # type: ignore[arg-type]
+    Attributes
+    ----------
+    weight_ih : Parameter, shape (3 * hidden_size, input_size)
+    weight_hh : Parameter, shape (3 * hidden_size, hidden_size)
+    bias_ih, bias_hh : Parameter, shape (3 * hidden_size,)
+    """
 
-    def _direction_backward(
-        self,
-        layer: int,
-        suffix: str,
-        grad_y: Array | None,
-        grad_h_n: Array | None,
-        cache: Any,
-        need_input: bool,
-        need_state: bool,
-    ) -> tuple[Array | None, Array | None]:
-        parameters = self._direction(layer, suffix)
-        weight_ih, weight_hh = parameters.weight_ih, parameters.weight_hh
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, *, reset_after: bool = True, rng: Seed = None
+    ) -> None:
+        super().__init__(_GRUKind(hidden_size, reset_after), input_size, hidden_size, bias=bias, rng=rng)
+        self.reset_after = reset_after
 
-        def pack() -> Array:
-            return F.gru_pack_backward(
-                weight_ih._array,
-                weight_hh._array,
-                reset_after=self.reset_after,
-                need_input=need_input,
-            )
+    def forward(self, x: ArrayLike, h: ArrayLike | None = None) -> Array:
+        """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
+        return self._forward(x, ("h",), (h,))[0]
 
-        packed = self._packs.get((layer, suffix, "backward", need_input), (weight_ih, weight_hh), pack)
-        with gradient_slots(*parameters) as (slots, accumulate):
-            return F.gru_backward(
-                grad_y,
-                grad_h_n,
-                cache,
-                packed,
-                grad_weight_ih=slots[0],
-                grad_weight_hh=slots[1],
-                grad_bias_ih=slots[2],
-                grad_bias_hh=slots[3],
-                need_input=need_input,
-                need_state=need_state,
-                accumulate=accumulate,
-            )
+    def backward(self, grad_h: ArrayLike) -> tuple[Array, Array]:
+        """Return the gradients of x and of the state before."""
+        grad_x, (grad_before,) = self._backward(("grad_h",), (grad_h,))
+        return grad_x, grad_before
 
-    def extra_repr(self) -> str:
-        """Return the configuration."""
-        parts = [f"{self.input_size}, {self.hidden_size}"]
-        defaults: dict[str, Any] = {
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "dropout": 0.0,
-            "bidirectional": False,
-            "reset_after": True,
-        }
-        own = ((k, v, getattr(self, k)) for k, v in defaults.items())
-        return ", ".join(parts + [f"{name}={value}" for name, default, value in own if value != default])
+    def _options(self) -> Mapping[str, Any]:
+        return {"reset_after": True}

@@ -1,107 +1,377 @@
-"""The layouts in which callers give sequences to recurrent modules, as packed rows and back."""
+"""What GRU, LSTM and RNN have in common: stacks of layers in one or both directions, and cells.
+
+A *kind* knows one recurrence: the shapes of its parameters and states, and its functions. The stack and the cell know
+layers, directions, layouts and gradients.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._typing import Array, ArrayLike, Integers
+from seriatim._typing import Array, ArrayLike, Integers, Seed
+from seriatim.nn import _init
+from seriatim.nn._dropout import Dropout
+from seriatim.nn._layouts import RecurrentInput
+from seriatim.nn._module import Module
+from seriatim.nn._packs import Packs
+from seriatim.nn._parameter import Parameter, gradient_slots
 from seriatim.sequences import PackedSequence
 
+# One array for each of a kind's states, (batch, size) or (layers, batch, size): (h,) or (h, c).
+States = tuple[Array, ...]
 
-@dataclass(frozen=True)
-class RecurrentInput:
-    """One caller's input: packed rows, and how to give results back in its layout.
+
+class Kind(ABC):
+    """One recurrence over a packed ragged batch, in one direction.
 
     Attributes
     ----------
-    data : ndarray, shape (rows, features)
-    batch_sizes : ndarray of int64, shape (steps,)
-    layout : {'packed', 'time', 'batch', 'single'}
-        PackedSequence, (T, B, I), (B, T, I) or (T, I).
-    sorted_indices, unsorted_indices : ndarray of int64 or None
-        As in PackedSequence.
+    hidden_size : int
+    state_sizes : tuple of int
+        Of h, which is also the output, and of c where there is one.
+    gates : int
+        Blocks of ``hidden_size`` rows in weights and biases.
+    names : tuple of str
+        Of the parameters, as ``pack`` takes them; those that may be missing are None there.
     """
 
-    data: Array
-    batch_sizes: Integers
-    layout: str
-    sorted_indices: Integers | None = None
-    unsorted_indices: Integers | None = None
+    gates: int
+    names: tuple[str, ...] = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
-    @classmethod
-    def read(cls, x: ArrayLike | PackedSequence, features: int, batch_first: bool) -> RecurrentInput:
-        """Take an input apart, or raise when its shape is not one of the layouts."""
-        if isinstance(x, PackedSequence):
-            data = np.asarray(x.data)
-            if data.ndim != 2 or data.shape[1] != features:
-                raise ValueError(f"x.data: expected shape (rows, {features}), got {data.shape}")
-            sizes = np.asarray(x.batch_sizes)
-            return cls(data, sizes, "packed", x.sorted_indices, x.unsorted_indices)
-        array = np.asarray(x)
-        if array.ndim not in (2, 3) or array.shape[-1] != features or 0 in array.shape:
-            axes = "B, T" if batch_first else "T, B"
-            raise ValueError(
-                f"x: expected shape ({axes}, {features}) or (T, {features}) with no empty axis, got {array.shape}"
+    def __init__(self, hidden_size: int) -> None:
+        self.hidden_size = hidden_size
+        self.state_sizes: tuple[int, ...] = (hidden_size,)
+
+    def shapes(self, input_size: int, bias: bool) -> dict[str, tuple[int, ...]]:
+        """Return the parameters that exist, in torch's order."""
+        rows = self.gates * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, self.state_sizes[0])}
+        if bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        return shapes
+
+    @abstractmethod
+    def pack(self, arrays: list[Array | None]) -> Array:
+        """Lay the parameters out for :meth:`forward`."""
+
+    @abstractmethod
+    def pack_backward(self, arrays: list[Array | None], need_input: bool) -> Array:
+        """Lay the weights out for :meth:`backward`."""
+
+    @abstractmethod
+    def forward(
+        self,
+        x: Array,
+        batch_sizes: Integers,
+        packed: Array,
+        states: States | None,
+        *,
+        reverse: bool,
+        training: bool,
+        out: Array | None,
+    ) -> tuple[Array, States, Any]:
+        """Return the output, the last states, and in training a cache."""
+
+    @abstractmethod
+    def backward(
+        self,
+        grad_y: Array | None,
+        grad_states: States | None,
+        cache: Any,
+        packed: Array,
+        slots: list[Array | None],
+        *,
+        need_input: bool,
+        need_state: bool,
+        accumulate: bool,
+        grad_x: Array | None,
+    ) -> tuple[Array | None, States | None]:
+        """Return the gradients of the input and of the initial states; write or add to ``slots``."""
+
+
+def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
+    return [None if p is None else p._array for p in parameters]
+
+
+class _Direction:
+    """One direction of one layer: its parameters, and their packed copies."""
+
+    __slots__ = ("_packs", "kind", "owner", "suffix")
+
+    def __init__(self, kind: Kind, owner: Module, suffix: str) -> None:
+        self.kind, self.owner, self.suffix = kind, owner, suffix
+        self._packs = Packs()
+
+    def parameters(self) -> list[Parameter | None]:
+        store = self.owner._parameters
+        return [store.get(name + self.suffix) for name in self.kind.names]
+
+    def forward(
+        self,
+        x: Array,
+        batch_sizes: Integers,
+        states: States | None,
+        *,
+        reverse: bool,
+        training: bool,
+        out: Array | None,
+    ) -> tuple[Array, States, Any]:
+        parameters = self.parameters()
+        packed = self._packs.get("forward", tuple(parameters), lambda: self.kind.pack(_arrays(parameters)))
+        return self.kind.forward(x, batch_sizes, packed, states, reverse=reverse, training=training, out=out)
+
+    def backward(
+        self,
+        grad_y: Array | None,
+        grad_states: States | None,
+        cache: Any,
+        *,
+        need_input: bool,
+        need_state: bool,
+        grad_x: Array | None = None,
+    ) -> tuple[Array | None, States | None]:
+        parameters = self.parameters()
+        packed = self._packs.get(
+            ("backward", need_input),
+            tuple(parameters),
+            lambda: self.kind.pack_backward(_arrays(parameters), need_input),
+        )
+        with gradient_slots(*parameters) as (slots, accumulate):
+            return self.kind.backward(
+                grad_y,
+                grad_states,
+                cache,
+                packed,
+                slots,
+                need_input=need_input,
+                need_state=need_state,
+                accumulate=accumulate,
+                grad_x=grad_x,
             )
-        if array.ndim == 2:
-            return cls(array, np.ones(len(array), np.int64), "single")
-        return cls(*_rows(array, batch_first), "batch" if batch_first else "time")
 
-    def read_gradient(self, grad_y: ArrayLike | PackedSequence, features: int) -> Array:
-        """Return the gradient of what :meth:`give_back` gave, as packed rows."""
-        if isinstance(grad_y, PackedSequence):
-            grad = np.asarray(grad_y.data)
-        else:
-            grad = np.asarray(grad_y)
-            if self.layout in ("time", "batch") and grad.ndim == 3:
-                batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
-                leading = (batch, steps) if self.layout == "batch" else (steps, batch)
-                if grad.shape == (*leading, features):
-                    grad = _rows(grad, self.layout == "batch")[0]
-        if grad.shape != (len(self.data), features):
-            raise ValueError(f"grad_y: expected the shape of y, got {np.shape(grad)}")
-        return grad
 
-    def give_back(self, rows: Array) -> Array | PackedSequence:
-        """Return packed rows in the caller's layout."""
-        if self.layout == "packed":
-            return PackedSequence(rows, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
-        if self.layout == "single":
-            return rows
-        batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
-        if self.layout == "time":
-            return rows.reshape(steps, batch, -1)
-        order = np.arange(batch)
-        return F.unpack_rows(rows, self.batch_sizes, order, total_length=steps)
+class RecurrentStack(Module):
+    """Layers of one kind; the base of GRU, LSTM and RNN."""
 
-    def states_in(self, name: str, states: ArrayLike | None, layers: int, hidden_size: int) -> Array | None:
-        """Return states ``(layers, B, H)`` in packed order, or raise when their shape is wrong."""
-        if states is None:
+    def __init__(
+        self,
+        kind: Kind,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        *,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        rng: Seed,
+    ) -> None:
+        super().__init__()
+        _init.positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        random = _init.generator(rng)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout = float(dropout)
+        self._kind = kind
+        # Draws the masks between layers. Not a registered module: torch's layers have no child.
+        self.__dict__["_between"] = Dropout(dropout, rng=random)
+        self._directions: list[list[_Direction]] = []
+        for layer in range(num_layers):
+            width = input_size if layer == 0 else self.output_size
+            self._directions.append([])
+            for direction in ("", "_reverse") if bidirectional else ("",):
+                suffix = f"_l{layer}{direction}"
+                for name, shape in kind.shapes(width, bias).items():
+                    drawn = Parameter(_init.uniform(random, shape, hidden_size))
+                    self.register_parameter(name + suffix, drawn)
+                self._directions[layer].append(_Direction(kind, self, suffix))
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output: those of all directions."""
+        return self.num_directions * self._kind.state_sizes[0]
+
+    # ---- Whatever the caller's layout is
+
+    def _forward(
+        self, x: ArrayLike | PackedSequence, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]
+    ) -> tuple[Array | PackedSequence, States]:
+        given = RecurrentInput.read(x, self.input_size, self.batch_first)
+        y, last = self._forward_packed(given.data, given.batch_sizes, self._states_in(given, names, states))
+        self._push(given)
+        return given.give_back(y), tuple([given.states_out(state) for state in last])
+
+    def _backward(
+        self,
+        grad_y: ArrayLike | PackedSequence | None,
+        names: tuple[str, ...],
+        grad_states: tuple[ArrayLike | None, ...],
+    ) -> tuple[Array | PackedSequence, States]:
+        given: RecurrentInput = self._pop()
+        grad = None if grad_y is None else given.read_gradient(grad_y, self.output_size)
+        grad_x, first = self._backward_packed(grad, self._states_in(given, names, grad_states))
+        assert grad_x is not None
+        assert first is not None
+        return given.give_back(grad_x), tuple([given.states_out(state) for state in first])
+
+    def _states_in(
+        self, given: RecurrentInput, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]
+    ) -> States | None:
+        if all(state is None for state in states):
             return None
-        batch = int(self.batch_sizes[0])
-        array = np.asarray(states, dtype=np.float32)
-        single = self.layout == "single"
-        wanted = (layers, hidden_size) if single else (layers, batch, hidden_size)
-        if array.shape != wanted:
-            raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
-        if single:
-            return array[:, None, :]
-        return array if self.sorted_indices is None else array[:, self.sorted_indices]
+        layers = self.num_layers * self.num_directions
+        found = []
+        for name, state, size in zip(names, states, self._kind.state_sizes, strict=True):
+            read = given.states_in(name, state, layers, size)
+            found.append(np.zeros((layers, int(given.batch_sizes[0]), size), np.float32) if read is None else read)
+        return tuple(found)
 
-    def states_out(self, states: Array) -> Array:
-        """Return states ``(layers, B, H)`` in the caller's order."""
-        if self.layout == "single":
-            return states[:, 0, :]
-        return states if self.unsorted_indices is None else states[:, self.unsorted_indices]
+    # ---- Packed rows, sorted states: what other modules of this package call
+
+    def _forward_packed(self, data: Array, batch_sizes: Integers, states: States | None = None) -> tuple[Array, States]:
+        batch = int(batch_sizes[0])
+        count, size = self.num_layers * self.num_directions, self._kind.state_sizes[0]
+        last = tuple([np.empty((count, batch, width), np.float32) for width in self._kind.state_sizes])
+        between: Dropout = self.__dict__["_between"]
+        caches: list[Any] = []
+        calls: list[int | None] = []
+        for layer, directions in enumerate(self._directions):
+            if layer > 0:
+                calls.append(between.count() if self.training else None)
+                data = between.mask(data, calls[-1])
+            wide = F.empty(len(data), 2 * size) if self.bidirectional else None
+            for index, direction in enumerate(directions):
+                place = len(caches)
+                y, finals, cache = direction.forward(
+                    data,
+                    batch_sizes,
+                    None if states is None else tuple([state[place] for state in states]),
+                    reverse=index == 1,
+                    training=self.training,
+                    out=None if wide is None else wide[:, index * size : (index + 1) * size],
+                )
+                for target, final in zip(last, finals, strict=True):
+                    target[place] = final
+                caches.append(cache)
+            data = y if wide is None else wide
+        self._push((caches, calls))
+        return data, last
+
+    def _backward_packed(
+        self,
+        grad: Array | None,
+        grad_states: States | None,
+        need_input: bool = True,
+        need_state: bool = True,
+    ) -> tuple[Array | None, States | None]:
+        size = self._kind.state_sizes[0]
+        caches, calls = self._pop()
+        between: Dropout = self.__dict__["_between"]
+        first: list[States | None] = [None] * len(caches)
+        place = len(caches)
+        for layer in reversed(range(self.num_layers)):
+            need = need_input or layer > 0
+            place -= self.num_directions
+            below: Array | None = None
+            for index, direction in enumerate(self._directions[layer]):
+                own = grad
+                if grad is not None and self.bidirectional:
+                    own = grad[:, index * size : (index + 1) * size]
+                # The second direction adds to the input gradient of the first.
+                below, first[place + index] = direction.backward(
+                    own,
+                    None if grad_states is None else tuple([g[place + index] for g in grad_states]),
+                    caches[place + index],
+                    need_input=need,
+                    need_state=need_state,
+                    grad_x=below,
+                )
+            grad = below
+            if layer > 0 and grad is not None:
+                grad = between.mask(grad, calls[layer - 1])
+        if not need_state:
+            return grad, None
+        return grad, tuple([np.stack(parts) for parts in zip(*first, strict=True)])
+
+    def _options(self) -> Mapping[str, Any]:
+        """Return the arguments of this kind alone, with their defaults."""
+        return {}
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        own = ((k, v, getattr(self, k)) for k, v in {**defaults, **self._options()}.items())
+        return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
 
 
-def _rows(array: Array, batch_first: bool) -> tuple[Array, Integers]:
-    """Time-major rows of sequences that are all equally long."""
-    if batch_first:
-        lengths = np.full(len(array), array.shape[1], np.int64)
-        return F.pack_rows(array, lengths, np.arange(len(array)))
-    sizes = np.full(len(array), array.shape[1], np.int64)
-    return array.reshape(-1, array.shape[2]), sizes
+class RecurrentCell(Module):
+    """One step of one kind; the base of GRUCell, LSTMCell and RNNCell."""
+
+    def __init__(self, kind: Kind, input_size: int, hidden_size: int, *, bias: bool, rng: Seed) -> None:
+        super().__init__()
+        _init.positive(input_size=input_size, hidden_size=hidden_size)
+        random = _init.generator(rng)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        self._kind = kind
+        for name, shape in kind.shapes(input_size, bias).items():
+            self.register_parameter(name, Parameter(_init.uniform(random, shape, hidden_size)))
+        self._direction = _Direction(kind, self, "")
+
+    def _forward(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> States:
+        data = np.asarray(x)
+        if data.ndim not in (1, 2) or data.shape[-1] != self.input_size or 0 in data.shape:
+            raise ValueError(
+                f"x: expected shape (B, {self.input_size}) or ({self.input_size},) with B > 0, got {data.shape}"
+            )
+        single = data.ndim == 1
+        rows = data[None] if single else data
+        batch = len(rows)
+        given = self._states_in(names, states, batch, single)
+        sizes = np.array([batch], np.int64)
+        _, last, cache = self._direction.forward(rows, sizes, given, reverse=False, training=self.training, out=None)
+        self._push((cache, batch, single))
+        return tuple([state[0] for state in last]) if single else last
+
+    def _backward(self, names: tuple[str, ...], grads: tuple[ArrayLike | None, ...]) -> tuple[Array, States]:
+        cache, batch, single = self._peek()
+        given = self._states_in(names, grads, batch, single)
+        grad_x, first = self._direction.backward(None, given, cache, need_input=True, need_state=True)
+        self._pop()
+        assert grad_x is not None
+        assert first is not None
+        return (grad_x[0], tuple([state[0] for state in first])) if single else (grad_x, first)
+
+    def _states_in(
+        self, names: tuple[str, ...], states: tuple[ArrayLike | None, ...], batch: int, single: bool
+    ) -> States | None:
+        if all(state is None for state in states):
+            return None
+        found = []
+        for name, state, size in zip(names, states, self._kind.state_sizes, strict=True):
+            wanted = (size,) if single else (batch, size)
+            array = np.zeros(wanted, np.float32) if state is None else np.asarray(state, dtype=np.float32)
+            if array.shape != wanted:
+                raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+            found.append(array.reshape(batch, size))
+        return tuple(found)
+
+    def _options(self) -> Mapping[str, Any]:
+        """Return the arguments of this kind alone, with their defaults."""
+        return {}
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        own = ((k, v, getattr(self, k)) for k, v in {"bias": True, **self._options()}.items())
+        return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])

@@ -1,7 +1,7 @@
-// dh of the step before: the product of the gates' gradients with the recurrent weights, for some rows and some panels.
+// The plain products of a step: dh of the step before from the gates' gradients, a projection, an RNN's recurrence.
 
-/// A product whose rows are those of the sequences in a step, and whose columns are cut into packed panels.
-struct CarryProduct {
+/// `c = start + a b`, rows being those of the sequences in a step, b packed in panels.
+struct StepProduct {
   let start: ProductStart
   /// Row of sequence 0, and the stride from one sequence to the next.
   let a: Input
@@ -11,22 +11,26 @@ struct CarryProduct {
   let c: Output
   let outputStride: Int
   let columns: Int
+  let descending: Bool
 
-  /// For this worker's part of the first `rows` sequences and the panels `parts`.
+  /// For this worker's part of the sequences `rows` and the panels `parts`.
   @inline(__always)
-  func run(_ share: RowShare, rows: Int, parts: Range<Int>) {
+  func run(_ share: RowShare, rows: Range<Int>, parts: Range<Int>) {
     // The last panel may lack columns: it goes alone.
     let whole = max(parts.lowerBound, min(parts.upperBound, columns / panelWidth))
-    forEachPanelGroup(of: parts.lowerBound..<whole, rows: share.count(in: 0..<rows)) { panel, panels in
+    if descending, whole < parts.upperBound { panelTiles(share, rows: rows, whole, 1) }
+    forEachPanelGroup(
+      of: parts.lowerBound..<whole, rows: share.count(in: rows), descending: descending
+    ) { panel, panels in
       panelTiles(share, rows: rows, panel, panels)
     }
-    if whole < parts.upperBound { panelTiles(share, rows: rows, whole, 1) }
+    if !descending, whole < parts.upperBound { panelTiles(share, rows: rows, whole, 1) }
   }
 
   @inline(__always)
-  private func panelTiles(_ share: RowShare, rows: Int, _ panel: Int, _ panels: Int) {
+  private func panelTiles(_ share: RowShare, rows: Range<Int>, _ panel: Int, _ panels: Int) {
     let column = panel &* panelWidth
-    share.forEachTile(in: 0..<rows, limit: tileRows) { first, count in
+    share.forEachTile(in: rows, limit: tileRows) { first, count in
       productTile(
         panels: panels, rows: count,
         ProductTile(
@@ -36,6 +40,10 @@ struct CarryProduct {
     }
   }
 }
+
+/// Panels that `columns` columns are cut into.
+@inline(__always)
+func panelCount(_ columns: Int) -> Int { (columns &+ panelWidth &- 1) / panelWidth }
 
 /// The units of some panels, of `units` in all.
 @inline(__always)

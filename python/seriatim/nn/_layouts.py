@@ -1,0 +1,107 @@
+"""The layouts in which callers give sequences to recurrent modules, as packed rows and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Integers
+from seriatim.sequences import PackedSequence
+
+
+@dataclass(frozen=True)
+class RecurrentInput:
+    """One caller's input: packed rows, and how to give results back in its layout.
+
+    Attributes
+    ----------
+    data : ndarray, shape (rows, features)
+    batch_sizes : ndarray of int64, shape (steps,)
+    layout : {'packed', 'time', 'batch', 'single'}
+        PackedSequence, (T, B, I), (B, T, I) or (T, I).
+    sorted_indices, unsorted_indices : ndarray of int64 or None
+        As in PackedSequence.
+    """
+
+    data: Array
+    batch_sizes: Integers
+    layout: str
+    sorted_indices: Integers | None = None
+    unsorted_indices: Integers | None = None
+
+    @classmethod
+    def read(cls, x: ArrayLike | PackedSequence, features: int, batch_first: bool) -> RecurrentInput:
+        """Take an input apart, or raise when its shape is not one of the layouts."""
+        if isinstance(x, PackedSequence):
+            data = np.asarray(x.data)
+            if data.ndim != 2 or data.shape[1] != features:
+                raise ValueError(f"x.data: expected shape (rows, {features}), got {data.shape}")
+            sizes = np.asarray(x.batch_sizes)
+            return cls(data, sizes, "packed", x.sorted_indices, x.unsorted_indices)
+        array = np.asarray(x)
+        if array.ndim not in (2, 3) or array.shape[-1] != features or 0 in array.shape:
+            axes = "B, T" if batch_first else "T, B"
+            raise ValueError(
+                f"x: expected shape ({axes}, {features}) or (T, {features}) with no empty axis, got {array.shape}"
+            )
+        if array.ndim == 2:
+            return cls(array, np.ones(len(array), np.int64), "single")
+        return cls(*_rows(array, batch_first), "batch" if batch_first else "time")
+
+    def read_gradient(self, grad_y: ArrayLike | PackedSequence, features: int) -> Array:
+        """Return the gradient of what :meth:`give_back` gave, as packed rows."""
+        if isinstance(grad_y, PackedSequence):
+            grad = np.asarray(grad_y.data)
+        else:
+            grad = np.asarray(grad_y)
+            if self.layout in ("time", "batch") and grad.ndim == 3:
+                batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
+                leading = (batch, steps) if self.layout == "batch" else (steps, batch)
+                if grad.shape == (*leading, features):
+                    grad = _rows(grad, self.layout == "batch")[0]
+        if grad.shape != (len(self.data), features):
+            raise ValueError(f"grad_y: expected the shape of y, got {np.shape(grad)}")
+        return grad
+
+    def give_back(self, rows: Array) -> Array | PackedSequence:
+        """Return packed rows in the caller's layout."""
+        if self.layout == "packed":
+            return PackedSequence(rows, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
+        if self.layout == "single":
+            return rows
+        batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
+        if self.layout == "time":
+            return rows.reshape(steps, batch, -1)
+        order = np.arange(batch)
+        return F.unpack_rows(rows, self.batch_sizes, order, total_length=steps)
+
+    def states_in(self, name: str, states: ArrayLike | None, layers: int, hidden_size: int) -> Array | None:
+        """Return states ``(layers, B, H)`` in packed order, or raise when their shape is wrong."""
+        if states is None:
+            return None
+        batch = int(self.batch_sizes[0])
+        array = np.asarray(states, dtype=np.float32)
+        single = self.layout == "single"
+        wanted = (layers, hidden_size) if single else (layers, batch, hidden_size)
+        if array.shape != wanted:
+            raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+        if single:
+            return array[:, None, :]
+        return array if self.sorted_indices is None else array[:, self.sorted_indices]
+
+    def states_out(self, states: Array) -> Array:
+        """Return states ``(layers, B, H)`` in the caller's order."""
+        if self.layout == "single":
+            return states[:, 0, :]
+        return states if self.unsorted_indices is None else states[:, self.unsorted_indices]
+
+
+def _rows(array: Array, batch_first: bool) -> tuple[Array, Integers]:
+    """Time-major rows of sequences that are all equally long."""
+    if batch_first:
+        lengths = np.full(len(array), array.shape[1], np.int64)
+        return F.pack_rows(array, lengths, np.arange(len(array)))
+    sizes = np.full(len(array), array.shape[1], np.int64)
+    return array.reshape(-1, array.shape[2]), sizes
