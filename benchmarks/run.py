@@ -1,129 +1,203 @@
-"""``make bench``: DeepGRU on spoken digits beside torch, one process, the same network, batches and data.
+"""``make bench``: seriatim beside torch and onnxruntime in one process, on the same weights and data.
 
-Prints a Markdown table and writes it with a JSON to benchmarks/results/. Ratios are ours / torch's: less is faster.
-Turns alternate; before each there is a pause and one uncounted call, for thread pools spin after a call.
+Writes benchmarks/results/: a Markdown table, a JSON and pictures. A ratio is our time over theirs: below 1 is faster.
+
+``--avx2`` holds all of them to AVX2; ``--count`` counts instructions (valgrind) where the clock is noisy.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
+import os
+import platform
+import sys
 from pathlib import Path
-
-import numpy as np
-import torch
-from torch_deepgru import TorchDeepGRU, packed
-
-import seriatim
-from seriatim import nn
-from seriatim.demo import digits
-from seriatim.optim import Adam
-from seriatim.sequences import Sequences
-from seriatim.training import bucketed, by_length, collate
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+AVX2 = {
+    "SERIATIM_LEVEL": "v3",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
 
 
-def alternate(ours: Callable[[], object], theirs: Callable[[], object], turns: int) -> tuple[float, float]:
-    """Median seconds of both, in turns."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(turns):
-        for function, kept in ((ours, times[0]), (theirs, times[1])):
-            time.sleep(0.2)
-            began = time.perf_counter()
-            function()
-            kept.append(time.perf_counter() - began)
-    return float(np.median(times[0])), float(np.median(times[1]))
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        default=["recurrent", "odd", "deepgru", "collation", "sweep", "self"],
+        choices=["recurrent", "odd", "deepgru", "collation", "sweep", "self"],
+    )
+    parser.add_argument("--kinds", nargs="+", default=["GRU", "LSTM"], choices=["GRU", "LSTM", "RNN"])
+    parser.add_argument("--avx2", action="store_true")
+    parser.add_argument("--count", action="store_true")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--turns", type=int, default=3)
-    options = parser.parse_args()
-    seriatim.set_num_threads(options.threads)
-    torch.set_num_threads(options.threads)
+    options = parse()
+    if options.count:
+        import count
 
-    train, test = digits()
-    sequences, held = (
-        Sequences(train.X.astype(np.float32), train.lengths),
-        Sequences(test.X.astype(np.float32), test.lengths),
-    )
-    target = np.asarray(train.y, np.int64)
-    model, peer = nn.DeepGRU(13, 10, rng=0), TorchDeepGRU(13, 10)
-    peer.load_state_dict({k: torch.from_numpy(v) for k, v in model.state_dict().items()})
-    optimizer, criterion = Adam(model.parameters()), nn.NLLLoss()
-    peer_optimizer, peer_criterion = torch.optim.Adam(peer.parameters()), torch.nn.NLLLoss()
-    batches = [collate(sequences, index) for index in bucketed(sequences.lengths, 64, np.random.default_rng(0))]
+        return count.main()
+    if options.avx2 and any(os.environ.get(k) != v for k, v in AVX2.items()):
+        # Libraries read these when they are loaded.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **AVX2})
+    measure(options)
 
-    def our_epoch() -> None:
-        model.train()
-        for x, order in batches:
-            optimizer.zero_grad()
-            criterion(model(x), target[order])
-            model.backward(criterion.backward())
-            optimizer.step()
 
-    def their_epoch() -> None:
-        peer.train()
-        for x, order in batches:
-            peer_optimizer.zero_grad()
-            peer_criterion(peer(packed(x.data, x.batch_sizes)), torch.from_numpy(target[order])).backward()
-            peer_optimizer.step()
+def measure(options: argparse.Namespace) -> None:
+    import onnxruntime
+    import report
+    import torch
 
-    def our_prediction() -> np.ndarray:
-        model.eval()
-        return np.concatenate([model(collate(held, index)[0]) for index in by_length(held.lengths, 64)])
+    import seriatim
 
-    def their_prediction() -> np.ndarray:
-        peer.eval()
-        with torch.no_grad():
-            parts = []
-            for index in by_length(held.lengths, 64):
-                x, _ = collate(held, index)
-                parts.append(peer(packed(x.data, x.batch_sizes)).numpy())
-            return np.concatenate(parts)
-
-    one, _ = collate(held, np.array([int(np.argmin(np.abs(held.lengths - 18)))]))
-
-    def our_single() -> None:
-        for _ in range(20):
-            model.eval()(one)
-
-    def their_single() -> None:
-        peer.eval()
-        with torch.no_grad():
-            for _ in range(20):
-                peer(packed(one.data, one.batch_sizes))
-
-    difference = float(np.abs(our_prediction() - their_prediction()).max())
-    our_epoch(), their_epoch()
-    jobs = {
-        "training, one epoch of 1,500 recordings": (our_epoch, their_epoch, 1),
-        "predicting 1,500 recordings": (our_prediction, their_prediction, 1),
-        f"one recording of {len(one.batch_sizes)} frames": (our_single, their_single, 20),
-    }
-    rows = []
-    for name, (ours, theirs, calls) in jobs.items():
-        a, b = alternate(ours, theirs, options.turns)
-        rows.append({"job": name, "seriatim": a / calls, "torch": b / calls, "ratio": a / b})
-    config = seriatim.show_config() | {"torch": torch.__version__, "threads": options.threads}
-    lines = ["| DeepGRU on spoken digits | seriatim, s | torch, s | ratio |", "|---|---|---|---|"]
-    lines += [f"| {r['job']} | {r['seriatim']:.4f} | {r['torch']:.4f} | {r['ratio']:.2f} |" for r in rows]
-    lines.append(
-        f"\n{options.threads} threads, level {config['level']}, torch {torch.__version__}, medians of {options.turns}"
-    )
-    lines.append(f"turns; largest difference of log-probabilities before training {difference:.1e}.")
-    text = "\n".join(lines)
-    print(text)
+    rows: list[dict[str, Any]] = []
+    texts: list[str] = []
+    name = "avx2" if options.avx2 else "results"
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"digits-{options.threads}.md").write_text(text + "\n")
-    (RESULTS / f"digits-{options.threads}.json").write_text(
-        json.dumps({"config": config, "rows": rows}, indent=1) + "\n"
-    )
+    about = {
+        "level": seriatim.show_config()["level"],
+        "machine": platform.processor() or platform.machine(),
+        "versions": {m.__name__: m.__version__ for m in (seriatim, torch, onnxruntime)},
+    }
+    for threads in options.threads:
+        seriatim.set_num_threads(threads)
+        torch.set_num_threads(threads)
+        for part in options.parts:
+            found = PARTS[part](options, threads)
+            for row in found:
+                row |= {"part": part, "threads": threads}
+            rows += found
+            plural = "thread" if threads == 1 else "threads"
+            texts.append(report.table(found, f"{part}, {threads} {plural}"))
+            print(texts[-1], flush=True)
+            (RESULTS / f"{name}.md").write_text("\n\n".join(texts) + "\n")
+            (RESULTS / f"{name}.json").write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+    chosen = [r for r in rows if r["threads"] == options.threads[-1] and r["part"] in ("recurrent", "deepgru")]
+    if chosen:
+        versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
+        report.picture(chosen, RESULTS / f"{name}.png", f"{options.threads[-1]} threads, {about['level']}; {versions}")
+    swept = [r for r in rows if r["threads"] == options.threads[-1] and r["part"] == "sweep"]
+    if swept:
+        report.curves(swept, RESULTS / f"{name}-sweep.png")
 
+
+def row(job: str, seconds: dict[str, float], **more: Any) -> dict[str, Any]:
+    ratio = {peer: seconds["seriatim"] / value for peer, value in seconds.items() if peer != "seriatim"}
+    return {"job": job, "seconds": seconds, "ratio": ratio, **more}
+
+
+def recurrent_rows(shapes: list[Any], options: argparse.Namespace, threads: int, phases: tuple[str, ...]) -> list[Any]:
+    import limits
+    import recurrent
+    from timing import in_turns
+
+    rows = []
+    for shape in shapes:
+        jobs = recurrent.jobs(shape, threads)
+        for phase in phases:
+            seconds = in_turns(getattr(jobs, phase), options.turns)
+            # Training multiplies three times as much: the input's gradient and the weights' besides.
+            flops = shape.flops * (1 if phase == "forward" else 3)
+            bounds = {"the multiply-add peak": flops / limits.peak(threads)}
+            if shape.batch <= 4:
+                # Every step reads the recurrent weights once forward, once more backward.
+                passes = 1 if phase == "forward" else 2
+                read = shape.step_bytes * shape.steps * passes
+                bounds["cache bandwidth"] = read / limits.bandwidth(shape.step_bytes / 2**20, threads)
+            limit = max(bounds, key=lambda k: bounds[k])
+            rows.append(
+                row(
+                    f"{shape.name}, {phase}",
+                    seconds,
+                    gflops=flops / seconds["seriatim"] / 1e9,
+                    share=bounds[limit] / seconds["seriatim"],
+                    limit=limit,
+                    difference=jobs.difference,
+                    kind=shape.kind,
+                    hidden=shape.hidden,
+                    batch=shape.batch,
+                    steps=shape.steps,
+                )
+            )
+    return rows
+
+
+def recurrent_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    import recurrent
+
+    shapes = [shape for kind in options.kinds for shape in recurrent.shapes(kind)]
+    return recurrent_rows(shapes, options, threads, ("forward", "training"))
+
+
+def odd_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    import recurrent
+
+    shapes = [shape for kind in options.kinds for shape in recurrent.odd(kind)]
+    return recurrent_rows(shapes, options, threads, ("forward", "training"))
+
+
+def sweep_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    import recurrent
+
+    rows = []
+    for kind in options.kinds:
+        shapes = recurrent.sweep(kind)
+        for shape, found in zip(shapes, recurrent_rows(shapes, options, threads, ("forward",)), strict=True):
+            varies = "hidden" if (shape.batch, shape.steps) == (32, 50) else "batch" if shape.steps == 50 else "steps"
+            rows.append(found | {"varies": varies})
+    return rows
+
+
+def deepgru_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    import deepgru
+    from timing import in_turns
+
+    jobs, difference = deepgru.jobs()
+    return [row(name, in_turns(peers, options.turns), difference=difference) for name, (peers, _) in jobs.items()]
+
+
+def collation_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    import collation
+    from timing import in_turns
+
+    jobs, size = collation.jobs()
+    rows = []
+    for name, peers in jobs.items():
+        seconds = in_turns(peers, options.turns, most=200)
+        copied = seconds["memcpy"] / seconds["seriatim"]
+        rows.append(row(name, seconds, share=copied, limit=f"a memcpy of {size / 1e6:.0f} MB"))
+    return rows
+
+
+def self_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    """A peer beside itself: what is not 1.00 here is noise everywhere."""
+    import recurrent
+    from timing import in_turns
+
+    jobs = recurrent.jobs(recurrent.Shape("GRU", 64, 40, 13, 512), threads)
+    rows = []
+    for peer, job in jobs.forward.items():
+        rows.append(row(f"{peer} beside itself", in_turns({"seriatim": job, "torch": job}, options.turns)))
+    return rows
+
+
+PARTS = {
+    "recurrent": recurrent_part,
+    "odd": odd_part,
+    "deepgru": deepgru_part,
+    "collation": collation_part,
+    "sweep": sweep_part,
+    "self": self_part,
+}
 
 if __name__ == "__main__":
     main()

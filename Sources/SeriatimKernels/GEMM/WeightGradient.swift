@@ -5,6 +5,8 @@
 // Every output is one chain in the order of the frames (c is loaded back into the tile for the next block of frames), and
 // the workers share out rows of c, so the bits do not depend on their number.
 
+import SeriatimSystem
+
 /// Where the rows of a factor are: row r starts at `base + rows[r] * stride`, or at `base + r * stride` when there is
 /// no index. A negative index is a row of zeros.
 public struct RowSource {
@@ -47,6 +49,18 @@ struct RowGroups {
   var tiles: Int { (rows &+ tileRows &- 1) / tileRows }
 }
 
+/// One product of a weight gradient: `c = a^T b`, or `c += a^T b`, and the sums of a's columns, the gradient of a bias.
+struct GradientTarget {
+  /// `(rows, columns)`, row stride `outputStride`.
+  let c: Output
+  let outputStride: Int
+  /// `(depth, columns)`
+  let b: RowSource
+  let columns: Int
+  /// One float a row of c, overwritten or added to like c; or nil.
+  let sums: Output?
+}
+
 /// `c = a^T b`, or `c += a^T b`, over all threads.
 ///
 /// - Parameters:
@@ -59,24 +73,23 @@ public func weightGradient(
   rows: Int, columns: Int, depth: Int, scratch: UnsafeMutablePointer<Float>
 ) {
   weightGradient(
-    c, outputStride: outputStride, accumulate: accumulate, sums: nil, a, b,
-    groups: RowGroups(count: 1, rows: rows, stride: 0), columns: columns, depth: depth, scratch: scratch)
+    GradientTarget(c: c, outputStride: outputStride, b: b, columns: columns, sums: nil), nil, accumulate: accumulate, a,
+    groups: RowGroups(count: 1, rows: rows, stride: 0), depth: depth, scratch: scratch)
 }
 
-/// The same with the rows in groups, and with the sums of a's columns, the gradient of a bias.
-///
-/// - Parameter sums: one float a row of c, overwritten or added to like c; or nil
+/// One or two products with the same left factor, whose rows are in groups: a is read and packed once.
 func weightGradient(
-  _ c: Output, outputStride: Int, accumulate: Bool, sums: Output?, _ a: RowSource, _ b: RowSource, groups: RowGroups,
-  columns: Int, depth: Int, scratch: Output
+  _ first: GradientTarget, _ second: GradientTarget?, accumulate: Bool, _ a: RowSource, groups: RowGroups, depth: Int,
+  scratch: Output
 ) {
   let tiles = groups.count &* groups.tiles
+  let columns = first.columns &+ (second?.columns ?? 0)
   let limit = min(tiles, taskLimit(work: groups.count &* groups.rows &* columns &* depth))
   parallel(tasks: limit) { task, tasks in
     let mine = share(of: tiles, task, tasks)
     let gradient = GradientBlock(
-      c: c, outputStride: outputStride, accumulate: accumulate, sums: sums, a: a, b: b, groups: groups,
-      columns: columns, depth: depth, scratch: scratch + task &* scratchPerWorker)
+      first: first, second: second, accumulate: accumulate, a: a, groups: groups, depth: depth,
+      scratch: scratch + task &* scratchPerWorker)
     var tile = mine.lowerBound
     while tile < mine.upperBound {
       let end = min(mine.upperBound, tile &+ rowBlock / tileRows)
@@ -87,41 +100,45 @@ func weightGradient(
 }
 
 private struct GradientBlock {
-  let c: Output
-  let outputStride: Int
+  let first: GradientTarget
+  let second: GradientTarget?
   let accumulate: Bool
-  let sums: Output?
   let a: RowSource
-  let b: RowSource
   let groups: RowGroups
-  let columns: Int
   let depth: Int
   let scratch: Output
 
   /// Some tiles of c, at most `rowBlock` rows, over the whole depth.
   func run(_ tiles: Range<Int>) {
-    let packedB = scratch + rowBlock &* depthBlock
-    var first = 0
+    clearSums(of: first, tiles)
+    if let second { clearSums(of: second, tiles) }
+    var step = 0
     repeat {
-      let steps = min(depthBlock, depth &- first)
-      packTiles(tiles, first: first, steps: steps)
-      var column = 0
-      while column < columns {
-        packPanel(
-          packedB, b.offset(by: column), first: first, steps: steps, columns: min(panelWidth, columns &- column))
-        forEachTile(tiles) { index, group, row, rows in
-          productTile(
-            rows: rows,
-            ProductTile(
-              start: accumulate || first > 0 ? .output : .zero, a: scratch + index &* tileRows &* steps, rowStride: 1,
-              depthStride: tileRows, b: packedB, depth: steps,
-              c: c + (group &* groups.rows &+ row) &* outputStride + column, outputStride: outputStride,
-              width: columns &- column))
-        }
-        column &+= panelWidth
+      let steps = min(depthBlock, depth &- step)
+      packTiles(tiles, first: step, steps: steps)
+      multiply(first, tiles, first: step, steps: steps)
+      if let second { multiply(second, tiles, first: step, steps: steps) }
+      step &+= steps
+    } while step < depth
+  }
+
+  private func multiply(_ target: GradientTarget, _ tiles: Range<Int>, first: Int, steps: Int) {
+    let packedB = scratch + rowBlock &* depthBlock
+    let start: ProductStart = accumulate || first > 0 ? .output : .zero
+    var column = 0
+    while column < target.columns {
+      let width = target.columns &- column
+      packPanel(packedB, target.b.offset(by: column), first: first, steps: steps, columns: min(panelWidth, width))
+      forEachTile(tiles) { index, group, row, rows in
+        productTile(
+          rows: rows,
+          ProductTile(
+            start: start, a: scratch + index &* tileRows &* steps, rowStride: 1, depthStride: tileRows, b: packedB,
+            depth: steps, c: target.c + (group &* groups.rows &+ row) &* target.outputStride + column,
+            outputStride: target.outputStride, width: width))
       }
-      first &+= steps
-    } while first < depth
+      column &+= panelWidth
+    }
   }
 
   /// `body(place in the range, group, first row in the group, rows)`.
@@ -139,32 +156,44 @@ private struct GradientBlock {
     }
   }
 
+  private func clearSums(of target: GradientTarget, _ tiles: Range<Int>) {
+    guard let sums = target.sums, !accumulate else { return }
+    forEachTile(tiles) { _, group, row, rows in fillZero(sums + group &* groups.rows + row, rows) }
+  }
+
   /// Packs `steps` rows of a, from row `first` on, each tile's columns `(steps, tileRows)`; and sums the columns.
   private func packTiles(_ tiles: Range<Int>, first: Int, steps: Int) {
-    if let sums, first == 0, !accumulate {
-      forEachTile(tiles) { _, group, row, rows in fillZero(sums + group &* groups.rows + row, rows) }
-    }
     for step in 0..<steps {
       let source = a.row(first &+ step)
+      // Rows lie too far apart for the hardware to guess the next one.
+      let ahead = first &+ step &+ 4
+      let coming = ahead < depth ? a.row(ahead) : nil
       forEachTile(tiles) { index, group, row, rows in
         let target = scratch + (index &* steps &+ step) &* tileRows
+        let place = group &* groups.rows &+ row
         guard let source else { return fillZero(target, tileRows) }
+        if let coming { srt_prefetch(coming + group &* groups.stride + row) }
         let column = source + group &* groups.stride + row
         if rows == tileRows {
           let values = UnsafeRawPointer(column).loadUnaligned(as: TileLanes.self)
           UnsafeMutableRawPointer(target).storeBytes(of: values, as: TileLanes.self)
-          if let sums {
-            let sum = UnsafeMutableRawPointer(sums + group &* groups.rows + row)
-            sum.storeBytes(of: sum.loadUnaligned(as: TileLanes.self) + values, as: TileLanes.self)
-          }
+          if let sums = self.first.sums { add(values, to: sums + place) }
+          if let sums = second?.sums { add(values, to: sums + place) }
         } else {
           copyPadded(target, column, rows, width: tileRows)
-          if let sums {
-            for index in 0..<rows { sums[group &* groups.rows &+ row &+ index] += column[index] }
+          for index in 0..<rows {
+            if let sums = self.first.sums { sums[place &+ index] += column[index] }
+            if let sums = second?.sums { sums[place &+ index] += column[index] }
           }
         }
       }
     }
+  }
+
+  @inline(__always)
+  private func add(_ values: TileLanes, to sums: Output) {
+    let memory = UnsafeMutableRawPointer(sums)
+    memory.storeBytes(of: memory.loadUnaligned(as: TileLanes.self) + values, as: TileLanes.self)
   }
 }
 

@@ -75,13 +75,12 @@ public func gruBackward(
     cacheStride: shape.gateStride, x: x, y: y, outputStride: outputStride, initialState: initialState,
     scratch: carry + 2 &* carrySize)
   // The rows of the weights are r, z, n; the input's gradients lie in the cache as | n r z |, the state's as | r z q |.
-  factors.addInput(gradients, gate: 0, gates: 2, column: units, units: units)
-  factors.addInput(gradients, gate: 2, gates: 1, column: 0, units: units)
+  factors.add(gradients, gate: 0, gates: 2, column: units, units: units)
+  factors.addInput(gradients, gate: 2, column: 0)
   if shape.resetAfter {
-    factors.addState(gradients, gate: 0, gates: 3, column: units, units: units)
+    factors.addState(gradients, gate: 2, column: 3 &* units)
   } else {
-    factors.addState(gradients, gate: 0, gates: 2, column: units, units: units)
-    factors.addState(gradients, gate: 2, gates: 1, column: 0, units: units, right: 3 &* units)
+    factors.addState(gradients, gate: 2, column: 0, right: 3 &* units)
   }
 }
 

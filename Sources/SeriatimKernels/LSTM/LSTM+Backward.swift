@@ -104,8 +104,7 @@ public func lstmBackward(
     schedule, inputSize: shape.inputSize, hiddenSize: hidden, stateSize: shape.stateSize, cache: cache,
     cacheStride: shape.gateStride, x: x, y: y, outputStride: outputStride, initialState: initialState,
     scratch: hiddenCarry + (shape.projects ? roundedUp(batch &* units, to: 16) : 0))
-  factors.addInput(gradients.all, gate: 0, gates: 4, column: 0, units: units)
-  factors.addState(gradients.all, gate: 0, gates: 4, column: 0, units: units)
+  factors.add(gradients.all, gate: 0, gates: 4, column: 0, units: units)
   if let weightHR = gradients.weightHR {
     weightGradient(
       weightHR, outputStride: hidden, accumulate: gradients.all.accumulate,

@@ -93,6 +93,5 @@ public func rnnBackward(
     schedule, inputSize: shape.inputSize, hiddenSize: hidden, stateSize: hidden, cache: sums,
     cacheStride: shape.gradientStride, x: x, y: y, outputStride: outputStride, initialState: initialState,
     scratch: sums + ragged.rows &* shape.gradientStride)
-  factors.addInput(gradients, gate: 0, gates: 1, column: 0, units: units)
-  factors.addState(gradients, gate: 0, gates: 1, column: 0, units: units)
+  factors.add(gradients, gate: 0, gates: 1, column: 0, units: units)
 }

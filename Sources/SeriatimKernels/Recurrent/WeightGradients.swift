@@ -76,43 +76,63 @@ struct RecurrentFactors {
     listPreviousRows(previousRows, first: previousRows + ragged.rows, schedule)
   }
 
-  /// The sums of the input's weights and bias, for `gates` gates from `gate` on: rows `gate * hiddenSize` and after.
-  ///
-  /// - Parameters:
-  ///   - column: where the cache holds the gates' gradients, `units` apart
-  func addInput(_ gradients: RecurrentGradients, gate: Int, gates: Int, column: Int, units: Int) {
+  /// What the sums of some gates go to: the rows of the parameters from `gate * hiddenSize` on.
+  private func input(_ gradients: RecurrentGradients, gate: Int) -> GradientTarget {
     let row = gate &* hiddenSize
-    weightGradient(
-      gradients.weightIH + row &* inputSize, outputStride: inputSize, accumulate: gradients.accumulate,
-      sums: gradients.biasIH.map { $0 + row }, RowSource(cache + column, stride: cacheStride),
-      RowSource(x, stride: inputSize), groups: RowGroups(count: gates, rows: hiddenSize, stride: units),
-      columns: inputSize, depth: schedule.ragged.rows, scratch: space)
+    return GradientTarget(
+      c: gradients.weightIH + row &* inputSize, outputStride: inputSize, b: RowSource(x, stride: inputSize),
+      columns: inputSize, sums: gradients.biasIH.map { $0 + row })
   }
 
-  /// The same for the recurrent weights and their bias.
+  private func state(_ gradients: RecurrentGradients, gate: Int, right: Int?) -> GradientTarget {
+    let row = gate &* hiddenSize
+    var states = RowSource(y, stride: outputStride, index: UnsafePointer(previousRows))
+    if let right { states = RowSource(cache + right, stride: cacheStride) }
+    return GradientTarget(
+      c: gradients.weightHH + row &* stateSize, outputStride: stateSize, b: states, columns: stateSize,
+      sums: gradients.biasHH.map { $0 + row })
+  }
+
+  /// The sums for `gates` gates from `gate` on, of both the input's and the state's weights and biases, where both
+  /// products have the same gradients: those in the cache from `column` on, `units` apart.
+  func add(_ gradients: RecurrentGradients, gate: Int, gates: Int, column: Int, units: Int) {
+    let groups = RowGroups(count: gates, rows: hiddenSize, stride: units)
+    weightGradient(
+      input(gradients, gate: gate), state(gradients, gate: gate, right: nil), accumulate: gradients.accumulate,
+      RowSource(cache + column, stride: cacheStride), groups: groups, depth: schedule.ragged.rows, scratch: space)
+    addInitialState(gradients, gate: gate, groups: groups, column: column)
+  }
+
+  /// The input's sums of one gate.
+  func addInput(_ gradients: RecurrentGradients, gate: Int, column: Int) {
+    weightGradient(
+      input(gradients, gate: gate), nil, accumulate: gradients.accumulate,
+      RowSource(cache + column, stride: cacheStride), groups: RowGroups(count: 1, rows: hiddenSize, stride: 0),
+      depth: schedule.ragged.rows, scratch: space)
+  }
+
+  /// The state's sums of one gate.
   ///
   /// - Parameter right: a column block of the cache, where the product's other factor is not the previous state
-  func addState(
-    _ gradients: RecurrentGradients, gate: Int, gates: Int, column: Int, units: Int, right: Int? = nil
-  ) {
-    let ragged = schedule.ragged
-    let row = gate &* hiddenSize
-    let previous = UnsafePointer(previousRows)
-    let groups = RowGroups(count: gates, rows: hiddenSize, stride: units)
-    let target = gradients.weightHH + row &* stateSize
-    var states = RowSource(y, stride: outputStride, index: previous)
-    if let right { states = RowSource(cache + right, stride: cacheStride) }
+  func addState(_ gradients: RecurrentGradients, gate: Int, column: Int, right: Int? = nil) {
+    let groups = RowGroups(count: 1, rows: hiddenSize, stride: 0)
     weightGradient(
-      target, outputStride: stateSize, accumulate: gradients.accumulate, sums: gradients.biasHH.map { $0 + row },
-      RowSource(cache + column, stride: cacheStride), states, groups: groups, columns: stateSize, depth: ragged.rows,
-      scratch: space)
-    if let initialState, right == nil {
-      weightGradient(
-        target, outputStride: stateSize, accumulate: true, sums: nil,
-        RowSource(cache + column, stride: cacheStride, index: previous + ragged.rows),
-        RowSource(initialState, stride: stateSize), groups: groups, columns: stateSize, depth: ragged.batch,
-        scratch: space)
-    }
+      state(gradients, gate: gate, right: right), nil, accumulate: gradients.accumulate,
+      RowSource(cache + column, stride: cacheStride), groups: groups, depth: schedule.ragged.rows, scratch: space)
+    if right == nil { addInitialState(gradients, gate: gate, groups: groups, column: column) }
+  }
+
+  /// What the steps that begin with a given state add.
+  private func addInitialState(_ gradients: RecurrentGradients, gate: Int, groups: RowGroups, column: Int) {
+    guard let initialState else { return }
+    let ragged = schedule.ragged
+    let target = GradientTarget(
+      c: gradients.weightHH + gate &* hiddenSize &* stateSize, outputStride: stateSize,
+      b: RowSource(initialState, stride: stateSize), columns: stateSize, sums: nil)
+    weightGradient(
+      target, nil, accumulate: true,
+      RowSource(cache + column, stride: cacheStride, index: UnsafePointer(previousRows) + ragged.rows), groups: groups,
+      depth: ragged.batch, scratch: space)
   }
 }
 

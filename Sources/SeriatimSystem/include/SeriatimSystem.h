@@ -37,6 +37,9 @@ static inline void srt_pause(void) {
 #endif
 }
 
+// Asks for a line that will be read soon.
+static inline void srt_prefetch(const float *line) { __builtin_prefetch(line); }
+
 // Starts a detached thread with every signal blocked, so that Python's handlers run in Python's threads only.
 // Returns 0, or an error number.
 int srt_start_thread(void *(*body)(void *), void *argument);
