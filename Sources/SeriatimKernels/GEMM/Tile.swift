@@ -17,6 +17,13 @@ func zeroTiles<let panels: Int, let rows: Int, let columns: Int>() -> Tiles<pane
   Tiles<panels, rows, columns>(repeating: InlineArray(repeating: InlineArray(repeating: Lanes(repeating: 0))))
 }
 
+#if AVX512 || arch(arm64)
+  private let holdsInputs = false
+#else
+  /// Sixteen registers have no room for twelve sums, four weights and an input: then a step keeps its three inputs.
+  private let holdsInputs = true
+#endif
+
 /// Adds `depth` products to the tiles of some panels.
 ///
 /// - Parameters:
@@ -33,6 +40,18 @@ func multiplyAdd<let panels: Int, let rows: Int, let columns: Int>(
   var sums = tiles
   for _ in 0..<depth {
     for panel in 0..<panels {
+      if holdsInputs && columns > rows {
+        var inputs = InlineArray<rows, Lanes>(repeating: Lanes(repeating: 0))
+        for row in 0..<rows { inputs[unchecked: row] = broadcast(a[row &* rowStride]) }
+        for column in 0..<columns {
+          let weights = load(b + panel &* panelStride + column &* laneCount)
+          for row in 0..<rows {
+            sums[unchecked: panel][unchecked: row][unchecked: column] = multiplyAdd(
+              sums[unchecked: panel][unchecked: row][unchecked: column], inputs[unchecked: row], weights)
+          }
+        }
+        continue
+      }
       var weights = InlineArray<columns, Lanes>(repeating: Lanes(repeating: 0))
       for column in 0..<columns {
         weights[unchecked: column] = load(b + panel &* panelStride + column &* laneCount)
