@@ -92,6 +92,7 @@ final class ParallelTests: XCTestCase {
     for late in [5, 60, 199] {
       for task in [1, 2] {
         pool().pointee.restraint = 0
+        pool().pointee.penalty = 4
         checkLockstep(positions: 0..<200, passes: 2, tasks: 3, waits: { $0 == 0 }) { position, own in
           // Time for the workers to be let in, then one that sleeps.
           if position < 5 { usleep(300) }

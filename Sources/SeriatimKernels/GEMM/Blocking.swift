@@ -23,8 +23,8 @@ public let panelWidth = panelRegisters * laneCount
   typealias TileLanes = SIMD8<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 6
-  /// So few rows take two panels at a time.
-  let rowsForTwoPanels = 2
+  /// Panels of weights that two rows take at a time.
+  let panelsForTwoRows = 2
   let depthBlock = 160
 #elseif AVX2
   /// Rows of a tile.
@@ -33,8 +33,8 @@ public let panelWidth = panelRegisters * laneCount
   typealias TileLanes = SIMD4<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 3
-  /// So few rows take two panels at a time.
-  let rowsForTwoPanels = 1
+  /// Panels of weights that two rows take at a time.
+  let panelsForTwoRows = 1
   let depthBlock = 256
 #elseif arch(arm64)
   /// Rows of a tile.
@@ -43,8 +43,8 @@ public let panelWidth = panelRegisters * laneCount
   typealias TileLanes = SIMD8<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 6
-  /// So few rows take two panels at a time.
-  let rowsForTwoPanels = 2
+  /// Panels of weights that two rows take at a time.
+  let panelsForTwoRows = 2
   let depthBlock = 384
 #else
   /// Rows of a tile.
@@ -53,8 +53,8 @@ public let panelWidth = panelRegisters * laneCount
   typealias TileLanes = SIMD4<Float>
   /// Rows of a tile that is four registers wide: an LSTM's.
   let wideTileRows = 3
-  /// So few rows take two panels at a time.
-  let rowsForTwoPanels = 1
+  /// Panels of weights that two rows take at a time.
+  let panelsForTwoRows = 1
   let depthBlock = 384
 #endif
 

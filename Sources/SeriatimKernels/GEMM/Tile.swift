@@ -5,7 +5,7 @@
 // multiply-adds in the order of the depth, whatever the tile: a row has the same bits alone and in any batch.
 //
 // A chain takes a multiply-add's latency, four cycles, for every step of the depth. One or two rows have too few chains
-// to fill the two multiply-add units, so they take two panels of weights at a time.
+// to fill the two multiply-add units, so they take two or three panels of weights at a time.
 
 typealias Tile<let rows: Int, let columns: Int> = InlineArray<rows, InlineArray<columns, Lanes>>
 
@@ -84,6 +84,7 @@ protocol TileBody {
 func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some TileBody) {
   #if AVX512 || arch(arm64)
     switch (panels, rows) {
+    case (3, _): body.run(TileSize<3, 1>.self)
     case (2, 1): body.run(TileSize<2, 1>.self)
     case (2, _): body.run(TileSize<2, 2>.self)
     case (_, 1): body.run(TileSize<1, 1>.self)
@@ -102,6 +103,7 @@ func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some Ti
     }
   #else
     switch (panels, rows) {
+    case (3, _): body.run(TileSize<3, 1>.self)
     case (2, _): body.run(TileSize<2, 1>.self)
     case (_, 1): body.run(TileSize<1, 1>.self)
     case (_, 2): body.run(TileSize<1, 2>.self)
@@ -113,23 +115,21 @@ func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some Ti
   #endif
 }
 
-/// Runs `body(panel, panels)` for consecutive groups of `range`: one panel at a time, or two for so few rows that one has too
-/// few chains. `descending`: the last group first.
+/// Runs `body(panel, panels)` for consecutive groups of `range`: one panel at a time, or two or three for so few rows that
+/// one has too few chains. `descending`: the last group first.
 @inline(__always)
 func forEachPanelGroup(
   of range: Range<Int>, rows: Int, descending: Bool = false, _ body: (_ panel: Int, _ panels: Int) -> Void
 ) {
-  let most = rows <= rowsForTwoPanels ? 2 : 1
-  var (first, last) = (range.lowerBound, range.upperBound)
-  while first < last {
-    let left = last &- first
-    let panels = min(left, most)
-    if descending {
-      last &-= panels
-      body(last, panels)
-    } else {
-      body(first, panels)
-      first &+= panels
-    }
+  let most = rows == 1 ? 3 : rows == 2 ? panelsForTwoRows : 1
+  let groups = (range.count &+ most &- 1) / most
+  var (first, left) = (descending ? range.upperBound : range.lowerBound, groups)
+  while left > 0 {
+    // As equal as can be: a lone panel would take as long as three.
+    let panels = ((descending ? first &- range.lowerBound : range.upperBound &- first) &+ left &- 1) / left
+    if descending { first &-= panels }
+    body(first, panels)
+    if !descending { first &+= panels }
+    left &-= 1
   }
 }

@@ -3,8 +3,8 @@
 // Such a team is only fast while all its members really run. So the caller never waits for anybody: it begins alone, and
 // lets the workers in at the step during which the last of them has turned up. And when a member stays away for longer
 // than a spin lasts (its core was given to another process), the caller dissolves the team, does what the member had not
-// begun, and goes on alone: a busy machine costs one wait a call at most, not one a step. The calls after that do not ask
-// for a team at all, for a while.
+// begun, and goes on alone: a busy machine costs one wait a call at most, not one a step. The calls after that go
+// alone for a while, the longer the oftener this happens.
 
 import SeriatimSystem
 
@@ -14,8 +14,8 @@ typealias LockstepBody = (_ position: Int, _ pass: Int, _ task: Int, _ tasks: In
 /// Rounds of the spin at a barrier before the caller gives the team up: some tens of microseconds.
 private let patience = 4_000
 
-/// Calls that go alone after a team was given up.
-private let restraint = 64
+/// The most calls that go alone after a team was given up: twice as many each time, half as many after a team that lasted.
+private let mostRestraint = 64
 
 /// Counters in a cache line: each member has a line of its own.
 let countersPerLine = 8
@@ -107,6 +107,7 @@ private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePoint
     srt_atomic_store(&team.pointee.gate, 1 &<< 16)
   }
   waitForTasks(pool, begun)
+  if open, size > 1 { pool.pointee.penalty = max(1, pool.pointee.penalty / 2) }
 }
 
 /// Ends the team and does what its members have left undone of the passes up to `count`.
@@ -115,7 +116,8 @@ private func takeOver(
 ) {
   srt_atomic_store(&team.pointee.dissolved, 1)
   waitForTasks(pool, size)
-  pool.pointee.restraint = restraint
+  pool.pointee.restraint = pool.pointee.penalty
+  pool.pointee.penalty = min(mostRestraint, 2 &* pool.pointee.penalty)
   let passes = UInt64(team.pointee.passes)
   for task in 1..<size {
     var done = srt_atomic_load(team.pointee.progress + task &* countersPerLine)
