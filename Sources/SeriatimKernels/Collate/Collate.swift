@@ -29,6 +29,9 @@ public struct SequenceSources {
   }
 }
 
+/// Steps that are packed together: so many rows of one sequence lie behind each other where they are read.
+private let stepBlock = 8
+
 /// Writes a packed batch.
 ///
 /// - Parameters:
@@ -36,15 +39,26 @@ public struct SequenceSources {
 ///   - sources: sorted by length, descending
 public func collatePacked(_ packed: UnsafeMutablePointer<Float>, _ sources: SequenceSources, ragged: RaggedBatch) {
   let size = sources.features
-  parallel(tasks: min(ragged.steps, taskLimit(work: ragged.rows &* size))) { task, tasks in
-    let mine = share(of: ragged.steps, task, tasks)
+  let blocks = (ragged.steps &+ stepBlock &- 1) / stepBlock
+  parallel(tasks: min(blocks, taskLimit(work: ragged.rows &* size))) { task, tasks in
+    // Blocks shrink with the batch: they are shared out by rows.
+    let mine = share(of: ragged.rows, task, tasks)
     var row = 0
-    for step in 0..<mine.lowerBound { row &+= ragged.size(step) }
-    for step in mine {
-      for sequence in 0..<ragged.size(step) {
-        sources.copyRow(sequence, step, to: packed + row &* size)
-        row &+= 1
+    for block in 0..<blocks {
+      let first = block &* stepBlock
+      let last = min(ragged.steps, first &+ stepBlock)
+      if mine.contains(row) {
+        for sequence in 0..<ragged.size(first) {
+          var target = row &+ sequence
+          var step = first
+          while step < last, ragged.size(step) > sequence {
+            sources.copyRow(sequence, step, to: packed + target &* size)
+            target &+= ragged.size(step)
+            step &+= 1
+          }
+        }
       }
+      for step in first..<last { row &+= ragged.size(step) }
     }
   }
 }

@@ -191,22 +191,25 @@ def pad_packed_sequence(
 
 def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -> PackedSequence:
     """Pack a list of arrays ``(T_i, ...)``."""
-    arrays = [np.asarray(s) for s in sequences]
-    if not arrays or any(a.ndim == 0 for a in arrays):
+    arrays = [s if type(s) is np.ndarray else np.asarray(s) for s in sequences]
+    shapes = [a.shape for a in arrays]
+    if not arrays or () in shapes:
         got = "a single number" if arrays else "none"
         raise ValueError(f"sequences: expected at least one array (T, ...), got {got}")
-    counts = check_lengths([len(a) for a in arrays], len(arrays), max(map(len, arrays), default=0))
+    lengths = [shape[0] for shape in shapes]
+    counts = check_lengths(lengths, len(arrays), max(lengths))
     if enforce_sorted and np.any(counts[:-1] < counts[1:]):
         raise ValueError(
             "sequences: expected descending lengths because enforce_sorted=True, got "
             f"{counts.tolist()[:8]}; pass enforce_sorted=False to have the batch sorted"
         )
-    trailing = arrays[0].shape[1:]
-    for i, a in enumerate(arrays):
-        if a.shape[1:] != trailing:
-            raise ValueError(f"sequence {i}: expected shape (T, *{trailing}), got {a.shape}")
+    trailing = shapes[0][1:]
+    for i, shape in enumerate(shapes):
+        if shape[1:] != trailing:
+            raise ValueError(f"sequence {i}: expected shape (T, *{trailing}), got {shape}")
+    flat = arrays if len(trailing) == 1 else [a.reshape(len(a), -1) for a in arrays]
     order = descending(counts)
-    data, batch_sizes = F.collate([a.reshape(len(a), -1) for a in arrays], order, "packed")
+    data, batch_sizes = F.collate(flat, order, "packed")
     packed = data.reshape(-1, *trailing)
     if enforce_sorted:
         return PackedSequence(packed, batch_sizes)
