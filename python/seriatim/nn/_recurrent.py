@@ -101,15 +101,16 @@ def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
 class _Direction:
     """One direction of one layer: its parameters, and their packed copies."""
 
-    __slots__ = ("_packs", "kind", "owner", "suffix")
+    __slots__ = ("_names", "_packs", "kind", "owner")
 
     def __init__(self, kind: Kind, owner: Module, suffix: str) -> None:
-        self.kind, self.owner, self.suffix = kind, owner, suffix
+        self.kind, self.owner = kind, owner
+        self._names = [name + suffix for name in kind.names]
         self._packs = Packs()
 
     def parameters(self) -> list[Parameter | None]:
         store = self.owner._parameters
-        return [store.get(name + self.suffix) for name in self.kind.names]
+        return [store.get(name) for name in self._names]
 
     def forward(
         self,
