@@ -43,11 +43,18 @@ def _over_last_axis(x: ArrayLike, logarithm: bool) -> tuple[Array, Array]:
     used = np.asarray(x)
     if used.ndim == 0 or used.shape[-1] == 0:
         raise ValueError(f"x: expected at least one class on the last axis, got shape {used.shape}")
-    y = _core.softmax_forward(used.reshape(-1, used.shape[-1]), logarithm).reshape(used.shape)
+    if used.size == 0:
+        y = np.empty(used.shape, np.float32)
+    else:
+        y = _core.softmax_forward(used.reshape(-1, used.shape[-1]), logarithm).reshape(used.shape)
     return y, y
 
 
 def _over_last_axis_backward(grad_y: ArrayLike, y: Array, logarithm: bool) -> Array:
-    rows = y.reshape(-1, y.shape[-1])
-    grad = _core.softmax_backward(np.asarray(grad_y).reshape(rows.shape), rows, logarithm)
-    return grad.reshape(y.shape)
+    grad = np.asarray(grad_y)
+    if grad.shape != y.shape:
+        raise ValueError(f"grad_y: expected shape {y.shape}, that of the output, got {grad.shape}")
+    if grad.size == 0:
+        return np.empty(y.shape, np.float32)
+    rows = (-1, y.shape[-1])
+    return _core.softmax_backward(grad.reshape(rows), y.reshape(rows), logarithm).reshape(y.shape)
