@@ -3,8 +3,8 @@
 // Such a team is only fast while all its members really run. So the caller never waits for anybody: it begins alone, and
 // lets the workers in at the step during which the last of them has turned up. And when a member stays away for longer
 // than a spin lasts (its core was given to another process), the caller dissolves the team, does what the member had not
-// begun, and goes on alone: a busy machine costs one wait a call at most, not one a step. The calls after that go
-// alone for a while, the longer the oftener this happens.
+// begun, and goes on alone for a while, the longer the oftener this happens: a busy machine costs one wait now and then,
+// not one a step. Then it tries again, in the same call or in a later one.
 
 import SeriatimSystem
 
@@ -14,8 +14,9 @@ typealias LockstepBody = (_ position: Int, _ pass: Int, _ task: Int, _ tasks: In
 /// Rounds of the spin at a barrier before the caller gives the team up: some tens of microseconds.
 private let patience = 4_000
 
-/// The most calls that go alone after a team was given up: twice as many each time, half as many after a team that lasted.
-private let mostRestraint = 64
+/// Passes that go alone after a team was given up: twice as many each time, half as many after a team that lasted.
+let leastRestraint = 32
+private let mostRestraint = 4096
 
 /// Counters in a cache line: each member has a line of its own.
 let countersPerLine = 8
@@ -36,41 +37,48 @@ private struct Team {
 /// cut into as many tasks as there are members then. A pass begins when its own task's passes are done, and, if the body
 /// gave true for one of them, all tasks' passes up to that one.
 func lockstep(positions: Range<Int>, passes: Int, tasks: Int, _ body: LockstepBody) {
-  if tasks > 1, !positions.isEmpty {
-    let ran = withoutActuallyEscaping(body) { escapable in
-      runTeam(positions, passes, tasks, escapable)
+  let pool = pool()
+  if tasks > 1, !positions.isEmpty, pthread_mutex_trylock(&pool.pointee.turn) == 0 {
+    var first = positions.lowerBound
+    while first < positions.upperBound {
+      let alone = min(positions.upperBound &- first, (pool.pointee.restraint &+ passes &- 1) / passes)
+      runAlone(first..<(first &+ alone), passes, body)
+      pool.pointee.restraint = max(0, pool.pointee.restraint &- alone &* passes)
+      first &+= alone
+      if first < positions.upperBound {
+        first = withoutActuallyEscaping(body) { runTeam(pool, first..<positions.upperBound, passes, tasks, $0) }
+      }
     }
-    if ran { return }
+    pthread_mutex_unlock(&pool.pointee.turn)
+  } else {
+    runAlone(positions, passes, body)
   }
+}
+
+private func runAlone(_ positions: Range<Int>, _ passes: Int, _ body: LockstepBody) {
   for position in positions {
     for pass in 0..<passes { _ = body(position, pass, 0, 1) }
   }
 }
 
-/// False when there can be no team now; then nothing was done.
-private func runTeam(_ positions: Range<Int>, _ passes: Int, _ tasks: Int, _ body: @escaping LockstepBody) -> Bool {
-  let pool = pool()
-  guard pthread_mutex_trylock(&pool.pointee.turn) == 0 else { return false }
-  guard pool.pointee.restraint == 0 else {
-    pool.pointee.restraint &-= 1
-    pthread_mutex_unlock(&pool.pointee.turn)
-    return false
-  }
+/// Gives the first position that is not done: the team was dissolved there.
+private func runTeam(
+  _ pool: UnsafeMutablePointer<Pool>, _ positions: Range<Int>, _ passes: Int, _ tasks: Int,
+  _ body: @escaping LockstepBody
+) -> Int {
   let progress = pool.pointee.progress
   for task in 0..<tasks { srt_atomic_store(progress + task &* countersPerLine, 0) }
   var team = Team(body: body, positions: positions, passes: passes, progress: progress)
-  withUnsafeMutablePointer(to: &team) { team in
+  return withUnsafeMutablePointer(to: &team) { team in
     publish(pool, tasks: tasks, from: 1, UnsafeMutableRawPointer(team)) { context, task, _ in
       member(context.assumingMemoryBound(to: Team.self), task)
     }
-    lead(team, pool, tasks: tasks)
+    return lead(team, pool, tasks: tasks)
   }
-  pthread_mutex_unlock(&pool.pointee.turn)
-  return true
 }
 
-/// The caller's part, as task 0.
-private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePointer<Pool>, tasks: Int) {
+/// The caller's part, as task 0. Gives the first position that is not done.
+private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePointer<Pool>, tasks: Int) -> Int {
   let body = team.pointee.body
   let passes = team.pointee.passes
   var size = 1
@@ -101,13 +109,15 @@ private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePoint
         size = 1
       }
     }
+    if open, begun > 1, size == 1 { return position &+ 1 }
   }
   if !open {
     begun = close(pool, tasks: tasks)
     srt_atomic_store(&team.pointee.gate, 1 &<< 16)
   }
   waitForTasks(pool, begun)
-  if open, size > 1 { pool.pointee.penalty = max(1, pool.pointee.penalty / 2) }
+  if open, size > 1 { pool.pointee.penalty = max(leastRestraint, pool.pointee.penalty / 2) }
+  return team.pointee.positions.upperBound
 }
 
 /// Ends the team and does what its members have left undone of the passes up to `count`.

@@ -36,11 +36,11 @@ struct Pool {
   var tasks: UInt64 = 0
   var context: UInt64 = 0
   var function: UInt64 = 0
-  // Of teams in lockstep: their members' counters, a line each; how many calls must go alone, and how many after the next
-  // failure. Guarded by `turn`.
+  // Of teams in lockstep: their members' counters, a line each; how many passes must go alone, and how many after the
+  // next failure. Guarded by `turn`.
   var progress: UnsafeMutablePointer<UInt64>
   var restraint = 0
-  var penalty = 1
+  var penalty = leastRestraint
 }
 
 /// Made by the first call, which the binding makes at import, before there can be a second thread.
