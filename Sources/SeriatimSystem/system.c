@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "SeriatimSystem.h"
 
 int srt_start_thread(void *(*body)(void *), void *argument) {
@@ -13,4 +14,15 @@ int srt_start_thread(void *(*body)(void *), void *argument) {
   pthread_sigmask(SIG_SETMASK, &previous, NULL);
   pthread_attr_destroy(&attributes);
   return error;
+}
+
+int srt_current_cpu(void) { return sched_getcpu(); }
+
+void srt_leave_cpu(int cpu) {
+  cpu_set_t allowed, others;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  others = allowed;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);
 }

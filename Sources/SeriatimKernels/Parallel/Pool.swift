@@ -27,6 +27,8 @@ struct Pool {
   var mutex = pthread_mutex_t()
   var wake = pthread_cond_t()
   var sleeping: UInt64 = 0
+  /// The CPU of the caller whose job it is.
+  var callerCPU: UInt64 = 0
   /// Number of the job in the upper half, next task in the lower.
   var ticket: UInt64 = 0
   /// Tasks of the current job that are done.
@@ -89,6 +91,7 @@ func publish(
   srt_atomic_store(&pool.pointee.function, UInt64(UInt(bitPattern: unsafeBitCast(function, to: Int.self))))
   srt_atomic_store(&pool.pointee.context, UInt64(UInt(bitPattern: context)))
   srt_atomic_store(&pool.pointee.tasks, UInt64(tasks))
+  srt_atomic_store(&pool.pointee.callerCPU, UInt64(truncatingIfNeeded: srt_current_cpu()))
   srt_atomic_store(&pool.pointee.finished, UInt64(first))
   let job = (srt_atomic_load(&pool.pointee.ticket) &>> 32) &+ 1
   srt_atomic_store(&pool.pointee.ticket, job &<< 32 | UInt64(first))
@@ -160,6 +163,9 @@ private func workerBody(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRa
       spun &+= 1
     }
     if srt_atomic_load(&pool.pointee.ticket) &>> 32 == done { sleep(after: done, pool) }
+    // The scheduler likes to wake a worker where its waker runs, and may leave both there, one behind the other.
+    let cpu = srt_current_cpu()
+    if UInt64(truncatingIfNeeded: cpu) == srt_atomic_load(&pool.pointee.callerCPU) { srt_leave_cpu(cpu) }
     let job = srt_atomic_load(&pool.pointee.ticket) &>> 32
     work(on: job, pool)
     done = job

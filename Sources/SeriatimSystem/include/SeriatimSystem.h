@@ -44,4 +44,10 @@ static inline void srt_prefetch(const float *line) { __builtin_prefetch(line); }
 // Returns 0, or an error number.
 int srt_start_thread(void *(*body)(void *), void *argument);
 
+// The CPU that the calling thread runs on, or -1.
+int srt_current_cpu(void);
+
+// Moves the calling thread to another CPU that it may use, if there is one. It is not kept from coming back.
+void srt_leave_cpu(int cpu);
+
 #endif
