@@ -1,39 +1,46 @@
 // Activations of whole arrays: see Activations in include/seriatim.h.
 #include "binding.h"
 
-SRT_FUNCTION(relu_forward) {
-  SRT_TAKES(relu_forward, 1);
+// x, activation, slope -> y
+SRT_FUNCTION(activation_forward) {
+  SRT_TAKES(activation_forward, 3);
   srt_call call = {0};
   const float *x;
   float *y;
-  ptrdiff_t size;
+  ptrdiff_t size, activation;
+  double slope;
   PyObject *array;
-  if (!srt_flat(&call, args[0], "x", &x, &size, &array)) return srt_fail(&call);
+  if (!(srt_count(args[1], "activation", &activation) && srt_number(args[2], "slope", &slope) &&
+        srt_flat(&call, args[0], "x", &x, &size, &array)))
+    return srt_fail(&call);
   PyObject *result = srt_new_like(&call, array, &y);
   if (!result) return srt_fail(&call);
   if (size == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->relu_forward(y, x, size));
+  SRT_RUN(status, srt->activation_forward(y, x, size, (int32_t)activation, (float)slope));
   return srt_finish(&call, status, Py_NewRef(result));
 }
 
-// grad_y, y -> grad_x
-SRT_FUNCTION(relu_backward) {
-  SRT_TAKES(relu_backward, 2);
+// grad_y, x, y, activation, slope -> grad_x
+SRT_FUNCTION(activation_backward) {
+  SRT_TAKES(activation_backward, 5);
   srt_call call = {0};
-  const float *grad_y, *y;
+  const float *grad_y, *x, *y;
   float *grad_x;
-  ptrdiff_t size, other;
+  ptrdiff_t size, inputs, outputs, activation;
+  double slope;
   PyObject *array;
-  if (!(srt_flat(&call, args[0], "grad_y", &grad_y, &size, &array) && srt_flat(&call, args[1], "y", &y, &other, NULL)))
+  if (!(srt_count(args[3], "activation", &activation) && srt_number(args[4], "slope", &slope) &&
+        srt_flat(&call, args[0], "grad_y", &grad_y, &size, &array) && srt_flat(&call, args[1], "x", &x, &inputs, NULL) &&
+        srt_flat(&call, args[2], "y", &y, &outputs, NULL)))
     return srt_fail(&call);
-  if (size != other) {
-    PyErr_Format(PyExc_ValueError, "grad_y: expected %zd elements, as many as y has, got %zd", other, size);
+  if (size != outputs || size != inputs) {
+    PyErr_Format(PyExc_ValueError, "grad_y: expected %zd elements, as many as y has, got %zd", outputs, size);
     return srt_fail(&call);
   }
   PyObject *result = srt_new_like(&call, array, &grad_x);
   if (!result) return srt_fail(&call);
   if (size == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->relu_backward(grad_x, grad_y, y, size));
+  SRT_RUN(status, srt->activation_backward(grad_x, grad_y, x, y, size, (int32_t)activation, (float)slope));
   return srt_finish(&call, status, Py_NewRef(result));
 }
 
@@ -73,8 +80,8 @@ SRT_FUNCTION(softmax_backward) {
 }
 
 PyMethodDef srt_activation_methods[] = {
-    SRT_METHOD(relu_forward, "max(x, 0)."),
-    SRT_METHOD(relu_backward, "grad_y where y > 0, else 0."),
+    SRT_METHOD(activation_forward, "An activation of every element."),
+    SRT_METHOD(activation_backward, "The gradient of activation_forward."),
     SRT_METHOD(softmax_forward, "Softmax of every row, or its logarithm."),
     SRT_METHOD(softmax_backward, "The gradient of softmax_forward."),
     {NULL, NULL, 0, NULL},

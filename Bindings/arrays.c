@@ -261,6 +261,17 @@ bool srt_count(PyObject *object, const char *name, ptrdiff_t *value) {
   return integer(object, name, 0, "zero or a positive integer", value);
 }
 
+bool srt_sizes(PyObject *object, const char *name, ptrdiff_t *values, int count) {
+  if (!PyTuple_Check(object) || PyTuple_Size(object) != count) {
+    PyErr_Format(PyExc_TypeError, "%s: expected a tuple of %d integers, got %R", name, count, object);
+    return false;
+  }
+  for (int i = 0; i < count; i++) {
+    if (!srt_count(PyTuple_GetItem(object, i), name, &values[i])) return false;
+  }
+  return true;
+}
+
 bool srt_flag(PyObject *object, const char *name, int32_t *value) {
   (void)name;
   int truth = PyObject_IsTrue(object);

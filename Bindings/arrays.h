@@ -37,6 +37,7 @@ PyObject *srt_output_or_new(srt_call *call, PyObject *object, const char *name, 
 // Numbers.
 bool srt_size(PyObject *object, const char *name, ptrdiff_t *value);   // 1 or more
 bool srt_count(PyObject *object, const char *name, ptrdiff_t *value);  // 0 or more
+bool srt_sizes(PyObject *object, const char *name, ptrdiff_t *values, int count);  // a tuple of counts
 bool srt_flag(PyObject *object, const char *name, int32_t *value);
 bool srt_number(PyObject *object, const char *name, double *value);
 bool srt_word(PyObject *object, const char *name, uint64_t *value);

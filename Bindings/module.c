@@ -145,9 +145,9 @@ static int execute(PyObject *module) {
   srt->set_thread_limit(initial_threads());
   srt_memory_setup();
   PyMethodDef *tables[] = {
-      module_methods,      srt_activation_methods, srt_attention_methods, srt_batch_norm_methods, srt_collate_methods,
+      module_methods,      srt_activation_methods, srt_attention_methods, srt_batch_norm_methods, srt_collate_methods, srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods, srt_convolution_methods,
       srt_dropout_methods, srt_gru_methods,        srt_linear_methods,    srt_loss_methods,       srt_lstm_methods,
-      srt_memory_methods,  srt_optimizer_methods,  srt_rnn_methods,
+      srt_memory_methods,  srt_optimizer_methods, srt_pooling_methods,  srt_rnn_methods,
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;

@@ -59,13 +59,46 @@ enum {
   X(rnn_pack_backward)         \
   X(rnn_forward)               \
   X(rnn_backward)              \
+  X(convolution_packed_size)   \
+  X(convolution_scratch)       \
+  X(convolution_gradient_scratch) \
+  X(convolution_pack)          \
+  X(convolution_forward)       \
+  X(convolution_input_gradient) \
+  X(convolution_weight_gradient) \
+  X(conv_gru_packed_size)      \
+  X(conv_gru_forward_scratch)  \
+  X(conv_gru_backward_scratch) \
+  X(conv_gru_pack)             \
+  X(conv_gru_forward)          \
+  X(conv_gru_backward)         \
+  X(conv_lstm_packed_size)     \
+  X(conv_lstm_forward_scratch) \
+  X(conv_lstm_backward_scratch) \
+  X(conv_lstm_pack)            \
+  X(conv_lstm_forward)         \
+  X(conv_lstm_backward)        \
+  X(conv_rnn_packed_size)      \
+  X(conv_rnn_forward_scratch)  \
+  X(conv_rnn_backward_scratch) \
+  X(conv_rnn_pack)             \
+  X(conv_rnn_forward)          \
+  X(conv_rnn_backward)         \
+  X(max_pool_forward)          \
+  X(max_pool_backward)         \
+  X(average_pool_forward)      \
+  X(average_pool_backward)     \
+  X(adaptive_pool_forward)     \
+  X(adaptive_pool_backward)    \
   X(attention_forward)         \
   X(attention_backward)        \
   X(batch_norm_forward)        \
   X(batch_norm_backward)       \
+  X(image_norm_forward)        \
+  X(image_norm_backward)       \
   X(dropout)                   \
-  X(relu_forward)              \
-  X(relu_backward)             \
+  X(activation_forward)        \
+  X(activation_backward)       \
   X(softmax_forward)           \
   X(softmax_backward)          \
   X(nll_forward)               \
@@ -243,6 +276,104 @@ int32_t srt_rnn_backward(float *grad_x, float *grad_initial_state, float *grad_w
                          ptrdiff_t steps, const float *initial_state, const float *packed, ptrdiff_t input_size,
                          ptrdiff_t hidden_size, int32_t rectifies, int32_t reverse, float *scratch);
 
+// ---- Convolution (Convolution+C.swift): 2-D, torch's rules
+//
+// sizes: 14 numbers: N, C, height, width, K, kernel height, kernel width, stride y, x, padding y, x, dilation y, x, groups.
+// x: (N, C, height, width); y: (N, K, out height, out width), out = (size + 2 padding - dilation (kernel - 1) - 1) / stride
+// + 1; weight: (K, C / groups, kernel height, kernel width).
+
+// Floats of packed weights, and of scratch for the current thread limit; transposed != 0: for the input gradient. Packed
+// weights do not depend on N, height, width, stride and padding as long as the stride is 1; else they depend on the stride
+// and padding.
+ptrdiff_t srt_convolution_packed_size(const ptrdiff_t *sizes, int32_t transposed);
+ptrdiff_t srt_convolution_scratch(const ptrdiff_t *sizes, int32_t transposed);
+ptrdiff_t srt_convolution_gradient_scratch(const ptrdiff_t *sizes);
+
+// packed: srt_convolution_packed_size.
+int32_t srt_convolution_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t transposed);
+
+// y = activation(bias + convolution). bias: (K,) or NULL. activation, slope: as in srt_activation_forward.
+int32_t srt_convolution_forward(float *y, const float *x, const float *packed, const float *bias,
+                                const ptrdiff_t *sizes, int32_t activation, float slope, float *scratch);
+
+// grad_x: like x, overwritten. packed: packed with transposed != 0.
+int32_t srt_convolution_input_gradient(float *grad_x, const float *grad_y, const float *packed, const ptrdiff_t *sizes,
+                                       float *scratch);
+
+// grad_weight: like weight, grad_bias: (K,), or NULL: added to when accumulate != 0.
+int32_t srt_convolution_weight_gradient(float *grad_weight, float *grad_bias, int32_t accumulate, const float *grad_y,
+                                        const float *x, const ptrdiff_t *sizes, float *scratch);
+
+// ---- Convolutional recurrences (ConvGRU+C.swift, ConvLSTM+C.swift, ConvRNN+C.swift)
+//
+// sizes: 6 numbers: T, B, H = hidden channels, height, width, kernel (odd). P = height * width. States are (B, H, P),
+// outputs (T, B, H, P). gates: (T, B, G H, P): holds the convolved input of all steps, and is turned in place into what
+// backward needs, which turns it into the gradient of that input. weight: (G H, H, kernel, kernel). bias: (G H,) or NULL.
+// G = 3 for GRU: r, z, n; 4 for LSTM: i, f, o, g; 1 for RNN. An initial state may be NULL: zeros. hard != 0: gates of
+// straight lines. grad_weight, grad_bias: or NULL; added to when accumulate != 0. Gradients of initial states are
+// overwritten; they mean nothing if the state was NULL.
+
+ptrdiff_t srt_conv_gru_packed_size(const ptrdiff_t *sizes, int32_t backward);
+ptrdiff_t srt_conv_gru_forward_scratch(const ptrdiff_t *sizes);
+ptrdiff_t srt_conv_gru_backward_scratch(const ptrdiff_t *sizes);
+int32_t srt_conv_gru_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
+
+// h' = (1 - z) h + z n, n = tanh(x + W (r h)): reset before the convolution, and z weighs the candidate.
+int32_t srt_conv_gru_forward(float *y, float *gates, const float *initial_state, const float *packed, const float *bias,
+                             const ptrdiff_t *sizes, int32_t hard, float *scratch);
+int32_t srt_conv_gru_backward(float *grad_initial_state, float *gates, float *grad_weight, float *grad_bias,
+                              int32_t accumulate, const float *grad_y, const float *grad_final_state, const float *y,
+                              const float *initial_state, const float *packed, const ptrdiff_t *sizes, int32_t hard,
+                              float *scratch);
+
+ptrdiff_t srt_conv_lstm_packed_size(const ptrdiff_t *sizes, int32_t backward);
+ptrdiff_t srt_conv_lstm_forward_scratch(const ptrdiff_t *sizes);
+ptrdiff_t srt_conv_lstm_backward_scratch(const ptrdiff_t *sizes);
+int32_t srt_conv_lstm_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
+
+// cells: (T, B, H, P).
+int32_t srt_conv_lstm_forward(float *y, float *cells, float *gates, const float *initial_state,
+                              const float *initial_cell, const float *packed, const float *bias, const ptrdiff_t *sizes,
+                              int32_t hard, float *scratch);
+int32_t srt_conv_lstm_backward(float *grad_initial_state, float *grad_initial_cell, float *gates, float *grad_weight,
+                               float *grad_bias, int32_t accumulate, const float *grad_y,
+                               const float *grad_final_state, const float *grad_final_cell, const float *y,
+                               const float *cells, const float *initial_state, const float *initial_cell,
+                               const float *packed, const ptrdiff_t *sizes, int32_t hard, float *scratch);
+
+ptrdiff_t srt_conv_rnn_packed_size(const ptrdiff_t *sizes, int32_t backward);
+ptrdiff_t srt_conv_rnn_forward_scratch(const ptrdiff_t *sizes);
+ptrdiff_t srt_conv_rnn_backward_scratch(const ptrdiff_t *sizes);
+int32_t srt_conv_rnn_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
+
+// y: holds the convolved input and becomes the outputs. activation: as in srt_activation_forward, without a slope.
+// grad_x: (T, B, H, P).
+int32_t srt_conv_rnn_forward(float *y, const float *initial_state, const float *packed, const float *bias,
+                             const ptrdiff_t *sizes, int32_t activation, float *scratch);
+int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *grad_weight, float *grad_bias,
+                              int32_t accumulate, const float *grad_y, const float *grad_final_state, const float *y,
+                              const float *initial_state, const float *packed, const ptrdiff_t *sizes,
+                              int32_t activation, float *scratch);
+
+// ---- Pooling (Pooling+C.swift), torch's rules
+//
+// sizes: 13 numbers: planes, height, width, out height, out width, kernel y, x, stride y, x, padding y, x, dilation y, x.
+// x: (planes, height, width); y: (planes, out height, out width). Gradients of x are overwritten.
+
+// index: like y, the place of each maximum in its plane; or NULL.
+int32_t srt_max_pool_forward(float *y, int32_t *index, const float *x, const ptrdiff_t *sizes);
+int32_t srt_max_pool_backward(float *grad_x, const float *grad_y, const int32_t *index, const ptrdiff_t *sizes);
+
+// divisor: below 0 the padded window, 0 what of it is inside, else this number. The dilations must be 1.
+int32_t srt_average_pool_forward(float *y, const float *x, const ptrdiff_t *sizes, float divisor);
+int32_t srt_average_pool_backward(float *grad_x, const float *grad_y, const ptrdiff_t *sizes, float divisor);
+
+// Windows that share out the plane.
+int32_t srt_adaptive_pool_forward(float *y, const float *x, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
+                                  ptrdiff_t out_height, ptrdiff_t out_width);
+int32_t srt_adaptive_pool_backward(float *grad_x, const float *grad_y, ptrdiff_t planes, ptrdiff_t height,
+                                   ptrdiff_t width, ptrdiff_t out_height, ptrdiff_t out_width);
+
 // ---- Attention (Attention+C.swift): softmax over each sequence's own steps of query . h_t
 
 // context: (B, size). weights: (N,), packed like h. query: (B, size). h: (N, size).
@@ -267,6 +398,15 @@ int32_t srt_batch_norm_backward(float *grad_x, float *grad_weight, float *grad_b
                                 const float *grad_y, const float *x, const float *mean, const float *inverse,
                                 const float *weight, ptrdiff_t rows, ptrdiff_t columns, int32_t training);
 
+// The same for images: y, x: (images, channels, pixels); the others: (channels,).
+int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *running_mean, float *running_variance,
+                               const float *x, const float *weight, const float *bias, ptrdiff_t images,
+                               ptrdiff_t channels, ptrdiff_t pixels, int32_t training, float momentum, float epsilon);
+int32_t srt_image_norm_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
+                                const float *grad_y, const float *x, const float *mean, const float *inverse,
+                                const float *weight, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
+                                int32_t training);
+
 // ---- Dropout (Dropout+C.swift)
 
 // y = x * scale where the element's Philox word is >= threshold, else 0; scale = 1 / (1 - p), threshold =
@@ -276,11 +416,13 @@ int32_t srt_dropout(float *y, const float *x, ptrdiff_t count, uint32_t threshol
 
 // ---- Activations (Activation+C.swift)
 
-// y = max(x, 0). (count,); y may be x.
-int32_t srt_relu_forward(float *y, const float *x, ptrdiff_t count);
+// activation: 0 identity, 1 relu, 2 leaky relu (slope below 0), 3 elu (slope (e^x - 1) below 0), 4 sigmoid, 5 tanh.
+// y, x: (count,); y may be x.
+int32_t srt_activation_forward(float *y, const float *x, ptrdiff_t count, int32_t activation, float slope);
 
-// grad_x = grad_y where y > 0, else 0. (count,); grad_x may be grad_y.
-int32_t srt_relu_backward(float *grad_x, const float *grad_y, const float *y, ptrdiff_t count);
+// grad_x, grad_y: (count,), may be the same. x, y: of the forward call.
+int32_t srt_activation_backward(float *grad_x, const float *grad_y, const float *x, const float *y, ptrdiff_t count,
+                                int32_t activation, float slope);
 
 // softmax, or its logarithm, of every row. y, x: (rows, columns); y may be x.
 int32_t srt_softmax_forward(float *y, const float *x, ptrdiff_t rows, ptrdiff_t columns, int32_t logarithm);

@@ -2,19 +2,22 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
 import SeriatimKernels
 
-@_cdecl("srt_relu_forward")
-public func srt_relu_forward(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ count: Int) -> Int32 {
-  guard count > 0 else { return badSize }
-  reluForward(y: y, x: x, count: count)
+@_cdecl("srt_activation_forward")
+public func srt_activation_forward(
+  _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ count: Int, _ activation: Int32, _ slope: Float
+) -> Int32 {
+  guard count > 0, let kind = Activation.Kind(rawValue: activation) else { return badSize }
+  activationForward(y: y, x: x, count: count, activation: Activation(kind, slope: slope))
   return done
 }
 
-@_cdecl("srt_relu_backward")
-public func srt_relu_backward(
-  _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int
+@_cdecl("srt_activation_backward")
+public func srt_activation_backward(
+  _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ x: UnsafePointer<Float>,
+  _ y: UnsafePointer<Float>, _ count: Int, _ activation: Int32, _ slope: Float
 ) -> Int32 {
-  guard count > 0 else { return badSize }
-  reluBackward(gradX: gradX, gradY: gradY, y: y, count: count)
+  guard count > 0, let kind = Activation.Kind(rawValue: activation) else { return badSize }
+  activationBackward(gradX: gradX, gradY: gradY, x: x, y: y, count: count, activation: Activation(kind, slope: slope))
   return done
 }
 

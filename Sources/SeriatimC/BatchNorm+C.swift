@@ -32,3 +32,34 @@ public func srt_batch_norm_backward(
     mean: mean, inverse: inverse, weight: weight, rows: rows, columns: columns, training: training != 0)
   return done
 }
+
+@_cdecl("srt_image_norm_forward")
+public func srt_image_norm_forward(
+  _ y: UnsafeMutablePointer<Float>, _ mean: UnsafeMutablePointer<Float>, _ inverse: UnsafeMutablePointer<Float>,
+  _ runningMean: UnsafeMutablePointer<Float>?, _ runningVariance: UnsafeMutablePointer<Float>?,
+  _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>?, _ bias: UnsafePointer<Float>?, _ images: Int,
+  _ channels: Int, _ pixels: Int, _ training: Int32, _ momentum: Float, _ epsilon: Float
+) -> Int32 {
+  guard images > 0, channels > 0, pixels > 0 else { return badSize }
+  guard training != 0 || (runningMean != nil && runningVariance != nil) else { return missingPointer }
+  imageNormForward(
+    y: y, mean: mean, inverse: inverse, runningMean: runningMean, runningVariance: runningVariance, x: x,
+    weight: weight, bias: bias, images: images, channels: channels, pixels: pixels, training: training != 0,
+    momentum: momentum, epsilon: epsilon)
+  return done
+}
+
+@_cdecl("srt_image_norm_backward")
+public func srt_image_norm_backward(
+  _ gradX: UnsafeMutablePointer<Float>?, _ gradWeight: UnsafeMutablePointer<Float>?,
+  _ gradBias: UnsafeMutablePointer<Float>?, _ accumulate: Int32, _ gradY: UnsafePointer<Float>,
+  _ x: UnsafePointer<Float>, _ mean: UnsafePointer<Float>, _ inverse: UnsafePointer<Float>,
+  _ weight: UnsafePointer<Float>?, _ images: Int, _ channels: Int, _ pixels: Int, _ training: Int32
+) -> Int32 {
+  guard images > 0, channels > 0, pixels > 0 else { return badSize }
+  imageNormBackward(
+    gradX: gradX, gradWeight: gradWeight, gradBias: gradBias, accumulate: accumulate != 0, gradY: gradY, x: x,
+    mean: mean, inverse: inverse, weight: weight, images: images, channels: channels, pixels: pixels,
+    training: training != 0)
+  return done
+}

@@ -181,8 +181,8 @@ def batch_norm_backward(
     /,
 ) -> Array | None: ...
 def dropout(x: ArrayLike, p: float, seed: int, offset: int, /) -> Array: ...
-def relu_forward(x: ArrayLike, /) -> Array: ...
-def relu_backward(grad_y: ArrayLike, y: Array, /) -> Array: ...
+def activation_forward(x: ArrayLike, activation: int, slope: float, /) -> Array: ...
+def activation_backward(grad_y: ArrayLike, x: Array, y: Array, activation: int, slope: float, /) -> Array: ...
 def softmax_forward(x: ArrayLike, logarithm: bool, /) -> Array: ...
 def softmax_backward(grad_y: ArrayLike, y: Array, logarithm: bool, /) -> Array: ...
 def nll_forward(
@@ -237,3 +237,120 @@ def unpack_rows(
     batch_first: bool,
     /,
 ) -> Array: ...
+def image_norm_forward(
+    x: ArrayLike,
+    weight: Array | None,
+    bias: Array | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    /,
+) -> tuple[Array, Array, Array]: ...
+def image_norm_backward(
+    grad_y: ArrayLike,
+    x: Array,
+    mean: Array,
+    inverse: Array,
+    weight: Array | None,
+    training: bool,
+    need_input: bool,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> Array | None: ...
+def convolution_pack(weight: ArrayLike, geometry: tuple[int, ...], transposed: bool, /) -> Array: ...
+def convolution_forward(
+    x: ArrayLike,
+    packed: Array,
+    bias: ArrayLike | None,
+    geometry: tuple[int, ...],
+    activation: int,
+    slope: float,
+    /,
+) -> Array: ...
+def convolution_backward(
+    grad_y: ArrayLike,
+    x: Array,
+    packed: Array | None,
+    geometry: tuple[int, ...],
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> Array | None: ...
+def conv_gru_pack(weight: ArrayLike, backward: bool, /) -> Array: ...
+def conv_gru_forward(
+    gates: Array, h0: Array | None, packed: Array, bias: ArrayLike | None, kernel_size: int, hard: bool, /
+) -> Array: ...
+def conv_gru_backward(
+    grad_y: ArrayLike,
+    grad_h_n: ArrayLike | None,
+    gates: Array,
+    y: Array,
+    h0: Array | None,
+    packed: Array,
+    kernel_size: int,
+    hard: bool,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> Array: ...
+def conv_lstm_pack(weight: ArrayLike, backward: bool, /) -> Array: ...
+def conv_lstm_forward(
+    gates: Array,
+    h0: Array | None,
+    c0: Array | None,
+    packed: Array,
+    bias: ArrayLike | None,
+    kernel_size: int,
+    hard: bool,
+    /,
+) -> tuple[Array, Array]: ...
+def conv_lstm_backward(
+    grad_y: ArrayLike,
+    grad_h_n: ArrayLike | None,
+    grad_c_n: ArrayLike | None,
+    gates: Array,
+    y: Array,
+    cells: Array,
+    h0: Array | None,
+    c0: Array | None,
+    packed: Array,
+    kernel_size: int,
+    hard: bool,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> tuple[Array, Array]: ...
+def conv_rnn_pack(weight: ArrayLike, backward: bool, /) -> Array: ...
+def conv_rnn_forward(
+    y: Array, h0: Array | None, packed: Array, bias: ArrayLike | None, kernel_size: int, activation: int, /
+) -> None: ...
+def conv_rnn_backward(
+    grad_y: ArrayLike,
+    grad_h_n: ArrayLike | None,
+    y: Array,
+    h0: Array | None,
+    packed: Array,
+    kernel_size: int,
+    activation: int,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> tuple[Array, Array]: ...
+def max_pool_forward(x: ArrayLike, windows: tuple[int, ...], need_index: bool, /) -> tuple[Array, Array | None]: ...
+def max_pool_backward(
+    grad_y: ArrayLike, height: int, width: int, windows: tuple[int, ...], index: Array, /
+) -> Array: ...
+def average_pool_forward(x: ArrayLike, windows: tuple[int, ...], divisor: float, /) -> Array: ...
+def average_pool_backward(
+    grad_y: ArrayLike, height: int, width: int, windows: tuple[int, ...], divisor: float, /
+) -> Array: ...
+def adaptive_pool_forward(x: ArrayLike, out_height: int, out_width: int, /) -> Array: ...
+def adaptive_pool_backward(grad_y: ArrayLike, height: int, width: int, /) -> Array: ...

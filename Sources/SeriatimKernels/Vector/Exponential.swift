@@ -51,6 +51,14 @@ func exponential(_ x: Lanes) -> Lanes {
   return low.replacing(with: broadcast(.infinity), where: x .> broadcast(88.722_84))
 }
 
+/// e^x - 1 for x <= 0, with its digits near 0: 2^n q + (2^n - 1). Max error 3 ulp.
+@_transparent
+func exponentialMinusOne(_ x: Lanes) -> Lanes {
+  let (power, q) = reducedExponential(clamp(x, from: -87, to: 0))
+  let scale = powerOfTwo(power)
+  return multiplyAdd(scale - broadcast(1), scale, q)
+}
+
 /// 1 / (1 + e^-x). Max error 2.5 ulp for x >= -87; 0 is never returned.
 @_transparent
 func sigmoid(_ x: Lanes) -> Lanes {

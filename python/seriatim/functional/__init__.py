@@ -6,6 +6,8 @@ Gradients of parameters are written to arrays the caller gives (``accumulate=Tru
 """
 
 from seriatim.functional._activation import (
+    activation,
+    activation_backward,
     log_softmax,
     log_softmax_backward,
     relu,
@@ -16,6 +18,16 @@ from seriatim.functional._activation import (
 from seriatim.functional._attention import attention, attention_backward
 from seriatim.functional._batch_norm import batch_norm, batch_norm_backward
 from seriatim.functional._collate import collate, collate_concatenated, pack_rows, unpack_rows
+from seriatim.functional._conv_gru import conv_gru, conv_gru_backward, conv_gru_pack, conv_gru_pack_backward
+from seriatim.functional._conv_lstm import conv_lstm, conv_lstm_backward, conv_lstm_pack, conv_lstm_pack_backward
+from seriatim.functional._conv_rnn import conv_rnn, conv_rnn_backward, conv_rnn_pack, conv_rnn_pack_backward
+from seriatim.functional._convolution import (
+    conv2d,
+    conv2d_backward,
+    conv2d_geometry,
+    conv2d_pack,
+    conv2d_pack_backward,
+)
 from seriatim.functional._dropout import dropout, dropout_backward
 from seriatim.functional._gru import gru, gru_backward, gru_pack, gru_pack_backward
 from seriatim.functional._linear import linear, linear_backward, linear_pack, linear_pack_backward
@@ -23,16 +35,47 @@ from seriatim.functional._loss import nll_loss, nll_loss_backward
 from seriatim.functional._lstm import lstm, lstm_backward, lstm_pack, lstm_pack_backward
 from seriatim.functional._memory import empty
 from seriatim.functional._optimizer import adam_step, scale, sgd_step, sum_of_squares
+from seriatim.functional._pooling import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backward
 
 __all__ = [
+    "activation",
+    "activation_backward",
     "adam_step",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
     "attention",
     "attention_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
     "collate",
     "collate_concatenated",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_geometry",
+    "conv2d_pack",
+    "conv2d_pack_backward",
+    "conv_gru",
+    "conv_gru_backward",
+    "conv_gru_pack",
+    "conv_gru_pack_backward",
+    "conv_lstm",
+    "conv_lstm_backward",
+    "conv_lstm_pack",
+    "conv_lstm_pack_backward",
+    "conv_rnn",
+    "conv_rnn_backward",
+    "conv_rnn_pack",
+    "conv_rnn_pack_backward",
     "dropout",
     "dropout_backward",
     "empty",
@@ -50,6 +93,8 @@ __all__ = [
     "lstm_backward",
     "lstm_pack",
     "lstm_pack_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "nll_loss",
     "nll_loss_backward",
     "pack_rows",

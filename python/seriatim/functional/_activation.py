@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike
 
+# The numbers of the C ABI.
+_CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "elu": 3, "sigmoid": 4, "tanh": 5}
+
+
+def activation_code(name: str) -> int:
+    """Return the number of an activation; raises ValueError for a name that is not known."""
+    if name not in _CODES:
+        raise ValueError(f"activation: expected one of {', '.join(_CODES)}, got {name!r}")
+    return _CODES[name]
+
+
+class ActivationCache(NamedTuple):
+    """What :func:`activation_backward` needs of a forward call."""
+
+    x: Array
+    y: Array
+    name: str
+    slope: float
+
+
+def activation(x: ArrayLike, name: str, slope: float = 0.0) -> tuple[Array, ActivationCache]:
+    """Compute an activation of every element, any shape; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array_like
+    name : {"identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh"}
+    slope : float, default 0
+        ``leaky_relu``: ``slope x`` for negative x. ``elu``: ``slope (e^x - 1)``.
+
+    Returns
+    -------
+    y : ndarray of float32
+    cache : ActivationCache
+        Holds ``x`` where backward reads it, and ``y``.
+    """
+    code = activation_code(name)
+    if name in ("leaky_relu", "elu"):
+        used = _core.as_floats(x, "x")
+        y = _core.activation_forward(used, code, slope)
+        return y, ActivationCache(used, y, name, slope)
+    y = _core.activation_forward(x, code, slope)
+    return y, ActivationCache(y, y, name, slope)
+
+
+def activation_backward(grad_y: ArrayLike, cache: ActivationCache) -> Array:
+    """Gradient of :func:`activation`: ``grad_y`` times the derivative."""
+    return _core.activation_backward(grad_y, cache.x, cache.y, activation_code(cache.name), cache.slope)
+
 
 def relu(x: ArrayLike) -> tuple[Array, Array]:
     """``max(x, 0)``, any shape; NaN stays NaN. The cache is the output."""
-    y = _core.relu_forward(x)
+    y = _core.activation_forward(x, _CODES["relu"], 0.0)
     return y, y
 
 
 def relu_backward(grad_y: ArrayLike, cache: Array) -> Array:
     """``grad_y`` where the output is positive, else 0."""
-    return _core.relu_backward(grad_y, cache)
+    return _core.activation_backward(grad_y, cache, cache, _CODES["relu"], 0.0)
 
 
 def softmax(x: ArrayLike) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Batch normalisation of the columns of a matrix (Ioffe and Szegedy 2015), torch's rules.
+"""Batch normalisation of the columns of a matrix or the channels of images (Ioffe and Szegedy 2015), torch's rules.
 
 ``y = (x - mean) / sqrt(var + eps) * weight + bias``
 """
@@ -32,11 +32,11 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> tuple[Array, BatchNormCache]:
-    """Normalise columns.
+    """Normalise columns, or channels.
 
     Parameters
     ----------
-    x : array_like, shape (rows, num_features)
+    x : array_like, shape (rows, num_features) or (images, num_features, ...)
     weight, bias : ndarray, shape (num_features,), or None for 1 and 0
     running_mean, running_var : ndarray of float32, shape (num_features,), or None
         In training updated in place (the variance without bias), else used.
@@ -46,15 +46,19 @@ def batch_norm(
     Raises
     ------
     ValueError
-        In training with a single row: its variance is 0 whatever it holds.
+        In training with a single value per feature: its variance is 0 whatever it holds.
     """
     used = _core.as_floats(x, "x")
-    if training and used.shape[0] == 1:
-        raise ValueError(f"x: expected more than one value per column in training, got shape {used.shape}")
+    if used.ndim < 2:
+        raise ValueError(f"x: expected shape (rows, num_features) or (images, num_features, ...), got {used.shape}")
+    if training and used.size == used.shape[1]:
+        raise ValueError(f"x: expected more than one value per feature in training, got shape {used.shape}")
     if not training and (running_mean is None or running_var is None):
         raise ValueError("running_mean, running_var: expected arrays outside training, got None")
-    y, mean, inverse = _core.batch_norm_forward(used, weight, bias, running_mean, running_var, training, momentum, eps)
-    return y, BatchNormCache(used, mean, inverse, weight, training)
+    forward = _core.batch_norm_forward if used.ndim == 2 else _core.image_norm_forward
+    rows = used if used.ndim == 2 else used.reshape(*used.shape[:2], -1)
+    y, mean, inverse = forward(rows, weight, bias, running_mean, running_var, training, momentum, eps)
+    return y.reshape(used.shape), BatchNormCache(used, mean, inverse, weight, training)
 
 
 def batch_norm_backward(
@@ -68,6 +72,13 @@ def batch_norm_backward(
 ) -> Array | None:
     """Gradient of the input of :func:`batch_norm`; those of weight and bias are written to the given arrays."""
     x, mean, inverse, weight, training = cache
-    return _core.batch_norm_backward(
-        grad_y, x, mean, inverse, weight, training, need_input, grad_weight, grad_bias, accumulate
-    )
+    backward = _core.batch_norm_backward if x.ndim == 2 else _core.image_norm_backward
+    grad = _core.as_floats(grad_y, "grad_y")
+    if grad.shape != x.shape:
+        raise ValueError(f"grad_y: expected shape {x.shape}, got {grad.shape}")
+    rows = x.shape if x.ndim == 2 else (*x.shape[:2], -1)
+    grad_x = backward(
+        grad.reshape(rows), x.reshape(rows), mean, inverse, weight, training, need_input, grad_weight, grad_bias,
+        accumulate,
+    )  # fmt: skip
+    return None if grad_x is None else grad_x.reshape(x.shape)

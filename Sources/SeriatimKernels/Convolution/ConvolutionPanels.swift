@@ -1,0 +1,106 @@
+// How the gathered and the Winograd method are run: both make a panel of packed inputs, as wide as a tile, for some
+// output pixels, and then multiply tiles of weights with it.
+//
+// Many panels: every worker takes its own, so that a panel stays in its second-level cache, and never waits. Few: all
+// make the panels together, a part of the channels each, and then share out the tiles of weights.
+
+/// A way to compute a pass by panels.
+protocol ConvolutionMethod {
+  /// Panels of all groups.
+  var panels: Int { get }
+  var sources: Int { get }
+  /// Tiles of target channels for one panel.
+  var tiles: Int { get }
+  /// Floats of a panel, and of what a worker needs besides.
+  var panelSize: Int { get }
+  var workSize: Int { get }
+
+  /// Fills the part of a panel that some source channels make.
+  func prepare(_ panel: Int, sources: Range<Int>, _ memory: Output, work: Output)
+  /// Computes some tiles of the targets from the panel.
+  func finish(_ panel: Int, tiles: Range<Int>, _ memory: Input, work: Output)
+}
+
+/// Floats of scratch that `run` needs.
+func scratchSize(panel: Int, work: Int) -> Int { threadLimit() &* (panel &+ work) }
+
+@inline(__always)
+func run(_ method: some ConvolutionMethod, work: Int, scratch: Output) {
+  let tasks = taskLimit(work: work)
+  let each = method.panelSize &+ method.workSize
+  if tasks == 1 || method.panels >= 3 &* tasks {
+    parallel(tasks: min(tasks, method.panels)) { task, tasks in
+      let memory = scratch + task &* each
+      for panel in share(of: method.panels, task, tasks) {
+        method.prepare(panel, sources: 0..<method.sources, memory, work: memory + method.panelSize)
+        method.finish(panel, tiles: 0..<method.tiles, memory, work: memory + method.panelSize)
+      }
+    }
+    return
+  }
+  var first = 0
+  while first < method.panels {
+    let count = min(tasks, method.panels &- first)
+    parallel(tasks: tasks) { task, tasks in
+      let mine = share(of: method.sources, task, tasks)
+      for panel in 0..<count {
+        method.prepare(
+          first &+ panel, sources: mine, scratch + panel &* each, work: scratch + task &* each + method.panelSize)
+      }
+    }
+    parallel(tasks: tasks) { task, tasks in
+      let mine = share(of: method.tiles, task, tasks)
+      for panel in 0..<count {
+        method.finish(
+          first &+ panel, tiles: mine, scratch + panel &* each, work: scratch + task &* each + method.panelSize)
+      }
+    }
+    first &+= count
+  }
+}
+
+/// Outputs of one row of one image that lie side by side in a panel.
+struct PanelRun {
+  let lane, count, image, row, column: Int
+}
+
+/// The runs of outputs `first..<first + panelWidth` of images with `rows` x `columns` outputs each.
+@inline(__always)
+func withRuns(
+  first: Int, images: Int, rows: Int, columns: Int,
+  _ body: (_ runs: UnsafeBufferPointer<PanelRun>, _ width: Int) -> Void
+) {
+  withUnsafeTemporaryAllocation(of: PanelRun.self, capacity: panelWidth) { runs in
+    let last = min(first &+ panelWidth, images &* rows &* columns)
+    var (position, count) = (first, 0)
+    while position < last {
+      let line = position / columns
+      let column = position &- line &* columns
+      let width = min(columns &- column, last &- position)
+      (runs.baseAddress.unsafelyUnwrapped + count).initialize(
+        to: PanelRun(lane: position &- first, count: width, image: line / rows, row: line % rows, column: column))
+      count &+= 1
+      position &+= width
+    }
+    body(UnsafeBufferPointer(rebasing: runs[0..<count]), last &- first)
+  }
+}
+
+/// Writes `count` floats: `row[from]`, `row[from + step]`, ..., zeros where the index is outside of `0..<width`.
+@inline(__always)
+func copyClipped(_ target: Output, _ row: Input, from: Int, step: Int = 1, count: Int, width: Int) {
+  // The first index inside, and the first behind the last one inside.
+  let first = min(count, from >= 0 ? 0 : (step &- 1 &- from) / step)
+  let last = max(first, from >= width ? 0 : min(count, (width &- from &+ step &- 1) / step))
+  fillZero(target, first)
+  if step == 1 {
+    copyPadded(target + first, row + (from &+ first), last &- first, width: last &- first)
+  } else {
+    var index = first
+    while index < last {
+      target[index] = row[from &+ index &* step]
+      index &+= 1
+    }
+  }
+  fillZero(target + last, count &- last)
+}
