@@ -23,6 +23,8 @@ public struct Activation {
     self.slope = slope
   }
 
+  var isIdentity: Bool { kind == .identity }
+
   /// y
   @inline(__always)
   func apply(_ x: Lanes) -> Lanes {

@@ -225,7 +225,7 @@ public func convolutionScratchSize(_ shape: ConvolutionShape, transposed: Bool) 
   switch pass.method {
   case .depthwise: return depthwiseScratchSize(pass)
   case .winograd: return scratchSize(panel: winogradPanelSize(pass), work: winogradWorkSize(pass))
-  case .gathered: return scratchSize(panel: gatheredPanelSize(pass), work: gatheredWorkSize)
+  case .gathered: return gatheredScratchSize(pass)
   }
 }
 
@@ -254,15 +254,6 @@ public func convolution(
     run(
       WinogradConvolution(pass: pass, source: source, target: target, packed: packed, end: end), work: shape.work,
       scratch: scratch)
-  case .gathered:
-    var packed = packed
-    for phaseY in 0..<pass.vertical.phases {
-      for phaseX in 0..<pass.horizontal.phases {
-        let method = GatheredConvolution(
-          pass: pass, source: source, target: target, packed: packed, end: end, phaseY: phaseY, phaseX: phaseX)
-        if method.panels > 0 { run(method, work: shape.work, scratch: scratch) }
-        packed += method.packedSize
-      }
-    }
+  case .gathered: gatheredConvolution(target, source, packed, end, pass, work: shape.work, scratch: scratch)
   }
 }

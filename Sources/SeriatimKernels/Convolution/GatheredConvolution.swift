@@ -1,13 +1,79 @@
 // Convolution as a matrix product whose right factor, (channels and taps, output pixels), is never whole in memory: the
 // rows of one panel, 48 pixels wide, are gathered into scratch, multiplied with all weights, and forgotten.
 //
-// Gathering costs one move per tap, channel and pixel against `targets` multiply-adds: a few per cent of the time from 32
-// target channels on. Weights are (tile of targets)(source, tap)(target), so that a step of the depth reads them side by
-// side.
+// The planes are first copied with their borders, some images at a time (PhasedPlane.swift): then gathering is copying,
+// one move per tap, channel and pixel against `targets` multiply-adds, a few per cent of the time from 32 target channels
+// on. Weights are (tile of targets)(source, tap)(target), so that a step of the depth reads them side by side.
 
-/// One phase of a pass.
-struct GatheredConvolution: ConvolutionMethod {
+/// Floats of the copies: more than one image only if they fit.
+private let copySize = 1 << 20
+
+/// The images of a round, copied.
+private struct GatheredRound {
+  let layout: PhasedPlane
+  let images: Int
+
+  init(_ pass: ConvolutionPass) {
+    layout = PhasedPlane(gathering: pass)
+    images =
+      layout.isPlain ? pass.batch : max(1, min(pass.batch, copySize / (pass.groups &* pass.sources &* layout.size)))
+  }
+
+  func size(_ pass: ConvolutionPass) -> Int {
+    layout.isPlain ? 0 : images &* pass.groups &* pass.sources &* layout.size &+ laneCount
+  }
+
+  func fill(_ copies: Output, _ source: Images<Input>, first: Int, images: Int, _ pass: ConvolutionPass) {
+    let channels = pass.groups &* pass.sources
+    let planes = images &* channels
+    parallel(tasks: min(planes, taskLimit(work: planes &* layout.size))) { task, tasks in
+      for plane in share(of: planes, task, tasks) {
+        let (image, channel) = (plane / channels, plane % channels)
+        layout.fill(
+          copies + plane &* layout.size,
+          source.base + (first &+ image) &* source.stride + channel &* pass.sourcePlane)
+      }
+    }
+  }
+}
+
+func gatheredScratchSize(_ pass: ConvolutionPass) -> Int {
+  GatheredRound(pass).size(pass) &+ scratchSize(panel: gatheredPanelSize(pass), work: gatheredWorkSize)
+}
+
+func gatheredConvolution(
+  _ target: Images<Output>, _ source: Images<Input>, _ packed: Input, _ end: ConvolutionEnd, _ pass: ConvolutionPass,
+  work: Int, scratch: Output
+) {
+  let round = GatheredRound(pass)
+  var image = 0
+  while image < pass.batch {
+    let images = min(round.images, pass.batch &- image)
+    var copies = source
+    if !round.layout.isPlain {
+      round.fill(scratch, source, first: image, images: images, pass)
+      copies = Images(base: scratch, stride: pass.groups &* pass.sources &* round.layout.size)
+    }
+    var packed = packed
+    for phaseY in 0..<pass.vertical.phases {
+      for phaseX in 0..<pass.horizontal.phases {
+        let method = GatheredConvolution(
+          pass: pass, layout: round.layout, images: images, source: copies,
+          target: Images(base: target.base + image &* target.stride, stride: target.stride), packed: packed, end: end,
+          phaseY: phaseY, phaseX: phaseX)
+        if method.panels > 0 { run(method, work: work, scratch: scratch + round.size(pass)) }
+        packed += method.packedSize
+      }
+    }
+    image &+= images
+  }
+}
+
+/// One phase of a pass over some images.
+private struct GatheredConvolution: ConvolutionMethod {
   let pass: ConvolutionPass
+  let layout: PhasedPlane
+  let images: Int
   let source: Images<Input>
   let target: Images<Output>
   let packed: Input
@@ -16,23 +82,19 @@ struct GatheredConvolution: ConvolutionMethod {
   private let rows, columns, taps: Int
 
   init(
-    pass: ConvolutionPass, source: Images<Input>, target: Images<Output>, packed: Input, end: ConvolutionEnd,
-    phaseY: Int, phaseX: Int
+    pass: ConvolutionPass, layout: PhasedPlane, images: Int, source: Images<Input>, target: Images<Output>,
+    packed: Input, end: ConvolutionEnd, phaseY: Int, phaseX: Int
   ) {
-    self.pass = pass
-    self.source = source
-    self.target = target
-    self.packed = packed
-    self.end = end
-    self.phaseY = phaseY
-    self.phaseX = phaseX
+    (self.pass, self.layout, self.images) = (pass, layout, images)
+    (self.source, self.target, self.packed, self.end) = (source, target, packed, end)
+    (self.phaseY, self.phaseX) = (phaseY, phaseX)
     rows = pass.vertical.count(phase: phaseY)
     columns = pass.horizontal.count(phase: phaseX)
     taps = pass.vertical.taps(phase: phaseY) &* pass.horizontal.taps(phase: phaseX)
   }
 
   private var depth: Int { pass.sources &* taps }
-  private var groupPanels: Int { (pass.batch &* rows &* columns &+ panelWidth &- 1) / panelWidth }
+  private var groupPanels: Int { (images &* rows &* columns &+ panelWidth &- 1) / panelWidth }
   var panels: Int { pass.groups &* groupPanels }
   var sources: Int { pass.sources }
   var tiles: Int { pass.tiles }
@@ -44,34 +106,42 @@ struct GatheredConvolution: ConvolutionMethod {
     let group = panel / groupPanels
     let first = (panel &- group &* groupPanels) &* panelWidth
     let (vertical, horizontal) = (pass.vertical, pass.horizontal)
-    withRuns(first: first, images: pass.batch, rows: rows, columns: columns) { runs, width in
-      for run in runs {
-        let image = source.base + run.image &* source.stride + group &* pass.sources &* pass.sourcePlane
-        // The last register that is used has no lanes that were never written.
-        let count = run.lane &+ run.count == width ? roundedUp(width, to: laneCount) &- run.lane : run.count
-        var step = memory + sources.lowerBound &* taps &* panelWidth + run.lane
-        for i in 0..<vertical.kernel {
-          guard let offsetY = vertical.offset(i, phase: phaseY) else { continue }
-          let y = run.row &* vertical.scale &+ offsetY
-          for j in 0..<horizontal.kernel {
-            guard let offsetX = horizontal.offset(j, phase: phaseX) else { continue }
-            let x = run.column &* horizontal.scale &+ offsetX
-            var target = step
-            if y < 0 || y >= vertical.inputs {
-              for _ in sources {
-                fillZero(target, count)
-                target += taps &* panelWidth
-              }
-            } else {
-              var row = image + sources.lowerBound &* pass.sourcePlane + y &* horizontal.inputs
-              for _ in sources {
-                copyClipped(target, row, from: x, step: horizontal.scale, count: run.count, width: horizontal.inputs)
-                fillZero(target + run.count, count &- run.count)
-                target += taps &* panelWidth
-                row += pass.sourcePlane
+    withUnsafeTemporaryAllocation(of: Int.self, capacity: pass.taps) { offsets in
+      var count = 0
+      for i in 0..<vertical.kernel {
+        guard let y = vertical.offset(i, phase: phaseY) else { continue }
+        for j in 0..<horizontal.kernel {
+          guard let x = horizontal.offset(j, phase: phaseX) else { continue }
+          offsets[count] = (y &+ layout.paddingY) &* layout.pitch &+ layout.column(x &+ layout.paddingX)
+          count &+= 1
+        }
+      }
+      withRuns(first: first, images: images, rows: rows, columns: columns) { runs, width in
+        var target = memory + sources.lowerBound &* taps &* panelWidth
+        let rowStride = vertical.scale &* layout.pitch
+        // Behind the last float that may be read.
+        let end =
+          source.base + (images &- 1) &* source.stride + pass.groups &* pass.sources &* layout.size
+          + (layout.isPlain ? 0 : laneCount)
+        for channel in sources {
+          let plane = source.base + (group &* pass.sources &+ channel) &* layout.size
+          for tap in 0..<taps {
+            // Copies in whole registers: what they write too much is overwritten by what comes next, if anything does.
+            let last = channel &+ 1 == sources.upperBound && tap &+ 1 == taps
+            for run in runs {
+              let row = plane + run.image &* source.stride + run.row &* rowStride + run.column + offsets[tap]
+              if last || row + roundedUp(run.count, to: laneCount) > end {
+                copyPadded(target + run.lane, row, run.count, width: run.count)
+              } else {
+                var index = 0
+                while index < run.count {
+                  store(load(row + index), target + run.lane + index)
+                  index &+= laneCount
+                }
               }
             }
-            step += panelWidth
+            if last { fillZero(target + width, roundedUp(width, to: laneCount) &- width) }
+            target += panelWidth
           }
         }
       }
@@ -81,39 +151,50 @@ struct GatheredConvolution: ConvolutionMethod {
   func finish(_ panel: Int, tiles: Range<Int>, _ memory: Input, work: Output) {
     let group = panel / groupPanels
     let first = (panel &- group &* groupPanels) &* panelWidth
-    withRuns(first: first, images: pass.batch, rows: rows, columns: columns) { runs, width in
+    withRuns(first: first, images: images, rows: rows, columns: columns) { runs, width in
+      let isWhole = runs.count == 1 && width % laneCount == 0 && pass.horizontal.step == 1
       for tile in tiles {
-        let channel = tile &* tileRows
-        let height = min(tileRows, pass.targets &- channel)
-        productTile(
-          rows: height,
-          ProductTile(
-            start: .zero, a: packed + (group &* pass.tiles &+ tile) &* tileRows &* depth, rowStride: 1,
-            depthStride: tileRows, b: memory, depth: depth, c: work, outputStride: panelWidth,
-            width: roundedUp(width, to: laneCount)))
+        let channel = group &* pass.targets &+ tile &* tileRows
+        let height = min(tileRows, pass.targets &- tile &* tileRows)
+        var product = ProductTile(
+          start: .zero, a: packed + (group &* pass.tiles &+ tile) &* tileRows &* depth, rowStride: 1,
+          depthStride: tileRows, b: memory, depth: depth, c: work, outputStride: panelWidth,
+          width: roundedUp(width, to: laneCount))
+        if let bias = end.bias { product.start = .rows(bias + channel) }
+        if isWhole && !(end.accumulate && end.bias != nil) {
+          // Straight to where it belongs.
+          product.c = place(runs[0]) + channel &* pass.targetPlane
+          product.outputStride = pass.targetPlane
+          if end.accumulate { product.start = .output }
+        }
+        productTile(rows: height, product)
+        if end.activation.isIdentity && product.c != work { continue }
         for row in 0..<height {
-          place(work + row &* panelWidth, channel: group &* pass.targets &+ channel &+ row, runs, width: width)
+          let sums = product.c + row &* product.outputStride
+          if !end.activation.isIdentity {
+            var lane = 0
+            while lane < width {
+              store(end.activation.apply(load(sums + lane)), sums + lane)
+              lane &+= laneCount
+            }
+          }
+          guard product.c == work else { continue }
+          for run in runs {
+            placeRow(
+              place(run) + (channel &+ row) &* pass.targetPlane, step: pass.horizontal.step, sums + run.lane,
+              count: run.count, accumulate: end.accumulate)
+          }
         }
       }
     }
   }
 
-  /// Sums of one channel to where they belong.
+  /// Where a run begins in channel 0.
   @inline(__always)
-  private func place(_ sums: Output, channel: Int, _ runs: UnsafeBufferPointer<PanelRun>, width: Int) {
-    let shift = broadcast(end.bias.map { $0[channel] } ?? 0)
-    var lane = 0
-    while lane < width {
-      store(end.activation.apply(load(sums + lane) + shift), sums + lane)
-      lane &+= laneCount
-    }
-    let plane = target.base + channel &* pass.targetPlane
-    for run in runs {
-      let row = phaseY &+ run.row &* pass.vertical.step
-      let column = phaseX &+ run.column &* pass.horizontal.step
-      let output = plane + run.image &* target.stride + row &* pass.horizontal.outputs + column
-      placeRow(output, step: pass.horizontal.step, sums + run.lane, count: run.count, accumulate: end.accumulate)
-    }
+  private func place(_ run: PanelRun) -> Output {
+    target.base + run.image &* target.stride
+      + (phaseY &+ run.row &* pass.vertical.step) &* pass.horizontal.outputs
+      + (phaseX &+ run.column &* pass.horizontal.step)
   }
 }
 
@@ -134,7 +215,9 @@ func placeRow(_ target: Output, step: Int = 1, _ values: Input, count: Int, accu
   }
 }
 
-func gatheredPanelSize(_ pass: ConvolutionPass) -> Int { pass.sources &* pass.taps &* panelWidth }
+private func gatheredPanelSize(_ pass: ConvolutionPass) -> Int {
+  pass.sources &* pass.taps &* panelWidth &+ laneCount
+}
 
 let gatheredWorkSize = tileRows &* panelWidth
 

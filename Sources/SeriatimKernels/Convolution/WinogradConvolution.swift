@@ -198,41 +198,49 @@ func winogradWorkSize(_ pass: ConvolutionPass) -> Int {
 /// Transforms the weights: `G g G^T` for every kernel g.
 func packWinograd(_ packed: Output, _ weights: ConvolutionWeights, _ pass: ConvolutionPass) {
   let blocks = pass.groups &* pass.tiles
-  let taps = pass.vertical.kernel
-  let turned = pass.vertical.transposed
-  parallel(tasks: min(blocks, taskLimit(work: pass.packedSize &* 8))) { task, tasks in
+  let pointStride = pass.sources &* tileRows
+  parallel(tasks: min(blocks, taskLimit(work: pass.packedSize))) { task, tasks in
     for block in share(of: blocks, task, tasks) {
       let (group, tile) = (block / pass.tiles, block % pass.tiles)
-      let base = packed + block &* winogradPoints &* pass.sources &* tileRows
+      let channels = min(tileRows, pass.targets &- tile &* tileRows)
       for source in 0..<pass.sources {
-        for row in 0..<tileRows {
-          let channel = tile &* tileRows &+ row
-          var target = base + source &* tileRows + row
-          guard channel < pass.targets else {
-            for _ in 0..<winogradPoints {
-              target.pointee = 0
-              target += pass.sources &* tileRows
-            }
-            continue
-          }
-          let kernel = weights.kernel(group, channel, source)
-          var half = InlineArray<30, Double>(repeating: 0)
-          for i in 0..<6 {
-            for j in 0..<taps {
-              half[i &* 5 &+ j] = winogradTap(i, taps: taps) { tap in
-                let place = tap &* taps &+ j
-                return Double(kernel[turned ? taps &* taps &- 1 &- place : place])
-              }
-            }
-          }
-          for i in 0..<6 {
-            for j in 0..<6 {
-              target.pointee = Float(winogradTap(j, taps: taps) { half[i &* 5 &+ $0] })
-              target += pass.sources &* tileRows
-            }
-          }
+        let kernel = weights.kernel(group, tile &* tileRows, source)
+        let target = packed + block &* winogradPoints &* pointStride + source &* tileRows
+        if pass.vertical.kernel == 3 {
+          transformKernels(target, pointStride, kernel, weights.targetStride, channels, pass, taps: 3)
+        } else {
+          transformKernels(target, pointStride, kernel, weights.targetStride, channels, pass, taps: 5)
         }
       }
+    }
+  }
+}
+
+/// The kernels of one source and of `channels` targets, zeros behind them.
+@inline(__always)
+private func transformKernels(
+  _ target: Output, _ pointStride: Int, _ kernel: Input, _ targetStride: Int, _ channels: Int,
+  _ pass: ConvolutionPass, taps: Int
+) {
+  let turned = pass.vertical.transposed
+  var half = InlineArray<30, TileLanes>(repeating: TileLanes(repeating: 0))
+  for j in 0..<taps {
+    var column = InlineArray<5, TileLanes>(repeating: TileLanes(repeating: 0))
+    for i in 0..<taps {
+      let place = i &* taps &+ j
+      let source = kernel + (turned ? taps &* taps &- 1 &- place : place)
+      for channel in 0..<channels { column[unchecked: i][channel] = source[channel &* targetStride] }
+    }
+    let points = winogradTaps(column, taps: taps)
+    for i in 0..<6 { half[unchecked: i &* 5 &+ j] = points[unchecked: i] }
+  }
+  for i in 0..<6 {
+    var line = InlineArray<5, TileLanes>(repeating: TileLanes(repeating: 0))
+    for j in 0..<taps { line[unchecked: j] = half[unchecked: i &* 5 &+ j] }
+    let points = winogradTaps(line, taps: taps)
+    for j in 0..<6 {
+      UnsafeMutableRawPointer(target + (i &* 6 &+ j) &* pointStride).storeBytes(
+        of: points[unchecked: j], as: TileLanes.self)
     }
   }
 }

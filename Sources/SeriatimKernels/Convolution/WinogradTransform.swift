@@ -49,26 +49,23 @@ func winogradOutput(_ m: InlineArray<6, Lanes>, outputs: Int) -> InlineArray<4, 
   ]
 }
 
-/// Row `point` of G times the taps.
+/// `G g` of as many kernels as a tile has rows; `g` has three taps, or five.
 @inline(__always)
-func winogradTap(_ point: Int, taps: Int, _ tap: (Int) -> Double) -> Double {
-  if point == 5 { return tap(taps &- 1) }
-  let (p, q) = (Double(a) * Double(a), Double(b) * Double(b))
-  let place: Double
-  let norm: Double
-  switch point {
-  case 0: (place, norm) = (0, p * q)
-  case 1: (place, norm) = (Double(a), 2 * p * (p - q))
-  case 2: (place, norm) = (-Double(a), 2 * p * (p - q))
-  case 3: (place, norm) = (Double(b), 2 * q * (q - p))
-  default: (place, norm) = (-Double(b), 2 * q * (q - p))
+func winogradTaps(_ g: InlineArray<5, TileLanes>, taps: Int) -> InlineArray<6, TileLanes> {
+  let (p, q) = (a * a, b * b)
+  let (normA, normB) = (1 / (2 * p * (p - q)), 1 / (2 * q * (q - p)))
+  var (evenA, evenB) = (g[unchecked: 0] + p * g[unchecked: 2], g[unchecked: 0] + q * g[unchecked: 2])
+  var (oddA, oddB) = (a * g[unchecked: 1], b * g[unchecked: 1])
+  if taps == 5 {
+    evenA += (p * p) * g[unchecked: 4]
+    evenB += (q * q) * g[unchecked: 4]
+    oddA += (a * p) * g[unchecked: 3]
+    oddB += (b * q) * g[unchecked: 3]
   }
-  var (sum, index) = (tap(taps &- 1), taps &- 2)
-  while index >= 0 {
-    sum = sum * place + tap(index)
-    index &-= 1
-  }
-  return sum / norm
+  return [
+    (1 / (p * q)) * g[unchecked: 0], normA * (evenA + oddA), normA * (evenA - oddA), normB * (evenB + oddB),
+    normB * (evenB - oddB), g[unchecked: taps &- 1],
+  ]
 }
 
 // Rows of images are turned into phases: the m-th of every tile side by side in a register.

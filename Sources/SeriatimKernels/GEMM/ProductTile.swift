@@ -6,6 +6,8 @@ public enum ProductStart {
   case zero
   /// one value a column (`(columns,)`)
   case bias(UnsafePointer<Float>)
+  /// one value a row of the tile
+  case rows(UnsafePointer<Float>)
   /// what the output holds: the product is added to it
   case output
 
@@ -60,7 +62,7 @@ private func edgeTile(rows: Int, _ tile: ProductTile) {
     inner.outputStride = panelWidth
     inner.width = width
     switch tile.start {
-    case .zero: break
+    case .zero, .rows: break
     case .bias(let bias):
       let padded = buffer + tileRows &* panelWidth
       copyPadded(padded, bias, tile.width, width: width)
@@ -121,6 +123,11 @@ private func compute<let panels: Int, let rows: Int, let columns: Int>(
       for column in 0..<columns {
         let value = load(bias + first + column &* laneCount)
         for row in 0..<rows { sums[unchecked: panel][unchecked: row][unchecked: column] = value }
+      }
+    case .rows(let values):
+      for row in 0..<rows {
+        let value = broadcast(values[row])
+        for column in 0..<columns { sums[unchecked: panel][unchecked: row][unchecked: column] = value }
       }
     case .output:
       for row in 0..<rows {
