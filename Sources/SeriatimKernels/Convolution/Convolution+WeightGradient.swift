@@ -150,6 +150,7 @@ private struct GradientTile: TileBody {
     (self.turned, self.padded, self.sums) = (UnsafePointer(turned), UnsafePointer(padded), sums)
   }
 
+  @inline(never)
   func run(rows: Int) { withTile(rows: rows, self) }
 
   @inline(__always)

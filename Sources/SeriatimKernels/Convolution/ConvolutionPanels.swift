@@ -64,11 +64,33 @@ struct PanelRun {
   let lane, count, image, row, column: Int
 }
 
+/// The runs of a panel, from left to right.
+struct PanelRuns {
+  private let base: UnsafePointer<PanelRun>
+  let count: Int
+
+  init(_ base: UnsafePointer<PanelRun>, count: Int) {
+    self.base = base
+    self.count = count
+  }
+
+  @inline(__always)
+  func forEach(_ body: (_ run: PanelRun) -> Void) {
+    var index = 0
+    while index < count {
+      body(base[index])
+      index &+= 1
+    }
+  }
+
+  var first: PanelRun { base[0] }
+}
+
 /// The runs of outputs `first..<first + panelWidth` of images with `rows` x `columns` outputs each.
 @inline(__always)
 func withRuns(
   first: Int, images: Int, rows: Int, columns: Int,
-  _ body: (_ runs: UnsafeBufferPointer<PanelRun>, _ width: Int) -> Void
+  _ body: (_ runs: PanelRuns, _ width: Int) -> Void
 ) {
   withUnsafeTemporaryAllocation(of: PanelRun.self, capacity: panelWidth) { runs in
     let last = min(first &+ panelWidth, images &* rows &* columns)
@@ -82,7 +104,7 @@ func withRuns(
       count &+= 1
       position &+= width
     }
-    body(UnsafeBufferPointer(rebasing: runs[0..<count]), last &- first)
+    body(PanelRuns(UnsafePointer(runs.baseAddress.unsafelyUnwrapped), count: count), last &- first)
   }
 }
 

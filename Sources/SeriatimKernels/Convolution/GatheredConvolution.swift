@@ -128,7 +128,7 @@ private struct GatheredConvolution: ConvolutionMethod {
           for tap in 0..<taps {
             // Copies in whole registers: what they write too much is overwritten by what comes next, if anything does.
             let last = channel &+ 1 == sources.upperBound && tap &+ 1 == taps
-            for run in runs {
+            runs.forEach { run in
               let row = plane + run.image &* source.stride + run.row &* rowStride + run.column + offsets[tap]
               if last || row + roundedUp(run.count, to: laneCount) > end {
                 copyPadded(target + run.lane, row, run.count, width: run.count)
@@ -163,7 +163,7 @@ private struct GatheredConvolution: ConvolutionMethod {
         if let bias = end.bias { product.start = .rows(bias + channel) }
         if isWhole && !(end.accumulate && end.bias != nil) {
           // Straight to where it belongs.
-          product.c = place(runs[0]) + channel &* pass.targetPlane
+          product.c = place(runs.first) + channel &* pass.targetPlane
           product.outputStride = pass.targetPlane
           if end.accumulate { product.start = .output }
         }
@@ -179,7 +179,7 @@ private struct GatheredConvolution: ConvolutionMethod {
             }
           }
           guard product.c == work else { continue }
-          for run in runs {
+          runs.forEach { run in
             placeRow(
               place(run) + (channel &+ row) &* pass.targetPlane, step: pass.horizontal.step, sums + run.lane,
               count: run.count, accumulate: end.accumulate)

@@ -63,7 +63,7 @@ struct WinogradConvolution: ConvolutionMethod {
     let pointStride = winogradPointStride(pass)
     withRuns(first: first, images: pass.batch, rows: rows, columns: columns) { runs, tiles in
       for channel in sources {
-        for run in runs {
+        runs.forEach { run in
           let plane =
             source.base + run.image &* source.stride + (group &* pass.sources &+ channel) &* pass.sourcePlane
           let from = run.column &* outputs &- paddingX
@@ -139,7 +139,7 @@ struct WinogradConvolution: ConvolutionMethod {
   /// The tiles of one target channel; `products` are `gatheredWorkSize` apart from point to point.
   @inline(__always)
   private func transformOutputs(
-    _ products: Output, channel: Int, _ runs: UnsafeBufferPointer<PanelRun>, tiles: Int, outputs: Int
+    _ products: Output, channel: Int, _ runs: PanelRuns, tiles: Int, outputs: Int
   ) {
     let shift = broadcast(end.bias.map { $0[channel] } ?? 0)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: 4 &* panelWidth &* 4) { space in
@@ -166,7 +166,7 @@ struct WinogradConvolution: ConvolutionMethod {
       }
       let plane = target.base + channel &* pass.targetPlane
       let (height, width) = (pass.vertical.outputs, pass.horizontal.outputs)
-      for run in runs {
+      runs.forEach { run in
         let column = run.column &* outputs
         let count = min(run.count &* outputs, width &- column)
         for i in 0..<min(outputs, height &- run.row &* outputs) {

@@ -70,32 +70,6 @@ func winogradTaps(_ g: InlineArray<5, TileLanes>, taps: Int) -> InlineArray<6, T
 
 // Rows of images are turned into phases: the m-th of every tile side by side in a register.
 
-/// Elements 0, 2, 4, ... of two registers behind each other.
-@_transparent
-func evens(_ first: Lanes, _ second: Lanes) -> Lanes { Lanes(lowHalf: first.evenHalf, highHalf: second.evenHalf) }
-
-/// Elements 1, 3, 5, ...
-@_transparent
-func odds(_ first: Lanes, _ second: Lanes) -> Lanes { Lanes(lowHalf: first.oddHalf, highHalf: second.oddHalf) }
-
-/// The first halves of two registers, element by element in turn.
-@_transparent
-func alternateLow(_ even: Lanes, _ odd: Lanes) -> Lanes {
-  var result = even
-  result.evenHalf = even.lowHalf
-  result.oddHalf = odd.lowHalf
-  return result
-}
-
-/// The second halves.
-@_transparent
-func alternateHigh(_ even: Lanes, _ odd: Lanes) -> Lanes {
-  var result = even
-  result.evenHalf = even.highHalf
-  result.oddHalf = odd.highHalf
-  return result
-}
-
 /// `row[i * m + j]` for j in 0..<6 and i in the lanes.
 @inline(__always)
 func loadPhases(_ row: Input, outputs m: Int) -> InlineArray<6, Lanes> {
@@ -107,41 +81,36 @@ func loadPhases(_ row: Input, outputs m: Int) -> InlineArray<6, Lanes> {
       next[unchecked: 1],
     ]
   }
-  let (first, second) = (load(row), load(row + laneCount))
-  let (third, fourth) = (load(row + 2), load(row + (2 &+ laneCount)))
-  let (fifth, sixth) = (load(row + 4), load(row + (4 &+ laneCount)))
-  return [
-    evens(first, second), odds(first, second), evens(third, fourth), odds(third, fourth), evens(fifth, sixth),
-    odds(fifth, sixth),
-  ]
+  let (p0, p1) = Lanes.separated(load(row), load(row + laneCount))
+  let (p2, p3) = Lanes.separated(load(row + 2), load(row + (2 &+ laneCount)))
+  let (p4, p5) = Lanes.separated(load(row + 4), load(row + (4 &+ laneCount)))
+  return [p0, p1, p2, p3, p4, p5]
 }
 
 @inline(__always)
 private func fourPhases(_ row: Input) -> InlineArray<4, Lanes> {
-  let (first, second) = (load(row), load(row + laneCount))
-  let (third, fourth) = (load(row + 2 &* laneCount), load(row + 3 &* laneCount))
-  let (even, odd) = (evens(first, second), odds(first, second))
-  let (laterEven, laterOdd) = (evens(third, fourth), odds(third, fourth))
-  return [evens(even, laterEven), evens(odd, laterOdd), odds(even, laterEven), odds(odd, laterOdd)]
+  let (even, odd) = Lanes.separated(load(row), load(row + laneCount))
+  let (laterEven, laterOdd) = Lanes.separated(load(row + 2 &* laneCount), load(row + 3 &* laneCount))
+  let (p0, p2) = Lanes.separated(even, laterEven)
+  let (p1, p3) = Lanes.separated(odd, laterOdd)
+  return [p0, p1, p2, p3]
 }
-
-/// Floats that `loadPhases` reads.
-func phasesReach(outputs m: Int) -> Int { m &* laneCount &+ 4 }
 
 /// `row[i * m + j] = phases[j]` for j in 0..<m.
 @inline(__always)
 func storePhases(_ phases: InlineArray<4, Lanes>, _ row: Output, outputs m: Int) {
-  let (p0, p1) = (phases[unchecked: 0], phases[unchecked: 1])
   if m == 2 {
-    store(alternateLow(p0, p1), row)
-    store(alternateHigh(p0, p1), row + laneCount)
+    let (first, second) = Lanes.alternated(phases[unchecked: 0], phases[unchecked: 1])
+    store(first, row)
+    store(second, row + laneCount)
     return
   }
-  let (p2, p3) = (phases[unchecked: 2], phases[unchecked: 3])
-  let (evenLow, evenHigh) = (alternateLow(p0, p2), alternateHigh(p0, p2))
-  let (oddLow, oddHigh) = (alternateLow(p1, p3), alternateHigh(p1, p3))
-  store(alternateLow(evenLow, oddLow), row)
-  store(alternateHigh(evenLow, oddLow), row + laneCount)
-  store(alternateLow(evenHigh, oddHigh), row + 2 &* laneCount)
-  store(alternateHigh(evenHigh, oddHigh), row + 3 &* laneCount)
+  let (evenLow, evenHigh) = Lanes.alternated(phases[unchecked: 0], phases[unchecked: 2])
+  let (oddLow, oddHigh) = Lanes.alternated(phases[unchecked: 1], phases[unchecked: 3])
+  let (first, second) = Lanes.alternated(evenLow, oddLow)
+  let (third, fourth) = Lanes.alternated(evenHigh, oddHigh)
+  store(first, row)
+  store(second, row + laneCount)
+  store(third, row + 2 &* laneCount)
+  store(fourth, row + 3 &* laneCount)
 }

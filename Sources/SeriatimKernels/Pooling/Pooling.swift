@@ -98,7 +98,8 @@ private func maxPlaneByTwo(_ y: Output, _ x: Input, _ shape: PoolingShape) {
       let place = 2 &* column
       let first = larger(load(upper + place), load(lower + place))
       let second = larger(load(upper + place + laneCount), load(lower + place + laneCount))
-      store(larger(evens(first, second), odds(first, second)), output + column)
+      let (left, right) = Lanes.separated(first, second)
+      store(larger(left, right), output + column)
       column &+= laneCount
     }
     while column < shape.outWidth {

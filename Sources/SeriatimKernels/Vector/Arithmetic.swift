@@ -54,6 +54,18 @@ import Builtin
       return Self(
         register: Builtin.select_Vec16xInt1_Vec16xFPIEEE32(below, value._storage._value, _storage._value))
     }
+    /// The elements of two registers in turn: the first halves, the second halves.
+    @_transparent
+    static func alternated(_ even: Self, _ odd: Self) -> (Self, Self) {
+      let (low, high) = Builtin.interleave_Vec16xFPIEEE32(even._storage._value, odd._storage._value)
+      return (Self(register: low), Self(register: high))
+    }
+    /// Elements 0, 2, 4, ... of two registers behind each other, and 1, 3, 5, ...
+    @_transparent
+    static func separated(_ first: Self, _ second: Self) -> (Self, Self) {
+      let (even, odd) = Builtin.deinterleave_Vec16xFPIEEE32(first._storage._value, second._storage._value)
+      return (Self(register: even), Self(register: odd))
+    }
     @_transparent
     init(register: Builtin.Vec16xFPIEEE32) {
       self = unsafeBitCast(register, to: Self.self)
@@ -107,6 +119,18 @@ import Builtin
       return Self(
         register: Builtin.select_Vec8xInt1_Vec8xFPIEEE32(below, value._storage._value, _storage._value))
     }
+    /// The elements of two registers in turn: the first halves, the second halves.
+    @_transparent
+    static func alternated(_ even: Self, _ odd: Self) -> (Self, Self) {
+      let (low, high) = Builtin.interleave_Vec8xFPIEEE32(even._storage._value, odd._storage._value)
+      return (Self(register: low), Self(register: high))
+    }
+    /// Elements 0, 2, 4, ... of two registers behind each other, and 1, 3, 5, ...
+    @_transparent
+    static func separated(_ first: Self, _ second: Self) -> (Self, Self) {
+      let (even, odd) = Builtin.deinterleave_Vec8xFPIEEE32(first._storage._value, second._storage._value)
+      return (Self(register: even), Self(register: odd))
+    }
     @_transparent
     init(register: Builtin.Vec8xFPIEEE32) {
       self = unsafeBitCast(register, to: Self.self)
@@ -159,6 +183,18 @@ import Builtin
       let below = Builtin.fcmp_olt_Vec4xFPIEEE32(_storage._value, bound._storage._value)
       return Self(
         register: Builtin.select_Vec4xInt1_Vec4xFPIEEE32(below, value._storage._value, _storage._value))
+    }
+    /// The elements of two registers in turn: the first halves, the second halves.
+    @_transparent
+    static func alternated(_ even: Self, _ odd: Self) -> (Self, Self) {
+      let (low, high) = Builtin.interleave_Vec4xFPIEEE32(even._storage._value, odd._storage._value)
+      return (Self(register: low), Self(register: high))
+    }
+    /// Elements 0, 2, 4, ... of two registers behind each other, and 1, 3, 5, ...
+    @_transparent
+    static func separated(_ first: Self, _ second: Self) -> (Self, Self) {
+      let (even, odd) = Builtin.deinterleave_Vec4xFPIEEE32(first._storage._value, second._storage._value)
+      return (Self(register: even), Self(register: odd))
     }
     @_transparent
     init(register: Builtin.Vec4xFPIEEE32) {
