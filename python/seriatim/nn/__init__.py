@@ -4,12 +4,18 @@ The names, arguments and parameter names are torch's. There is no tape: ``module
 ``module.forward(x)``.
 """
 
-from seriatim.nn._activation import LogSoftmax, ReLU, Softmax
+from seriatim.nn._activation import ELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from seriatim.nn._attention import Attention
-from seriatim.nn._batch_norm import BatchNorm1d
+from seriatim.nn._batch_norm import BatchNorm1d, BatchNorm2d
 from seriatim.nn._containers import ModuleList, Sequential
+from seriatim.nn._conv_gru import ConvGRU, ConvGRUCell
+from seriatim.nn._conv_lstm import ConvLSTM, ConvLSTMCell
+from seriatim.nn._conv_rnn import ConvLayer, ConvRNN, SequenceWise, VideoSequential
+from seriatim.nn._convolution import Conv2d
 from seriatim.nn._deepgru import DeepGRU
 from seriatim.nn._dropout import Dropout
+from seriatim.nn._embedding import Embedding
+from seriatim.nn._graphs import Concat, Residual
 from seriatim.nn._gru import GRU, GRUCell
 from seriatim.nn._init import manual_seed
 from seriatim.nn._linear import Linear
@@ -17,28 +23,52 @@ from seriatim.nn._loss import NLLLoss
 from seriatim.nn._lstm import LSTM, LSTMCell
 from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter, flatten
+from seriatim.nn._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from seriatim.nn._rnn import RNN, RNNCell
+from seriatim.nn._shape import Flatten, Identity
 
 __all__ = [
+    "ELU",
     "GRU",
     "LSTM",
     "RNN",
+    "AdaptiveAvgPool2d",
     "Attention",
+    "AvgPool2d",
     "BatchNorm1d",
+    "BatchNorm2d",
+    "Concat",
+    "Conv2d",
+    "ConvGRU",
+    "ConvGRUCell",
+    "ConvLSTM",
+    "ConvLSTMCell",
+    "ConvLayer",
+    "ConvRNN",
     "DeepGRU",
     "Dropout",
+    "Embedding",
+    "Flatten",
     "GRUCell",
+    "Identity",
     "LSTMCell",
+    "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool2d",
     "Module",
     "ModuleList",
     "NLLLoss",
     "Parameter",
     "RNNCell",
     "ReLU",
+    "Residual",
+    "SequenceWise",
     "Sequential",
+    "Sigmoid",
     "Softmax",
+    "Tanh",
+    "VideoSequential",
     "flatten",
     "manual_seed",
 ]

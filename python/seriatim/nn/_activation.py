@@ -9,7 +9,29 @@ from seriatim._typing import Array, ArrayLike
 from seriatim.nn._module import Module
 
 
-class ReLU(Module):
+class _Elementwise(Module):
+    """An activation of every element; NaN stays NaN."""
+
+    kind: str
+    slope: float = 0.0
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Compute every element's activation."""
+        y, cache = F.activation(x, self.kind, self.slope)
+        self._push(cache)
+        return y
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the gradient times the derivative."""
+        cache = self._peek()
+        if np.shape(grad_output) != cache.y.shape:
+            raise ValueError(f"grad_output: expected shape {cache.y.shape}, got {np.shape(grad_output)}")
+        grad = F.activation_backward(grad_output, cache)
+        self._pop()
+        return grad
+
+
+class ReLU(_Elementwise):
     """``max(x, 0)``; NaN stays NaN.
 
     Parameters
@@ -18,24 +40,67 @@ class ReLU(Module):
         torch's; the output is a new array either way.
     """
 
+    kind = "relu"
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = bool(inplace)
 
-    def forward(self, x: ArrayLike) -> Array:
-        """Cut off below 0."""
-        y, cache = F.relu(x)
-        self._push(cache)
-        return y
 
-    def backward(self, grad_output: ArrayLike) -> Array:
-        """Pass the gradient where the output is positive."""
-        cache = self._peek()
-        if np.shape(grad_output) != cache.shape:
-            raise ValueError(f"grad_output: expected shape {cache.shape}, got {np.shape(grad_output)}")
-        grad = F.relu_backward(grad_output, cache)
-        self._pop()
-        return grad
+class LeakyReLU(_Elementwise):
+    """``x`` where it is positive, else ``negative_slope x``.
+
+    Parameters
+    ----------
+    negative_slope : float, default 0.01
+    inplace : bool, default False
+        torch's; the output is a new array either way.
+    """
+
+    kind = "leaky_relu"
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        super().__init__()
+        self.negative_slope, self.inplace = float(negative_slope), bool(inplace)
+        self.slope = self.negative_slope
+
+    def extra_repr(self) -> str:
+        """Return the slope."""
+        return f"negative_slope={self.negative_slope}"
+
+
+class ELU(_Elementwise):
+    """``x`` where it is positive, else ``alpha (e^x - 1)`` (Clevert et al. 2016).
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+    inplace : bool, default False
+        torch's; the output is a new array either way.
+    """
+
+    kind = "elu"
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__()
+        self.alpha, self.inplace = float(alpha), bool(inplace)
+        self.slope = self.alpha
+
+    def extra_repr(self) -> str:
+        """Return the parameter."""
+        return f"alpha={self.alpha}"
+
+
+class Sigmoid(_Elementwise):
+    """``1 / (1 + e^-x)``."""
+
+    kind = "sigmoid"
+
+
+class Tanh(_Elementwise):
+    """The hyperbolic tangent."""
+
+    kind = "tanh"
 
 
 class _OverAxis(Module):

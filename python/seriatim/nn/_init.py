@@ -31,3 +31,12 @@ def positive(**sizes: int) -> None:
     for name, size in sizes.items():
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(f"{name}: expected a positive integer, got {size!r}")
+
+
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw an array whose rows, all axes but the first merged, are orthogonal; or its columns if those are fewer."""
+    rows, columns = shape[0], int(np.prod(shape[1:]))
+    drawn = rng.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(drawn)
+    q *= np.sign(np.diag(r))
+    return (q if rows >= columns else q.T).reshape(shape).astype(np.float32)

@@ -1,0 +1,342 @@
+"""What the convolutional recurrences share: assembled weights, all steps of a sequence, memory between calls.
+
+A cell's parameters are those of the original it follows. For the kernels they are assembled into one weight for the
+input, one for the state and one bias, with the gates in the kernels' order; gradients go the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike
+from seriatim.nn._convolution import Conv2d
+from seriatim.nn._module import Module
+from seriatim.nn._packs import Packs
+from seriatim.nn._parameter import Parameter, gradient_slots
+
+States = tuple[Array, ...]
+
+
+class Weights(NamedTuple):
+    """Assembled weights, or their gradients.
+
+    Attributes
+    ----------
+    x : ndarray, shape (gates * H, I, k, k), or None
+        None when the input is convolved already.
+    h : ndarray, shape (gates * H, H, k, k)
+    bias : ndarray, shape (gates * H,), or None
+    """
+
+    x: Array | None
+    h: Array
+    bias: Array | None
+
+
+def odd(name: str, size: int) -> int:
+    """Return a kernel size; raises ValueError unless it is odd and positive."""
+    if not isinstance(size, (int, np.integer)) or size < 1 or size % 2 == 0:
+        raise ValueError(f"{name}: expected an odd positive integer (an even kernel changes the size), got {size!r}")
+    return int(size)
+
+
+def sequence(x: ArrayLike, channels: int) -> Array:
+    """Return ``(T, B, channels, height, width)`` as float32 or raise."""
+    array = np.asarray(x)
+    if array.ndim != 5 or array.shape[2] != channels or 0 in array.shape:
+        raise ValueError(f"x: expected shape (T, B, {channels}, height, width) with no empty axis, got {array.shape}")
+    return np.asarray(array, np.float32)
+
+
+class ConvCell(Module):
+    """Base: a cell over sequences of images. Subclasses say how their weights are assembled."""
+
+    gates: int
+    states: int = 1
+    hidden_size: int
+    kernel_size: int
+    hard: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._packs = Packs()
+
+    # ---- What a subclass says
+
+    def _owned(self) -> tuple[Parameter | None, ...]:
+        """Return the parameters that the assembled weights are made of."""
+        return tuple(self.parameters())
+
+    def _assemble(self) -> Weights:
+        raise NotImplementedError
+
+    def _disassemble(self, grads: Weights) -> Iterable[Array | None]:
+        """Return gradients in the order of :meth:`_owned`."""
+        raise NotImplementedError
+
+    def _steps(
+        self, gates: Array, packed: Array, states: States | None, bias: Array | None
+    ) -> tuple[Array, States, Any]:
+        """Run the kernel: outputs, the last states, and the cache."""
+        raise NotImplementedError
+
+    def _steps_backward(
+        self, grad_y: ArrayLike, grad_states: tuple[ArrayLike | None, ...], cache: Any, **given: Any
+    ) -> tuple[Array, tuple[Array | None, ...]]:
+        """Run the kernel: the gradients of the gates and of the first states."""
+        raise NotImplementedError
+
+    def _pack(self, weight: Array, backward: bool) -> Array:
+        raise NotImplementedError
+
+    # ---- All steps
+
+    def _get(self, key: str, make: Any) -> Any:
+        return self._packs.get(key, self._owned(), make)
+
+    def _run(self, x: Array, states: States | None, *, fresh: bool = False) -> tuple[Array, States]:
+        """Run ``x (T, B, ...)``; a fresh array of convolved inputs may be written to."""
+        weights: Weights = self._get("weights", self._assemble)
+        packed = self._get("h", lambda: self._pack(weights.h, False))
+        size = x.shape[:2]
+        if weights.x is None:
+            cache, bias = None, weights.bias
+            gates = x if fresh and x.flags.c_contiguous and x.flags.writeable else np.array(x, np.float32, order="C")
+        else:
+            pad = self.kernel_size // 2
+            flat = x.reshape(-1, *x.shape[2:])
+            bias, wx = None, weights.x
+            packed_x = self._get("x", lambda: F.conv2d_pack(wx, F.conv2d_geometry(wx.shape, 1, pad)))
+            images, cache = F.conv2d(flat, wx, weights.bias, padding=pad, packed=packed_x)
+            gates = images.reshape(*size, *images.shape[1:])
+        y, last, steps = self._steps(gates, packed, states, bias)
+        self._push((cache, steps, x.shape, y.shape))
+        return y, last
+
+    def _run_backward(
+        self, grad_y: ArrayLike, grad_states: tuple[ArrayLike | None, ...]
+    ) -> tuple[Array, tuple[Array | None, ...]]:
+        cache, steps, shape, out = self._peek()
+        if np.shape(grad_y) != out:
+            raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_y)}")
+        for grad in grad_states:
+            if grad is not None and np.shape(grad) != out[1:]:
+                raise ValueError(f"grad_state: expected shape {out[1:]}, got {np.shape(grad)}")
+        weights: Weights = self._get("weights", self._assemble)
+        packed = self._get("h backward", lambda: self._pack(weights.h, True))
+        owned = self._owned()
+        wanted = any(p is not None and p.requires_grad for p in owned)
+        grad_h = np.empty_like(weights.h) if wanted else None
+        bias = np.empty_like(weights.bias) if wanted and weights.bias is not None else None
+        given = {"grad_weight": grad_h, "grad_bias": bias if weights.x is None else None}
+        grad_x, first = self._steps_backward(grad_y, grad_states, steps, packed=packed, **given)
+        self._pop()  # The gates have become gradients: there is no second time.
+        grad_wx = None
+        if weights.x is not None:
+            wx = weights.x
+            grad_wx = np.empty_like(wx) if wanted else None
+            packed_x = self._get("x backward", lambda: F.conv2d_pack_backward(wx, cache.geometry))
+            found, _, _ = F.conv2d_backward(
+                grad_x.reshape(-1, *grad_x.shape[2:]),
+                cache,
+                wx,
+                packed=packed_x,
+                need_parameters=False,
+                grad_weight=grad_wx,
+                grad_bias=bias,
+            )
+            assert found is not None
+            grad_x = found.reshape(shape)
+        if grad_h is not None:
+            with gradient_slots(*owned) as (slots, accumulate):
+                for slot, grad in zip(slots, self._disassemble(Weights(grad_wx, grad_h, bias)), strict=True):
+                    if slot is not None and grad is not None:
+                        np.add(slot, grad, out=slot) if accumulate else np.copyto(slot, grad)
+        return grad_x, first
+
+
+class GRUSteps(ConvCell):
+    """The kernel of the GRU: gates r, z, n."""
+
+    gates = 3
+
+    def _pack(self, weight: Array, backward: bool) -> Array:
+        return F.conv_gru_pack_backward(weight) if backward else F.conv_gru_pack(weight)
+
+    def _steps(
+        self, gates: Array, packed: Array, states: States | None, bias: Array | None
+    ) -> tuple[Array, States, Any]:
+        h0 = None if states is None else states[0]
+        y, cache = F.conv_gru(gates, packed, h0, bias, kernel_size=self.kernel_size, hard=self.hard)
+        return y, (np.array(y[-1]),), cache
+
+    def _steps_backward(
+        self, grad_y: ArrayLike, grad_states: tuple[ArrayLike | None, ...], cache: Any, **given: Any
+    ) -> tuple[Array, tuple[Array | None, ...]]:
+        grad, first = F.conv_gru_backward(grad_y, grad_states[0], cache, **given)
+        return grad, (first,)
+
+
+class LSTMSteps(ConvCell):
+    """The kernel of the LSTM: gates i, f, o, g."""
+
+    gates = 4
+    states = 2
+
+    def _pack(self, weight: Array, backward: bool) -> Array:
+        return F.conv_lstm_pack_backward(weight) if backward else F.conv_lstm_pack(weight)
+
+    def _steps(
+        self, gates: Array, packed: Array, states: States | None, bias: Array | None
+    ) -> tuple[Array, States, Any]:
+        h0, c0 = (None, None) if states is None else states
+        y, cells, cache = F.conv_lstm(gates, packed, h0, c0, bias, kernel_size=self.kernel_size, hard=self.hard)
+        return y, (np.array(y[-1]), np.array(cells[-1])), cache
+
+    def _steps_backward(
+        self, grad_y: ArrayLike, grad_states: tuple[ArrayLike | None, ...], cache: Any, **given: Any
+    ) -> tuple[Array, tuple[Array | None, ...]]:
+        grad, *first = F.conv_lstm_backward(grad_y, grad_states[0], grad_states[1], cache, **given)
+        return grad, tuple(first)
+
+
+class RNNSteps(ConvCell):
+    """The kernel without gates."""
+
+    gates = 1
+    activation = "sigmoid"
+
+    def _pack(self, weight: Array, backward: bool) -> Array:
+        return F.conv_rnn_pack_backward(weight) if backward else F.conv_rnn_pack(weight)
+
+    def _steps(
+        self, gates: Array, packed: Array, states: States | None, bias: Array | None
+    ) -> tuple[Array, States, Any]:
+        h0 = None if states is None else states[0]
+        y, cache = F.conv_rnn(gates, packed, h0, bias, kernel_size=self.kernel_size, activation=self.activation)
+        return y, (np.array(y[-1]),), cache
+
+    def _steps_backward(
+        self, grad_y: ArrayLike, grad_states: tuple[ArrayLike | None, ...], cache: Any, **given: Any
+    ) -> tuple[Array, tuple[Array | None, ...]]:
+        grad, first = F.conv_rnn_backward(grad_y, grad_states[0], cache, **given)
+        return grad, (first,)
+
+
+# ---- Convolutions that hold hidden weights: plain, or depthwise and pointwise
+
+
+def hidden_convolution(hidden_size: int, gates: int, kernel_size: int, separable: bool, rng: Any) -> Module:
+    """Return the module that holds the hidden weights under the original's names."""
+    from seriatim.nn._containers import Sequential
+
+    pad = kernel_size // 2
+    if not separable:
+        return Conv2d(hidden_size, gates * hidden_size, kernel_size, padding=pad, rng=rng)
+    return Sequential(
+        Conv2d(hidden_size, hidden_size, kernel_size, padding=pad, groups=hidden_size, rng=rng),
+        Conv2d(hidden_size, gates * hidden_size, 1, rng=rng),
+    )
+
+
+def hidden_parameters(module: Any) -> tuple[Parameter | None, ...]:
+    """Return the parameters in the order in which :func:`split_hidden` gives gradients."""
+    parts = [module] if isinstance(module, Conv2d) else list(module)
+    return tuple(p for part in parts for p in (part.weight, part.bias))
+
+
+def joined_hidden(module: Any) -> Weights:
+    """Return one weight and bias: a depthwise kernel and the pointwise one after it are one convolution."""
+    if isinstance(module, Conv2d):
+        return Weights(None, module.weight._array, None if module.bias is None else module.bias._array)
+    depth, point = module
+    mix = point.weight._array[:, :, 0, 0]
+    bias = mix @ depth.bias._array + point.bias._array
+    return Weights(None, np.ascontiguousarray(mix[:, :, None, None] * depth.weight._array[None, :, 0]), bias)
+
+
+def split_hidden(module: Any, grads: Weights) -> Iterable[Array | None]:
+    """Return the gradients of :func:`hidden_parameters`."""
+    if isinstance(module, Conv2d):
+        return grads.h, grads.bias
+    depth, point = module
+    mix = point.weight._array[:, :, 0, 0]
+    assert grads.bias is not None
+    grad_depth = np.einsum("ocij,oc->cij", grads.h, mix)[:, None]
+    grad_point = np.einsum("ocij,cij->oc", grads.h, depth.weight._array[:, 0])
+    grad_point += np.outer(grads.bias, depth.bias._array)
+    return grad_depth, mix.T @ grads.bias, grad_point[:, :, None, None], grads.bias
+
+
+# ---- Memory
+
+
+class Memory:
+    """Memory of a cell that is kept between calls, detached: no gradient flows back over a call's border.
+
+    It is not part of the state dict.
+    """
+
+    def __init__(self) -> None:
+        self.kept: States | None = None
+
+    def recall(self, shape: tuple[int, ...]) -> States | None:
+        """Return what is kept; raises when it does not fit ``shape``."""
+        if self.kept is not None and self.kept[0].shape != shape:
+            raise ValueError(
+                f"x: the memory of the call before has shape {self.kept[0].shape}, this input needs {shape}; call "
+                "reset_all() between inputs of different sizes"
+            )
+        return self.kept
+
+    def reset(self, mask: ArrayLike) -> None:
+        """Clear the sequences whose mask is 0."""
+        if self.kept is None:
+            return
+        keep = np.asarray(mask, np.float32)
+        batch = len(self.kept[0])
+        if keep.shape not in ((batch,), (batch, 1, 1, 1)):
+            raise ValueError(f"mask: expected shape ({batch},) or ({batch}, 1, 1, 1), got {keep.shape}")
+        if not np.isin(keep, (0, 1)).all():
+            raise ValueError("mask: expected 1 to keep a sequence's memory and 0 to clear it, got other numbers")
+        self.kept = tuple(state * keep.reshape(-1, 1, 1, 1) for state in self.kept)
+
+    def __deepcopy__(self, memo: Any) -> Memory:
+        new = Memory()
+        new.kept = None if self.kept is None else tuple(np.array(state) for state in self.kept)
+        return new
+
+
+class Remembering(ConvCell):
+    """A cell with memory, Metavision's: ``(T, B, C, H, W)`` in and out, one call after another."""
+
+    in_size: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = Memory()
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Run all steps, from where the last call ended."""
+        return self._remember(sequence(x, self.in_size), False)
+
+    def _remember(self, x: Array, fresh: bool) -> Array:
+        states = self.memory.recall((x.shape[1], self.hidden_size, *x.shape[3:]))
+        y, self.memory.kept = self._run(x, states, fresh=fresh)
+        return y
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient; add to the parameters'. None flows into the call before."""
+        return self._run_backward(grad_output, (None,) * self.states)[0]
+
+    def reset(self, mask: ArrayLike) -> None:
+        """Clear the memory of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
+        self.memory.reset(mask)
+
+    def reset_all(self) -> None:
+        """Clear the memory."""
+        self.memory.kept = None

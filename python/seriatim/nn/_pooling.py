@@ -1,0 +1,133 @@
+"""Pooling as modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike
+from seriatim.functional._convolution import Pair
+from seriatim.nn._module import Module
+
+
+class MaxPool2d(Module):
+    """Largest value of every window; NaN wins.
+
+    Parameters
+    ----------
+    kernel_size : int or pair of int
+    stride : int or pair of int, optional
+        The kernel size by default.
+    padding : int or pair of int, default 0
+        At most half the kernel; what lies outside is never the largest.
+    dilation : int or pair of int, default 1
+    ceil_mode : bool, default False
+        Whether windows that are not whole count.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.dilation, self.ceil_mode = dilation, bool(ceil_mode)
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Pool ``(N, C, height, width)`` or ``(C, height, width)``."""
+        y, cache = F.max_pool2d(
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, training=self.training
+        )
+        self._push(cache)
+        return y
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient."""
+        grad = F.max_pool2d_backward(grad_output, self._peek())
+        self._pop()
+        return grad
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(Module):
+    """Average of every window.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode
+        As for :class:`MaxPool2d`.
+    count_include_pad : bool, default True
+        Whether the zeros of the padding count.
+    divisor_override : int, optional
+        Divide by this instead of by the window's size.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.count_include_pad = bool(ceil_mode), bool(count_include_pad)
+        self.divisor_override = divisor_override
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Pool ``(N, C, height, width)`` or ``(C, height, width)``."""
+        y, cache = F.avg_pool2d(
+            x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+            self.divisor_override,
+        )  # fmt: skip
+        self._push(cache)
+        return y
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient."""
+        grad = F.avg_pool2d_backward(grad_output, self._peek())
+        self._pop()
+        return grad
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AdaptiveAvgPool2d(Module):
+    """Averages over windows that share the image out.
+
+    Parameters
+    ----------
+    output_size : int or pair of int or None
+        None keeps a side's size.
+    """
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Pool ``(N, C, height, width)`` or ``(C, height, width)``."""
+        y, cache = F.adaptive_avg_pool2d(x, self.output_size)
+        self._push(cache)
+        return y
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient."""
+        grad = F.adaptive_avg_pool2d_backward(grad_output, self._peek())
+        self._pop()
+        return grad
+
+    def extra_repr(self) -> str:
+        """Return the size."""
+        return f"output_size={self.output_size}"
