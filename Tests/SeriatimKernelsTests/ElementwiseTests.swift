@@ -13,8 +13,9 @@ final class ElementwiseTests: XCTestCase {
       let (x, grad) = (random.floats(count), random.floats(count))
       let results = withOneAndTwoThreads("relu \(count)") {
         let (y, gradX) = (Guarded(count), Guarded(count))
-        reluForward(y: y.pointer, x: x, count: count)
-        reluBackward(gradX: gradX.pointer, gradY: grad, y: y.pointer, count: count)
+        activationForward(y: y.pointer, x: x, count: count, activation: Activation(.relu))
+        activationBackward(
+          gradX: gradX.pointer, gradY: grad, x: y.pointer, y: y.pointer, count: count, activation: Activation(.relu))
         y.check()
         gradX.check()
         return [y.values, gradX.values]
@@ -23,7 +24,7 @@ final class ElementwiseTests: XCTestCase {
       XCTAssertEqual(results[1], zip(x, grad).map { $0 > 0 ? $1 : 0 })
     }
     let y = Guarded([Float.nan, -1])
-    reluForward(y: y.pointer, x: y.pointer, count: 2)
+    activationForward(y: y.pointer, x: y.pointer, count: 2, activation: Activation(.relu))
     XCTAssertTrue(y.values[0].isNaN, "in place, NaN passes")
     XCTAssertEqual(y.values[1], 0)
   }

@@ -66,6 +66,9 @@ C_TYPES = {
     "const float *": "UnsafePointer<Float>",
     "double *": "UnsafeMutablePointer<Double>",
     "const int64_t *": "UnsafePointer<Int64>",
+    "int32_t *": "UnsafeMutablePointer<Int32>",
+    "const int32_t *": "UnsafePointer<Int32>",
+    "const ptrdiff_t *": "UnsafePointer<Int>",
     "const void *const *": "UnsafePointer<UnsafeRawPointer>",
     "ptrdiff_t": "Int",
     "int32_t": "Int32",
@@ -117,7 +120,8 @@ def test_swift_has_the_types_of_the_header():
 
 def test_one_stem_in_every_layer():
     recurrent = ("gru", "lstm", "rnn")
-    others = ("linear", "attention", "batch_norm", "dropout", "activation", "loss", "optimizer", "collate")
+    images = ("convolution", "pooling", "conv_gru", "conv_lstm", "conv_rnn")
+    others = ("linear", "attention", "batch_norm", "dropout", "activation", "loss", "optimizer", "collate", *images)
     for stem in recurrent + others:
         assert (ROOT / f"Bindings/{stem}.c").exists(), stem
         assert (PACKAGE / f"functional/_{stem}.py").exists(), stem

@@ -126,7 +126,7 @@ struct ConvolutionPass {
       kernel: shape.kernelWidth, stride: shape.strideX, padding: shape.paddingX, dilation: shape.dilationX,
       transposed: transposed, inputs: transposed ? shape.outWidth : shape.width,
       outputs: transposed ? shape.width : shape.outWidth)
-    if isPointwise {
+    if isPointwise && !isDepthwise {
       // No neighbours: a plane is one long row, which fills panels better.
       vertical = ConvolutionAxis(
         kernel: 1, stride: 1, padding: 0, dilation: 1, transposed: false, inputs: 1, outputs: 1)
@@ -141,6 +141,8 @@ struct ConvolutionPass {
   /// Tiles of target channels of a group.
   var tiles: Int { (targets &+ tileRows &- 1) / tileRows }
 
+  private var isDepthwise: Bool { sources == 1 && targets == 1 && groups > 1 }
+
   private var isPointwise: Bool { isPlain(vertical, 1) && isPlain(horizontal, 1) }
 
   private func isPlain(_ axis: ConvolutionAxis, _ kernel: Int) -> Bool {
@@ -150,7 +152,7 @@ struct ConvolutionPass {
   enum Method { case depthwise, winograd, gathered }
 
   var method: Method {
-    if sources == 1 && targets == 1 && groups > 1 { return .depthwise }
+    if isDepthwise { return .depthwise }
     let kernel = vertical.kernel
     if (kernel == 3 || kernel == 5) && isPlain(vertical, kernel) && isPlain(horizontal, kernel)
       && min(sources, targets) >= winogradChannels

@@ -90,7 +90,7 @@ def test_same_bits_with_one_and_two_threads(training):
 
 def test_wrong_arguments_are_named():
     x, ones = normal(6, 5), np.ones(5, np.float32)
-    with pytest.raises(ValueError, match="x: expected more than one value per column in training"):
+    with pytest.raises(ValueError, match="x: expected more than one value per feature in training"):
         F.batch_norm(x[:1], None, None, None, None, training=True)
     with pytest.raises(ValueError, match="running_mean, running_var: expected arrays outside training"):
         F.batch_norm(x, None, None, None, None, training=False)
