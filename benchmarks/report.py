@@ -41,7 +41,9 @@ def picture(rows: Sequence[Row], path: Path, title: str) -> None:
                 continue
             ratio = row["seconds"][peer] / row["seconds"]["seriatim"]
             axes.barh(place + offset, ratio, 0.25, color=colour, label=peer if place == 0 else None)
-            text = f"{1e3 * row['seconds'][peer]:.3g} ms" if peer == "seriatim" else f"{ratio:.2g}x"
+            milliseconds = 1e3 * row["seconds"][peer]
+            own = f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds:.0f} ms"
+            text = own if peer == "seriatim" else f"{ratio:.2g}x"
             axes.annotate(text, (ratio, place + offset), (3, 0), textcoords="offset points", va="center", fontsize=7)
     axes.axvline(1, color="#0072b2", linewidth=0.8)
     axes.set_xscale("log")
