@@ -54,8 +54,28 @@ SRT_FUNCTION(nll_backward) {
   return srt_finish(&call, status, Py_NewRef(result));
 }
 
+// prediction, target, positive | None, kind -> losses, grad
+SRT_FUNCTION(point_loss) {
+  SRT_TAKES(point_loss, 4);
+  srt_call call = {0};
+  const float *prediction, *target, *positive;
+  float *losses, *grad;
+  ptrdiff_t size = -1, kind;
+  if (!(srt_count(args[3], "kind", &kind) && srt_floats(&call, args[0], "pred", &prediction, 1, &size, "size") &&
+        srt_floats(&call, args[1], "target", &target, 1, &size, "size") &&
+        srt_maybe_floats(&call, args[2], "pos_weight", &positive, 1, &size, "size")))
+    return srt_fail(&call);
+  PyObject *first = srt_new_floats(&call, &losses, 1, size);
+  PyObject *second = first ? srt_new_floats(&call, &grad, 1, size) : NULL;
+  if (!second) return srt_fail(&call);
+  if (size == 0) return srt_finish(&call, SRT_OK, PyTuple_Pack(2, first, second));
+  SRT_RUN(status, srt->point_loss(losses, grad, prediction, target, positive, size, (int32_t)kind));
+  return srt_finish(&call, status, PyTuple_Pack(2, first, second));
+}
+
 PyMethodDef srt_loss_methods[] = {
     SRT_METHOD(nll_forward, "Weighted negative log-likelihood of each row, and the sums."),
     SRT_METHOD(nll_backward, "The gradient of nll_forward."),
+    SRT_METHOD(point_loss, "Losses of single numbers, and their derivatives."),
     {NULL, NULL, 0, NULL},
 };

@@ -103,6 +103,7 @@ enum {
   X(softmax_backward)          \
   X(nll_forward)               \
   X(nll_backward)              \
+  X(point_loss)                \
   X(adam_step)                 \
   X(sgd_step)                  \
   X(sum_of_squares_scratch)    \
@@ -443,6 +444,11 @@ int32_t srt_nll_forward(float *losses, float *weights, double *totals, const flo
 // grad: (rows, classes), overwritten: -weights[i] * scale at the target. scale: one float, or (rows,) if scale_per_row.
 int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *scale,
                          int32_t scale_per_row, ptrdiff_t rows, ptrdiff_t classes);
+
+// losses, grad, prediction, target: (count,); positive: (count,), the weight of positives, or NULL. kind: 0 squared error,
+// 1 binary cross-entropy of logits. grad is the derivative of each loss.
+int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target, const float *positive,
+                       ptrdiff_t count, int32_t kind);
 
 // ---- Optimisers (Optimizer+C.swift): flat buffers, updated in place
 

@@ -28,3 +28,14 @@ public func srt_nll_backward(
     classes: classes)
   return done
 }
+
+@_cdecl("srt_point_loss")
+public func srt_point_loss(
+  _ losses: UnsafeMutablePointer<Float>, _ grad: UnsafeMutablePointer<Float>, _ prediction: UnsafePointer<Float>,
+  _ target: UnsafePointer<Float>, _ positive: UnsafePointer<Float>?, _ count: Int, _ kind: Int32
+) -> Int32 {
+  guard count > 0, let loss = PointLoss(rawValue: kind) else { return badSize }
+  pointLoss(
+    loss, losses: losses, grad: grad, prediction: prediction, target: target, positive: positive, count: count)
+  return done
+}

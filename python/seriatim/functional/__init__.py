@@ -31,7 +31,7 @@ from seriatim.functional._convolution import (
 from seriatim.functional._dropout import dropout, dropout_backward
 from seriatim.functional._gru import gru, gru_backward, gru_pack, gru_pack_backward
 from seriatim.functional._linear import linear, linear_backward, linear_pack, linear_pack_backward
-from seriatim.functional._loss import nll_loss, nll_loss_backward
+from seriatim.functional._loss import nll_loss, nll_loss_backward, point_loss, point_loss_backward
 from seriatim.functional._lstm import lstm, lstm_backward, lstm_pack, lstm_pack_backward
 from seriatim.functional._memory import empty
 from seriatim.functional._optimizer import adam_step, scale, sgd_step, sum_of_squares
@@ -98,6 +98,8 @@ __all__ = [
     "nll_loss",
     "nll_loss_backward",
     "pack_rows",
+    "point_loss",
+    "point_loss_backward",
     "relu",
     "relu_backward",
     "rnn",

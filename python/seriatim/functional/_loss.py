@@ -69,3 +69,69 @@ def nll_loss_backward(cache: NLLCache, grad_output: ArrayLike | None = None) -> 
     if reduction == "mean":
         scale = scale / np.float32(total_weight or np.nan)
     return _core.nll_backward(weights, target, scale, classes)
+
+
+# The numbers of the C ABI.
+_KINDS = {"mse": 0, "bce_with_logits": 1}
+
+
+class PointLossCache(NamedTuple):
+    """What :func:`point_loss_backward` needs of a forward call."""
+
+    grad: Array
+    reduction: str
+
+
+def point_loss(
+    kind: str,
+    pred: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    pos_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+) -> tuple[float | Array, PointLossCache]:
+    """Loss of every number.
+
+    Parameters
+    ----------
+    kind : {'mse', 'bce_with_logits'}
+        ``(p - t)^2``, or ``(1 - t) p + (1 + (pos_weight - 1) t) log(1 + e^-p)``.
+    pred, target : array_like of one shape
+    weight, pos_weight : array_like, optional
+        Of any shape that broadcasts to that of ``pred``.
+    reduction : {'mean', 'sum', 'none'}
+        The mean is over all elements, whatever their weights, as in torch.
+
+    Returns
+    -------
+    loss : float, or ndarray like ``pred`` for 'none'
+    cache : PointLossCache
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
+    used = _core.as_floats(pred, "pred")
+    wanted = _core.as_floats(target, "target")
+    if wanted.shape != used.shape:
+        raise ValueError(f"target: expected shape {used.shape}, that of pred, got {wanted.shape}")
+    positive = None if pos_weight is None else np.broadcast_to(np.asarray(pos_weight, np.float32), used.shape).ravel()
+    losses, grad = _core.point_loss(used.reshape(-1), wanted.reshape(-1), positive, _KINDS[kind])
+    losses, grad = losses.reshape(used.shape), grad.reshape(used.shape)
+    if weight is not None:
+        factor = np.asarray(weight, np.float32)
+        losses, grad = losses * factor, grad * factor
+    cache = PointLossCache(grad, reduction)
+    if reduction == "none":
+        return losses, cache
+    total = float(np.sum(losses, dtype=np.float64))
+    if reduction == "sum":
+        return total, cache
+    return (total / losses.size if losses.size else float("nan")), cache
+
+
+def point_loss_backward(cache: PointLossCache, grad_output: ArrayLike | None = None) -> Array:
+    """Gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
+    scale = np.asarray(1.0 if grad_output is None else grad_output, np.float32)
+    if cache.reduction == "mean":
+        scale = scale / np.float32(cache.grad.size)
+    grad: Array = cache.grad * scale
+    return grad

@@ -19,22 +19,25 @@ from seriatim.nn._graphs import Concat, Residual
 from seriatim.nn._gru import GRU, GRUCell
 from seriatim.nn._init import manual_seed
 from seriatim.nn._linear import Linear
-from seriatim.nn._loss import NLLLoss
+from seriatim.nn._loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from seriatim.nn._lstm import LSTM, LSTMCell
 from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter, flatten
 from seriatim.nn._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from seriatim.nn._rnn import RNN, RNNCell
 from seriatim.nn._shape import Flatten, Identity
+from seriatim.nn._video import VGG16, VideoRNN
 
 __all__ = [
     "ELU",
     "GRU",
     "LSTM",
     "RNN",
+    "VGG16",
     "AdaptiveAvgPool2d",
     "Attention",
     "AvgPool2d",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Concat",
@@ -45,6 +48,7 @@ __all__ = [
     "ConvLSTMCell",
     "ConvLayer",
     "ConvRNN",
+    "CrossEntropyLoss",
     "DeepGRU",
     "Dropout",
     "Embedding",
@@ -55,6 +59,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MSELoss",
     "MaxPool2d",
     "Module",
     "ModuleList",
@@ -68,6 +73,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "VideoRNN",
     "VideoSequential",
     "flatten",
     "manual_seed",

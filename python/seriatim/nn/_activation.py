@@ -9,7 +9,7 @@ from seriatim._typing import Array, ArrayLike
 from seriatim.nn._module import Module
 
 
-class _Elementwise(Module):
+class Elementwise(Module):
     """An activation of every element; NaN stays NaN."""
 
     kind: str
@@ -31,7 +31,7 @@ class _Elementwise(Module):
         return grad
 
 
-class ReLU(_Elementwise):
+class ReLU(Elementwise):
     """``max(x, 0)``; NaN stays NaN.
 
     Parameters
@@ -47,7 +47,7 @@ class ReLU(_Elementwise):
         self.inplace = bool(inplace)
 
 
-class LeakyReLU(_Elementwise):
+class LeakyReLU(Elementwise):
     """``x`` where it is positive, else ``negative_slope x``.
 
     Parameters
@@ -69,7 +69,7 @@ class LeakyReLU(_Elementwise):
         return f"negative_slope={self.negative_slope}"
 
 
-class ELU(_Elementwise):
+class ELU(Elementwise):
     """``x`` where it is positive, else ``alpha (e^x - 1)`` (Clevert et al. 2016).
 
     Parameters
@@ -91,13 +91,13 @@ class ELU(_Elementwise):
         return f"alpha={self.alpha}"
 
 
-class Sigmoid(_Elementwise):
+class Sigmoid(Elementwise):
     """``1 / (1 + e^-x)``."""
 
     kind = "sigmoid"
 
 
-class Tanh(_Elementwise):
+class Tanh(Elementwise):
     """The hyperbolic tangent."""
 
     kind = "tanh"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
+from seriatim.nn._activation import Elementwise
+from seriatim.nn._convolution import Conv2d
 from seriatim.nn._module import Module
 
 
@@ -39,9 +41,18 @@ class Sequential(Module):
             self.add_module(name, module)
 
     def forward(self, x: Any) -> Any:
-        """Run the modules one after another."""
-        for module in self._modules.values():
-            x = module(x)
+        """Run the modules one after another; in evaluation a convolution and its activation at once."""
+        modules = list(self._modules.values())
+        index = 0
+        while index < len(modules):
+            module = modules[index]
+            after = modules[index + 1] if index + 1 < len(modules) else None
+            if type(module) is Conv2d and isinstance(after, Elementwise) and not (module.training or after.training):
+                x = module._forward(x, after.kind, after.slope)
+                index += 2
+            else:
+                x = module(x)
+                index += 1
         return x
 
     def backward(self, grad_output: Any) -> Any:

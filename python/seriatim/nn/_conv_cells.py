@@ -13,6 +13,7 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike
+from seriatim.nn._containers import Sequential
 from seriatim.nn._convolution import Conv2d
 from seriatim.nn._module import Module
 from seriatim.nn._packs import Packs
@@ -232,8 +233,6 @@ class RNNSteps(ConvCell):
 
 def hidden_convolution(hidden_size: int, gates: int, kernel_size: int, separable: bool, rng: Any) -> Module:
     """Return the module that holds the hidden weights under the original's names."""
-    from seriatim.nn._containers import Sequential
-
     pad = kernel_size // 2
     if not separable:
         return Conv2d(hidden_size, gates * hidden_size, kernel_size, padding=pad, rng=rng)
