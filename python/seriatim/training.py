@@ -38,8 +38,9 @@ class Batch:
 def collate(sequences: Sequences, index: Integers) -> tuple[PackedSequence, Integers]:
     """Pack the sequences ``index``; the second result is their order in the batch."""
     order = index[descending(sequences.lengths[index])]
-    data, sizes = F.collate_concatenated(sequences.X, sequences.starts[order], sequences.lengths[order], "packed")
-    return PackedSequence(data, sizes), order
+    observations = sequences.X.reshape(len(sequences.X), -1)
+    data, sizes = F.collate_concatenated(observations, sequences.starts[order], sequences.lengths[order], "packed")
+    return PackedSequence(data.reshape(-1, *sequences.X.shape[1:]), sizes), order
 
 
 def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> list[Integers]:

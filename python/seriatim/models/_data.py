@@ -107,3 +107,47 @@ def _checked(X: Any, lengths: ArrayLike, estimator: str) -> Sequences:
     if counts.dtype.kind == "f" and np.all(counts == np.round(counts)):
         counts = counts.astype(np.int64)
     return Sequences(array, counts)
+
+
+def read_videos(X: Any, lengths: ArrayLike | None) -> Sequences:
+    """Read videos in any of their forms.
+
+    Parameters
+    ----------
+    X : Sequences, list of arrays (T_i, C, H, W), array (n, T, C, H, W), or array (sum T, C, H, W) with lengths
+    lengths : array_like of int, optional
+
+    Returns
+    -------
+    Sequences
+        Of float32 frames ``(sum T, C, H, W)``, finite.
+    """
+    if isinstance(X, Sequences):
+        _no_lengths(lengths, "a Sequences object, which knows them")
+        frames, counts = X.X, X.lengths
+    elif _is_list_of_arrays(X):
+        _no_lengths(lengths, "a list of videos, which has them")
+        for i, video in enumerate(X):
+            if np.ndim(video) != 4 or 0 in np.shape(video) or np.shape(video)[1:] != np.shape(X[0])[1:]:
+                raise ValueError(
+                    f"X[{i}]: expected a video (T, C, H, W) with T >= 1 and frames like X[0]'s, got {np.shape(video)}"
+                )
+        frames, counts = np.concatenate(list(X)), np.array([len(video) for video in X])
+    else:
+        frames = np.asarray(X)
+        if lengths is None and frames.ndim == 5 and 0 not in frames.shape:
+            counts = np.full(len(frames), frames.shape[1])
+            frames = frames.reshape(-1, *frames.shape[2:])
+        elif lengths is None:
+            raise ValueError(
+                "X: expected a list of videos (T, C, H, W), an array (n, T, C, H, W), or frames (sum T, C, H, W) with "
+                f"lengths, got shape {frames.shape} without lengths"
+            )
+        else:
+            counts = np.asarray(lengths)
+    if frames.ndim != 4 or frames.dtype.kind not in "fiub":
+        raise ValueError(f"X: expected frames (sum T, C, H, W) of numbers, got {frames.dtype} of shape {frames.shape}")
+    used = np.ascontiguousarray(frames, np.float32)
+    if not np.isfinite(used).all():
+        raise ValueError("X: expected finite numbers, got NaN or infinity")
+    return Sequences(used, counts)

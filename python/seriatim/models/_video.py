@@ -1,0 +1,129 @@
+"""A CNN and a recurrent net over ragged videos as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from seriatim._typing import AnyArray, Array, ArrayLike
+from seriatim.models._classifier import SequenceClassifier
+from seriatim.models._data import read_videos
+from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
+from seriatim.sequences import Sequences
+
+
+class VideoClassifier(SequenceClassifier):
+    """A network of frames, a recurrent net over their embeddings, a classifier.
+
+    Parameters
+    ----------
+    embedding : Module or callable
+        Takes frames ``(N, C, H, W)``, gives ``(N, embedding_size)``. A module is copied by ``fit``; a callable (an
+        onnxruntime session, a torch module) gets NumPy arrays and is never trained.
+    embedding_size : int
+    hidden_size : int, default 128
+    rnn : {'lstm', 'gru'}, default 'lstm'
+    num_layers : int, default 1
+    bidirectional : bool, default True
+    fc : int, default 256
+        Width of the classifier's hidden layer.
+    freeze : bool, default False
+        Whether a module's parameters stay as they are. Otherwise those are trained that require a gradient.
+    learning_rate, schedule, batch_size, max_epochs, weight_decay, clip_norm, early_stopping, validation_fraction, \
+n_iter_no_change, tol, class_weight, warm_start, random_state, verbose, callbacks
+        As for :class:`DeepGRUClassifier`; mini-batches have 8 videos by default.
+
+    Attributes
+    ----------
+    classes_, n_features_in_, history_, n_iter_
+        As of :class:`DeepGRUClassifier`; ``n_features_in_`` is ``C * H * W``.
+    module_ : seriatim.nn.VideoRNN
+
+    Notes
+    -----
+    X may be given as a list of videos ``(T_i, C, H, W)``; as frames ``(sum T, C, H, W)`` with ``lengths``; as an array
+    ``(n, T, C, H, W)``; or as :class:`seriatim.Sequences` of frames.
+
+    Examples
+    --------
+    >>> cnn = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> clf = VideoClassifier(cnn, 16, max_epochs=10, random_state=0).fit(videos, labels)
+    """
+
+    module_: VideoRNN
+    _predict_batch: ClassVar[int] = 16
+
+    def __init__(
+        self,
+        embedding: Callable[[AnyArray], ArrayLike],
+        embedding_size: int,
+        *,
+        hidden_size: int = 128,
+        rnn: str = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        fc: int = 256,
+        freeze: bool = False,
+        learning_rate: float = 1e-3,
+        schedule: str = "cosine",
+        batch_size: int = 8,
+        max_epochs: int = 50,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        class_weight: Mapping[Any, float] | str | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+    ) -> None:
+        self.embedding = embedding
+        self.embedding_size = embedding_size
+        self.hidden_size = hidden_size
+        self.rnn = rnn
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.fc = fc
+        self.freeze = freeze
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def _make_module(self, shape: tuple[int, ...], n_classes: int, rng: np.random.Generator) -> VideoRNN:
+        # The user's module stays as it is; what is no module may not be copyable.
+        own = isinstance(self.embedding, Module)
+        embedding = copy.deepcopy(self.embedding) if own else self.embedding
+        if self.freeze and isinstance(embedding, Module):
+            embedding.requires_grad_(False)
+        return VideoRNN(
+            embedding, self.embedding_size, self.hidden_size, n_classes, rnn=self.rnn, num_layers=self.num_layers,
+            bidirectional=self.bidirectional, fc=self.fc, rng=rng,
+        )  # fmt: skip
+
+    def _criterion(self, weight: Array | None) -> NLLLoss:
+        return CrossEntropyLoss(weight)
+
+    def _to_log_probs(self, output: Array) -> Array:
+        log_probs: Array = LogSoftmax().eval()(output)
+        return log_probs
+
+    def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
+        return read_videos(X, lengths)
