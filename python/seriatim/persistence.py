@@ -25,7 +25,25 @@ FORMAT = 1
 # Class name -> module. A file names one of these; nothing else is imported.
 _MODULES = {
     name: "seriatim.nn"
-    for name in ("BatchNorm1d", "DeepGRU", "Dropout", "GRU", "Linear", "LogSoftmax", "ReLU", "Softmax")
+    for name in (
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "Conv2d",
+        "ConvGRU",
+        "ConvLSTM",
+        "DeepGRU",
+        "Dropout",
+        "ELU",
+        "Embedding",
+        "GRU",
+        "LSTM",
+        "LeakyReLU",
+        "Linear",
+        "LogSoftmax",
+        "RNN",
+        "ReLU",
+        "Softmax",
+    )
 }
 _ESTIMATORS = {"DeepGRUClassifier": "seriatim.models"}
 
