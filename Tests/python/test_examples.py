@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -23,3 +24,40 @@ def test_spoken_digits(tmp_path):
     results = [o["data"]["text/plain"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
     assert "True" in results, "the loaded model predicts the same bits"
     assert sum("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])) == 3
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_drone_detector_grows_surer_from_step_to_step(tmp_path):
+    picture = tmp_path / "scene.png"
+    found = example("drone_detector").main(["--steps", "600", "--output", str(picture)])
+    first, last = found["with memory"][0], found["with memory"][-1]
+    assert last > 2 * first, found
+    assert last > found["without"][-1] + 0.2, found
+    assert picture.stat().st_size > 10_000
+
+
+def test_event_digits_says_where_its_data_is(tmp_path):
+    with pytest.raises(SystemExit, match=r"no such file[\s\S]*slayerPytorch"):
+        example("event_digits").main(["--data", str(tmp_path / "none.npz")])
+
+
+def test_event_digits(tmp_path):
+    """A few made-up recordings go through; what it learns from the real ones stands in the README."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(50, 90, 60)
+    labels = np.arange(60) % 2
+    owner = np.repeat(labels, lengths)
+    n = len(owner)
+    np.savez(
+        tmp_path / "events.npz", x=rng.integers(0, 17, n) + 17 * owner, y_pix=rng.integers(0, 34, n),
+        p=rng.integers(0, 2, n), t_us=np.concatenate([np.sort(rng.integers(0, 300_000, k)) for k in lengths]),
+        lengths=lengths, y=labels, is_test=np.arange(60) >= 40,
+    )  # fmt: skip
+    accuracy = example("event_digits").main(["--data", str(tmp_path / "events.npz"), "--epochs", "25"])
+    assert accuracy > 0.9
