@@ -31,8 +31,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--parts",
         nargs="+",
-        default=["recurrent", "odd", "deepgru", "collation", "sweep", "self"],
-        choices=["recurrent", "odd", "deepgru", "collation", "sweep", "self"],
+        default=["recurrent", "odd", "deepgru", "collation", "sweep", "convolution", "self"],
+        choices=["recurrent", "odd", "deepgru", "collation", "sweep", "convolution", "self"],
     )
     parser.add_argument("--kinds", nargs="+", default=["GRU", "LSTM"], choices=["GRU", "LSTM", "RNN"])
     parser.add_argument("--avx2", action="store_true")
@@ -178,6 +178,30 @@ def collation_part(options: argparse.Namespace, threads: int) -> list[Any]:
     return rows
 
 
+def convolution_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    import convolution
+    import limits
+    from timing import in_turns
+
+    rows = []
+    for case in convolution.cases():
+        for phase in ("forward", "training") if case.trains else ("forward",):
+            seconds = in_turns(getattr(case, phase)(), options.turns)
+            flops = case.flops * (1 if phase == "forward" else 3)
+            rows.append(
+                row(
+                    f"{case.name}, {phase}",
+                    seconds,
+                    gflops=flops / seconds["seriatim"] / 1e9,
+                    # Winograd's method multiplies less than the definition: it may pass 100 %.
+                    share=flops / limits.peak(threads) / seconds["seriatim"],
+                    limit="the direct method's peak",
+                    difference=case.difference(),
+                )
+            )
+    return rows
+
+
 def self_part(options: argparse.Namespace, threads: int) -> list[Any]:
     """A peer beside itself: what is not 1.00 here is noise everywhere."""
     import recurrent
@@ -196,6 +220,7 @@ PARTS = {
     "deepgru": deepgru_part,
     "collation": collation_part,
     "sweep": sweep_part,
+    "convolution": convolution_part,
     "self": self_part,
 }
 
