@@ -86,14 +86,22 @@ struct PanelRuns {
   var first: PanelRun { base[0] }
 }
 
-/// The runs of outputs `first..<first + panelWidth` of images with `rows` x `columns` outputs each.
+/// Panels for so many outputs: as few as there must be.
+func panelCount(of outputs: Int) -> Int {
+  let registers = (outputs &+ laneCount &- 1) / laneCount
+  return (registers &+ panelRegisters &- 1) / panelRegisters
+}
+
+/// The runs of one panel of images with `rows` x `columns` outputs each. Panels are as equal as whole registers allow.
 @inline(__always)
 func withRuns(
-  first: Int, images: Int, rows: Int, columns: Int,
-  _ body: (_ runs: PanelRuns, _ width: Int) -> Void
+  panel: Int, images: Int, rows: Int, columns: Int, _ body: (_ runs: PanelRuns, _ width: Int) -> Void
 ) {
+  let outputs = images &* rows &* columns
+  let mine = share(of: (outputs &+ laneCount &- 1) / laneCount, panel, panelCount(of: outputs))
+  let first = mine.lowerBound &* laneCount
   withUnsafeTemporaryAllocation(of: PanelRun.self, capacity: panelWidth) { runs in
-    let last = min(first &+ panelWidth, images &* rows &* columns)
+    let last = min(mine.upperBound &* laneCount, outputs)
     var (position, count) = (first, 0)
     while position < last {
       let line = position / columns
@@ -119,6 +127,14 @@ func copyClipped(_ target: Output, _ row: Input, from: Int, step: Int = 1, count
     copyPadded(target + first, row + (from &+ first), last &- first, width: last &- first)
   } else {
     var index = first
+    if step == 2 {
+      // Two registers hold the elements of one, if the row has a last one that is left out.
+      while index &+ laneCount <= last && from &+ 2 &* (index &+ laneCount) <= width {
+        let source = row + (from &+ 2 &* index)
+        store(Lanes.separated(load(source), load(source + laneCount)).0, target + index)
+        index &+= laneCount
+      }
+    }
     while index < last {
       target[index] = row[from &+ index &* step]
       index &+= 1

@@ -94,7 +94,7 @@ private struct GatheredConvolution: ConvolutionMethod {
   }
 
   private var depth: Int { pass.sources &* taps }
-  private var groupPanels: Int { (images &* rows &* columns &+ panelWidth &- 1) / panelWidth }
+  private var groupPanels: Int { panelCount(of: images &* rows &* columns) }
   var panels: Int { pass.groups &* groupPanels }
   var sources: Int { pass.sources }
   var tiles: Int { pass.tiles }
@@ -104,7 +104,6 @@ private struct GatheredConvolution: ConvolutionMethod {
 
   func prepare(_ panel: Int, sources: Range<Int>, _ memory: Output, work: Output) {
     let group = panel / groupPanels
-    let first = (panel &- group &* groupPanels) &* panelWidth
     let (vertical, horizontal) = (pass.vertical, pass.horizontal)
     withUnsafeTemporaryAllocation(of: Int.self, capacity: pass.taps) { offsets in
       var count = 0
@@ -116,7 +115,7 @@ private struct GatheredConvolution: ConvolutionMethod {
           count &+= 1
         }
       }
-      withRuns(first: first, images: images, rows: rows, columns: columns) { runs, width in
+      withRuns(panel: panel &- group &* groupPanels, images: images, rows: rows, columns: columns) { runs, width in
         var target = memory + sources.lowerBound &* taps &* panelWidth
         let rowStride = vertical.scale &* layout.pitch
         // Behind the last float that may be read.
@@ -150,8 +149,7 @@ private struct GatheredConvolution: ConvolutionMethod {
 
   func finish(_ panel: Int, tiles: Range<Int>, _ memory: Input, work: Output) {
     let group = panel / groupPanels
-    let first = (panel &- group &* groupPanels) &* panelWidth
-    withRuns(first: first, images: images, rows: rows, columns: columns) { runs, width in
+    withRuns(panel: panel &- group &* groupPanels, images: images, rows: rows, columns: columns) { runs, width in
       let isWhole = runs.count == 1 && width % laneCount == 0 && pass.horizontal.step == 1
       for tile in tiles {
         let channel = group &* pass.targets &+ tile &* tileRows

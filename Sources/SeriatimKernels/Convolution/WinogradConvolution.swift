@@ -34,7 +34,7 @@ struct WinogradConvolution: ConvolutionMethod {
     columns = (pass.horizontal.outputs &+ outputs &- 1) / outputs
   }
 
-  private var groupPanels: Int { (pass.batch &* rows &* columns &+ panelWidth &- 1) / panelWidth }
+  private var groupPanels: Int { panelCount(of: pass.batch &* rows &* columns) }
   var panels: Int { pass.groups &* groupPanels }
   var sources: Int { pass.sources }
   var tiles: Int { pass.tiles }
@@ -53,7 +53,6 @@ struct WinogradConvolution: ConvolutionMethod {
   @inline(__always)
   private func transformInputs(_ panel: Int, sources: Range<Int>, _ memory: Output, work: Output, outputs: Int) {
     let group = panel / groupPanels
-    let first = (panel &- group &* groupPanels) &* panelWidth
     let (height, width) = (pass.vertical.inputs, pass.horizontal.inputs)
     // A transposed pass is one with its kernel turned around: the taps reach back instead of forward.
     let reach = pass.vertical.kernel &- 1
@@ -61,7 +60,7 @@ struct WinogradConvolution: ConvolutionMethod {
     let paddingX = pass.horizontal.transposed ? reach &- pass.horizontal.padding : pass.horizontal.padding
     let half = work + rowSpace
     let pointStride = winogradPointStride(pass)
-    withRuns(first: first, images: pass.batch, rows: rows, columns: columns) { runs, tiles in
+    withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, tiles in
       for channel in sources {
         runs.forEach { run in
           let plane =
@@ -109,9 +108,8 @@ struct WinogradConvolution: ConvolutionMethod {
 
   func finish(_ panel: Int, tiles: Range<Int>, _ memory: Input, work: Output) {
     let group = panel / groupPanels
-    let first = (panel &- group &* groupPanels) &* panelWidth
     let pointStride = winogradPointStride(pass)
-    withRuns(first: first, images: pass.batch, rows: rows, columns: columns) { runs, count in
+    withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, count in
       for tile in tiles {
         let channel = tile &* tileRows
         let height = min(tileRows, pass.targets &- channel)

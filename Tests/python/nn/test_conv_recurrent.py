@@ -267,3 +267,20 @@ def test_conv2d_module():
     conv.train()(x)
     with pytest.raises(ValueError, match="grad_output: expected shape"):
         conv.backward(np.zeros((2, 4, 8, 8)))
+
+
+def test_training_keeps_what_backward_reads_and_little_else():
+    from seriatim import _core
+
+    hidden, (steps, batch, side) = [32, 64, 16], (4, 1, 64)
+    net, x = nn.ConvGRU(8, hidden, [3, 5, 3], 3, rng=0).train(), normal(4, 1, 8, 64, 64)
+    y, _ = net(x)
+    net.backward(np.ones_like(y))
+    del y
+    before = _core.memory_info()["bytes_used"]
+    y, last = net(x)
+    kept = _core.memory_info()["bytes_used"] - before
+    # Backward reads r, z, n and the states of every step; a layer's input is the one below's output.
+    read = sum(4 * steps * batch * side**2 * (3 + 1) * size for size in hidden)
+    assert read <= kept <= 1.2 * read, (kept, read)
+    net.backward(np.ones_like(y))
