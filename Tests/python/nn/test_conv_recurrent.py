@@ -278,7 +278,7 @@ def test_training_keeps_what_backward_reads_and_little_else():
     net.backward(np.ones_like(y))
     del y
     before = _core.memory_info()["bytes_used"]
-    y, last = net(x)
+    y, _ = net(x)
     kept = _core.memory_info()["bytes_used"] - before
     # Backward reads r, z, n and the states of every step; a layer's input is the one below's output.
     read = sum(4 * steps * batch * side**2 * (3 + 1) * size for size in hidden)
