@@ -6,13 +6,14 @@ input, one for the state and one bias, with the gates in the kernels' order; gra
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._typing import Array, ArrayLike
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn import _init
 from seriatim.nn._containers import Sequential
 from seriatim.nn._convolution import Conv2d
 from seriatim.nn._module import Module
@@ -228,49 +229,6 @@ class RNNSteps(ConvCell):
         return grad, (first,)
 
 
-# ---- Convolutions that hold hidden weights: plain, or depthwise and pointwise
-
-
-def hidden_convolution(hidden_size: int, gates: int, kernel_size: int, separable: bool, rng: Any) -> Module:
-    """Return the module that holds the hidden weights under the original's names."""
-    pad = kernel_size // 2
-    if not separable:
-        return Conv2d(hidden_size, gates * hidden_size, kernel_size, padding=pad, rng=rng)
-    return Sequential(
-        Conv2d(hidden_size, hidden_size, kernel_size, padding=pad, groups=hidden_size, rng=rng),
-        Conv2d(hidden_size, gates * hidden_size, 1, rng=rng),
-    )
-
-
-def hidden_parameters(module: Any) -> tuple[Parameter | None, ...]:
-    """Return the parameters in the order in which :func:`split_hidden` gives gradients."""
-    parts = [module] if isinstance(module, Conv2d) else list(module)
-    return tuple(p for part in parts for p in (part.weight, part.bias))
-
-
-def joined_hidden(module: Any) -> Weights:
-    """Return one weight and bias: a depthwise kernel and the pointwise one after it are one convolution."""
-    if isinstance(module, Conv2d):
-        return Weights(None, module.weight._array, None if module.bias is None else module.bias._array)
-    depth, point = module
-    mix = point.weight._array[:, :, 0, 0]
-    bias = mix @ depth.bias._array + point.bias._array
-    return Weights(None, np.ascontiguousarray(mix[:, :, None, None] * depth.weight._array[None, :, 0]), bias)
-
-
-def split_hidden(module: Any, grads: Weights) -> Iterable[Array | None]:
-    """Return the gradients of :func:`hidden_parameters`."""
-    if isinstance(module, Conv2d):
-        return grads.h, grads.bias
-    depth, point = module
-    mix = point.weight._array[:, :, 0, 0]
-    assert grads.bias is not None
-    grad_depth = np.einsum("ocij,oc->cij", grads.h, mix)[:, None]
-    grad_point = np.einsum("ocij,cij->oc", grads.h, depth.weight._array[:, 0])
-    grad_point += np.outer(grads.bias, depth.bias._array)
-    return grad_depth, mix.T @ grads.bias, grad_point[:, :, None, None], grads.bias
-
-
 # ---- Memory
 
 
@@ -339,3 +297,145 @@ class Remembering(ConvCell):
     def reset_all(self) -> None:
         """Clear the memory."""
         self.memory.kept = None
+
+
+class HiddenConvolution(Remembering):
+    """A cell with memory whose input is convolved already: ``conv_h2h`` holds the hidden weights.
+
+    ``conv_h2h`` is a Conv2d, or a depthwise and a pointwise one: together these are one convolution, too.
+    """
+
+    conv_h2h: Any
+
+    def _make_hidden(self, separable: bool, rng: np.random.Generator) -> None:
+        hidden, pad = self.hidden_size, self.kernel_size // 2
+        if separable:
+            self.conv_h2h = Sequential(
+                Conv2d(hidden, hidden, self.kernel_size, padding=pad, groups=hidden, rng=rng),
+                Conv2d(hidden, self.gates * hidden, 1, rng=rng),
+            )
+        else:
+            self.conv_h2h = Conv2d(hidden, self.gates * hidden, self.kernel_size, padding=pad, rng=rng)
+
+    def _owned(self) -> tuple[Parameter | None, ...]:
+        parts = [self.conv_h2h] if isinstance(self.conv_h2h, Conv2d) else list(self.conv_h2h)
+        return tuple(p for part in parts for p in (part.weight, part.bias))
+
+    def _assemble(self) -> Weights:
+        if isinstance(self.conv_h2h, Conv2d):
+            bias = self.conv_h2h.bias
+            return Weights(None, self.conv_h2h.weight._array, None if bias is None else bias._array)
+        depth, point = self.conv_h2h
+        mix = point.weight._array[:, :, 0, 0]
+        joined = np.ascontiguousarray(mix[:, :, None, None] * depth.weight._array[None, :, 0])
+        return Weights(None, joined, mix @ depth.bias._array + point.bias._array)
+
+    def _disassemble(self, grads: Weights) -> Iterable[Array | None]:
+        if isinstance(self.conv_h2h, Conv2d):
+            return grads.h, grads.bias
+        depth, point = self.conv_h2h
+        mix = point.weight._array[:, :, 0, 0]
+        assert grads.bias is not None
+        grad_depth = np.einsum("ocij,oc->cij", grads.h, mix)[:, None]
+        grad_point = np.einsum("ocij,cij->oc", grads.h, depth.weight._array[:, 0])
+        grad_point += np.outer(grads.bias, depth.bias._array)
+        return grad_depth, mix.T @ grads.bias, grad_point[:, :, None, None], grads.bias
+
+
+# ---- Stacks
+
+
+def per_layer(name: str, value: int | Sequence[int], layers: int) -> list[int]:
+    """Return one number a layer; raises ValueError when a list has another length."""
+    values = [value] * layers if isinstance(value, (int, np.integer)) else list(value)
+    if len(values) != layers:
+        raise ValueError(f"{name}: expected an integer or {layers} of them, one a layer, got {value!r}")
+    return [int(v) for v in values]
+
+
+class ConvStack(Module):
+    """Cells on top of each other: the base of ConvGRU and ConvLSTM.
+
+    A layer's states are a tuple inside; subclasses say what callers see of it.
+    """
+
+    _cell_name: str
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: int | Sequence[int],
+        kernel_sizes: int | Sequence[int],
+        n_layers: int,
+        *,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__()
+        _init.positive(input_size=input_size, n_layers=n_layers)
+        random = _init.generator(rng)
+        self.input_size, self.n_layers = input_size, n_layers
+        self.hidden_sizes = per_layer("hidden_sizes", hidden_sizes, n_layers)
+        self.kernel_sizes = per_layer("kernel_sizes", kernel_sizes, n_layers)
+        sizes = [input_size, *self.hidden_sizes]
+        for layer in range(n_layers):
+            cell = self._make_cell(sizes[layer], sizes[layer + 1], self.kernel_sizes[layer], random)
+            self.add_module(f"{self._cell_name}_{layer:02d}", cell)
+
+    def _make_cell(self, input_size: int, hidden_size: int, kernel_size: int, rng: np.random.Generator) -> ConvCell:
+        raise NotImplementedError
+
+    def _inside(self, state: Any) -> tuple[Any, ...]:
+        """Return a caller's states, or gradients of them, of one layer as a tuple."""
+        raise NotImplementedError
+
+    def _outside(self, states: tuple[Array | None, ...]) -> Any:
+        """Return one layer's states as callers see them."""
+        raise NotImplementedError
+
+    @property
+    def cells(self) -> list[Any]:
+        """The layers."""
+        return list(self._modules.values())
+
+    def forward(self, x: ArrayLike, hidden: Sequence[Any] | None = None) -> Any:
+        """Run one step, or all steps of a sequence."""
+        array = np.asarray(x)
+        if array.ndim not in (4, 5):
+            raise ValueError(f"x: expected shape (B, C, H, W) or (T, B, C, H, W), got {array.shape}")
+        y = sequence(array if array.ndim == 5 else array[None], self.input_size)
+        given: list[States | None] = []
+        for state, size in zip(self._a_layer("hidden", hidden), self.hidden_sizes, strict=True):
+            wanted = (y.shape[1], size, *y.shape[3:])
+            parts = None if state is None else self._inside(state)
+            for part in parts or ():
+                if np.shape(part) != wanted:
+                    raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(part)}")
+            given.append(None if parts is None else tuple([np.asarray(part, np.float32) for part in parts]))
+        last = []
+        for cell, states in zip(self.cells, given, strict=True):
+            y, final = cell._run(y, states)
+            last.append(self._outside(final))
+        self._push(array.ndim == 4)
+        return last if array.ndim == 4 else (y, last)
+
+    def backward(self, grad_output: Any, grad_hidden: Sequence[Any] | None = None) -> tuple[Array, list[Any]]:
+        """Return the gradients of x and of every layer's first states; add to the parameters'."""
+        single = self._peek()
+        states = self._a_layer("grad_output", grad_output if single else grad_hidden)
+        grad: ArrayLike | None = None if single else grad_output
+        first = []
+        for cell, state in reversed(list(zip(self.cells, states, strict=True))):
+            if grad is None:
+                grad = np.zeros(cell._peek()[-1], np.float32)
+            parts = (None,) * cell.states if state is None else self._inside(state)
+            grad, before = cell._run_backward(grad, parts)
+            first.append(self._outside(before))
+        self._pop()
+        found = np.asarray(grad)
+        return (found[0] if single else found), first[::-1]
+
+    def _a_layer(self, name: str, values: Sequence[Any] | None) -> list[Any]:
+        given = [None] * self.n_layers if values is None else list(values)
+        if len(given) != self.n_layers:
+            raise ValueError(f"{name}: expected a list of {self.n_layers} states, one a layer, got {len(given)}")
+        return given

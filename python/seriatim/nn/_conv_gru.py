@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn import _init
-from seriatim.nn._conv_cells import GRUSteps, Weights, odd, sequence
+from seriatim.nn._conv_cells import ConvStack, GRUSteps, Weights, odd, sequence
 from seriatim.nn._convolution import Conv2d
-from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter
 
 
@@ -74,44 +73,25 @@ class ConvGRUCell(GRUSteps):
 
     def forward(self, x: ArrayLike, h: ArrayLike | None = None) -> Array:
         """Return the new state."""
-        y, _ = self._sequence(np.asarray(x)[None], h)
+        images = sequence(np.asarray(x)[None], self.input_size)
+        wanted = (images.shape[1], self.hidden_size, *images.shape[3:])
+        if h is not None and np.shape(h) != wanted:
+            raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(h)}")
+        y, _ = self._run(images, None if h is None else (np.asarray(h, np.float32),))
         new: Array = y[0]
         return new
 
     def backward(self, grad_output: ArrayLike) -> tuple[Array, Array | None]:
         """Return the gradients of x and h, the second None if h was; add to the parameters'."""
-        grad_x, grad_h = self._sequence_backward(np.asarray(grad_output)[None], None)
+        grad_x, (grad_h,) = self._run_backward(np.asarray(grad_output)[None], (None,))
         return grad_x[0], grad_h
-
-    def _sequence(self, x: ArrayLike, h: ArrayLike | None) -> tuple[Array, Array]:
-        images = sequence(x, self.input_size)
-        states = None
-        if h is not None:
-            wanted = (images.shape[1], self.hidden_size, *images.shape[3:])
-            if np.shape(h) != wanted:
-                raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(h)}")
-            states = (np.asarray(h, np.float32),)
-        y, (last,) = self._run(images, states)
-        return y, last
-
-    def _sequence_backward(self, grad_y: ArrayLike, grad_state: ArrayLike | None) -> tuple[Array, Array | None]:
-        grad_x, (grad_h,) = self._run_backward(grad_y, (grad_state,))
-        return grad_x, grad_h
 
     def extra_repr(self) -> str:
         """Return the sizes."""
         return f"{self.input_size}, {self.hidden_size}, kernel_size={self.kernel_size}"
 
 
-def per_layer(name: str, value: int | Sequence[int], layers: int) -> list[int]:
-    """Return one number a layer; raises ValueError when a list has another length."""
-    values = [value] * layers if isinstance(value, (int, np.integer)) else list(value)
-    if len(values) != layers:
-        raise ValueError(f"{name}: expected an integer or {layers} of them, one a layer, got {value!r}")
-    return [int(v) for v in values]
-
-
-class ConvGRU(Module):
+class ConvGRU(ConvStack):
     """A stack of convolutional GRUs.
 
     Parameters
@@ -141,71 +121,13 @@ class ConvGRU(Module):
     (1, 16, 64, 64)
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_sizes: int | Sequence[int],
-        kernel_sizes: int | Sequence[int],
-        n_layers: int,
-        *,
-        rng: Seed = None,
-    ) -> None:
-        super().__init__()
-        _init.positive(input_size=input_size, n_layers=n_layers)
-        random = _init.generator(rng)
-        self.input_size, self.n_layers = input_size, n_layers
-        self.hidden_sizes = per_layer("hidden_sizes", hidden_sizes, n_layers)
-        self.kernel_sizes = per_layer("kernel_sizes", kernel_sizes, n_layers)
-        sizes = [input_size, *self.hidden_sizes]
-        for layer in range(n_layers):
-            cell = ConvGRUCell(sizes[layer], sizes[layer + 1], self.kernel_sizes[layer], rng=random)
-            self.add_module(f"ConvGRUCell_{layer:02d}", cell)
+    _cell_name = "ConvGRUCell"
 
-    @property
-    def cells(self) -> list[ConvGRUCell]:
-        """The layers."""
-        return list(self._modules.values())
+    def _make_cell(self, input_size: int, hidden_size: int, kernel_size: int, rng: np.random.Generator) -> ConvGRUCell:
+        return ConvGRUCell(input_size, hidden_size, kernel_size, rng=rng)
 
-    def forward(
-        self, x: ArrayLike, hidden: Sequence[ArrayLike | None] | None = None
-    ) -> list[Array] | tuple[Array, list[Array]]:
-        """Run one step, or all steps of a sequence."""
-        array = np.asarray(x)
-        if array.ndim not in (4, 5):
-            raise ValueError(f"x: expected shape (B, C, H, W) or (T, B, C, H, W), got {array.shape}")
-        given = [None] * self.n_layers if hidden is None else list(hidden)
-        if len(given) != self.n_layers:
-            raise ValueError(f"hidden: expected a list of {self.n_layers} states, one a layer, got {len(given)}")
-        y: Array = array if array.ndim == 5 else array[None]
-        last, done = [], []
-        try:
-            for cell, state in zip(self.cells, given, strict=True):
-                y, final = cell._sequence(y, state)
-                done.append(cell)
-                last.append(final)
-        except BaseException:
-            for cell in done:
-                if cell.training:
-                    cell._pop()
-            raise
-        self._push(array.ndim == 4)
-        return last if array.ndim == 4 else (y, last)
+    def _inside(self, state: Any) -> tuple[Any, ...]:
+        return (state,)
 
-    def backward(
-        self, grad_output: Any, grad_hidden: Sequence[ArrayLike | None] | None = None
-    ) -> tuple[Array, list[Array | None]]:
-        """Return the gradients of x and of every layer's first state; add to the parameters'."""
-        single = self._peek()
-        states = list(grad_output) if single else list(grad_hidden or [None] * self.n_layers)
-        if len(states) != self.n_layers:
-            raise ValueError(f"grad_output: expected {self.n_layers} gradients of states, got {len(states)}")
-        grad: ArrayLike | None = None if single else grad_output
-        first: list[Array | None] = []
-        for cell, state in reversed(list(zip(self.cells, states, strict=True))):
-            if grad is None:
-                grad = np.zeros(cell._peek()[-1], np.float32)
-            grad, before = cell._sequence_backward(grad, state)
-            first.append(before)
-        self._pop()
-        found = np.asarray(grad)
-        return (found[0] if single else found), first[::-1]
+    def _outside(self, states: tuple[Array | None, ...]) -> Array | None:
+        return states[0]

@@ -14,15 +14,12 @@ from seriatim.nn._batch_norm import BatchNorm2d
 from seriatim.nn._containers import Sequential
 from seriatim.nn._conv_cells import (
     GRUSteps,
+    HiddenConvolution,
     Remembering,
     RNNSteps,
     Weights,
-    hidden_convolution,
-    hidden_parameters,
-    joined_hidden,
     odd,
     sequence,
-    split_hidden,
 )
 from seriatim.nn._conv_lstm import ConvLSTMCell
 from seriatim.nn._convolution import Conv2d
@@ -165,23 +162,14 @@ class _GRUPool(GRUSteps, Remembering):
         return np.concatenate([z, r]), np.concatenate([bias_z, bias_r]), n, bias_n
 
 
-class _RNNPool(RNNSteps, Remembering):
+class _RNNPool(RNNSteps, HiddenConvolution):
     """The tutorial's recurrence: ``h' = sigmoid(x + W * h + b)``."""
 
     def __init__(self, hidden_dim: int, kernel_size: int = 3, *, separable: bool = False, rng: Seed = None) -> None:
         super().__init__()
         self.hidden_size = self.in_size = hidden_dim
         self.kernel_size = odd("kernel_size", kernel_size)
-        self.conv_h2h = hidden_convolution(hidden_dim, 1, self.kernel_size, separable, _init.generator(rng))
-
-    def _owned(self) -> tuple[Parameter | None, ...]:
-        return hidden_parameters(self.conv_h2h)
-
-    def _assemble(self) -> Weights:
-        return joined_hidden(self.conv_h2h)
-
-    def _disassemble(self, grads: Weights) -> Iterable[Array | None]:
-        return split_hidden(self.conv_h2h, grads)
+        self._make_hidden(separable, _init.generator(rng))
 
 
 class ConvRNN(Module):
