@@ -100,7 +100,9 @@ final class ConvolutionTests: XCTestCase {
 
   func testConvolutionalRecurrencesStayInTheirMemory() {
     var random = Seeded(11)
-    for (steps, batch, hidden, side, kernel) in [(1, 1, 1, 3, 3), (3, 2, 5, 6, 3), (2, 3, 8, 9, 5), (2, 1, 16, 4, 1)] {
+    for (steps, batch, hidden, side, kernel) in [
+      (1, 1, 1, 3, 3), (3, 2, 5, 6, 3), (2, 3, 8, 9, 5), (2, 1, 16, 4, 1), (4, 1, 32, 64, 3),
+    ] {
       let shape = ConvRecurrentShape([steps, batch, hidden, side, side, kernel])
       let state = batch * hidden * side * side
       let inputs = Guarded(random.floats(steps * 4 * state))

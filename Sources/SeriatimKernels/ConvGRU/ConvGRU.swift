@@ -117,9 +117,13 @@ public func convGRUForward(
 public func convGRUBackwardScratchSize(_ shape: ConvRecurrentShape) -> Int {
   let both = shape.convolution(gates: 2, images: shape.batch)
   let one = shape.convolution(gates: 1, images: shape.batch)
-  let all = shape.convolution(gates: 2, images: shape.batch &* shape.steps)
   let loop = max(convolutionScratchSize(both, transposed: true), convolutionScratchSize(one, transposed: true))
-  return shape.state &* (shape.steps &+ 2) &+ max(loop, convolutionWeightGradientScratchSize(all))
+  // One gate's gradient may take more images at a time than two gates', and so need more.
+  let images = shape.batch &* shape.steps
+  let gradients = max(
+    convolutionWeightGradientScratchSize(shape.convolution(gates: 1, images: images)),
+    convolutionWeightGradientScratchSize(shape.convolution(gates: 2, images: images)))
+  return shape.state &* (shape.steps &+ 2) &+ max(loop, gradients)
 }
 
 /// Back through all steps.
