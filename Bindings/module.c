@@ -147,7 +147,8 @@ static int execute(PyObject *module) {
   PyMethodDef *tables[] = {
       module_methods,      srt_activation_methods, srt_attention_methods, srt_batch_norm_methods, srt_collate_methods, srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods, srt_convolution_methods,
       srt_dropout_methods, srt_gru_methods,        srt_linear_methods,    srt_loss_methods,       srt_lstm_methods,
-      srt_memory_methods,  srt_optimizer_methods, srt_pooling_methods,  srt_rnn_methods,
+      srt_memory_methods,  srt_optimizer_methods, srt_pooling_methods,  srt_ragged_methods,
+      srt_rnn_methods,
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;

@@ -90,6 +90,15 @@ enum {
   X(average_pool_backward)     \
   X(adaptive_pool_forward)     \
   X(adaptive_pool_backward)    \
+  X(ragged_moments)            \
+  X(ragged_extrema)            \
+  X(ragged_scale)              \
+  X(ragged_filter_scratch)     \
+  X(ragged_filter)             \
+  X(ragged_deltas)             \
+  X(rotate_points)             \
+  X(interpolate_columns)       \
+  X(interpolate_rows)          \
   X(attention_forward)         \
   X(attention_backward)        \
   X(batch_norm_forward)        \
@@ -374,6 +383,44 @@ int32_t srt_adaptive_pool_forward(float *y, const float *x, ptrdiff_t planes, pt
                                   ptrdiff_t out_height, ptrdiff_t out_width);
 int32_t srt_adaptive_pool_backward(float *grad_x, const float *grad_y, ptrdiff_t planes, ptrdiff_t height,
                                    ptrdiff_t width, ptrdiff_t out_height, ptrdiff_t out_width);
+
+// ---- Ragged data (Ragged+C.swift): preprocessing
+//
+// Sequences behind each other: sequence s of `count` is rows offsets[s] to offsets[s + 1] of x (rows, features);
+// offsets (count + 1,) grow from 0 to the number of rows.
+
+// mean, spread, least, greatest: (count, features); spread, the population's standard deviation, may be NULL. Zeros for a
+// sequence without rows.
+int32_t srt_ragged_moments(float *mean, float *spread, const float *x, const int64_t *offsets, ptrdiff_t count,
+                           ptrdiff_t features);
+int32_t srt_ragged_extrema(float *least, float *greatest, const float *x, const int64_t *offsets, ptrdiff_t count,
+                           ptrdiff_t features);
+
+// y = (x - shift) * scale; shift, scale: (count, features). y may be x.
+int32_t srt_ragged_scale(float *y, const float *x, const int64_t *offsets, ptrdiff_t count, ptrdiff_t features,
+                         const float *shift, const float *scale);
+
+// y: like x, not x itself: means or medians of windows of `width` rows. scratch: srt_ragged_filter_scratch floats.
+ptrdiff_t srt_ragged_filter_scratch(ptrdiff_t width, int32_t is_median);
+int32_t srt_ragged_filter(float *y, const float *x, const int64_t *offsets, ptrdiff_t count, ptrdiff_t features,
+                          ptrdiff_t width, int32_t is_median, float *scratch);
+
+// y: rows of `features` floats, `stride` apart, not in x: slopes over `reach` rows to either side.
+int32_t srt_ragged_deltas(float *y, ptrdiff_t stride, const float *x, const int64_t *offsets, ptrdiff_t count,
+                          ptrdiff_t features, ptrdiff_t reach);
+
+// y: like x, not x itself; points of 3 features each are multiplied by their sequence's matrix. matrices: (count, 3, 3).
+int32_t srt_rotate_points(float *y, const float *x, const int64_t *offsets, ptrdiff_t count, ptrdiff_t features,
+                          const float *matrices);
+
+// y: (rows, columns), column d between columns index[s, d] and the next of x. index, weight: (count, columns).
+int32_t srt_interpolate_columns(float *y, const float *x, const int64_t *offsets, ptrdiff_t count, ptrdiff_t features,
+                                ptrdiff_t columns, const int64_t *index, const float *weight);
+
+// y: (rows, features), row i between rows index[i] and the next of x. index, weight: (rows,); with a weight of 0 the next
+// row is not read.
+int32_t srt_interpolate_rows(float *y, const float *x, ptrdiff_t features, const int64_t *index, const float *weight,
+                             ptrdiff_t rows);
 
 // ---- Attention (Attention+C.swift): softmax over each sequence's own steps of query . h_t
 

@@ -121,7 +121,7 @@ def test_swift_has_the_types_of_the_header():
 def test_one_stem_in_every_layer():
     recurrent = ("gru", "lstm", "rnn")
     images = ("convolution", "pooling", "conv_gru", "conv_lstm", "conv_rnn")
-    others = ("linear", "attention", "batch_norm", "dropout", "activation", "loss", "optimizer", "collate", *images)
+    others = ("linear", "attention", "batch_norm", "dropout", "activation", "loss", "optimizer", "collate", "ragged", *images)
     for stem in recurrent + others:
         assert (ROOT / f"Bindings/{stem}.c").exists(), stem
         assert (PACKAGE / f"functional/_{stem}.py").exists(), stem

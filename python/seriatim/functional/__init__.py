@@ -43,6 +43,17 @@ from seriatim.functional._pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from seriatim.functional._ragged import (
+    interpolate_columns,
+    interpolate_rows,
+    ragged_deltas,
+    ragged_extrema,
+    ragged_filter,
+    ragged_mean,
+    ragged_moments,
+    ragged_scale,
+    rotate_points,
+)
 from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backward
 
 __all__ = [
@@ -83,6 +94,8 @@ __all__ = [
     "gru_backward",
     "gru_pack",
     "gru_pack_backward",
+    "interpolate_columns",
+    "interpolate_rows",
     "linear",
     "linear_backward",
     "linear_pack",
@@ -100,12 +113,19 @@ __all__ = [
     "pack_rows",
     "point_loss",
     "point_loss_backward",
+    "ragged_deltas",
+    "ragged_extrema",
+    "ragged_filter",
+    "ragged_mean",
+    "ragged_moments",
+    "ragged_scale",
     "relu",
     "relu_backward",
     "rnn",
     "rnn_backward",
     "rnn_pack",
     "rnn_pack_backward",
+    "rotate_points",
     "scale",
     "sgd_step",
     "softmax",
