@@ -11,16 +11,17 @@ static bool targets_exist(const int64_t *targets, ptrdiff_t rows, ptrdiff_t clas
   return true;
 }
 
-// log_probs, target, class_weight | None, sample_weight | None -> losses, weights, sum of losses, sum of weights
+// log_probs, target, class_weight | None, sample_weight | None, smoothing -> losses, weights, sum of losses, sum of weights
 SRT_FUNCTION(nll_forward) {
-  SRT_TAKES(nll_forward, 4);
+  SRT_TAKES(nll_forward, 5);
   srt_call call = {0};
   const float *log_probs, *class_weight, *sample_weight;
   const int64_t *targets;
   float *losses, *weights;
-  double totals[2];
+  double totals[2], smoothing;
   ptrdiff_t rows = -1, classes = -1;
-  if (!(srt_floats(&call, args[0], "log_probs", &log_probs, 2, &rows, "batch", &classes, "classes") &&
+  if (!(srt_number(args[4], "label_smoothing", &smoothing) &&
+        srt_floats(&call, args[0], "log_probs", &log_probs, 2, &rows, "batch", &classes, "classes") &&
         srt_integers(&call, args[1], "target", &targets, 1, &rows, "batch") && targets_exist(targets, rows, classes) &&
         srt_maybe_floats(&call, args[2], "weight", &class_weight, 1, &classes, "classes") &&
         srt_maybe_floats(&call, args[3], "sample_weight", &sample_weight, 1, &rows, "batch")))
@@ -28,21 +29,27 @@ SRT_FUNCTION(nll_forward) {
   PyObject *first = srt_new_floats(&call, &losses, 1, rows);
   PyObject *second = first ? srt_new_floats(&call, &weights, 1, rows) : NULL;
   if (!second) return srt_fail(&call);
-  SRT_RUN(status, srt->nll_forward(losses, weights, totals, log_probs, targets, class_weight, sample_weight, rows, classes));
+  SRT_RUN(status, srt->nll_forward(losses, weights, totals, log_probs, targets, class_weight, sample_weight,
+                                   (float)smoothing, rows, classes));
   return srt_finish(&call, status, Py_BuildValue("OOdd", first, second, totals[0], totals[1]));
 }
 
-// weights, target, scale (1,) or (batch,), classes -> grad_log_probs
+// weights, target, class_weight | None, sample_weight | None, smoothing, scale (1,) or (batch,), classes
+//   -> grad_log_probs
 SRT_FUNCTION(nll_backward) {
-  SRT_TAKES(nll_backward, 4);
+  SRT_TAKES(nll_backward, 7);
   srt_call call = {0};
-  const float *weights, *scale;
+  const float *weights, *class_weight, *sample_weight, *scale;
   const int64_t *targets;
   float *grad;
+  double smoothing;
   ptrdiff_t rows = -1, scales = -1, classes;
-  if (!(srt_size(args[3], "classes", &classes) && srt_floats(&call, args[0], "weights", &weights, 1, &rows, "batch") &&
+  if (!(srt_size(args[6], "classes", &classes) && srt_number(args[4], "label_smoothing", &smoothing) &&
+        srt_floats(&call, args[0], "weights", &weights, 1, &rows, "batch") &&
         srt_integers(&call, args[1], "target", &targets, 1, &rows, "batch") && targets_exist(targets, rows, classes) &&
-        srt_floats(&call, args[2], "scale", &scale, 1, &scales, "batch")))
+        srt_maybe_floats(&call, args[2], "weight", &class_weight, 1, &classes, "classes") &&
+        srt_maybe_floats(&call, args[3], "sample_weight", &sample_weight, 1, &rows, "batch") &&
+        srt_floats(&call, args[5], "scale", &scale, 1, &scales, "batch")))
     return srt_fail(&call);
   if (scales != 1 && scales != rows) {
     PyErr_Format(PyExc_ValueError, "scale: expected 1 or %zd elements, got %zd", rows, scales);
@@ -50,7 +57,8 @@ SRT_FUNCTION(nll_backward) {
   }
   PyObject *result = srt_new_floats(&call, &grad, 2, rows, classes);
   if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->nll_backward(grad, weights, targets, scale, scales == rows, rows, classes));
+  SRT_RUN(status, srt->nll_backward(grad, weights, targets, class_weight, sample_weight, (float)smoothing, scale,
+                                    scales == rows, rows, classes));
   return srt_finish(&call, status, Py_NewRef(result));
 }
 

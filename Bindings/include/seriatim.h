@@ -115,6 +115,8 @@ enum {
   X(point_loss)                \
   X(adam_step)                 \
   X(sgd_step)                  \
+  X(rmsprop_step)              \
+  X(average_step)              \
   X(sum_of_squares_scratch)    \
   X(sum_of_squares)            \
   X(scale)                     \
@@ -483,14 +485,16 @@ int32_t srt_softmax_backward(float *grad_x, const float *grad_y, const float *y,
 
 // losses, weights: (rows,): w_i * -log_probabilities[i, targets[i]] and w_i = class_weight[targets[i]] * sample_weight[i].
 // totals: 2 doubles, the sums of both. targets: (rows,), each within [0, classes). class_weight: (classes,) or NULL.
-// sample_weight: (rows,) or NULL.
+// sample_weight: (rows,) or NULL. smoothing: in [0, 1), spread over all classes; losses are then those of both parts.
 int32_t srt_nll_forward(float *losses, float *weights, double *totals, const float *log_probabilities,
-                        const int64_t *targets, const float *class_weight, const float *sample_weight, ptrdiff_t rows,
-                        ptrdiff_t classes);
+                        const int64_t *targets, const float *class_weight, const float *sample_weight, float smoothing,
+                        ptrdiff_t rows, ptrdiff_t classes);
 
-// grad: (rows, classes), overwritten: -weights[i] * scale at the target. scale: one float, or (rows,) if scale_per_row.
-int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *scale,
-                         int32_t scale_per_row, ptrdiff_t rows, ptrdiff_t classes);
+// grad: (rows, classes), overwritten; without smoothing -weights[i] * scale at the target, 0 elsewhere. weights: from
+// the forward call. scale: one float, or (rows,) if scale_per_row.
+int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *class_weight,
+                         const float *sample_weight, float smoothing, const float *scale, int32_t scale_per_row,
+                         ptrdiff_t rows, ptrdiff_t classes);
 
 // losses, grad, prediction, target: (count,); positive: (count,), the weight of positives, or NULL. kind: 0 squared error,
 // 1 binary cross-entropy of logits. grad is the derivative of each loss.
@@ -509,6 +513,16 @@ int32_t srt_adam_step(float *parameters, float *first, float *second, const floa
 int32_t srt_sgd_step(float *parameters, float *momentum_buffer, const float *gradients, ptrdiff_t count,
                      float learning_rate, float momentum, float dampening, float decay, int32_t nesterov,
                      int32_t is_first);
+
+// g = gradients + decay * p; square += weight (g^2 - square), mean += weight (g - mean); the direction is
+// g / (sqrt(square - mean^2) + epsilon), and with momentum the buffer: momentum * buffer + direction. p -= learning_rate
+// * direction. momentum_buffer: (count,), or NULL without momentum; mean: (count,), or NULL unless centred, then taken as
+// zeros; the others (count,). weight: 1 - alpha.
+int32_t srt_rmsprop_step(float *parameters, float *square, float *momentum_buffer, float *mean, const float *gradients,
+                         ptrdiff_t count, float learning_rate, float weight, float epsilon, float decay, float momentum);
+
+// average += weight (data - average). Both (count,), apart from each other. weight: 1 - decay.
+int32_t srt_average_step(float *average, const float *data, ptrdiff_t count, float weight);
 
 // Floats of scratch for the next.
 ptrdiff_t srt_sum_of_squares_scratch(ptrdiff_t count);

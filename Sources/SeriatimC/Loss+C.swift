@@ -6,12 +6,12 @@ import SeriatimKernels
 public func srt_nll_forward(
   _ losses: UnsafeMutablePointer<Float>, _ weights: UnsafeMutablePointer<Float>, _ totals: UnsafeMutablePointer<Double>,
   _ logProbabilities: UnsafePointer<Float>, _ targets: UnsafePointer<Int64>, _ classWeight: UnsafePointer<Float>?,
-  _ sampleWeight: UnsafePointer<Float>?, _ rows: Int, _ classes: Int
+  _ sampleWeight: UnsafePointer<Float>?, _ smoothing: Float, _ rows: Int, _ classes: Int
 ) -> Int32 {
   guard rows > 0, classes > 0 else { return badSize }
   let sums = negativeLogLikelihood(
     losses: losses, weights: weights, logProbabilities: logProbabilities, targets: targets, classWeight: classWeight,
-    sampleWeight: sampleWeight, rows: rows, classes: classes)
+    sampleWeight: sampleWeight, smoothing: smoothing, rows: rows, classes: classes)
   totals[0] = sums.loss
   totals[1] = sums.weight
   return done
@@ -20,12 +20,13 @@ public func srt_nll_forward(
 @_cdecl("srt_nll_backward")
 public func srt_nll_backward(
   _ grad: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<Float>, _ targets: UnsafePointer<Int64>,
+  _ classWeight: UnsafePointer<Float>?, _ sampleWeight: UnsafePointer<Float>?, _ smoothing: Float,
   _ scale: UnsafePointer<Float>, _ scalePerRow: Int32, _ rows: Int, _ classes: Int
 ) -> Int32 {
   guard rows > 0, classes > 0 else { return badSize }
   negativeLogLikelihoodBackward(
-    grad: grad, weights: weights, targets: targets, scale: scale, scalePerRow: scalePerRow != 0, rows: rows,
-    classes: classes)
+    grad: grad, weights: weights, targets: targets, classWeight: classWeight, sampleWeight: sampleWeight,
+    smoothing: smoothing, scale: scale, scalePerRow: scalePerRow != 0, rows: rows, classes: classes)
   return done
 }
 

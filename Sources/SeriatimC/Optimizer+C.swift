@@ -34,6 +34,29 @@ public func srt_sgd_step(
   return done
 }
 
+@_cdecl("srt_rmsprop_step")
+public func srt_rmsprop_step(
+  _ parameters: UnsafeMutablePointer<Float>, _ square: UnsafeMutablePointer<Float>,
+  _ momentumBuffer: UnsafeMutablePointer<Float>?, _ mean: UnsafeMutablePointer<Float>?,
+  _ gradients: UnsafePointer<Float>, _ count: Int, _ learningRate: Float, _ weight: Float, _ epsilon: Float,
+  _ decay: Float, _ momentum: Float
+) -> Int32 {
+  guard count > 0 else { return badSize }
+  rmspropStep(
+    RMSpropStep(learningRate: learningRate, weight: weight, epsilon: epsilon, decay: decay, momentum: momentum),
+    parameters: parameters, square: square, momentum: momentumBuffer, mean: mean, gradients: gradients, count: count)
+  return done
+}
+
+@_cdecl("srt_average_step")
+public func srt_average_step(
+  _ average: UnsafeMutablePointer<Float>, _ data: UnsafePointer<Float>, _ count: Int, _ weight: Float
+) -> Int32 {
+  guard count > 0 else { return badSize }
+  averageStep(average: average, data: data, weight: weight, count: count)
+  return done
+}
+
 @_cdecl("srt_sum_of_squares_scratch")
 public func srt_sum_of_squares_scratch(_ count: Int) -> Int { sumOfSquaresScratchSize(count: count) }
 

@@ -106,14 +106,14 @@ final class ElementwiseTests: XCTestCase {
     let (losses, weights, grad) = (Guarded(2), Guarded(2), Guarded(6))
     let sums = negativeLogLikelihood(
       losses: losses.pointer, weights: weights.pointer, logProbabilities: logs, targets: targets,
-      classWeight: classWeight, sampleWeight: sampleWeight, rows: 2, classes: 3)
+      classWeight: classWeight, sampleWeight: sampleWeight, smoothing: 0, rows: 2, classes: 3)
     XCTAssertEqual(losses.values, [3, 1.5])
     XCTAssertEqual(weights.values, [1, 3])
     XCTAssertEqual(sums.loss, 4.5)
     XCTAssertEqual(sums.weight, 4)
     negativeLogLikelihoodBackward(
-      grad: grad.pointer, weights: weights.pointer, targets: targets, scale: [0.25], scalePerRow: false, rows: 2,
-      classes: 3)
+      grad: grad.pointer, weights: weights.pointer, targets: targets, classWeight: classWeight,
+      sampleWeight: sampleWeight, smoothing: 0, scale: [0.25], scalePerRow: false, rows: 2, classes: 3)
     XCTAssertEqual(grad.values, [0, 0, -0.25, -0.75, 0, 0])
     for buffer in [losses, weights, grad] { buffer.check() }
   }

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from reference import optimizer as twin
 
+from seriatim import functional as F
 from seriatim import nn, optim
 
+SIZES = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 47, 48, 49, 5000]
 SHAPES = [(3, 4), (3,), (2, 3), (1,)]
 RULES = [
     ("SGD", {"lr": 0.1}),
@@ -18,6 +20,10 @@ RULES = [
     ("Adam", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
     ("AdamW", {"lr": 0.01}),
     ("AdamW", {"lr": 0.01, "weight_decay": 0.3}),
+    ("RMSprop", {}),
+    ("RMSprop", {"alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.9}),
+    ("RMSprop", {"centered": True}),
+    ("RMSprop", {"alpha": 0.9, "weight_decay": 0.1, "momentum": 0.5, "centered": True}),
 ]
 
 
@@ -45,7 +51,7 @@ def close(found, wanted):
 def test_twin(rng, name, settings):
     parameters = parameters_of(rng)
     values = np.concatenate([p.data.ravel() for p in parameters]).astype(np.float64)
-    first, second = np.zeros(len(values)), np.zeros(len(values))
+    first, second, third = (np.zeros(len(values)) for _ in range(3))
     optimizer = getattr(optim, name)(parameters, **settings)
     group = optimizer.param_groups[0]
     for step in range(1, 4):
@@ -55,6 +61,10 @@ def test_twin(rng, name, settings):
             rest = {key: group[key] for key in ("lr", "momentum", "dampening", "weight_decay")}
             buffer = first if group["momentum"] else None
             twin.sgd_step(values, gradient, buffer, nesterov=group["nesterov"], first=step == 1, **rest)
+        elif name == "RMSprop":
+            rest = {key: group[key] for key in ("lr", "alpha", "eps", "weight_decay", "momentum")}
+            buffer, mean = second if group["momentum"] else None, third if group["centered"] else None
+            twin.rmsprop_step(values, gradient, first, buffer, mean, **rest)
         else:
             beta1, beta2 = group["betas"]
             rest = {key: group[key] for key in ("lr", "eps", "weight_decay")}
@@ -70,7 +80,8 @@ def test_torch_gives_the_same_with_missing_and_frozen_gradients(rng, name, setti
     torch = pytest.importorskip("torch")
     parameters = parameters_of(rng)
     theirs = [torch.nn.Parameter(torch.from_numpy(p.data.copy())) for p in parameters]
-    settings = {"lr": 1e-3, **settings}
+    # RMSprop's own default is that of torch too.
+    settings = settings if name == "RMSprop" else {"lr": 1e-3, **settings}
     ours = getattr(optim, name)(parameters, **settings)
     other = getattr(torch.optim, name)(theirs, **settings)
     for step in range(5):
@@ -120,9 +131,9 @@ def test_zero_grad_keeps_none_and_clears_the_rest():
     assert parameters[1].grad is None
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
 def test_state_dict_resumes(rng, name):
-    settings = {"momentum": 0.9} if name == "SGD" else {}
+    settings = {"SGD": {"momentum": 0.9}, "RMSprop": {"momentum": 0.9, "centered": True}}.get(name, {})
     parameters = parameters_of(rng)
     optimizer = getattr(optim, name)(parameters, lr=0.1, **settings)
     set_gradients(parameters, rng)
@@ -170,6 +181,11 @@ def test_clip_grad_norm(rng, max_norm):
         ("Adam", {"betas": (0.9, -0.1)}, "beta2"),
         ("AdamW", {"eps": -1e-8}, "eps"),
         ("AdamW", {"weight_decay": -1.0}, "weight_decay"),
+        ("RMSprop", {"lr": -1.0}, "lr"),
+        ("RMSprop", {"alpha": 1.1}, "alpha"),
+        ("RMSprop", {"eps": float("nan")}, "eps"),
+        ("RMSprop", {"momentum": -0.1}, "momentum"),
+        ("RMSprop", {"weight_decay": -1.0}, "weight_decay"),
     ],
 )
 def test_settings_are_checked(name, settings, word):
@@ -184,3 +200,71 @@ def test_params_are_checked():
         optim.Adam([np.ones(2)])
     with pytest.raises(ValueError, match="max_norm"):
         optim.clip_grad_norm_([nn.Parameter([1.0])], -1.0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("centred", [False, True])
+def test_rmsprop_at_sizes_around_the_register(size, momentum, centred):
+    rng = np.random.default_rng(size)
+    data, gradients = rng.normal(size=size), rng.normal(size=(3, size)).astype(np.float32)
+    results = []
+    for library, kind in ((F, np.float32), (twin, np.float64)):
+        values, state = data.astype(np.float32).astype(kind), [np.zeros(size, kind) for _ in range(3)]
+        given = [state[0], state[1] if momentum else None, state[2] if centred else None]
+        for gradient in gradients.astype(kind):
+            library.rmsprop_step(
+                values, gradient, *given, lr=0.01, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=momentum
+            )
+        results.append([values, *state])
+    for ours, wanted in zip(*results, strict=True):
+        close(ours, wanted)
+    assert momentum or not results[0][2].any()
+    assert centred or not results[0][3].any()
+
+
+@pytest.mark.parametrize("size", [0, *SIZES])
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.9999, 1.0])
+def test_average_at_sizes_around_the_register(size, decay):
+    rng = np.random.default_rng(size)
+    start, data = rng.normal(size=size).astype(np.float32), rng.normal(size=(3, size)).astype(np.float32)
+    results = []
+    for library, kind in ((F, np.float32), (twin, np.float64)):
+        average = start.astype(kind)
+        for values in data.astype(kind):
+            library.average_step(average, values, decay)
+        results.append(average)
+    # What has moved is as exact as the values: 1 - 0.9999 keeps its digits.
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-6, atol=3e-7)
+    np.testing.assert_allclose(results[0] - start, results[1] - start, rtol=1e-4, atol=3e-7)
+
+
+def test_functions_name_what_is_wrong():
+    good, short = np.zeros(3, np.float32), np.zeros(2, np.float32)
+    numbers = {"lr": 0.1, "alpha": 0.9, "eps": 1e-8}
+    for arrays, word in (([good, good, short], "square_avg"), ([good, short, good], "gradients")):
+        with pytest.raises(ValueError, match=f"^{word}: expected"):
+            F.rmsprop_step(*arrays, **numbers)
+    with pytest.raises(ValueError, match=r"^momentum_buffer: expected"):
+        F.rmsprop_step(good, good, good.copy(), short, **numbers)
+    with pytest.raises(ValueError, match=r"^grad_avg: expected"):
+        F.rmsprop_step(good, good, good.copy(), None, short, **numbers)
+    with pytest.raises(ValueError, match=r"^data: expected"):
+        F.average_step(good, short, 0.5)
+    with pytest.raises(ValueError, match=r"^average: expected"):
+        F.average_step(np.zeros(3), good, 0.5)
+    with pytest.raises(TypeError, match=r"^decay: expected a number"):
+        F.average_step(good, good.copy(), "half")
+
+
+def test_centred_rmsprop_of_a_gradient_that_no_longer_changes():
+    """Rounding makes the variance negative: that must not become a NaN."""
+    parameter = nn.Parameter(np.zeros(300))
+    optimizer = optim.RMSprop([parameter], lr=1e-9, alpha=0.9, centered=True)
+    gradient = np.linspace(1, 3, 300)
+    for step in range(500):
+        parameter.grad = gradient * (100 if step == 0 else 1)
+        optimizer.step()
+    state = optimizer.state_dict()["state"][0]
+    assert np.any(state["square_avg"] < state["grad_avg"] ** 2), "the case that this test is for"
+    assert np.isfinite(parameter.data).all()

@@ -28,7 +28,20 @@ if TYPE_CHECKING:
         unpack_sequence,
     )
 
-_SUBMODULES = ("convert", "functional", "models", "nn", "optim", "persistence", "plotting", "sequences", "training")
+_SUBMODULES = (
+    "compat",
+    "convert",
+    "export",
+    "functional",
+    "models",
+    "nn",
+    "optim",
+    "persistence",
+    "plotting",
+    "preprocessing",
+    "sequences",
+    "training",
+)
 _FROM = {
     "seriatim.persistence": ("load", "save"),
     "seriatim.sequences": (

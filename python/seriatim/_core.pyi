@@ -190,9 +190,19 @@ def nll_forward(
     target: ArrayLike,
     weight: ArrayLike | None,
     sample_weight: ArrayLike | None,
+    label_smoothing: float,
     /,
 ) -> tuple[Array, Array, float, float]: ...
-def nll_backward(weights: Array, target: ArrayLike, scale: ArrayLike, classes: int, /) -> Array: ...
+def nll_backward(
+    weights: Array,
+    target: ArrayLike,
+    weight: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    label_smoothing: float,
+    scale: ArrayLike,
+    classes: int,
+    /,
+) -> Array: ...
 def adam_step(
     parameters: Array,
     exp_avg: Array,
@@ -219,6 +229,20 @@ def sgd_step(
     is_first: bool,
     /,
 ) -> None: ...
+def rmsprop_step(
+    parameters: Array,
+    square_avg: Array,
+    momentum_buffer: Array | None,
+    grad_avg: Array | None,
+    gradients: Array,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    /,
+) -> None: ...
+def average_step(average: Array, data: Array, decay: float, /) -> None: ...
 def sum_of_squares(x: ArrayLike, /) -> float: ...
 def scale(x: Array, factor: float, /) -> None: ...
 def collate(sequences: Sequence[ArrayLike], order: ArrayLike, packed: bool, /) -> Array | tuple[Array, Integers]: ...

@@ -19,12 +19,13 @@ def close(found, wanted):
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("sampled", [True, False])
-def test_twin(reduction, weighted, sampled):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_twin(reduction, weighted, sampled, smoothing):
     log_probs = np.log(RNG.dirichlet(np.ones(4), size=5))
     weight = RNG.uniform(0.1, 2, size=4) if weighted else None
     sample_weight = RNG.uniform(0, 2, size=5) if sampled else None
-    criterion = nn.NLLLoss(weight, reduction)
-    value, cache = twin.nll_loss(log_probs, TARGET, weight, sample_weight, reduction)
+    criterion = nn.NLLLoss(weight, reduction, smoothing)
+    value, cache = twin.nll_loss(log_probs, TARGET, weight, sample_weight, reduction, smoothing)
     found = criterion(log_probs, TARGET, sample_weight)
     assert isinstance(found, np.ndarray if reduction == "none" else float)
     close(found, value)
@@ -69,3 +70,20 @@ def test_errors_name_the_argument():
         nn.NLLLoss([1.0, 2.0, 3.0])(np.zeros((1, 2)), [0])
     with pytest.raises(TypeError, match="target"):
         nn.NLLLoss()(np.zeros((1, 2)), [0.5])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_torchs_label_smoothing(reduction, weighted):
+    torch = pytest.importorskip("torch")
+    logits = RNG.normal(size=(5, 4)).astype(np.float32)
+    weight = RNG.uniform(0.1, 2, size=4).astype(np.float32) if weighted else None
+    tensor = torch.from_numpy(logits).requires_grad_()
+    theirs = torch.nn.CrossEntropyLoss(
+        None if weight is None else torch.from_numpy(weight), reduction=reduction, label_smoothing=0.2
+    )
+    value = theirs(tensor, torch.from_numpy(TARGET))
+    value.sum().backward()
+    ours = nn.CrossEntropyLoss(weight, reduction, label_smoothing=0.2)
+    close(ours(logits, TARGET), value.detach().numpy())
+    close(ours.backward(np.ones(value.shape)), tensor.grad.numpy())

@@ -31,6 +31,28 @@ def sgd_step(data, grad, momentum_buffer, *, lr, momentum, dampening, weight_dec
         data[i] -= lr * g
 
 
+def rmsprop_step(
+    data, grad, square_avg, momentum_buffer=None, grad_avg=None, *, lr, alpha, eps, weight_decay=0.0, momentum=0.0
+):
+    for i in range(len(data)):
+        g = grad[i] + weight_decay * data[i]
+        square_avg[i] = alpha * square_avg[i] + (1 - alpha) * g * g
+        spread = square_avg[i]
+        if grad_avg is not None:
+            grad_avg[i] = alpha * grad_avg[i] + (1 - alpha) * g
+            spread = max(spread - grad_avg[i] ** 2, 0.0)
+        direction = g / (np.sqrt(spread) + eps)
+        if momentum_buffer is not None:
+            momentum_buffer[i] = momentum * momentum_buffer[i] + direction
+            direction = momentum_buffer[i]
+        data[i] -= lr * direction
+
+
+def average_step(average, data, decay):
+    for i in range(len(average)):
+        average[i] = decay * average[i] + (1 - decay) * data[i]
+
+
 def sum_of_squares(x):
     return float(sum(float(value) ** 2 for value in x))
 

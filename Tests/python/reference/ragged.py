@@ -1,11 +1,13 @@
 """Float64 twins of the preprocessing of ragged data: loops over sequences, rows and columns."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
 def parts(x, offsets):
     x = np.asarray(x, np.float64)
-    return [x[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [x[a:b] for a, b in pairwise(offsets)]
 
 
 def _each(x, offsets, what):

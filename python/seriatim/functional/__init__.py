@@ -34,7 +34,7 @@ from seriatim.functional._linear import linear, linear_backward, linear_pack, li
 from seriatim.functional._loss import nll_loss, nll_loss_backward, point_loss, point_loss_backward
 from seriatim.functional._lstm import lstm, lstm_backward, lstm_pack, lstm_pack_backward
 from seriatim.functional._memory import empty
-from seriatim.functional._optimizer import adam_step, scale, sgd_step, sum_of_squares
+from seriatim.functional._optimizer import adam_step, average_step, rmsprop_step, scale, sgd_step, sum_of_squares
 from seriatim.functional._pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -64,6 +64,7 @@ __all__ = [
     "adaptive_avg_pool2d_backward",
     "attention",
     "attention_backward",
+    "average_step",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
@@ -121,6 +122,7 @@ __all__ = [
     "ragged_scale",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "rnn",
     "rnn_backward",
     "rnn_pack",

@@ -1,7 +1,8 @@
 """Losses.
 
 Negative log-likelihood: ``l_i = -w_i log_probs[i, target_i]`` with ``w_i = class_weight[target_i] * sample_weight[i]``;
-its mean is ``sum l_i / sum w_i``.
+its mean is ``sum l_i / sum w_i``. Label smoothing e makes it ``(1 - e) l_i - e / C sum_c class_weight[c]
+sample_weight[i] log_probs[i, c]``, torch's rule.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ class NLLCache(NamedTuple):
     total_weight: float
     classes: int
     reduction: str
+    class_weight: ArrayLike | None
+    sample_weight: ArrayLike | None
+    label_smoothing: float
 
 
 def nll_loss(
@@ -32,6 +36,7 @@ def nll_loss(
     class_weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> tuple[float | Array, NLLCache]:
     """Weighted negative log-likelihood.
 
@@ -43,6 +48,8 @@ def nll_loss(
     class_weight : array_like, shape (classes,), optional
     sample_weight : array_like, shape (batch,), optional
     reduction : {'mean', 'sum', 'none'}
+    label_smoothing : float in [0, 1), default 0
+        How much of a label's probability is spread over all classes.
 
     Returns
     -------
@@ -52,9 +59,14 @@ def nll_loss(
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing: expected a number from 0 to below 1, got {label_smoothing!r}")
     labels = np.ascontiguousarray(target)
-    losses, weights, total, total_weight = _core.nll_forward(log_probs, labels, class_weight, sample_weight)
-    cache = NLLCache(weights, labels, total_weight, np.shape(log_probs)[1], reduction)
+    losses, weights, total, total_weight = _core.nll_forward(
+        log_probs, labels, class_weight, sample_weight, label_smoothing
+    )
+    classes = np.shape(log_probs)[1]
+    cache = NLLCache(weights, labels, total_weight, classes, reduction, class_weight, sample_weight, label_smoothing)
     if reduction == "none":
         return losses, cache
     if reduction == "sum":
@@ -64,11 +76,11 @@ def nll_loss(
 
 def nll_loss_backward(cache: NLLCache, grad_output: ArrayLike | None = None) -> Array:
     """Gradient of the log-probabilities ``(batch, classes)``; ``grad_output`` is that of the loss, 1 by default."""
-    weights, target, total_weight, classes, reduction = cache
+    weights, target, total_weight, classes, reduction, class_weight, sample_weight, smoothing = cache
     scale = np.atleast_1d(np.asarray(1.0 if grad_output is None else grad_output, np.float32))
     if reduction == "mean":
         scale = scale / np.float32(total_weight or np.nan)
-    return _core.nll_backward(weights, target, scale, classes)
+    return _core.nll_backward(weights, target, class_weight, sample_weight, smoothing, scale, classes)
 
 
 # The numbers of the C ABI.
@@ -80,6 +92,7 @@ class PointLossCache(NamedTuple):
 
     grad: Array
     reduction: str
+    total_weight: float
 
 
 def point_loss(
@@ -89,6 +102,7 @@ def point_loss(
     weight: ArrayLike | None = None,
     pos_weight: ArrayLike | None = None,
     reduction: str = "mean",
+    sample_weight: ArrayLike | None = None,
 ) -> tuple[float | Array, PointLossCache]:
     """Loss of every number.
 
@@ -100,7 +114,9 @@ def point_loss(
     weight, pos_weight : array_like, optional
         Of any shape that broadcasts to that of ``pred``.
     reduction : {'mean', 'sum', 'none'}
-        The mean is over all elements, whatever their weights, as in torch.
+        The mean is over all elements, whatever their ``weight``, as in torch.
+    sample_weight : array_like, shape (batch,), optional
+        Of every row of ``pred``; the mean divides by the sum of these weights.
 
     Returns
     -------
@@ -119,19 +135,27 @@ def point_loss(
     if weight is not None:
         factor = np.asarray(weight, np.float32)
         losses, grad = losses * factor, grad * factor
-    cache = PointLossCache(grad, reduction)
+    amount = float(losses.size)
+    if sample_weight is not None:
+        rows = np.asarray(sample_weight, np.float32)
+        if rows.shape != used.shape[:1]:
+            raise ValueError(f"sample_weight: expected shape {used.shape[:1]}, got {rows.shape}")
+        rows = rows.reshape(-1, *[1] * (used.ndim - 1))
+        losses, grad = losses * rows, grad * rows
+        amount = float(np.sum(rows, dtype=np.float64)) * (losses.size / max(len(losses), 1))
+    cache = PointLossCache(grad, reduction, amount)
     if reduction == "none":
         return losses, cache
     total = float(np.sum(losses, dtype=np.float64))
     if reduction == "sum":
         return total, cache
-    return (total / losses.size if losses.size else float("nan")), cache
+    return (total / amount if amount else float("nan")), cache
 
 
 def point_loss_backward(cache: PointLossCache, grad_output: ArrayLike | None = None) -> Array:
     """Gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
     scale = np.asarray(1.0 if grad_output is None else grad_output, np.float32)
     if cache.reduction == "mean":
-        scale = scale / np.float32(cache.grad.size)
+        scale = scale / np.float32(cache.total_weight or np.nan)
     grad: Array = cache.grad * scale
     return grad

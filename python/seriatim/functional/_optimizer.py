@@ -55,6 +55,31 @@ def sgd_step(
     _core.sgd_step(data, momentum_buffer, grad, lr, momentum, dampening, weight_decay, nesterov, first)
 
 
+def rmsprop_step(
+    data: Array,
+    grad: Array,
+    square_avg: Array,
+    momentum_buffer: Array | None = None,
+    grad_avg: Array | None = None,
+    *,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+) -> None:
+    """One step of RMSprop (Tieleman and Hinton 2012), torch's rules; centred with ``grad_avg``.
+
+    All arrays are 1-D, contiguous and equally long; those of the state are zeros before the first step.
+    """
+    _core.rmsprop_step(data, square_avg, momentum_buffer, grad_avg, grad, lr, alpha, eps, weight_decay, momentum)
+
+
+def average_step(average: Array, data: Array, decay: float) -> None:
+    """``average += (1 - decay) (data - average)`` in place; both 1-D, contiguous and equally long."""
+    _core.average_step(average, data, decay)
+
+
 def sum_of_squares(x: Array) -> float:
     """Sum of the squares, the same bits for any number of threads."""
     return _core.sum_of_squares(x)

@@ -1,6 +1,7 @@
 """Estimators with scikit-learn's manners. No numbers are computed here: data in, labels out."""
 
-from seriatim.models._deepgru import DeepGRUClassifier
+from seriatim.models._deepgru import DeepGRUClassifier, DeepGRURegressor
+from seriatim.models._recurrent import GRUClassifier, LSTMClassifier
 from seriatim.models._video import VideoClassifier
 
-__all__ = ["DeepGRUClassifier", "VideoClassifier"]
+__all__ = ["DeepGRUClassifier", "DeepGRURegressor", "GRUClassifier", "LSTMClassifier", "VideoClassifier"]

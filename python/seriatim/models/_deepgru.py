@@ -1,4 +1,4 @@
-"""DeepGRU as a scikit-learn classifier."""
+"""DeepGRU as a scikit-learn classifier and regressor."""
 
 from __future__ import annotations
 
@@ -8,116 +8,25 @@ from typing import Any
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike
+from seriatim.models._base import SequenceEstimator, keep
 from seriatim.models._classifier import SequenceClassifier
+from seriatim.models._regressor import SequenceRegressor
 from seriatim.nn import DeepGRU
 from seriatim.nn._deepgru import DIMS
+from seriatim.sequences import PackedSequence
 from seriatim.training import by_length, collate
 
 
-class DeepGRUClassifier(SequenceClassifier):
-    """DeepGRU: recurrent layers and attention over ragged sequences.
-
-    Parameters
-    ----------
-    dims : dict or None
-        Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256 where not given.
-    dropout : float, default 0.5
-    learning_rate : float, default 1e-3
-        Of Adam.
-    schedule : {'cosine', 'constant'}, default 'cosine'
-        How the learning rate falls over ``max_epochs``: to 0 along half a cosine, or not at all.
-    batch_size : int, default 64
-        At least 2, for batch normalisation.
-    max_epochs : int, default 50
-    weight_decay : float, default 0
-    clip_norm : float or None, default 1
-        Bound of the gradients' norm.
-    early_stopping : bool, default False
-        Keep part of the training sequences for validation; stop when their accuracy no longer improves, and keep the
-        best epoch's weights.
-    validation_fraction : float, default 0.1
-    n_iter_no_change : int, default 10
-    tol : float, default 1e-4
-        What counts as an improvement.
-    class_weight : dict, 'balanced' or None
-    warm_start : bool, default False
-        Whether ``fit`` goes on from the weights of the last ``fit``.
-    random_state : int, RandomState or None
-        The same integer gives the same bits, for any number of threads.
-    verbose : int, default 0
-        1 shows a progress bar.
-    callbacks : sequence of callables, optional
-        Each is called with ``history_`` after every epoch; a true result ends the training.
-
-    Attributes
-    ----------
-    classes_ : ndarray, shape (n_classes,)
-    n_features_in_ : int
-    module_ : seriatim.nn.DeepGRU
-    history_ : dict of lists
-        One value an epoch: ``loss``, ``seconds``; with early stopping ``validation_loss``, ``validation_score``.
-    n_iter_ : int
-        Whole epochs trained.
-
-    Notes
-    -----
-    X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
-    an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
-    many labels, else a single sequence.
-
-    References
-    ----------
-    Maghoumi and LaViola, "DeepGRU: Deep Gesture Recognition Utility", ISVC 2019.
-
-    Examples
-    --------
-    >>> clf = DeepGRUClassifier(max_epochs=12, random_state=0).fit(X, y, lengths=lengths)
-    >>> clf.predict(X_test, lengths=lengths_test)
-    """
+class _DeepGRUEstimator(SequenceEstimator):
+    """What classifier and regressor share."""
 
     module_: DeepGRU
+    dims: Mapping[str, int] | None
+    dropout: float
 
-    def __init__(
-        self,
-        *,
-        dims: Mapping[str, int] | None = None,
-        dropout: float = 0.5,
-        learning_rate: float = 1e-3,
-        schedule: str = "cosine",
-        batch_size: int = 64,
-        max_epochs: int = 50,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = 1.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
-        class_weight: Mapping[Any, float] | str | None = None,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
-    ) -> None:
-        self.dims = dims
-        self.dropout = dropout
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
-
-    def _make_module(self, shape: tuple[int, ...], n_classes: int, rng: np.random.Generator) -> DeepGRU:
-        return DeepGRU(shape[0], n_classes, self.dims or DIMS, self.dropout, rng=rng)
+    def _make_module(self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator) -> DeepGRU:
+        head = "log_softmax" if isinstance(self, SequenceClassifier) else "linear"
+        return DeepGRU(shape[0], n_outputs, self.dims or DIMS, self.dropout, head=head, rng=rng)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -133,3 +42,228 @@ class DeepGRUClassifier(SequenceClassifier):
             part = self.module_.attention_weights(x)
             weights[order, : part.shape[1]] = part
         return weights
+
+    def _embed(self, x: PackedSequence) -> Array:
+        return self.module_.embed(x)
+
+    @property
+    def _n_features_out(self) -> int:
+        return 2 * self.module_.dims["gru3"]
+
+
+class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
+    """DeepGRU: recurrent layers and attention over ragged sequences.
+
+    Parameters
+    ----------
+    dims : dict or None
+        Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256 where not given.
+    dropout : float, default 0.5
+    learning_rate : float, default 1e-3
+    schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
+        How the learning rate goes over ``max_epochs``: to 0 along half a cosine; not at all; up and down
+        (:class:`seriatim.optim.OneCycleLR`); down by 10 when the validation's (or training's) loss no longer falls
+        (:class:`seriatim.optim.ReduceLROnPlateau`). A callable gets the optimiser and the number of steps, and returns
+        a schedule.
+    optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
+    batch_size : int, default 64
+        At least 2, for batch normalisation.
+    max_epochs : int, default 50
+    weight_decay : float, default 0
+    clip_norm : float or None, default 1
+        Bound of the gradients' norm.
+    weight_averaging : float or None, default None
+        Decay of an exponential moving average of the weights over steps, such as 0.99; the averaged weights are
+        validated and kept.
+    augmentation : callable, default None
+        Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
+    early_stopping : bool, default False
+        Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
+        ``validation_data``, or else keeps part of the training sequences back.
+    validation_fraction : float, default 0.1
+    n_iter_no_change : int, default 10
+    tol : float, default 1e-4
+        What counts as an improvement.
+    label_smoothing : float, default 0
+        How much of a label's probability is spread over all classes.
+    class_weight : dict, 'balanced' or None
+    warm_start : bool, default False
+        Whether ``fit`` goes on from the weights of the last ``fit``.
+    checkpoint_dir : path or None, default None
+        A folder for checkpoints. A ``fit`` that was killed goes on where its last checkpoint was, with the same bits as
+        if it had not been, when the same ``fit`` (the same data, labels and settings, an integer ``random_state``) is
+        called again. Complete trainings leave nothing; searches with ``n_jobs`` may share a folder.
+    checkpoint_every : int, default 1
+        Epochs from checkpoint to checkpoint.
+    random_state : int, RandomState or None
+        The same integer gives the same bits, for any number of threads.
+    verbose : int, default 0
+        1 shows a progress bar. The logger ``seriatim`` tells of every epoch at level INFO.
+    callbacks : sequence of callables, optional
+        Each is called with ``history_`` after every epoch; a true result ends the training.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    n_features_in_ : int
+    module_ : seriatim.nn.DeepGRU
+    history_ : dict of lists
+        One value an epoch: ``loss``, ``seconds``; with validation ``validation_loss``, ``validation_score``.
+        ``pandas.DataFrame(history_)`` has a row an epoch.
+    n_iter_ : int
+        Whole epochs trained.
+
+    Notes
+    -----
+    X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
+    an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
+    many labels, else a single sequence.
+
+    ``transform`` gives the attention vector, ``(n, 2 * gru3)``: context and auxiliary context, on which a kNN or an SVM
+    can stand.
+
+    References
+    ----------
+    Maghoumi and LaViola, "DeepGRU: Deep Gesture Recognition Utility", ISVC 2019.
+
+    Examples
+    --------
+    >>> clf = DeepGRUClassifier(max_epochs=12, random_state=0).fit(X, y, lengths=lengths)
+    >>> clf.predict(X_test, lengths=lengths_test)
+    """
+
+    def __init__(
+        self,
+        *,
+        dims: Mapping[str, int] | None = None,
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        schedule: str | Callable[..., Any] = "cosine",
+        optimizer: str = "adam",
+        batch_size: int = 64,
+        max_epochs: int = 50,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = 1.0,
+        weight_averaging: float | None = None,
+        augmentation: Callable[..., Any] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        label_smoothing: float = 0.0,
+        class_weight: Mapping[Any, float] | str | None = None,
+        warm_start: bool = False,
+        checkpoint_dir: Any = None,
+        checkpoint_every: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+    ) -> None:
+        keep(self, locals())
+
+
+class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
+    """DeepGRU for numbers: one or several a sequence.
+
+    Parameters
+    ----------
+    dims : dict or None
+        Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256 where not given.
+    dropout : float, default 0.5
+    learning_rate : float, default 1e-3
+    schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
+        How the learning rate goes over ``max_epochs``: to 0 along half a cosine; not at all; up and down
+        (:class:`seriatim.optim.OneCycleLR`); down by 10 when the validation's (or training's) loss no longer falls
+        (:class:`seriatim.optim.ReduceLROnPlateau`). A callable gets the optimiser and the number of steps, and returns
+        a schedule.
+    optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
+    batch_size : int, default 64
+        At least 2, for batch normalisation.
+    max_epochs : int, default 50
+    weight_decay : float, default 0
+    clip_norm : float or None, default 1
+        Bound of the gradients' norm.
+    weight_averaging : float or None, default None
+        Decay of an exponential moving average of the weights over steps, such as 0.99; the averaged weights are
+        validated and kept.
+    augmentation : callable, default None
+        Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
+    early_stopping : bool, default False
+        Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
+        ``validation_data``, or else keeps part of the training sequences back.
+    validation_fraction : float, default 0.1
+    n_iter_no_change : int, default 10
+    tol : float, default 1e-4
+        What counts as an improvement.
+    warm_start : bool, default False
+        Whether ``fit`` goes on from the weights of the last ``fit``.
+    checkpoint_dir : path or None, default None
+        A folder for checkpoints. A ``fit`` that was killed goes on where its last checkpoint was, with the same bits as
+        if it had not been, when the same ``fit`` (the same data, labels and settings, an integer ``random_state``) is
+        called again. Complete trainings leave nothing; searches with ``n_jobs`` may share a folder.
+    checkpoint_every : int, default 1
+        Epochs from checkpoint to checkpoint.
+    random_state : int, RandomState or None
+        The same integer gives the same bits, for any number of threads.
+    verbose : int, default 0
+        1 shows a progress bar. The logger ``seriatim`` tells of every epoch at level INFO.
+    callbacks : sequence of callables, optional
+        Each is called with ``history_`` after every epoch; a true result ends the training.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+    module_ : seriatim.nn.DeepGRU
+        Gives standardised targets.
+    target_mean_, target_scale_ : ndarray, shape (n_outputs,)
+    history_ : dict of lists
+        One value an epoch: ``loss``, ``seconds``; with validation ``validation_loss``, ``validation_score``.
+        ``pandas.DataFrame(history_)`` has a row an epoch.
+    n_iter_ : int
+        Whole epochs trained.
+
+    Notes
+    -----
+    X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
+    an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
+    many labels, else a single sequence.
+
+    Mean squared error of standardised targets is minimised; ``validation_score`` is 1 minus that of the validation
+    part.
+
+    References
+    ----------
+    Maghoumi and LaViola, "DeepGRU: Deep Gesture Recognition Utility", ISVC 2019.
+
+    Examples
+    --------
+    >>> model = DeepGRURegressor(max_epochs=30, random_state=0).fit(X, y, lengths=lengths)
+    >>> model.predict(X_test, lengths=lengths_test)
+    """
+
+    def __init__(
+        self,
+        *,
+        dims: Mapping[str, int] | None = None,
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        schedule: str | Callable[..., Any] = "cosine",
+        optimizer: str = "adam",
+        batch_size: int = 64,
+        max_epochs: int = 50,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = 1.0,
+        weight_averaging: float | None = None,
+        augmentation: Callable[..., Any] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        checkpoint_dir: Any = None,
+        checkpoint_every: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+    ) -> None:
+        keep(self, locals())

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from seriatim._typing import AnyArray, Array, ArrayLike
+from seriatim.models._base import keep
 from seriatim.models._classifier import SequenceClassifier
-from seriatim.models._data import read_videos
 from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
-from seriatim.sequences import Sequences
+from seriatim.sequences import PackedSequence, Sequences
+from seriatim.sequences._forms import read_videos
 
 
 class VideoClassifier(SequenceClassifier):
@@ -32,8 +33,9 @@ class VideoClassifier(SequenceClassifier):
         Width of the classifier's hidden layer.
     freeze : bool, default False
         Whether a module's parameters stay as they are. Otherwise those are trained that require a gradient.
-    learning_rate, schedule, batch_size, max_epochs, weight_decay, clip_norm, early_stopping, validation_fraction, \
-n_iter_no_change, tol, class_weight, warm_start, random_state, verbose, callbacks
+    learning_rate, schedule, optimizer, batch_size, max_epochs, weight_decay, clip_norm, weight_averaging, \
+augmentation, early_stopping, validation_fraction, n_iter_no_change, tol, label_smoothing, class_weight, warm_start, \
+checkpoint_dir, checkpoint_every, random_state, verbose, callbacks
         As for :class:`DeepGRUClassifier`; mini-batches have 8 videos by default.
 
     Attributes
@@ -68,44 +70,28 @@ n_iter_no_change, tol, class_weight, warm_start, random_state, verbose, callback
         fc: int = 256,
         freeze: bool = False,
         learning_rate: float = 1e-3,
-        schedule: str = "cosine",
+        schedule: str | Callable[..., Any] = "cosine",
+        optimizer: str = "adam",
         batch_size: int = 8,
         max_epochs: int = 50,
         weight_decay: float = 0.0,
         clip_norm: float | None = 1.0,
+        weight_averaging: float | None = None,
+        augmentation: Callable[..., Any] | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        label_smoothing: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
+        checkpoint_dir: Any = None,
+        checkpoint_every: int = 1,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
     ) -> None:
-        self.embedding = embedding
-        self.embedding_size = embedding_size
-        self.hidden_size = hidden_size
-        self.rnn = rnn
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.fc = fc
-        self.freeze = freeze
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
+        keep(self, locals())
 
     def _make_module(self, shape: tuple[int, ...], n_classes: int, rng: np.random.Generator) -> VideoRNN:
         # The user's module stays as it is; what is no module may not be copyable.
@@ -119,11 +105,23 @@ n_iter_no_change, tol, class_weight, warm_start, random_state, verbose, callback
         )  # fmt: skip
 
     def _criterion(self, weight: Array | None) -> NLLLoss:
-        return CrossEntropyLoss(weight)
+        return CrossEntropyLoss(weight, label_smoothing=self.label_smoothing)
 
     def _to_log_probs(self, output: Array) -> Array:
         log_probs: Array = LogSoftmax().eval()(output)
         return log_probs
+
+    def _embed(self, x: PackedSequence) -> Array:
+        return self.module_.embed(x)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.hidden_size) * int(self.module_.rnn.num_directions)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
 
     def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
         return read_videos(X, lengths)

@@ -25,6 +25,7 @@ from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter, flatten
 from seriatim.nn._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from seriatim.nn._rnn import RNN, RNNCell
+from seriatim.nn._sequence_rnn import SequenceRNN
 from seriatim.nn._shape import Flatten, Identity
 from seriatim.nn._video import VGG16, VideoRNN
 
@@ -68,6 +69,7 @@ __all__ = [
     "RNNCell",
     "ReLU",
     "Residual",
+    "SequenceRNN",
     "SequenceWise",
     "Sequential",
     "Sigmoid",

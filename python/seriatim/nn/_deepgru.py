@@ -16,6 +16,8 @@ from seriatim.nn._dropout import Dropout
 from seriatim.nn._gru import GRU
 from seriatim.nn._linear import Linear
 from seriatim.nn._module import Module
+from seriatim.nn._sequence_rnn import HEADS
+from seriatim.nn._shape import Identity
 from seriatim.sequences import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 DIMS = {"gru1": 512, "gru2": 256, "gru3": 128, "fc": 256}
@@ -32,6 +34,8 @@ class DeepGRU(Module):
         Those not named keep their defaults, 512, 256, 128 and 256.
     dropout : float, default 0.5
         In the classifier.
+    head : {'log_softmax', 'linear'}, default 'log_softmax'
+        What is put out: log-probabilities, or the last linear layer's numbers.
     rng : int, Generator or None
         Of the initial values and the dropout.
 
@@ -58,6 +62,7 @@ class DeepGRU(Module):
         dims: Mapping[str, int] = DIMS,
         dropout: float = 0.5,
         *,
+        head: str = "log_softmax",
         rng: Seed = None,
     ) -> None:
         super().__init__()
@@ -66,8 +71,10 @@ class DeepGRU(Module):
             raise ValueError(f"dims: expected keys out of {sorted(DIMS)}, got {sorted(unknown)}")
         self.dims = {**DIMS, **dims}
         _init.positive(n_features=n_features, n_classes=n_classes, **self.dims)
+        if head not in HEADS:
+            raise ValueError(f"head: expected one of {HEADS}, got {head!r}")
         random = _init.generator(rng)
-        self.n_features, self.n_classes, self.dropout = n_features, n_classes, float(dropout)
+        self.n_features, self.n_classes, self.dropout, self.head = n_features, n_classes, float(dropout), head
         gru1, gru2, gru3, fc = (self.dims[k] for k in ("gru1", "gru2", "gru3", "fc"))
         self.gru1 = GRU(n_features, gru1, 2, rng=random)
         self.gru2 = GRU(gru1, gru2, 2, rng=random)
@@ -81,7 +88,7 @@ class DeepGRU(Module):
             BatchNorm1d(fc),
             Dropout(dropout, rng=random),
             Linear(fc, n_classes, rng=random),
-            LogSoftmax(),
+            LogSoftmax() if head == "log_softmax" else Identity(),
         )
 
     def forward(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
@@ -97,7 +104,7 @@ class DeepGRU(Module):
         Returns
         -------
         ndarray, shape (B, n_classes)
-            Log-probabilities, in the caller's order.
+            Log-probabilities (with the head 'linear' any numbers), in the caller's order.
         """
         packed = self._pack(x, lengths)
         h, h_last = self._encode(packed)
@@ -129,6 +136,14 @@ class DeepGRU(Module):
         rows, _ = self.gru2._backward_packed(rows, None, need_state=False)
         rows, _ = self.gru1._backward_packed(rows, None, need_input, need_state=False)
         return rows
+
+    def embed(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
+        """Return what the classifier stands on: context and auxiliary context, ``(B, 2 * gru3)``."""
+        packed = self._pack(x, lengths)
+        with self._evaluating():
+            h, h_last = self._encode(packed)
+            found: Array = self.attention(h, h_last, packed.batch_sizes)
+        return found if packed.unsorted_indices is None else found[packed.unsorted_indices]
 
     def attention_weights(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return how much each step counts: ``(B, T)``, each row summing to 1, 0 on padding."""

@@ -18,6 +18,8 @@ class NLLLoss:
         A weight a class.
     reduction : {'mean', 'sum', 'none'}
         'mean' divides by the sum of the weights.
+    label_smoothing : float in [0, 1), default 0
+        How much of a label's probability is spread over all classes.
 
     Examples
     --------
@@ -26,16 +28,19 @@ class NLLLoss:
     >>> model.backward(criterion.backward())
     """
 
-    def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean") -> None:
+    def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing: expected a number from 0 to below 1, got {label_smoothing!r}")
+        self.label_smoothing = label_smoothing
         self.weight = None if weight is None else np.asarray(weight, dtype=np.float32)
         self.reduction = reduction
         self._cache: NLLCache | None = None
 
     def __call__(self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
         """Return the loss of ``pred (batch, classes)`` for ``target (batch,)``."""
-        loss, self._cache = F.nll_loss(pred, target, self.weight, sample_weight, self.reduction)
+        loss, self._cache = F.nll_loss(pred, target, self.weight, sample_weight, self.reduction, self.label_smoothing)
         return loss
 
     def backward(self, grad_output: ArrayLike | None = None) -> Array:
@@ -54,10 +59,12 @@ class CrossEntropyLoss(NLLLoss):
         A weight a class.
     reduction : {'mean', 'sum', 'none'}
         'mean' divides by the sum of the weights.
+    label_smoothing : float in [0, 1), default 0
+        How much of a label's probability is spread over all classes.
     """
 
-    def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean") -> None:
-        super().__init__(weight, reduction)
+    def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(weight, reduction, label_smoothing)
         self._log_probs: Array | None = None
 
     def __call__(self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
@@ -85,9 +92,11 @@ class _PointLoss:
         self.weight, self.pos_weight, self.reduction = weight, pos_weight, reduction
         self._cache: PointLossCache | None = None
 
-    def __call__(self, pred: ArrayLike, target: ArrayLike) -> float | Array:
-        """Return the loss of ``pred`` for ``target``, of one shape."""
-        loss, self._cache = F.point_loss(self.kind, pred, target, self.weight, self.pos_weight, self.reduction)
+    def __call__(self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
+        """Return the loss of ``pred`` for ``target``, of one shape; ``sample_weight`` is of the rows of both."""
+        loss, self._cache = F.point_loss(
+            self.kind, pred, target, self.weight, self.pos_weight, self.reduction, sample_weight
+        )
         return loss
 
     def backward(self, grad_output: ArrayLike | None = None) -> Array:

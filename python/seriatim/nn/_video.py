@@ -123,15 +123,24 @@ class VideoRNN(Module):
 
     def forward(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return logits ``(B, n_classes)`` in the caller's order."""
+        features, rest, shape = self._features(x, lengths)
+        logits: Array = self.classifier(features)
+        self._push((rest, shape))
+        return logits
+
+    def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
+        """Return the top layer's last states ``(B, directions * hidden_size)`` that the classifier stands on."""
+        with self._evaluating():
+            return self._features(x, lengths)[0]
+
+    def _features(
+        self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None
+    ) -> tuple[Array, list[Module], tuple[int, ...]]:
         packed = self._packed(x, lengths)
         embedded, rest = self._embed(packed.data)
         _, states = self.rnn(packed._replace(data=embedded))
         last = states[0] if isinstance(states, tuple) else states
-        count = self.rnn.num_directions
-        features = np.concatenate(list(last[-count:]), axis=1)
-        logits: Array = self.classifier(features)
-        self._push((rest, last.shape))
-        return logits
+        return np.concatenate(list(last[-self.rnn.num_directions :]), axis=1), rest, last.shape
 
     def backward(self, grad_output: ArrayLike) -> None:
         """Add to the parameters' gradients; there is none of the frames."""

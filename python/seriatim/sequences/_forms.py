@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from seriatim._typing import AnyArray, Array, ArrayLike, Integers
-from seriatim.sequences import Sequences
+from seriatim._typing import AnyArray, ArrayLike, Integers
+from seriatim.sequences._container import Sequences
 
 
 def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, estimator: str) -> Sequences:
@@ -31,7 +31,7 @@ def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, es
     if isinstance(X, Sequences):
         _no_lengths(lengths, "a Sequences object, which knows them")
         return _checked(X.X, X.lengths, estimator)
-    if _is_list_of_arrays(X):
+    if is_list_of_arrays(X):
         _no_lengths(lengths, "a list of sequences, which has them")
         return _from_list(list(X), estimator)
     if getattr(X, "ndim", None) == 3 or (isinstance(X, (list, tuple)) and np.ndim(X) == 3):
@@ -60,21 +60,8 @@ def rows_of_table(X: Any) -> int | None:
     return shape[0] if len(shape) == 2 else None
 
 
-def read_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
-    """Return the weights of n sequences as float32, None for None."""
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=np.float32)
-    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
-        raise ValueError(
-            f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
-        )
-    if not weights.any():
-        raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
-    return weights
-
-
-def _is_list_of_arrays(X: Any) -> bool:
+def is_list_of_arrays(X: Any) -> bool:
+    """Return whether X is a list, tuple or object array of arrays."""
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         return len(X) > 0 and all(isinstance(x, np.ndarray) for x in X)
     return isinstance(X, (list, tuple)) and len(X) > 0 and any(isinstance(x, np.ndarray) and x.ndim > 0 for x in X)
@@ -125,7 +112,7 @@ def read_videos(X: Any, lengths: ArrayLike | None) -> Sequences:
     if isinstance(X, Sequences):
         _no_lengths(lengths, "a Sequences object, which knows them")
         frames, counts = X.X, X.lengths
-    elif _is_list_of_arrays(X):
+    elif is_list_of_arrays(X):
         _no_lengths(lengths, "a list of videos, which has them")
         for i, video in enumerate(X):
             if np.ndim(video) != 4 or 0 in np.shape(video) or np.shape(video)[1:] != np.shape(X[0])[1:]:
@@ -151,3 +138,11 @@ def read_videos(X: Any, lengths: ArrayLike | None) -> Sequences:
     if not np.isfinite(used).all():
         raise ValueError("X: expected finite numbers, got NaN or infinity")
     return Sequences(used, counts)
+
+
+def feature_names(X: Any) -> AnyArray | None:
+    """Return the column names of a data frame, None for anything else."""
+    columns = getattr(X, "columns", None)
+    if columns is None or not all(isinstance(name, str) for name in columns):
+        return None
+    return np.asarray(list(columns), dtype=object)

