@@ -22,7 +22,7 @@ ALLOWED = {
     "training": BASE | {"functional", "nn", "optim", "sequences"},
     "models": BASE | {"functional", "nn", "optim", "sequences", "training"},
     # Leaves: nobody imports them.
-    "persistence": BASE | {"models", "nn"},
+    "persistence": BASE | {"models", "nn", "preprocessing"},
     "compat": BASE | {"models", "sequences"},
     "export": BASE | {"models", "nn"},
     "plotting": BASE,

@@ -1,15 +1,21 @@
 """Files: what comes back, and what is said of files that are not whole, not ours, or too new."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 import seriatim
-from seriatim import nn
+from seriatim import models, nn
+from seriatim import preprocessing as prep
 from seriatim.models import DeepGRUClassifier
 from seriatim.persistence import _read
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 X = [np.random.default_rng(i).normal(size=(4 + i % 3, 2)) for i in range(12)]
 
@@ -41,7 +47,24 @@ def test_a_classifier_comes_back(tmp_path, labels):
     [
         nn.DeepGRU(3, 4, {"gru1": 5, "gru2": 4, "gru3": 3, "fc": 6}, dropout=0.1),
         nn.GRU(3, 4, 2, bidirectional=True, bias=False, reset_after=False),
+        nn.LSTM(3, 4, proj_size=2, batch_first=True),
+        nn.RNN(3, 4, nonlinearity="relu"),
+        nn.GRUCell(3, 4),
         nn.Linear(3, 4, bias=False),
+        nn.Embedding(5, 3, padding_idx=1),
+        nn.Conv2d(2, 4, (3, 2), stride=2, padding=1, groups=2),
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d((2, 2)), nn.Flatten()),
+        nn.Sequential({"first": nn.Linear(2, 3), "second": nn.ELU(0.5)}),
+        nn.Residual(nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2)), nn.Conv2d(2, 2, 1)),
+        nn.Concat(nn.Linear(2, 3), nn.Identity(), dim=-1),
+        nn.ConvGRU(2, [3, 4], [3, 3], 2),
+        nn.ConvLSTM(2, 3, 3, 1),
+        nn.ConvLayer(2, 3, separable=True, activation="LeakyReLU"),
+        nn.ConvRNN(2, 3, cell="gru"),
+        nn.VideoSequential(nn.ConvRNN(2, 3), nn.SequenceWise(nn.MaxPool2d(2))),
+        nn.SequenceRNN(3, 4, 2, rnn="lstm", num_layers=2, bidirectional=True, dropout=0.1),
+        nn.VideoRNN(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 3, 4, 2, rnn="gru"),
+        nn.VGG16(2, (1, 1, 1, 1, 1), fc=2),
         nn.BatchNorm1d(3, eps=1e-3),
         nn.Dropout(0.3),
     ],
@@ -55,6 +78,58 @@ def test_a_module_comes_back(tmp_path, module):
     assert not again.training
     for name, value in module.state_dict().items():
         np.testing.assert_array_equal(again.state_dict()[name], value)
+
+
+X_SETS = {
+    "DeepGRURegressor": (models.DeepGRURegressor(dims={"gru1": 4, "gru2": 3, "gru3": 3, "fc": 3}, max_epochs=1), X),
+    "GRUClassifier": (models.GRUClassifier(hidden_size=4, max_epochs=1, num_layers=2), X),
+    "LSTMClassifier": (models.LSTMClassifier(hidden_size=4, max_epochs=1, bidirectional=False), X),
+    "VideoClassifier": (
+        models.VideoClassifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 3, hidden_size=4, max_epochs=1),
+        [x.reshape(-1, 1, 2, 1).repeat(2, axis=3) for x in X],
+    ),
+    "pipeline": (
+        make_pipeline(
+            prep.Standardize(), prep.MinMaxScale(over="sequence"), prep.Pad(),
+            models.GRUClassifier(
+                hidden_size=4, max_epochs=1, augmentation=prep.Compose([prep.Tempo(0.9), prep.Jitter(0.1)])
+            ),
+        ),
+        X,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", X_SETS)
+def test_every_estimator_comes_back(tmp_path, name):
+    model, data = X_SETS[name]
+    model = clone(model).fit(data, np.arange(12) % 2)
+    seriatim.save(model, tmp_path / "m")
+    again = seriatim.load(tmp_path / "m")
+    np.testing.assert_array_equal(again.predict(data), model.predict(data))
+    if name not in ("pipeline", "VideoClassifier"):
+        assert again.get_params() == model.get_params()
+    assert repr(again)
+    again.fit(data, np.arange(12) % 2)
+
+
+def test_files_of_format_1_load():
+    found = seriatim.load(FIXTURES / "format1_classifier.safetensors")
+    np.testing.assert_allclose(found.predict_proba(X)[:2, 0], [0.36186847, 0.36404073], atol=1e-6)
+    assert found.classes_.tolist() == ["a", "b"]
+    assert found.class_weight == {"a": 2.0, "b": 1.0}
+    assert seriatim.load(FIXTURES / "format1_gru.safetensors").bidirectional
+
+
+def test_a_file_says_what_the_module_is_now(tmp_path):
+    module = nn.Sequential(nn.LeakyReLU(0.1), nn.Dropout(0.1))
+    module[0].negative_slope, module[1].p = 0.5, 0.7
+    np.testing.assert_allclose(module[0]([-1.0]), -0.5)
+    seriatim.save(module, tmp_path / "m")
+    again = seriatim.load(tmp_path / "m")
+    assert (again[0].negative_slope, again[1].p) == (0.5, 0.7)
+    with pytest.raises(AttributeError, match="reset_after"):
+        nn.GRU(2, 3).reset_after = False
 
 
 def test_every_cut_is_noticed(tmp_path):
@@ -76,7 +151,11 @@ def test_files_that_are_not_ours_or_too_new(tmp_path):
         seriatim.load(path)
     seriatim.save(nn.Linear(3, 4), path)
     header, _ = _read(path)
-    for change, words in (({"format": 99}, "reads formats up to"), ({"class": "os.system"}, "does not know")):
+    for change, words in (
+        ({"format": 99}, "reads formats up to"),
+        ({"model": {**header["model"], "class": "os.system"}}, "does not know"),
+        ({"model": {**header["model"], "class": "flatten"}}, "does not know"),
+    ):
         save_file(load_file(path), path, metadata={"seriatim": json.dumps({**header, **change})})
         with pytest.raises(ValueError, match=words):
             seriatim.load(path)
@@ -86,10 +165,14 @@ def test_only_known_classes_are_saved(tmp_path):
     class Linear(nn.Linear):
         pass
 
-    with pytest.raises(TypeError, match="expected one of"):
-        seriatim.save(Linear(2, 3), tmp_path / "x")
     with pytest.raises(TypeError, match="state_dict"):
-        seriatim.save(nn.Sequential(), tmp_path / "x")
+        seriatim.save(Linear(2, 3), tmp_path / "x")
+    with pytest.raises(TypeError, match=r"Sequential.modules"):
+        seriatim.save(nn.Sequential(nn.Linear(2, 3), Linear(3, 2)), tmp_path / "x")
+    with pytest.raises(TypeError, match=r"DeepGRUClassifier.augmentation: expected"):
+        seriatim.save(fitted(["a", "b"] * 6, augmentation=lambda s, rng, target: s), tmp_path / "x")
+    with pytest.raises(TypeError, match="list"):
+        seriatim.save([nn.Linear(2, 3)], tmp_path / "x")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,8 @@
 """Files: one safetensors file a model, with its configuration inside. Nothing in it is ever executed.
 
-The header's metadata has ``seriatim`` (JSON: format, library version, class, configuration, fitted state); the tensors
-are ``state_dict()``. Only classes listed here can be loaded.
+The header's metadata has ``seriatim`` (JSON: format, library version, and the model as a tree of plain values); arrays
+are the file's tensors, under names that say where they belong (``module_.gru1.weight_ih_l0``). Only classes of
+``seriatim.nn``, ``seriatim.models`` and ``seriatim.preprocessing``, and scikit-learn's ``Pipeline``, can be in it.
 """
 
 from __future__ import annotations
@@ -20,58 +21,40 @@ from seriatim._typing import AnyArray
 
 __all__ = ["load", "save"]
 
-FORMAT = 1
+# 1: one estimator or module, arrays under their state's own names. 2: a tree.
+FORMAT = 2
 
-# Class name -> module. A file names one of these; nothing else is imported.
-_MODULES = {
-    name: "seriatim.nn"
-    for name in (
-        "BatchNorm1d",
-        "BatchNorm2d",
-        "Conv2d",
-        "ConvGRU",
-        "ConvLSTM",
-        "DeepGRU",
-        "Dropout",
-        "ELU",
-        "Embedding",
-        "GRU",
-        "LSTM",
-        "LeakyReLU",
-        "Linear",
-        "LogSoftmax",
-        "RNN",
-        "ReLU",
-        "Softmax",
-    )
-}
-_ESTIMATORS = {"DeepGRUClassifier": "seriatim.models"}
-
-# Parameters of an estimator that say how a fit runs, not what the model is; they may hold anything and stay behind.
-_NOT_SAVED = {"callbacks"}
+_HOMES = ("seriatim.nn", "seriatim.models", "seriatim.preprocessing")
+# Parameters that say how a fit runs, not what the model is; they may hold anything and stay behind.
+_LEFT_BEHIND = ("callbacks", "checkpoint_dir")
+# Fitted state that is not public.
+_PRIVATE = ("_row_per_sequence", "_one_target")
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
-    """Save a fitted estimator or a module.
+    """Save a fitted estimator, a pipeline, or a module.
 
     Parameters
     ----------
-    model : estimator of seriatim.models, or module of seriatim.nn
-        A module of your own: save its ``state_dict()`` with ``safetensors.numpy.save_file``.
+    model : estimator of seriatim.models or seriatim.preprocessing, Pipeline of these, or module of seriatim.nn
+        ``Sequential`` and other modules that are made of modules of ``seriatim.nn`` as well. A module of your own: save
+        its ``state_dict()`` with ``safetensors.numpy.save_file``.
     path : str or path
         Replaced as a whole once everything is written: a crash leaves the old file.
+
+    Raises
+    ------
+    TypeError
+        Something in the model is of a class that a file cannot hold.
+    sklearn.exceptions.NotFittedError
     """
     from safetensors.numpy import save as to_bytes
 
-    name = type(model).__name__
-    if _known(name) is not type(model):
-        raise TypeError(
-            f"model: expected one of {sorted(_ESTIMATORS | _MODULES)}, got {type(model).__name__}; of other modules "
-            "save state_dict() with safetensors.numpy.save_file"
-        )
-    described, module = _describe_estimator(model) if name in _ESTIMATORS else (_describe_module(model), model)
-    header = {"format": FORMAT, "version": __version__, "class": name, **described}
-    tensors = {key: np.asarray(value, order="C") for key, value in module.state_dict().items()}
+    tensors: dict[str, AnyArray] = {}
+    tree = _encode(model, tensors, "", type(model).__name__)
+    if not (isinstance(tree, dict) and "class" in tree):
+        raise TypeError(_not_known(model, "model"))
+    header = {"format": FORMAT, "version": __version__, "class": tree["class"], "model": tree}
     content = to_bytes(tensors, metadata={"seriatim": json.dumps(header)})
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -83,7 +66,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load what :func:`save` wrote; modules come back in evaluation mode.
+    """Load what :func:`save` of this or an older version wrote; modules come back in evaluation mode.
 
     Raises
     ------
@@ -92,18 +75,14 @@ def load(path: str | os.PathLike[str]) -> Any:
         The file is cut short, or not one of ours, or written by a newer library.
     """
     header, tensors = _read(Path(path))
-    name = header["class"]
-    kind = _known(name)
-    if kind is None:
-        raise ValueError(f"{path}: holds a {name!r}, which this version ({__version__}) does not know")
-    if name in _MODULES:
-        return _filled(kind(**header["config"]), tensors)
-    return _load_estimator(kind, header, tensors)
-
-
-def _known(name: str) -> Any:
-    home = (_ESTIMATORS | _MODULES).get(name)
-    return None if home is None else getattr(importlib.import_module(home), name)
+    if header["format"] == 1:
+        tree, tensors = _tree_of_format_1(header, tensors)
+    else:
+        tree = header["model"]
+    try:
+        return _decode(tree, tensors)
+    except _UnknownClassError as error:
+        raise ValueError(f"{path}: holds a {error}, which this version ({__version__}) does not know") from None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
@@ -128,64 +107,190 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     return header, tensors
 
 
-def _describe_module(module: Any) -> dict[str, Any]:
-    """Return the constructor arguments, which modules keep as attributes of the same names."""
-    names = [n for n in inspect.signature(type(module).__init__).parameters if n not in ("self", "rng")]
+class _UnknownClassError(ValueError):
+    pass
+
+
+def _known(name: str) -> Any:
+    """Return the class of a name that a file may have, None if there is none."""
+    if name == "Pipeline":
+        from sklearn.pipeline import Pipeline
+
+        return Pipeline
+    for home in _HOMES:
+        module = importlib.import_module(home)
+        if name in module.__all__ and inspect.isclass(getattr(module, name)):
+            return getattr(module, name)
+    return None
+
+
+def _not_known(value: Any, path: str) -> str:
+    return (
+        f"{path}: expected a value, an estimator or a module of seriatim that a file can hold, got "
+        f"{type(value).__name__}; of other modules save state_dict() with safetensors.numpy.save_file"
+    )
+
+
+# ---- Writing
+
+
+def _encode(value: Any, tensors: dict[str, AnyArray], prefix: str, path: str, weights: bool = True) -> Any:
+    """Return what JSON holds of a value; arrays go to ``tensors`` under names that begin with ``prefix``."""
+    from sklearn.base import BaseEstimator
+
+    from seriatim.nn import Module
+
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, list):
+        return [_encode(v, tensors, f"{prefix}{i}.", f"{path}[{i}]", weights) for i, v in enumerate(value)]
+    if isinstance(value, tuple):
+        return {"tuple": _encode(list(value), tensors, prefix, path, weights)}
+    if hasattr(value, "items") and not isinstance(value, (Module, BaseEstimator)):
+        pairs = [
+            [_encode(k, tensors, prefix, path), _encode(v, tensors, f"{prefix}{k}.", f"{path}[{k!r}]", weights)]
+            for k, v in value.items()
+        ]
+        return {"dict": pairs}
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiub":
+            return {"array": _encode(value.tolist(), tensors, prefix, path), "dtype": value.dtype.str}
+        tensors[prefix.rstrip(".")] = np.asarray(value, order="C")
+        return {"tensor": prefix.rstrip(".")}
+    if _known(type(value).__name__) is not type(value):
+        raise TypeError(_not_known(value, path))
+    if isinstance(value, Module):
+        return _encode_module(value, tensors, prefix, path, weights)
+    return _encode_estimator(value, tensors, prefix, path)
+
+
+def _encode_module(module: Any, tensors: dict[str, AnyArray], prefix: str, path: str, weights: bool) -> Any:
+    if weights:
+        for name, array in module.state_dict().items():
+            tensors[prefix + name] = np.asarray(array, order="C")
+    # What is inside has its values in the state of the whole.
+    config = {k: _encode(v, tensors, prefix, f"{path}.{k}", False) for k, v in _config(module).items()}
+    return {"class": type(module).__name__, "config": config, "state": prefix if weights else None}
+
+
+def _config(module: Any) -> dict[str, Any]:
+    """Return the constructor's arguments: as they were given, but for attributes that have been changed since."""
+    from seriatim.nn import Module, Parameter
+
+    args, kwargs = module._arguments
+    signature = inspect.signature(type(module).__init__)
+    if hasattr(module, "_modules") and "modules" in signature.parameters:
+        named = dict(module.named_children())
+        others = {k: getattr(module, k) for k in signature.parameters if k not in ("self", "modules")}
+        return {"modules": named, **others}
+    bound = signature.bind(module, *args, **kwargs)
+    bound.apply_defaults()
     config = {}
-    for name in names:
-        value = getattr(module, name)
-        # Linear's and BatchNorm's flags are named like the parameters they switch.
-        if name == "bias" and not isinstance(value, bool):
-            value = value is not None
-        config[name] = value
-    return {"config": config}
+    for name, given in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if name in ("self", "rng") or kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            continue
+        now = getattr(module, name, given)
+        config[name] = given if isinstance(now, (Module, Parameter)) and not isinstance(given, Module) else now
+    return config
 
 
-def _filled(module: Any, tensors: dict[str, AnyArray]) -> Any:
-    module.load_state_dict(tensors)
-    return module.eval()
-
-
-def _describe_estimator(model: Any) -> tuple[dict[str, Any], Any]:
+def _encode_estimator(model: Any, tensors: dict[str, AnyArray], prefix: str, path: str) -> Any:
+    from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import check_is_fitted
 
-    check_is_fitted(model)
-    parameters = {k: v for k, v in model.get_params(deep=False).items() if k not in _NOT_SAVED}
-    if not isinstance(parameters.get("random_state"), (int, type(None))):
-        parameters["random_state"] = None
-    if isinstance(parameters.get("class_weight"), dict):
-        parameters["class_weight"] = [[_plain(k), float(v)] for k, v in parameters["class_weight"].items()]
-    fitted = {
-        "classes_": {"dtype": model.classes_.dtype.str, "values": [_plain(c) for c in model.classes_]},
-        "n_features_in_": model.n_features_in_,
-        "n_iter_": model.n_iter_,
-        "history_": model.history_,
-        "row_per_sequence": model._row_per_sequence,
-    }
-    described = {
-        "parameters": {k: _plain(v) for k, v in parameters.items()},
-        "fitted": fitted,
-        **_describe_module(model.module_),
-    }
-    return described, model.module_
+    name = type(model).__name__
+    if isinstance(model, Pipeline):
+        steps = [[key, _encode(step, tensors, f"{prefix}{key}.", f"{path}.{key}")] for key, step in model.steps]
+        return {"class": name, "steps": steps}
+    if hasattr(model, "fit"):
+        check_is_fitted(model, "n_features_in_" if hasattr(model, "n_features_in_") else None)
+    parameters = {}
+    for key, value in model.get_params(deep=False).items():
+        if key in _LEFT_BEHIND:
+            value = None
+        if isinstance(value, np.random.RandomState):
+            value = None
+        parameters[key] = _encode(value, tensors, f"{prefix}{key}.", f"{path}.{key}")
+    kept = [k for k in vars(model) if (k.endswith("_") and not k.startswith("_")) or k in _PRIVATE]
+    fitted = {k: _encode(getattr(model, k), tensors, f"{prefix}{k}.", f"{path}.{k}") for k in kept}
+    return {"class": name, "parameters": parameters, "fitted": fitted}
 
 
-def _load_estimator(kind: Any, header: dict[str, Any], tensors: dict[str, AnyArray]) -> Any:
-    from seriatim.nn import DeepGRU
+# ---- Reading
 
-    parameters, fitted = header["parameters"], header["fitted"]
-    if isinstance(parameters.get("class_weight"), list):
-        parameters["class_weight"] = {k: v for k, v in parameters["class_weight"]}
-    model = kind(**parameters)
-    classes = fitted["classes_"]
-    kind_of_label = np.dtype(object) if classes["dtype"] == "|O" else np.dtype(classes["dtype"])
-    model.classes_ = np.array(classes["values"], dtype=kind_of_label)
-    model.n_features_in_, model.n_iter_ = fitted["n_features_in_"], fitted["n_iter_"]
-    model.history_, model._row_per_sequence = fitted["history_"], fitted["row_per_sequence"]
-    model.module_ = _filled(DeepGRU(**header["config"]), tensors)
+
+def _decode(node: Any, tensors: dict[str, AnyArray]) -> Any:
+    if isinstance(node, list):
+        return [_decode(item, tensors) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "tuple" in node:
+        return tuple(_decode(node["tuple"], tensors))
+    if "dict" in node:
+        return {_decode(k, tensors): _decode(v, tensors) for k, v in node["dict"]}
+    if "tensor" in node:
+        return tensors[node["tensor"]]
+    if "array" in node:
+        kind = np.dtype(object) if node["dtype"] == "|O" else np.dtype(node["dtype"])
+        return np.array(_decode(node["array"], tensors), dtype=kind)
+    cls = _known(node["class"])
+    if cls is None:
+        raise _UnknownClassError(repr(node["class"]))
+    if "steps" in node:
+        return cls([(name, _decode(step, tensors)) for name, step in node["steps"]])
+    if "config" in node:
+        return _decode_module(cls, node, tensors)
+    model = cls(**{k: _decode(v, tensors) for k, v in node["parameters"].items()})
+    for name, value in node["fitted"].items():
+        setattr(model, name, _decode(value, tensors))
     return model
 
 
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as the Python number or string that JSON has."""
-    return value.item() if isinstance(value, np.generic) else value
+def _decode_module(cls: Any, node: dict[str, Any], tensors: dict[str, AnyArray]) -> Any:
+    config = {k: _decode(v, tensors) for k, v in node["config"].items()}
+    modules = config.pop("modules", None)
+    if modules is None:
+        module = cls(**config)
+    else:
+        named = all(parameter.kind is not inspect.Parameter.VAR_POSITIONAL for parameter in _parameters(cls))
+        module = cls(list(modules.values()), **config) if named else cls(*modules.values(), **config)
+        # Names are those of the file: a Sequential may have been made of a mapping.
+        for old, (new, child) in zip(list(module._modules), modules.items(), strict=True):
+            del module._modules[old]
+            module.add_module(new, child)
+    prefix = node["state"]
+    if prefix is not None:
+        module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+    return module.eval()
+
+
+def _parameters(cls: Any) -> Any:
+    return inspect.signature(cls.__init__).parameters.values()
+
+
+def _tree_of_format_1(header: dict[str, Any], tensors: dict[str, AnyArray]) -> tuple[Any, dict[str, AnyArray]]:
+    """Return a file of format 1 as a tree, with its tensors under the tree's names."""
+    name, config = header["class"], header["config"]
+    config = {k: {"dict": list(v.items())} if isinstance(v, dict) else v for k, v in config.items()}
+    if "fitted" not in header:
+        return {"class": name, "config": config, "state": ""}, tensors
+    parameters, old = dict(header["parameters"]), header["fitted"]
+    for key in ("dims", "class_weight"):
+        given = parameters.get(key)
+        if isinstance(given, dict):
+            parameters[key] = {"dict": list(given.items())}
+        elif isinstance(given, list):
+            parameters[key] = {"dict": given}
+    fitted = {
+        "classes_": {"array": old["classes_"]["values"], "dtype": old["classes_"]["dtype"]},
+        "n_features_in_": old["n_features_in_"],
+        "n_iter_": old["n_iter_"],
+        "history_": {"dict": list(old["history_"].items())},
+        "_row_per_sequence": old["row_per_sequence"],
+        "module_": {"class": "DeepGRU", "config": config, "state": "module_."},
+    }
+    tree = {"class": name, "parameters": parameters, "fitted": fitted}
+    return tree, {f"module_.{key}": value for key, value in tensors.items()}

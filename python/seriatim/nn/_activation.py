@@ -62,7 +62,11 @@ class LeakyReLU(Elementwise):
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
         self.negative_slope, self.inplace = float(negative_slope), bool(inplace)
-        self.slope = self.negative_slope
+
+    @property
+    def slope(self) -> float:  # type: ignore[override]
+        """What the kernel takes."""
+        return self.negative_slope
 
     def extra_repr(self) -> str:
         """Return the slope."""
@@ -84,7 +88,11 @@ class ELU(Elementwise):
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         self.alpha, self.inplace = float(alpha), bool(inplace)
-        self.slope = self.alpha
+
+    @property
+    def slope(self) -> float:  # type: ignore[override]
+        """What the kernel takes."""
+        return self.alpha
 
     def extra_repr(self) -> str:
         """Return the parameter."""

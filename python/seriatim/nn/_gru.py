@@ -158,7 +158,12 @@ class GRU(RecurrentStack):
             bidirectional=bidirectional,
             rng=rng,
         )
-        self.reset_after = reset_after
+
+    @property
+    def reset_after(self) -> bool:
+        """Whether the reset gate is applied after the recurrent product; what it was made with."""
+        value: bool = self._kind.reset_after  # type: ignore[attr-defined]
+        return value
 
     def forward(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
@@ -225,7 +230,12 @@ class GRUCell(RecurrentCell):
         self, input_size: int, hidden_size: int, bias: bool = True, *, reset_after: bool = True, rng: Seed = None
     ) -> None:
         super().__init__(_GRUKind(hidden_size, reset_after), input_size, hidden_size, bias=bias, rng=rng)
-        self.reset_after = reset_after
+
+    @property
+    def reset_after(self) -> bool:
+        """Whether the reset gate is applied after the recurrent product; what it was made with."""
+        value: bool = self._kind.reset_after  # type: ignore[attr-defined]
+        return value
 
     def forward(self, x: ArrayLike, h: ArrayLike | None = None) -> Array:
         """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

@@ -180,7 +180,12 @@ class LSTM(RecurrentStack):
             bidirectional=bidirectional,
             rng=rng,
         )
-        self.proj_size = proj_size
+
+    @property
+    def proj_size(self) -> int:
+        """Width of the projected state, 0 for none; what it was made with."""
+        value: int = self._kind.proj_size  # type: ignore[attr-defined]
+        return value
 
     def forward(
         self, x: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None

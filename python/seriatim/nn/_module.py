@@ -37,6 +37,12 @@ class Module:
 
     training: bool
 
+    def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
+        """Note the arguments: a file tells how to make the module again."""
+        module = super().__new__(cls)
+        module.__dict__["_arguments"] = (args, kwargs)
+        return module
+
     def __init__(self) -> None:
         self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _contexts=[], training=True)
 

@@ -141,7 +141,12 @@ class RNN(RecurrentStack):
             bidirectional=bidirectional,
             rng=rng,
         )
-        self.nonlinearity = nonlinearity
+
+    @property
+    def nonlinearity(self) -> str:
+        """What it was made with."""
+        value: str = self._kind.nonlinearity  # type: ignore[attr-defined]
+        return value
 
     def forward(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
@@ -183,7 +188,12 @@ class RNNCell(RecurrentCell):
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", *, rng: Seed = None
     ) -> None:
         super().__init__(_RNNKind(hidden_size, nonlinearity), input_size, hidden_size, bias=bias, rng=rng)
-        self.nonlinearity = nonlinearity
+
+    @property
+    def nonlinearity(self) -> str:
+        """What it was made with."""
+        value: str = self._kind.nonlinearity  # type: ignore[attr-defined]
+        return value
 
     def forward(self, x: ArrayLike, h: ArrayLike | None = None) -> Array:
         """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

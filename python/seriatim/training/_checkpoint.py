@@ -92,7 +92,7 @@ def _take_apart(value: Any, arrays: dict[str, AnyArray]) -> Any:
     """Return what JSON can hold, and put the arrays aside."""
     if isinstance(value, np.ndarray):
         name = str(len(arrays))
-        arrays[name] = np.ascontiguousarray(value)
+        arrays[name] = np.asarray(value, order="C")
         return {_ARRAYS: name}
     if isinstance(value, dict):
         return {key: _take_apart(item, arrays) for key, item in value.items()}
