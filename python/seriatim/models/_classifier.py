@@ -16,6 +16,7 @@ from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models._base import SequenceEstimator, read_validation, read_weights
 from seriatim.nn import Module, NLLLoss
 from seriatim.sequences import Sequences
+from seriatim.sequences._forms import rows_of_table
 
 Self = TypeVar("Self", bound="SequenceClassifier")
 
@@ -154,7 +155,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     ) -> tuple[Sequences, Integers, Array | None]:
         X, y, lengths = read_validation(validation_data)
         labels = self._read_targets(y)
-        sequences = self._read_form(X, lengths, lengths is None and np.ndim(X) == 2 and len(labels) == len(X))
+        sequences = self._read_form(X, lengths, lengths is None and rows_of_table(X) == len(labels))
         if sequences.X.shape[1:] != training.X.shape[1:] or len(sequences) != len(labels):
             raise ValueError(
                 f"validation_data: expected observations of shape {training.X.shape[1:]} and a label for each sequence,"

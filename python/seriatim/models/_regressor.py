@@ -12,6 +12,7 @@ from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._base import SequenceEstimator, counts_of, read_validation, read_weights
 from seriatim.nn import MSELoss
 from seriatim.sequences import Sequences
+from seriatim.sequences._forms import rows_of_table
 
 Self = TypeVar("Self", bound="SequenceRegressor")
 
@@ -121,7 +122,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         X, y, lengths = read_validation(validation_data)
         targets = self._read_targets(y)
         values = targets.reshape(len(targets), -1)
-        sequences = self._read_form(X, lengths, lengths is None and np.ndim(X) == 2 and len(values) == len(X))
+        sequences = self._read_form(X, lengths, lengths is None and rows_of_table(X) == len(values))
         shape = (sequences.X.shape[1:], len(values), values.shape[1])
         wanted = (training.X.shape[1:], len(sequences), len(mean))
         if shape != wanted:
