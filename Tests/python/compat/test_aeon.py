@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 pytest.importorskip("aeon")
-from aeon.testing.estimator_checking import parametrize_with_checks  # noqa: E402
-from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
-from sklearn.neighbors import KNeighborsClassifier  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.svm import LinearSVC  # noqa: E402
+from aeon.testing.estimator_checking import parametrize_with_checks
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
-from seriatim import Sequences  # noqa: E402
-from seriatim.compat.aeon import SeriatimClassifier, SeriatimRegressor, _sequences  # noqa: E402
-from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier  # noqa: E402
-from seriatim.preprocessing import Standardize  # noqa: E402
+from seriatim import Sequences
+from seriatim.compat.aeon import SeriatimClassifier, SeriatimRegressor, _sequences
+from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier
+from seriatim.preprocessing import Standardize
 
 DIMS = {"gru1": 8, "gru2": 8, "gru3": 8, "fc": 8}
 TINY = {"dims": DIMS, "learning_rate": 1e-2, "batch_size": 8, "max_epochs": 15, "random_state": 0}
@@ -83,8 +83,8 @@ def test_searches(ragged):
     X, y = ragged
     cube = np.stack([np.linspace(series[:, 0], series[:, -1], 5, axis=1) for series in X])
     model = SeriatimClassifier(DeepGRUClassifier(**TINY))
-    search = GridSearchCV(model, {"estimator__learning_rate": [0.0, 1e-2]}, cv=2).fit(cube, y)
-    assert search.best_params_ == {"estimator__learning_rate": 1e-2}
+    search = GridSearchCV(model, {"estimator__learning_rate": [0.0, 1e-2]}, cv=2, scoring="neg_log_loss")
+    assert search.fit(cube, y).best_params_ == {"estimator__learning_rate": 1e-2}
     assert cross_val_score(model, cube, y, cv=2).mean() > 0.8
 
 

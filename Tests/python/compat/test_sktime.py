@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sktime")
-import pandas as pd  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.svm import LinearSVC  # noqa: E402
-from sktime.utils.estimator_checks import check_estimator  # noqa: E402
+import pandas as pd
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+from sktime.utils.estimator_checks import check_estimator
 
-from seriatim import Sequences  # noqa: E402
-from seriatim.compat.sktime import SeriatimClassifier, SeriatimRegressor, _sequences  # noqa: E402
-from seriatim.models import DeepGRUClassifier, DeepGRURegressor  # noqa: E402
-from seriatim.preprocessing import Standardize  # noqa: E402
+from seriatim import Sequences
+from seriatim.compat.sktime import SeriatimClassifier, SeriatimRegressor, _sequences
+from seriatim.models import DeepGRUClassifier, DeepGRURegressor
+from seriatim.preprocessing import Standardize
 
 DIMS = {"gru1": 8, "gru2": 8, "gru3": 8, "fc": 8}
 TINY = {"dims": DIMS, "learning_rate": 1e-2, "batch_size": 8, "max_epochs": 15, "random_state": 0}

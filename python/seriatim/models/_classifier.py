@@ -147,6 +147,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     def _read_targets(self, y: Any) -> AnyArray:
         labels: AnyArray = column_or_1d(np.asarray(y), warn=True)
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise ValueError("y: expected labels, got NaN or infinity (inf)")
         check_classification_targets(labels)
         return labels
 

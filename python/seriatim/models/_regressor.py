@@ -100,6 +100,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
 
     def _read_targets(self, y: Any) -> AnyArray:
         targets = np.asarray(y)
+        if targets.dtype.kind == "c":
+            raise ValueError("y: expected real numbers. Complex data not supported")
         if targets.dtype.kind not in "fiub":
             try:
                 targets = targets.astype(np.float64)
