@@ -9,10 +9,12 @@ import numpy as np
 
 from seriatim._typing import ArrayLike
 
-__all__ = ["attention", "confusion_matrix", "training_curves"]
+__all__ = ["attention", "attention_by_class", "confusion_matrix", "embedding", "training_curves"]
 
 # Of Okabe and Ito's palette, which the colour-blind can tell apart.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "os^Dv<>PX*"
 
 
 def _axes(ax: Any, size: tuple[float, float]) -> Any:
@@ -138,4 +140,106 @@ def attention(x: ArrayLike, weights: ArrayLike, ax: Any = None, title: str | Non
     if title is not None:
         # Inside: layouts do not make room for the title of an inset.
         strip.text(0.02, 0.94, title, transform=strip.transAxes, va="top", fontsize=9)
+    return ax
+
+
+def attention_by_class(X: Any, weights: ArrayLike, y: ArrayLike, steps: int = 40, columns: int = 4) -> Any:
+    """Draw each class's average features over relative time and, above them, its average attention.
+
+    Parameters
+    ----------
+    X : iterable of n arrays, shapes (T_i, D)
+        A :class:`seriatim.Sequences`, or a list.
+    weights : array_like, shape (n, longest)
+        What ``attention()`` of the sequences gives.
+    y : array_like, shape (n,)
+        Labels, true or predicted.
+    steps : int, default 40
+        Every sequence is brought to so many steps; its weights sum to 1 as before.
+    columns : int, default 4
+        Pictures beside each other.
+
+    Returns
+    -------
+    ndarray of matplotlib Axes, shape (n_classes,)
+    """
+    import matplotlib.pyplot as plt
+
+    sequences = [np.asarray(x, dtype=float) for x in X]
+    sequences = [x[:, None] if x.ndim == 1 else x for x in sequences]
+    shares, labels = np.asarray(weights, dtype=float), np.asarray(y)
+    if not len(sequences) == len(shares) == len(labels):
+        raise ValueError(
+            f"weights, y: expected one row and one label for each of {len(sequences)} sequences, got {len(shares)} and "
+            f"{len(labels)}"
+        )
+    features = np.stack([_stretched(x, steps) for x in sequences])
+    looks = np.stack([_stretched(w[: len(x), None], steps)[:, 0] for w, x in zip(shares, sequences, strict=True)])
+    looks /= np.maximum(looks.sum(axis=1, keepdims=True), 1e-12)
+    classes = np.unique(labels)
+    rows = -(-len(classes) // columns)
+    wide = min(columns, len(classes))
+    _, grid = plt.subplots(rows, wide, figsize=(3.4 * wide, 2.6 * rows), layout="constrained", squeeze=False)
+    for ax, label in zip(grid.flat, classes, strict=False):
+        own = labels == label
+        attention(features[own].mean(axis=0), looks[own].mean(axis=0), ax=ax, title=f"{label} ({own.sum()})")
+        ax.set_xlabel("relative time")
+        ax.set_xticks([0, (steps - 1) / 2, steps - 1], ["0", "0.5", "1"])
+    for ax in grid.flat[len(classes) :]:
+        ax.remove()
+    return grid.flat[: len(classes)]
+
+
+def _stretched(x: Any, steps: int) -> Any:
+    at = np.linspace(0, len(x) - 1, steps)
+    return np.stack([np.interp(at, np.arange(len(x)), column) for column in x.T], axis=1)
+
+
+def embedding(features: ArrayLike, y: ArrayLike, ax: Any = None, method: str = "pca", random_state: int = 0) -> Any:
+    """Draw vectors, such as ``transform()`` gives, as points in the plane; a colour and a mark a class.
+
+    Parameters
+    ----------
+    features : array_like, shape (n, width)
+        Two columns are drawn as they are.
+    y : array_like, shape (n,)
+        Labels.
+    ax : matplotlib Axes, optional
+    method : {'pca', 'tsne'}, default 'pca'
+        How more than two columns become two: scikit-learn's ``PCA``, or its ``TSNE`` (slower; neighbourhoods count,
+        distances do not).
+    random_state : int, default 0
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    points, labels = np.asarray(features, dtype=float), np.asarray(y)
+    if points.ndim != 2 or len(points) != len(labels):
+        raise ValueError(f"features, y: expected (n, width) and n labels, got {points.shape} and {labels.shape}")
+    if method not in ("pca", "tsne"):
+        raise ValueError(f"method: expected 'pca' or 'tsne', got {method!r}")
+    names = ("feature 0", "feature 1")
+    if points.shape[1] > 2 and method == "pca":
+        from sklearn.decomposition import PCA
+
+        found = PCA(2, random_state=random_state).fit(points)
+        points = found.transform(points)
+        names = tuple(f"component {i + 1} ({share:.0%})" for i, share in enumerate(found.explained_variance_ratio_))
+    elif points.shape[1] > 2:
+        from sklearn.manifold import TSNE
+
+        near = min(30.0, (len(points) - 1) / 3)
+        points = TSNE(2, perplexity=near, random_state=random_state).fit_transform(points)
+        names = ("t-SNE 1", "t-SNE 2")
+    ax = _axes(ax, (5.6, 4.2))
+    for index, label in enumerate(np.unique(labels)):
+        own = points[labels == label]
+        ax.scatter(
+            own[:, 0], own[:, 1], s=22, color=COLOURS[index % len(COLOURS)], marker=MARKERS[index % len(MARKERS)],
+            alpha=0.8, lw=0, label=str(label),
+        )  # fmt: skip
+    ax.set(xlabel=names[0], ylabel=names[1])
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 + len(np.unique(labels)) // 16)
+    ax.spines[["top", "right"]].set_visible(False)
     return ax
