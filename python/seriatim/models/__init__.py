@@ -1,7 +1,15 @@
 """Estimators with scikit-learn's manners. No numbers are computed here: data in, labels out."""
 
+from seriatim.models._character import CharacterModel
 from seriatim.models._deepgru import DeepGRUClassifier, DeepGRURegressor
 from seriatim.models._recurrent import GRUClassifier, LSTMClassifier
 from seriatim.models._video import VideoClassifier
 
-__all__ = ["DeepGRUClassifier", "DeepGRURegressor", "GRUClassifier", "LSTMClassifier", "VideoClassifier"]
+__all__ = [
+    "CharacterModel",
+    "DeepGRUClassifier",
+    "DeepGRURegressor",
+    "GRUClassifier",
+    "LSTMClassifier",
+    "VideoClassifier",
+]

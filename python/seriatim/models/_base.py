@@ -134,7 +134,8 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return sequences, targets, by_row
 
     def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
-        check_is_fitted(self)
+        if not hasattr(self, "module_"):
+            check_is_fitted(self)
         self._check_names(X)
         sequences = self._read_form(X, lengths, self._row_per_sequence)
         self._check_features(sequences)
@@ -331,6 +332,10 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # ---- Prediction
 
+    def _evaluated(self) -> Any:
+        """Return the module in evaluation mode."""
+        return self.module_.eval() if self.module_.training else self.module_
+
     def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
         """Return what the module gives for all sequences, in their order."""
         return self._run(module, sequences, n_outputs)
@@ -355,7 +360,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ndarray of float32, shape (n, width)
         """
         sequences = self._read(X, lengths)
-        self.module_.eval()
+        self._evaluated()
         return self._run(self._embed, sequences, self._n_features_out)
 
     def fit_transform(self, X: Any, y: Any = None, lengths: ArrayLike | None = None, **fit_parameters: Any) -> Array:

@@ -205,7 +205,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     def predict_log_proba(self, X: Any, lengths: ArrayLike | None = None) -> Array:
         """Return logarithms of class probabilities ``(n, n_classes)``."""
         sequences = self._read(X, lengths)
-        return self._outputs(self.module_.eval(), sequences, len(self.classes_))
+        return self._outputs(self._evaluated(), sequences, len(self.classes_))
 
     def score(
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None

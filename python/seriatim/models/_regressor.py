@@ -144,7 +144,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the numbers of each sequence, ``(n,)`` or ``(n, n_outputs)`` as y was."""
         sequences = self._read(X, lengths)
-        scaled = self._outputs(self.module_.eval(), sequences, len(self.target_mean_))
+        scaled = self._outputs(self._evaluated(), sequences, len(self.target_mean_))
         values: AnyArray = scaled.astype(np.float64) * self.target_scale_ + self.target_mean_
         return values[:, 0] if self._one_target else values
 

@@ -45,7 +45,7 @@ def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, es
         array = np.asarray(X)
         array = array.reshape(-1, 1) if array.ndim == 1 else X
         return _checked(array, lengths, estimator)
-    checked = check_array(X, dtype=np.float32, estimator=estimator)
+    checked = _numbers(X, estimator)
     counts = np.ones(len(checked)) if row_per_sequence else np.array([len(checked)])
     return Sequences(checked, counts.astype(np.int64))
 
@@ -88,8 +88,20 @@ def _no_lengths(lengths: ArrayLike | None, beside: str) -> None:
         raise ValueError(f"lengths: expected None beside {beside}, got lengths as well")
 
 
+def _numbers(X: Any, estimator: str) -> AnyArray:
+    """Return a table of finite float32 numbers; scikit-learn words what is wrong with anything else."""
+    if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f" and 0 not in X.shape:
+        with np.errstate(all="ignore"):
+            array = X.astype(np.float32, copy=False)
+            # One pass: a NaN or an infinity anywhere makes the sum one.
+            if np.isfinite(np.sum(array, dtype=np.float64)):
+                return array
+    checked: AnyArray = check_array(X, dtype=np.float32, estimator=estimator)
+    return checked
+
+
 def _checked(X: Any, lengths: ArrayLike, estimator: str) -> Sequences:
-    array = check_array(X, dtype=np.float32, estimator=estimator)
+    array = _numbers(X, estimator)
     counts: Integers = np.asarray(lengths)
     if counts.dtype.kind == "f" and np.all(counts == np.round(counts)):
         counts = counts.astype(np.int64)

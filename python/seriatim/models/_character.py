@@ -1,0 +1,394 @@
+"""A language model of characters as a scikit-learn estimator: text in, text out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from seriatim._typing import AnyArray, Array, Integers, Seed
+from seriatim.models._base import keep
+from seriatim.nn import GRU, LSTM, CrossEntropyLoss, Embedding, Linear, Module
+from seriatim.optim import Adam, CosineAnnealingLR
+from seriatim.sequences import PackedSequence
+from seriatim.training import Batch, Training
+
+Self = TypeVar("Self", bound="CharacterModel")
+States = tuple[Array, ...]
+RandomState = int | np.random.RandomState | None
+
+# Characters of one text that run together: enough rows for the kernels, few enough for the memory.
+_CHUNK = 4096
+
+
+class CharacterNet(Module):
+    """Logits of the next character, from a recurrent net over those before it.
+
+    Parameters
+    ----------
+    n_characters : int
+        Characters are 0 to ``n_characters - 1``; ``start``, which is ``n_characters``, says that nothing is before.
+    hidden_size, num_layers : int
+    rnn : {'lstm', 'gru'}
+    embedding_size : int or None
+        Width of a learned table of characters; None for one-hot vectors, zeros for ``start``.
+    dropout : float
+        Between the recurrent layers, in training.
+    rng : int, Generator or None
+
+    Notes
+    -----
+    ``logits (rows, n_characters), states = net(x, batch_sizes, states=None)``; x: ``(rows,)`` of int, packed.
+    ``states`` are those of the recurrent net, of which the last call's go on in the next.
+    """
+
+    def __init__(
+        self,
+        n_characters: int,
+        hidden_size: int = 256,
+        num_layers: int = 2,
+        *,
+        rnn: str = "lstm",
+        embedding_size: int | None = None,
+        dropout: float = 0.0,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__()
+        random = np.random.default_rng(rng)
+        self.n_characters = self.start = n_characters
+        self.embedding = None if embedding_size is None else Embedding(n_characters + 1, embedding_size, rng=random)
+        kind = LSTM if rnn == "lstm" else GRU
+        self.rnn = kind(embedding_size or n_characters, hidden_size, num_layers, dropout=dropout, rng=random)
+        self.decoder = Linear(hidden_size, n_characters, rng=random)
+
+    def forward(self, x: Integers, batch_sizes: Integers, states: States | None = None) -> tuple[Array, States]:
+        """Return the logits of what follows each character, and the last states."""
+        rows = self._one_hot(x) if self.embedding is None else self.embedding(x)
+        y, last = self.rnn._forward_packed(rows, batch_sizes, states)
+        return self.decoder(y), last
+
+    def backward(self, grad_output: Array) -> None:
+        """Add to the parameters' gradients; none flows into the states before the first step."""
+        grad = self.decoder.backward(grad_output)
+        below, _ = self.rnn._backward_packed(grad, None, self.embedding is not None, need_state=False)
+        if self.embedding is not None and below is not None:
+            self.embedding.backward(below)
+
+    def _one_hot(self, x: Integers) -> Array:
+        rows = np.zeros((len(x), self.n_characters), np.float32)
+        known = np.flatnonzero(x != self.start)
+        rows[known, x[known]] = 1
+        return rows
+
+
+class _Streams(Module):
+    """The net over windows that follow each other: states go on from one to the next, gradients do not go back."""
+
+    def __init__(self, net: CharacterNet) -> None:
+        super().__init__()
+        self.net = net
+        self.states: States | None = None
+
+    def forward(self, x: PackedSequence) -> Any:
+        if self.states is not None:
+            # In the last window the streams that are one character shorter may have ended.
+            self.states = tuple([state[:, : x.batch_sizes[0]] for state in self.states])
+        logits, self.states = self.net(x.data, x.batch_sizes, self.states)
+        return logits
+
+    def backward(self, grad_output: Array) -> None:
+        self.net.backward(grad_output)
+
+
+class CharacterModel(BaseEstimator):  # type: ignore[misc]
+    """A language model of characters: learns a text, judges others, writes its own.
+
+    Parameters
+    ----------
+    rnn : {'lstm', 'gru'}, default 'lstm'
+    hidden_size : int, default 256
+    num_layers : int, default 2
+    embedding_size : int or None, default None
+        Width of a learned table of characters; None for one-hot vectors.
+    dropout : float, default 0
+        Between the recurrent layers.
+    learning_rate : float, default 2e-3
+        Of Adam.
+    schedule : {'cosine', 'constant'}, default 'cosine'
+        How the learning rate falls over ``max_epochs``: to 0 along half a cosine, or not at all.
+    batch_size : int, default 64
+        Parallel streams that the text is cut into; fewer if they were shorter than a window.
+    sequence_length : int, default 64
+        Characters of a window: gradients go back no further than to its beginning, states go on from window to window.
+    max_epochs : int, default 50
+    clip_norm : float or None, default 5
+        Bound of the gradients' norm.
+    random_state : int, RandomState or None
+        The same integer gives the same bits, for any number of threads.
+    verbose : int, default 0
+        1 shows a progress bar.
+    callbacks : sequence of callables, optional
+        Each is called with the history after every epoch; a true result ends the training.
+
+    Attributes
+    ----------
+    vocabulary_ : list of str
+        The characters of the training text, sorted.
+    module_ : Module
+        ``embedding``, ``rnn`` and ``decoder``.
+    history_ : dict of lists
+        One value an epoch: ``loss``, the mean cross-entropy of a character in nats, and ``seconds``.
+    n_iter_ : int
+        Whole epochs trained.
+
+    Notes
+    -----
+    What stands before the first character is a sign of its own, ``start``, read from states of zeros. In training each
+    stream begins with it: it says that nothing is known of what came before.
+
+    References
+    ----------
+    Graves, "Generating sequences with recurrent neural networks", 2013.
+
+    Examples
+    --------
+    >>> model = CharacterModel(max_epochs=20, random_state=0).fit(text)
+    >>> model.sample(200, prime="The ", temperature=0.8)
+    >>> model.bits_per_character(other_text)
+    """
+
+    vocabulary_: list[str]
+    module_: CharacterNet
+    history_: dict[str, list[float]]
+    n_iter_: int
+
+    rnn: str
+    hidden_size: int
+    num_layers: int
+    embedding_size: int | None
+    dropout: float
+    learning_rate: float
+    schedule: str
+    batch_size: int
+    sequence_length: int
+    max_epochs: int
+    clip_norm: float | None
+    random_state: RandomState
+    verbose: int
+    callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None
+
+    def __init__(
+        self,
+        *,
+        rnn: str = "lstm",
+        hidden_size: int = 256,
+        num_layers: int = 2,
+        embedding_size: int | None = None,
+        dropout: float = 0.0,
+        learning_rate: float = 2e-3,
+        schedule: str = "cosine",
+        batch_size: int = 64,
+        sequence_length: int = 64,
+        max_epochs: int = 50,
+        clip_norm: float | None = 5.0,
+        random_state: RandomState = None,
+        verbose: int = 0,
+        callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+    ) -> None:
+        keep(self, locals())
+
+    # ---- Training
+
+    def fit(self: Self, text: str, y: Any = None) -> Self:
+        """Train on a text.
+
+        Parameters
+        ----------
+        text : str
+            At least one character.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        points = _code_points("text", text)
+        if not len(points):
+            raise ValueError("text: expected at least one character, got none")
+        found, codes = np.unique(points, return_inverse=True)
+        rng = _generator(self.random_state)
+        module = CharacterNet(
+            len(found), self.hidden_size, self.num_layers, rnn=self.rnn, embedding_size=self.embedding_size,
+            dropout=self.dropout, rng=rng,
+        )  # fmt: skip
+        history = self._train(module, codes.astype(np.int64), rng)
+        # Fitted state is set as a whole, after the last thing that can fail.
+        self.vocabulary_, self.module_ = [chr(point) for point in found], module
+        self.history_, self.n_iter_ = history, len(history.get("loss", []))
+        return self
+
+    def _train(self, module: CharacterNet, codes: Integers, rng: np.random.Generator) -> dict[str, list[float]]:
+        windows = _windows(codes, module.start, self.batch_size, self.sequence_length)
+        optimizer, streams = Adam(module.parameters(), self.learning_rate), _Streams(module)
+        steps = self.max_epochs * len(windows)
+        run = Training(
+            streams,
+            CrossEntropyLoss(),
+            optimizer,
+            rng,
+            scheduler=CosineAnnealingLR(optimizer, steps) if self.schedule == "cosine" else None,
+            clip_norm=self.clip_norm,
+            verbose=self.verbose,
+            callbacks=self.callbacks or (),
+        )
+
+        def from_the_beginning() -> Iterator[Batch]:
+            streams.states = None
+            yield from windows
+
+        run.run(from_the_beginning, len(windows), self.max_epochs)
+        return run.history
+
+    def _check_parameters(self) -> None:
+        for name in ("hidden_size", "num_layers", "batch_size", "sequence_length", "max_epochs", "embedding_size"):
+            value = getattr(self, name)
+            if name == "embedding_size" and value is None:
+                continue
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+        if self.rnn not in ("lstm", "gru"):
+            raise ValueError(f"rnn: expected 'lstm' or 'gru', got {self.rnn!r}")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"schedule: expected 'cosine' or 'constant', got {self.schedule!r}")
+        _number("dropout", self.dropout, 1)
+        _number("learning_rate", self.learning_rate)
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm: expected a positive number or None, got {self.clip_norm!r}")
+
+    # ---- What was learned
+
+    def sample(self, n: int, prime: str = "", temperature: float = 1.0, random_state: RandomState = None) -> str:
+        """Write a text.
+
+        Parameters
+        ----------
+        n : int
+            How many characters.
+        prime : str, default ''
+            What stands before; not part of the result.
+        temperature : float, default 1
+            Logits are divided by it: below 1 likely characters become likelier; 0 takes the likeliest, always.
+        random_state : int, RandomState or None
+            The model's own by default.
+
+        Returns
+        -------
+        str
+            n characters.
+        """
+        check_is_fitted(self)
+        if not isinstance(n, (int, np.integer)) or n < 0:
+            raise ValueError(f"n: expected 0 or a positive integer, got {n!r}")
+        _number("temperature", temperature)
+        before = self._before(self._encode("prime", prime))
+        rng = _generator(self.random_state if random_state is None else random_state)
+        written: list[int] = []
+        states: States | None = None
+        while len(written) < n:
+            _, logits, states = deque(self._follow(before, states), maxlen=1).pop()
+            written.append(_draw(logits[-1], temperature, rng))
+            before = np.array(written[-1:], np.int64)
+        return "".join([self.vocabulary_[code] for code in written])
+
+    def bits_per_character(self, text: str) -> float:
+        """Return how many bits a character of a text costs: the mean of ``-log2 p``, given all before it.
+
+        The first one is given ``start`` alone, as at the beginning of training: see the class's notes.
+
+        Parameters
+        ----------
+        text : str
+            At least one character, all of the training text.
+        """
+        check_is_fitted(self)
+        codes = self._encode("text", text)
+        if not len(codes):
+            raise ValueError("text: expected at least one character, got none")
+        total, criterion = 0.0, CrossEntropyLoss(reduction="sum")
+        for part, logits, _ in self._follow(self._before(codes[:-1]), None):
+            total += float(criterion(logits, codes[part]))
+        return total / len(codes) / float(np.log(2))
+
+    def _before(self, codes: Integers) -> Integers:
+        """Put ``start`` before a text."""
+        return np.concatenate([[self.module_.start], codes]).astype(np.int64)
+
+    def _follow(self, codes: Integers, states: States | None) -> Iterator[tuple[slice, Array, States]]:
+        """Read one text: yield the logits of what follows, part by part, and the states behind each part."""
+        module = self.module_.eval()
+        for first in range(0, len(codes), _CHUNK):
+            part = slice(first, min(first + _CHUNK, len(codes)))
+            logits, states = module(codes[part], np.ones(part.stop - first, np.int64), states)
+            yield part, logits, states
+
+    def _encode(self, name: str, text: str) -> Integers:
+        points = _code_points(name, text)
+        known = np.array([ord(character) for character in self.vocabulary_], np.uint32)
+        codes = np.searchsorted(known, points)
+        strange = known[np.minimum(codes, len(known) - 1)] != points
+        if strange.any():
+            place = int(strange.argmax())
+            raise ValueError(
+                f"{name}: expected characters of the training text, got {text[place]!r} at position {place}"
+            )
+        return codes.astype(np.int64)
+
+
+def _code_points(name: str, text: str) -> AnyArray:
+    if not isinstance(text, str):
+        raise TypeError(f"{name}: expected a str, got {type(text).__name__}")
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _windows(codes: Integers, start: int, batch_size: int, length: int) -> list[Batch]:
+    """Cut a text into streams that run beside each other, and these into windows; every character is a target once."""
+    streams = min(batch_size, max(1, len(codes) // length))
+    # The first ones are one character longer, so a packed batch has them in order.
+    shortest, longer = divmod(len(codes), streams)
+    firsts = np.arange(streams) * shortest + np.minimum(np.arange(streams), longer)
+    before = np.roll(codes, 1)
+    before[firsts] = start
+    order = (np.arange(shortest + 1)[:, None] + firsts).reshape(-1)[: len(codes)]
+    windows = []
+    for first in range(0, len(order), length * streams):
+        rows = order[first : first + length * streams]
+        sizes = [streams] * (len(rows) // streams) + [len(rows) % streams] * (len(rows) % streams > 0)
+        windows.append(Batch(PackedSequence(before[rows], np.array(sizes, np.int64)), rows, codes[rows]))
+    return windows
+
+
+def _draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:
+    """Draw a character: softmax of ``logits / temperature``."""
+    if temperature == 0:
+        return int(logits.argmax())
+    above = logits.astype(np.float64) - logits.max()
+    # The likeliest is at 0, so what overflows has no probability.
+    with np.errstate(over="ignore"):
+        sums = np.cumsum(np.exp(above / temperature))
+    return min(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")), len(sums) - 1)
+
+
+def _generator(random_state: RandomState) -> np.random.Generator:
+    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
+
+
+def _number(name: str, value: Any, high: float = np.inf) -> None:
+    if not isinstance(value, (int, float, np.number)) or not 0 <= value <= high or value == np.inf:
+        wanted = "a finite number of at least 0" if high == np.inf else f"a number from 0 to {high}"
+        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
