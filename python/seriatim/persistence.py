@@ -134,7 +134,9 @@ def _not_known(value: Any, path: str) -> str:
 # ---- Writing
 
 
-def _encode(value: Any, tensors: dict[str, AnyArray], prefix: str, path: str, weights: bool = True) -> Any:
+def _encode(
+    value: Any, tensors: dict[str, AnyArray], prefix: str, path: str, weights: bool = True, fitted: bool = True
+) -> Any:
     """Return what JSON holds of a value; arrays go to ``tensors`` under names that begin with ``prefix``."""
     from sklearn.base import BaseEstimator
 
@@ -163,7 +165,7 @@ def _encode(value: Any, tensors: dict[str, AnyArray], prefix: str, path: str, we
         raise TypeError(_not_known(value, path))
     if isinstance(value, Module):
         return _encode_module(value, tensors, prefix, path, weights)
-    return _encode_estimator(value, tensors, prefix, path)
+    return _encode_estimator(value, tensors, prefix, path, fitted)
 
 
 def _encode_module(module: Any, tensors: dict[str, AnyArray], prefix: str, path: str, weights: bool) -> Any:
@@ -197,15 +199,18 @@ def _config(module: Any) -> dict[str, Any]:
     return config
 
 
-def _encode_estimator(model: Any, tensors: dict[str, AnyArray], prefix: str, path: str) -> Any:
+def _encode_estimator(model: Any, tensors: dict[str, AnyArray], prefix: str, path: str, fitted: bool) -> Any:
     from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import check_is_fitted
 
     name = type(model).__name__
     if isinstance(model, Pipeline):
-        steps = [[key, _encode(step, tensors, f"{prefix}{key}.", f"{path}.{key}")] for key, step in model.steps]
+        steps = [
+            [key, _encode(step, tensors, f"{prefix}{key}.", f"{path}.{key}", fitted=fitted)]
+            for key, step in model.steps
+        ]
         return {"class": name, "steps": steps}
-    if hasattr(model, "fit"):
+    if fitted and hasattr(model, "fit"):
         check_is_fitted(model, "n_features_in_" if hasattr(model, "n_features_in_") else None)
     parameters = {}
     for key, value in model.get_params(deep=False).items():
@@ -213,10 +218,11 @@ def _encode_estimator(model: Any, tensors: dict[str, AnyArray], prefix: str, pat
             value = None
         if isinstance(value, np.random.RandomState):
             value = None
-        parameters[key] = _encode(value, tensors, f"{prefix}{key}.", f"{path}.{key}")
+        # A parameter that is an estimator is one to be cloned.
+        parameters[key] = _encode(value, tensors, f"{prefix}{key}.", f"{path}.{key}", fitted=False)
     kept = [k for k in vars(model) if (k.endswith("_") and not k.startswith("_")) or k in _PRIVATE]
-    fitted = {k: _encode(getattr(model, k), tensors, f"{prefix}{k}.", f"{path}.{k}") for k in kept}
-    return {"class": name, "parameters": parameters, "fitted": fitted}
+    state = {k: _encode(getattr(model, k), tensors, f"{prefix}{k}.", f"{path}.{k}") for k in kept}
+    return {"class": name, "parameters": parameters, "fitted": state}
 
 
 # ---- Reading

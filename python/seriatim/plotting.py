@@ -219,7 +219,7 @@ def embedding(features: ArrayLike, y: ArrayLike, ax: Any = None, method: str = "
         raise ValueError(f"features, y: expected (n, width) and n labels, got {points.shape} and {labels.shape}")
     if method not in ("pca", "tsne"):
         raise ValueError(f"method: expected 'pca' or 'tsne', got {method!r}")
-    names = ("feature 0", "feature 1")
+    names: tuple[str, ...] = ("feature 0", "feature 1")
     if points.shape[1] > 2 and method == "pca":
         from sklearn.decomposition import PCA
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
 
 from seriatim import Sequences, optim
 from seriatim import preprocessing as prep
@@ -168,6 +169,35 @@ def test_augmentation_is_seeded_and_only_for_training():
     assert np.abs(weights_of(model) - weights_of(make(max_epochs=20).fit(X, Y))).max() > 1e-3
     np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(X))
     assert model.score(X, Y) > 0.9
+
+
+def test_preprocessing_comes_after_augmentation_and_in_prediction():
+    chain = make_pipeline(prep.Standardize(), prep.Downsample(2), prep.Deltas())
+    inside = make(preprocessing=chain, max_epochs=20).fit(X, Y)
+    prepared = inside.preprocessing_.transform(X)
+    np.testing.assert_array_equal(inside._outputs(inside.module_, prepared, 2), inside.predict_log_proba(X))
+    np.testing.assert_array_equal(prepared.X, chain.fit_transform(X).X)
+    assert inside.score(X, Y) > 0.9
+    assert (inside.n_features_in_, inside.module_.n_features) == (2, 4)
+    assert inside.attention(X).shape == (60, prepared.lengths.max())
+    seen = []
+
+    def watched(sequences, rng, target):
+        seen.append(sequences.X.shape[1])
+        return sequences
+
+    again = make(preprocessing=chain, augmentation=watched, max_epochs=20).fit(X, Y)
+    assert set(seen) == {2}, "augmentation sees what was given"
+    assert again.score(X, Y) > 0.9
+    validated = make(preprocessing=chain, early_stopping=True, n_iter_no_change=1, tol=1.0).fit(X, Y)
+    assert validated.partial_fit(X, Y).predict(X).shape == (60,)
+
+    class Fewer(prep.Center):
+        def _transform(self, sequences):
+            return sequences[:-1]
+
+    with pytest.raises(ValueError, match="preprocessing: expected it to make a Sequences of"):
+        make(preprocessing=Fewer()).fit(X, Y)
 
 
 def test_an_augmentation_of_ones_own():

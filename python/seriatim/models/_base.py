@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -65,6 +65,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     n_iter_: int
     _optimizer: Optimizer
     _rng: np.random.Generator
+    preprocessing_: Any
     _row_per_sequence: bool
 
     # What every subclass takes.
@@ -77,6 +78,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     clip_norm: float | None
     weight_averaging: float | None
     augmentation: Callable[[Sequences, np.random.Generator, Any], Sequences] | None
+    preprocessing: Any
     early_stopping: bool
     validation_fraction: float
     n_iter_no_change: int
@@ -139,7 +141,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._check_names(X)
         sequences = self._read_form(X, lengths, self._row_per_sequence)
         self._check_features(sequences)
-        return sequences
+        return self._prepared(getattr(self, "preprocessing_", None), sequences)
 
     def _check_features(self, sequences: Sequences) -> None:
         features = int(np.prod(sequences.X.shape[1:]))
@@ -206,14 +208,20 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
         rng = self._rng if goes_on and hasattr(self, "_rng") else rng
-        module = self.module_ if goes_on else self._make_module(sequences.X.shape[1:], n_outputs, rng)
+        features = int(np.prod(sequences.X.shape[1:]))
+        rows, weights = _passes(sequences, target, weights)
+        checkpoint = self._make_checkpoint(sequences, target, weights, goes_on) if epochs > 1 else None
+        front = self._front(sequences, goes_on)
+        if self.augmentation is None:
+            sequences = self._prepared(front, sequences)
+        shape = self._prepared(front, sequences[:1]).X.shape[1:] if self.augmentation else sequences.X.shape[1:]
+        module = self.module_ if goes_on else self._make_module(shape, n_outputs, rng)
         # A model from a file has no optimiser: it begins with a fresh one.
         ready = goes_on and hasattr(self, "_optimizer")
         optimizer = self._optimizer if ready else OPTIMIZERS[self.optimizer](module.parameters())
         for group in optimizer.param_groups:
             group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         history = self.history_ if goes_on else {}
-        rows, weights = _passes(sequences, target, weights)
         lengths = sequences.lengths[rows]
         n_batches = len(bucketed(lengths, self.batch_size, np.random.default_rng(0)))
         run = Training(
@@ -228,17 +236,17 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             verbose=self.verbose,
             callbacks=self.callbacks or (),
             history=history,
-            checkpoint=self._make_checkpoint(sequences, target, weights, goes_on) if epochs > 1 else None,
+            checkpoint=checkpoint,
         )
 
         def batches() -> Iterator[Batch]:
             for part in bucketed(lengths, self.batch_size, rng):
-                x, order = self._collate_training(sequences, rows[part], target, rng)
+                x, order = self._collate_training(sequences, rows[part], target, rng, front)
                 yield Batch(x, order, target[order], None if weights is None else weights[order])
 
         validate = None
         if held is not None:
-            kept, kept_target, kept_weights = held
+            kept, kept_target, kept_weights = self._prepared(front, held[0]), *held[1:]
 
             def validate() -> tuple[float, float]:
                 return self._measure(self._outputs(module, kept, n_outputs), kept_target, kept_weights)
@@ -246,7 +254,8 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         patience = Patience(module, self.n_iter_no_change, self.tol) if held and self.early_stopping else None
         run.run(batches, n_batches, epochs, validate, patience)
         return {
-            "n_features_in_": int(np.prod(sequences.X.shape[1:])),
+            "n_features_in_": features,
+            "preprocessing_": front,
             "module_": module,
             "history_": history,
             "_optimizer": optimizer,
@@ -266,7 +275,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             del self.feature_names_in_
 
     def _collate_training(
-        self, sequences: Sequences, index: Integers, target: AnyArray, rng: np.random.Generator
+        self, sequences: Sequences, index: Integers, target: AnyArray, rng: np.random.Generator, front: Any
     ) -> tuple[PackedSequence, Integers]:
         """Pack a mini-batch, augmented if that is wanted; the second result is its order."""
         if self.augmentation is None:
@@ -279,8 +288,26 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
         if changed.X.dtype != np.float32:
             changed = Sequences(np.asarray(changed.X, np.float32), changed.lengths)
+        changed = self._prepared(front, changed)
         x, order = collate(changed, np.arange(len(index)))
         return x, index[order]
+
+    def _front(self, sequences: Sequences, goes_on: bool) -> Any:
+        """Return the fitted preprocessing, None if there is none."""
+        if goes_on:
+            return getattr(self, "preprocessing_", None)
+        return None if self.preprocessing is None else clone(self.preprocessing).fit(sequences)
+
+    @staticmethod
+    def _prepared(front: Any, sequences: Sequences) -> Sequences:
+        if front is None:
+            return sequences
+        found = front.transform(sequences)
+        if not isinstance(found, Sequences) or len(found) != len(sequences):
+            raise ValueError(
+                f"preprocessing: expected it to make a Sequences of {len(sequences)} of as many, got {found!r}"
+            )
+        return found
 
     def _make_schedule(self, optimizer: Optimizer, epochs: int, n_batches: int) -> Any:
         if callable(self.schedule):

@@ -77,6 +77,9 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         validated and kept.
     augmentation : callable, default None
         Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
+    preprocessing : transformer, default None
+        Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
+        (A step before the model in a pipeline comes before augmentation.)
     early_stopping : bool, default False
         Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
         ``validation_data``, or else keeps part of the training sequences back.
@@ -146,6 +149,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         clip_norm: float | None = 1.0,
         weight_averaging: float | None = None,
         augmentation: Callable[..., Any] | None = None,
+        preprocessing: Any = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -188,6 +192,9 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         validated and kept.
     augmentation : callable, default None
         Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
+    preprocessing : transformer, default None
+        Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
+        (A step before the model in a pipeline comes before augmentation.)
     early_stopping : bool, default False
         Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
         ``validation_data``, or else keeps part of the training sequences back.
@@ -255,6 +262,7 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         clip_norm: float | None = 1.0,
         weight_averaging: float | None = None,
         augmentation: Callable[..., Any] | None = None,
+        preprocessing: Any = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,

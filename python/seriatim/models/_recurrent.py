@@ -41,6 +41,7 @@ class _StackClassifier(SequenceClassifier):
         clip_norm: float | None = 1.0,
         weight_averaging: float | None = None,
         augmentation: Callable[..., Any] | None = None,
+        preprocessing: Any = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -110,6 +111,9 @@ class GRUClassifier(_StackClassifier):
         validated and kept.
     augmentation : callable, default None
         Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
+    preprocessing : transformer, default None
+        Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
+        (A step before the model in a pipeline comes before augmentation.)
     early_stopping : bool, default False
         Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
         ``validation_data``, or else keeps part of the training sequences back.
@@ -191,6 +195,9 @@ class LSTMClassifier(_StackClassifier):
         validated and kept.
     augmentation : callable, default None
         Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
+    preprocessing : transformer, default None
+        Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
+        (A step before the model in a pipeline comes before augmentation.)
     early_stopping : bool, default False
         Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
         ``validation_data``, or else keeps part of the training sequences back.

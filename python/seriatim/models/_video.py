@@ -34,8 +34,8 @@ class VideoClassifier(SequenceClassifier):
     freeze : bool, default False
         Whether a module's parameters stay as they are. Otherwise those are trained that require a gradient.
     learning_rate, schedule, optimizer, batch_size, max_epochs, weight_decay, clip_norm, weight_averaging, \
-augmentation, early_stopping, validation_fraction, n_iter_no_change, tol, label_smoothing, class_weight, warm_start, \
-checkpoint_dir, checkpoint_every, random_state, verbose, callbacks
+augmentation, preprocessing, early_stopping, validation_fraction, n_iter_no_change, tol, label_smoothing, \
+class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbose, callbacks
         As for :class:`DeepGRUClassifier`; mini-batches have 8 videos by default.
 
     Attributes
@@ -78,6 +78,7 @@ checkpoint_dir, checkpoint_every, random_state, verbose, callbacks
         clip_norm: float | None = 1.0,
         weight_averaging: float | None = None,
         augmentation: Callable[..., Any] | None = None,
+        preprocessing: Any = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
