@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from reference.convolution import same
@@ -69,3 +71,48 @@ def test_keras_gru(reset_after):
     close(gru(x)[0], np.stack(outputs))
     with pytest.raises(ValueError, match="recurrent_kernel: missing"):
         convert.keras_gru({"kernel": kernel})
+
+
+@pytest.mark.parametrize("kind", ["F64", "F32", "F16", "BF16"])
+def test_safetensors_of_any_floating_type(tmp_path, kind):
+    gru = nn.GRU(3, 4, rng=0)
+    state = gru.state_dict()
+    parts, offset, header, rounded = [], 0, {}, {}
+    for name, array in state.items():
+        if kind == "BF16":
+            bits = (array.view(np.uint32) >> 16).astype(np.uint16)
+            data, rounded[name] = bits.tobytes(), (bits.astype(np.uint32) << 16).view(np.float32)
+        else:
+            cast = array.astype(f"<f{int(kind[1:]) // 8}")
+            data, rounded[name] = cast.tobytes(), cast.astype(np.float32)
+        header[f"rnn.{name}"] = {
+            "dtype": kind,
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(data)],
+        }
+        parts.append(data)
+        offset += len(data)
+    text = json.dumps(header).encode()
+    path = tmp_path / "torch.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))
+    found = convert.read_safetensors(path, prefix="rnn.")
+    gru.load_state_dict(found)
+    for name, array in rounded.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], array.reshape(found[name].shape))
+    with pytest.raises(ValueError, match="expected names that begin with 'decoder'"):
+        convert.read_safetensors(path, prefix="decoder")
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
+        convert.read_safetensors(path)
+    with pytest.raises(FileNotFoundError):
+        convert.read_safetensors(tmp_path / "none")
+
+
+def test_safetensors_that_torch_saved(tmp_path):
+    torch, save = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch").save_file
+    theirs = torch.nn.LSTM(3, 4, 2, bidirectional=True).to(torch.bfloat16)
+    save(theirs.state_dict(), tmp_path / "x")
+    ours = nn.LSTM(3, 4, 2, bidirectional=True)
+    ours.load_state_dict(convert.read_safetensors(tmp_path / "x"))
+    np.testing.assert_array_equal(ours.weight_hh_l1_reverse.data, theirs.weight_hh_l1_reverse.detach().float().numpy())

@@ -9,12 +9,14 @@ import sys
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 from support import normal
 
 import seriatim
-from seriatim import Sequences, export, nn, pack_padded_sequence, pad_packed_sequence
-from seriatim.export import export_onnx
-from seriatim.models import DeepGRUClassifier
+from seriatim import Sequences, nn, pack_padded_sequence, pad_packed_sequence
+from seriatim import preprocessing as prep
+from seriatim.export import _graph, _modules, export_onnx
+from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier, LSTMClassifier
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -148,8 +150,8 @@ def test_other_classifiers(layers, path):
 )
 def test_rows_of_more_axes(module, path):
     """Not in any model yet, but every module of rows takes three axes."""
-    graph = export._Graph(onnx, module)
-    y = export._emit(graph, export._ROWS, module, graph.input("x", np.float32, ("A", "B", "C")))
+    graph = _graph.Graph(onnx, module)
+    y = _graph.emit(graph, _modules.ROWS, module, graph.input("x", np.float32, ("A", "B", "C")))
     x = normal(3, 4, 6)
     wanted = module.eval()(x)
     graph.output("y", y, np.float32, [f"D{axis}" for axis in range(wanted.ndim)])
@@ -223,7 +225,12 @@ class OwnGRU(nn.GRU):
     ("model", "options", "error", "message"),
     [
         (nn.LSTM(5, 7, proj_size=3), {}, ValueError, "model: expected proj_size 0, .* got 3"),
-        (nn.Linear(2, 3), {}, TypeError, r"model: expected one of \['DeepGRU', 'GRU', 'LSTM', 'RNN'\].* got Linear"),
+        (  # noqa: E501
+            nn.Linear(2, 3),
+            {},
+            TypeError,
+            r"model: expected one of \['DeepGRU', 'GRU', 'LSTM', 'RNN', 'SequenceRNN'\].* got Linear",
+        ),
         (OwnGRU(2, 3), {}, TypeError, "got OwnGRU"),
         ({}, {}, TypeError, "model: expected one of .*'DeepGRUClassifier'.* got dict"),
         (nn.DeepGRU(4, 3, DIMS), {"initial_state": True}, ValueError, "initial_state: expected False"),
@@ -282,3 +289,59 @@ def test_what_no_output_needs_is_left_out(path):
     used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
     assert {tensor.name for tensor in graph.initializer} <= used
     assert all(used.intersection(node.output) for node in graph.node)
+
+
+@pytest.mark.parametrize("rnn", ["gru", "lstm"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("head", ["log_softmax", "linear"])
+def test_sequence_rnn(rnn, bidirectional, num_layers, head, path):
+    options = {"rnn": rnn, "bidirectional": bidirectional, "num_layers": num_layers, "head": head}
+    module = nn.SequenceRNN(5, 7, 3, rng=0, dropout=0.5, **options).eval()
+    opened = session(module, path)
+    for lengths, steps in BATCHES:
+        x = padded(lengths, steps, 5)
+        agree(
+            outputs(opened, x=x, lengths=lengths), {"log_probs" if head == "log_softmax" else "y": module(x, lengths)}
+        )
+
+
+TRAINING = [normal(3 + i % 4, 5, seed=i) * 3 + 2 for i in range(12)]
+
+
+@pytest.mark.parametrize("kind", [DeepGRUClassifier, GRUClassifier, LSTMClassifier])
+@pytest.mark.parametrize("place", ["before", "inside", "both"])
+def test_scalings_are_part_of_the_model(kind, place, path):
+    sizes = {"dims": DIMS} if kind is DeepGRUClassifier else {"hidden_size": 6}
+    inside = make_pipeline(prep.Center(), prep.MinMaxScale((-1, 1))) if place != "before" else None
+    model = kind(max_epochs=1, random_state=0, preprocessing=inside, **sizes)
+    if place != "inside":
+        model = make_pipeline(prep.Standardize(), model)
+    model.fit(TRAINING, ["a", "b"] * 6)
+    opened = session(model, path)
+    for lengths, steps in BATCHES:
+        x = padded(lengths, steps, 5)
+        rows = [row[:n] for row, n in zip(x, lengths, strict=True)]
+        found = outputs(opened, x=x, lengths=lengths)
+        np.testing.assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)
+        assert found["label"].tolist() == model.predict(rows).tolist()
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_regressor(targets, path):
+    y = normal(12, targets) * 50 + 1000
+    model = DeepGRURegressor(dims=DIMS, max_epochs=1, random_state=0).fit(TRAINING, y[:, 0] if targets == 1 else y)
+    opened = session(model, path)
+    for lengths, steps in BATCHES:
+        x = padded(lengths, steps, 5)
+        rows = [row[:n] for row, n in zip(x, lengths, strict=True)]
+        found = outputs(opened, x=x, lengths=lengths)
+        np.testing.assert_allclose(found["prediction"], model.predict(rows), rtol=1e-5)
+
+
+def test_what_has_to_run_before_the_model_is_named(path):
+    model = make_pipeline(prep.Downsample(2), GRUClassifier(hidden_size=4, max_epochs=1)).fit(TRAINING, [0, 1] * 6)
+    with pytest.raises(ValueError, match=r"got Downsample\(\); transform sequences before the model"):
+        export_onnx(model, path)
+    with pytest.raises(ValueError, match="SequenceRNN takes no states"):
+        export_onnx(nn.SequenceRNN(2, 3, 2), path, initial_state=True)

@@ -1,0 +1,175 @@
+"""Models as ONNX files, for programs that have a runtime of ONNX and not this library.
+
+Batch B and steps T are free, floats are float32. Every model takes ``lengths``, int64 (B,), each from 1 to T, in any
+order, and what stands behind a sequence's end does not matter. Inputs and outputs besides:
+
+=================  ===============================================================================================
+GRU, LSTM, RNN     ``x`` (T, B, I), or (B, T, I) with ``batch_first``; with ``initial_state`` also ``h0`` (LSTM: and
+                   ``c0``), (layers * directions, B, H). ``y``, (T, B, directions * H) or (B, T, ...), has zeros
+                   behind each sequence's end; ``h_n`` (``c_n``), like ``h0``, are each sequence's own last states.
+DeepGRU,           ``x`` (B, T, D). ``log_probs`` (B, C); with the head 'linear' ``y`` (B, C).
+SequenceRNN
+classifiers        As their modules; also ``probabilities`` (B, C) and ``label`` (B,): strings, or int64. Of labels
+                   that are neither strings nor integers it is the index in ``classes_``.
+regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs), in the targets' unit.
+=================  ===============================================================================================
+
+Transformers before or inside an estimator become part of the model where they scale by the training set's figures
+(Center, Standardize, MinMaxScale); others have to run before it.
+
+The metadata has ``class_name``, ``seriatim_version`` and, of a classifier, ``classes``: ``classes_`` in JSON.
+
+ONNX leaves open what its recurrent operators write behind a sequence's end. onnxruntime writes zeros, and this is
+relied on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seriatim import nn
+from seriatim._config import __version__
+from seriatim._typing import AnyArray
+from seriatim.export._graph import Graph, emit
+from seriatim.export._modules import MODELS
+
+__all__ = ["export_onnx"]
+
+# The first in which Shape gives part of a shape.
+OLDEST_OPSET = 15
+
+
+def export_onnx(
+    model: Any, path: str | os.PathLike[str], *, opset_version: int = 17, initial_state: bool = False
+) -> None:
+    """Write a model to an ONNX file; inputs and outputs are those of the module's notes.
+
+    Parameters
+    ----------
+    model : nn.GRU, nn.LSTM, nn.RNN, nn.DeepGRU, nn.SequenceRNN, or a fitted estimator of these, or a Pipeline of one
+        Exported as in evaluation, whatever its mode is, and left as it is.
+    path : str or path
+        Replaced as a whole once everything is written: a crash leaves the old file.
+    opset_version : int, default 17
+        From 15 to the newest that the installed onnx knows.
+    initial_state : bool, default False
+        Whether a recurrent module takes its first states as inputs; else they are zeros.
+
+    Raises
+    ------
+    ImportError
+        onnx is not installed.
+    TypeError
+        There is no export of the model or of a module inside it.
+    ValueError
+        The opset is not known, the model takes no states, a transformer cannot be part of the model, or ONNX has
+        nothing for its options: an LSTM's ``proj_size``, batch normalisation without running statistics.
+
+    Examples
+    --------
+    >>> import numpy as np, onnxruntime
+    >>> from seriatim import nn
+    >>> from seriatim.export import export_onnx
+    >>> export_onnx(nn.GRU(13, 64, batch_first=True), "gru.onnx")
+    >>> session = onnxruntime.InferenceSession("gru.onnx")
+    >>> x, lengths = np.zeros((2, 20, 13), np.float32), np.array([7, 20])
+    >>> y, h_n = session.run(None, {"x": x, "lengths": lengths})
+    >>> y.shape, h_n.shape
+    ((2, 20, 64), (1, 2, 64))
+    """
+    onnx = _onnx(opset_version)
+    scalings, model = _taken_apart(model)
+    module = model if isinstance(model, nn.Module) else _fitted_module(model)
+    graph = Graph(onnx, module, scalings)
+    emit(graph, MODELS, module, initial_state)
+    metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
+    if hasattr(model, "classes_"):
+        _labels(graph, model.classes_)
+        metadata["classes"] = json.dumps(model.classes_.tolist(), default=str)
+    elif module is not model:
+        _prediction(graph, model)
+    content = graph.model(metadata["class_name"], opset_version, metadata).SerializeToString()
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _onnx(opset_version: int) -> Any:
+    """Return the package if it is there and knows the opset."""
+    try:
+        onnx: Any = importlib.import_module("onnx")
+    except ImportError as error:
+        raise ImportError("export_onnx needs onnx: pip install 'seriatim[onnx]'") from error
+    newest = onnx.defs.onnx_opset_version()
+    if not isinstance(opset_version, int) or not OLDEST_OPSET <= opset_version <= newest:
+        raise ValueError(
+            f"opset_version: expected an integer from {OLDEST_OPSET} to {newest}, the newest of onnx "
+            f"{onnx.__version__}, got {opset_version!r}"
+        )
+    return onnx
+
+
+def _fitted_module(model: Any) -> Any:
+    from sklearn.utils.validation import check_is_fitted
+
+    from seriatim import models
+
+    estimators = (models.DeepGRUClassifier, models.DeepGRURegressor, models.GRUClassifier, models.LSTMClassifier)
+    if type(model) not in estimators:
+        names = sorted(kind.__name__ for kind in (*MODELS, *estimators))
+        raise TypeError(f"model: expected one of {names} to export, got {type(model).__name__}")
+    check_is_fitted(model)
+    return model.module_
+
+
+def _taken_apart(model: Any) -> tuple[list[tuple[AnyArray, AnyArray]], Any]:
+    """Return shifts and scales of what runs before the network, in order, and the estimator or module itself."""
+    from sklearn.pipeline import Pipeline
+
+    steps: list[Any] = [model]
+    if isinstance(model, Pipeline):
+        steps = [step for _, step in model.steps]
+    inside = getattr(steps[-1], "preprocessing_", None)
+    if inside is not None:
+        chain = [step for _, step in inside.steps] if isinstance(inside, Pipeline) else [inside]
+        steps = [*steps[:-1], *chain, steps[-1]]
+    found = []
+    for step in steps[:-1]:
+        if not hasattr(step, "shift_"):
+            raise ValueError(
+                f"preprocessing: expected only scalings by the training set's figures to export, got {step!r}; "
+                "transform sequences before the model"
+            )
+        found.append((step.shift_, step.scale_))
+    return found, steps[-1]
+
+
+def _prediction(graph: Graph, model: Any) -> None:
+    """Add a regressor's numbers in the targets' unit."""
+    scaled = graph.add("Mul", "y", graph.constant("scale", np.asarray(model.target_scale_, np.float32)))
+    values = graph.add("Add", scaled, graph.constant("mean", np.asarray(model.target_mean_, np.float32)))
+    if model._one_target:
+        graph.output("prediction", graph.add("Squeeze", values, graph.constant("axis", [1])), np.float32, ("B",))
+    else:
+        graph.output("prediction", values, np.float32, ("B", len(model.target_mean_)))
+
+
+def _labels(graph: Graph, classes: AnyArray) -> None:
+    """Add what a classifier gives besides its log-probabilities."""
+    graph.output("probabilities", graph.add("Exp", "log_probs"), np.float32, ("B", len(classes)))
+    label, values = graph.add("ArgMax", "log_probs", axis=1, keepdims=0), classes.tolist()
+    # onnx's arrays of strings are of objects.
+    kind: Any = object if all(isinstance(value, str) for value in values) else np.int64
+    if kind is object or all(type(value) is int and -(2**63) <= value < 2**63 for value in values):
+        label = graph.add("Gather", graph.constant("classes", np.array(values, kind)), label)
+    graph.output("label", label, kind, ("B",))
