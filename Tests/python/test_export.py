@@ -225,7 +225,7 @@ class OwnGRU(nn.GRU):
     ("model", "options", "error", "message"),
     [
         (nn.LSTM(5, 7, proj_size=3), {}, ValueError, "model: expected proj_size 0, .* got 3"),
-        (  # noqa: E501
+        (
             nn.Linear(2, 3),
             {},
             TypeError,

@@ -11,7 +11,8 @@ from sklearn.exceptions import NotFittedError
 
 import seriatim
 from seriatim.models import CharacterModel
-from seriatim.models._character import CharacterNet, _draw, _generator, _windows
+from seriatim.models._character import _draw, _generator, _windows
+from seriatim.nn import CharacterRNN
 
 SENTENCE = "the quick brown fox jumps over the lazy dog. "
 TEXT = SENTENCE * 30
@@ -148,7 +149,7 @@ def test_torch_learns_the_same(rnn, embedding_size):
     model = make(rnn=rnn, embedding_size=embedding_size, hidden_size=9, num_layers=2, max_epochs=3, clip_norm=0.2)
     model.fit(text)
     size = len(model.vocabulary_)
-    state = CharacterNet(size, 9, 2, rnn=rnn, embedding_size=embedding_size, rng=_generator(0)).state_dict()
+    state = CharacterRNN(size, 9, 2, rnn=rnn, embedding_size=embedding_size, rng=_generator(0)).state_dict()
     kind = torch.nn.LSTM if rnn == "lstm" else torch.nn.GRU
     net = torch.nn.ModuleDict({"rnn": kind(embedding_size or size, 9, 2), "decoder": torch.nn.Linear(9, size)})
     if embedding_size:
@@ -282,3 +283,10 @@ def test_divergence_is_said_and_leaves_nothing_behind():
         model.fit(TEXT)
     with pytest.raises(NotFittedError):
         model.sample(1)
+
+
+def test_a_file(fitted, tmp_path):
+    seriatim.save(fitted, tmp_path / "model.safetensors")
+    again = seriatim.load(tmp_path / "model.safetensors")
+    assert again.sample(50) == fitted.sample(50)
+    assert again.vocabulary_ == fitted.vocabulary_

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from seriatim._typing import AnyArray, Array, Integers, Seed
+from seriatim._typing import AnyArray, Array, Integers
 from seriatim.models._base import keep
-from seriatim.nn import GRU, LSTM, CrossEntropyLoss, Embedding, Linear, Module
+from seriatim.nn import CharacterRNN, CrossEntropyLoss, Module
 from seriatim.optim import Adam, CosineAnnealingLR
 from seriatim.sequences import PackedSequence
 from seriatim.training import Batch, Training
@@ -26,70 +26,10 @@ RandomState = int | np.random.RandomState | None
 _CHUNK = 4096
 
 
-class CharacterNet(Module):
-    """Logits of the next character, from a recurrent net over those before it.
-
-    Parameters
-    ----------
-    n_characters : int
-        Characters are 0 to ``n_characters - 1``; ``start``, which is ``n_characters``, says that nothing is before.
-    hidden_size, num_layers : int
-    rnn : {'lstm', 'gru'}
-    embedding_size : int or None
-        Width of a learned table of characters; None for one-hot vectors, zeros for ``start``.
-    dropout : float
-        Between the recurrent layers, in training.
-    rng : int, Generator or None
-
-    Notes
-    -----
-    ``logits (rows, n_characters), states = net(x, batch_sizes, states=None)``; x: ``(rows,)`` of int, packed.
-    ``states`` are those of the recurrent net, of which the last call's go on in the next.
-    """
-
-    def __init__(
-        self,
-        n_characters: int,
-        hidden_size: int = 256,
-        num_layers: int = 2,
-        *,
-        rnn: str = "lstm",
-        embedding_size: int | None = None,
-        dropout: float = 0.0,
-        rng: Seed = None,
-    ) -> None:
-        super().__init__()
-        random = np.random.default_rng(rng)
-        self.n_characters = self.start = n_characters
-        self.embedding = None if embedding_size is None else Embedding(n_characters + 1, embedding_size, rng=random)
-        kind = LSTM if rnn == "lstm" else GRU
-        self.rnn = kind(embedding_size or n_characters, hidden_size, num_layers, dropout=dropout, rng=random)
-        self.decoder = Linear(hidden_size, n_characters, rng=random)
-
-    def forward(self, x: Integers, batch_sizes: Integers, states: States | None = None) -> tuple[Array, States]:
-        """Return the logits of what follows each character, and the last states."""
-        rows = self._one_hot(x) if self.embedding is None else self.embedding(x)
-        y, last = self.rnn._forward_packed(rows, batch_sizes, states)
-        return self.decoder(y), last
-
-    def backward(self, grad_output: Array) -> None:
-        """Add to the parameters' gradients; none flows into the states before the first step."""
-        grad = self.decoder.backward(grad_output)
-        below, _ = self.rnn._backward_packed(grad, None, self.embedding is not None, need_state=False)
-        if self.embedding is not None and below is not None:
-            self.embedding.backward(below)
-
-    def _one_hot(self, x: Integers) -> Array:
-        rows = np.zeros((len(x), self.n_characters), np.float32)
-        known = np.flatnonzero(x != self.start)
-        rows[known, x[known]] = 1
-        return rows
-
-
 class _Streams(Module):
     """The net over windows that follow each other: states go on from one to the next, gradients do not go back."""
 
-    def __init__(self, net: CharacterNet) -> None:
+    def __init__(self, net: CharacterRNN) -> None:
         super().__init__()
         self.net = net
         self.states: States | None = None
@@ -163,7 +103,7 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
     """
 
     vocabulary_: list[str]
-    module_: CharacterNet
+    module_: CharacterRNN
     history_: dict[str, list[float]]
     n_iter_: int
 
@@ -202,6 +142,16 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         keep(self, locals())
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        # scikit-learn before 1.6.
+        return {"X_types": ["string"]}
+
     # ---- Training
 
     def fit(self: Self, text: str, y: Any = None) -> Self:
@@ -223,7 +173,7 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
             raise ValueError("text: expected at least one character, got none")
         found, codes = np.unique(points, return_inverse=True)
         rng = _generator(self.random_state)
-        module = CharacterNet(
+        module = CharacterRNN(
             len(found), self.hidden_size, self.num_layers, rnn=self.rnn, embedding_size=self.embedding_size,
             dropout=self.dropout, rng=rng,
         )  # fmt: skip
@@ -233,7 +183,7 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
         self.history_, self.n_iter_ = history, len(history.get("loss", []))
         return self
 
-    def _train(self, module: CharacterNet, codes: Integers, rng: np.random.Generator) -> dict[str, list[float]]:
+    def _train(self, module: CharacterRNN, codes: Integers, rng: np.random.Generator) -> dict[str, list[float]]:
         windows = _windows(codes, module.start, self.batch_size, self.sequence_length)
         optimizer, streams = Adam(module.parameters(), self.learning_rate), _Streams(module)
         steps = self.max_epochs * len(windows)

@@ -124,5 +124,8 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
         tags.input_tags.two_d_array = False
         return tags
 
+    def _more_tags(self) -> dict[str, Any]:
+        return {**super()._more_tags(), "X_types": ["3darray"]}
+
     def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
         return read_videos(X, lengths)

@@ -7,6 +7,7 @@ The names, arguments and parameter names are torch's. There is no tape: ``module
 from seriatim.nn._activation import ELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from seriatim.nn._attention import Attention
 from seriatim.nn._batch_norm import BatchNorm1d, BatchNorm2d
+from seriatim.nn._character_rnn import CharacterRNN
 from seriatim.nn._containers import ModuleList, Sequential
 from seriatim.nn._conv_gru import ConvGRU, ConvGRUCell
 from seriatim.nn._conv_lstm import ConvLSTM, ConvLSTMCell
@@ -41,6 +42,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CharacterRNN",
     "Concat",
     "Conv2d",
     "ConvGRU",
