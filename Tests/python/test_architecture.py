@@ -10,9 +10,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "seriatim"
 
 # Each layer, and the modules of the package that it may import besides those of its own folder.
-BASE = {"_config", "_core", "_typing"}
+BASE = {"_config", "_core", "_files", "_typing"}
 ALLOWED = {
     "_config": {"_core"},
+    "_files": set(),
     "_typing": set(),
     "functional": BASE,
     "sequences": BASE | {"functional"},

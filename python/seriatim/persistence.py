@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from seriatim._config import __version__
+from seriatim._files import replace_file
 from seriatim._typing import AnyArray
 
 __all__ = ["load", "save"]
@@ -56,13 +57,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         raise TypeError(_not_known(model, "model"))
     header = {"format": FORMAT, "version": __version__, "class": tree["class"], "model": tree}
     content = to_bytes(tensors, metadata={"seriatim": json.dumps(header)})
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, content)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -12,7 +12,8 @@ from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier, 
 DIMS = {"gru1": 8, "gru2": 8, "gru3": 8, "fc": 8}
 FAST = {"max_epochs": 15, "learning_rate": 1e-2, "batch_size": 16, "random_state": 0}
 ESTIMATORS = [
-    DeepGRUClassifier(dims=DIMS, **FAST),
+    # Small mini-batches: scikit-learn before 1.6 wants every class predicted on 30 samples.
+    DeepGRUClassifier(dims=DIMS, **{**FAST, "batch_size": 4}),
     DeepGRURegressor(dims=DIMS, **FAST),
     GRUClassifier(hidden_size=8, **FAST),
     LSTMClassifier(hidden_size=8, **FAST),

@@ -145,4 +145,5 @@ def _sequences(X: AnyArray | list[AnyArray]) -> Sequences:
     if isinstance(X, np.ndarray):
         n, channels, steps = X.shape
         return Sequences(X.transpose(0, 2, 1).reshape(-1, channels), np.full(n, steps))
-    return Sequences(np.concatenate(X, axis=1).T, [series.shape[1] for series in X])
+    joined = np.concatenate(X, axis=1)
+    return Sequences(np.ascontiguousarray(joined.T), [series.shape[1] for series in X])

@@ -28,13 +28,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seriatim import nn
 from seriatim._config import __version__
+from seriatim._files import replace_file
 from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
 from seriatim.export._modules import MODELS
@@ -95,13 +95,7 @@ def export_onnx(
     elif module is not model:
         _prediction(graph, model)
     content = graph.model(metadata["class_name"], opset_version, metadata).SerializeToString()
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, content)
 
 
 def _onnx(opset_version: int) -> Any:

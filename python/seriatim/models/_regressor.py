@@ -12,7 +12,7 @@ from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._base import SequenceEstimator, counts_of, read_validation, read_weights
 from seriatim.nn import MSELoss
 from seriatim.sequences import Sequences
-from seriatim.sequences._forms import rows_of_table
+from seriatim.sequences._forms import check_features, rows_of_table
 
 Self = TypeVar("Self", bound="SequenceRegressor")
 
@@ -62,7 +62,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         weights = read_weights(sample_weight, len(sequences))
         one_target, values = targets.ndim == 1, targets.reshape(len(targets), -1)
         if goes_on:
-            self._check_features(sequences)
+            check_features(self, X, sequences)
             self._check_targets(values)
             mean, scale = self.target_mean_, self.target_scale_
         else:

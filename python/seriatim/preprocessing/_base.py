@@ -11,7 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.sequences import Sequences
-from seriatim.sequences._forms import feature_names, is_list_of_arrays, read_sequences, rows_of_table
+from seriatim.sequences._forms import (
+    check_features,
+    is_list_of_arrays,
+    keep_feature_names,
+    read_sequences,
+    rows_of_table,
+)
 
 Self = TypeVar("Self", bound="SequenceTransformer")
 
@@ -77,25 +83,15 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         self._fit(sequences)
         self._row_per_sequence = by_row
         self.n_features_in_ = sequences.X.shape[1]
-        names = feature_names(X)
-        if names is not None:
-            self.feature_names_in_ = names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        keep_feature_names(self, X)
         return self
 
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Transform sequences; they come out in the form in which they are given."""
         check_is_fitted(self, "n_features_in_")
         self._check_parameters()
-        names = feature_names(X)
-        self._check_names(names)
         sequences = read_sequences(X, lengths, self._row_per_sequence, type(self).__name__)
-        if sequences.X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {sequences.X.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
+        check_features(self, X, sequences)
         return self._in_form_of(X, lengths, sequences, self._transform(sequences))
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Any:
@@ -136,14 +132,6 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     def _more_tags(self) -> dict[str, Any]:
         # scikit-learn before 1.6.
         return {"preserves_dtype": ["float32"]}
-
-    def _check_names(self, names: AnyArray | None) -> None:
-        known = getattr(self, "feature_names_in_", None)
-        if names is not None and known is not None and not np.array_equal(names, known):
-            raise ValueError(
-                "The feature names should match those that were passed during fit.\n"
-                f"Feature names given: {list(names)}; seen at fit time: {list(known)}"
-            )
 
     def _in_form_of(self, X: Any, lengths: ArrayLike | None, given: Sequences, result: Sequences) -> Any:
         equal = len(np.unique(result.lengths)) == 1

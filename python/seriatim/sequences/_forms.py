@@ -45,7 +45,7 @@ def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, es
         array = np.asarray(X)
         array = array.reshape(-1, 1) if array.ndim == 1 else X
         return _checked(array, lengths, estimator)
-    checked = _numbers(X, estimator)
+    checked = np.ascontiguousarray(_numbers(X, estimator))
     counts = np.ones(len(checked)) if row_per_sequence else np.array([len(checked)])
     return Sequences(checked, counts.astype(np.int64))
 
@@ -101,7 +101,8 @@ def _numbers(X: Any, estimator: str) -> AnyArray:
 
 
 def _checked(X: Any, lengths: ArrayLike, estimator: str) -> Sequences:
-    array = _numbers(X, estimator)
+    # Mini-batches are collected from dense rows: once here, not once a batch.
+    array = np.ascontiguousarray(_numbers(X, estimator))
     counts: Integers = np.asarray(lengths)
     if counts.dtype.kind == "f" and np.all(counts == np.round(counts)):
         counts = counts.astype(np.int64)
@@ -158,3 +159,28 @@ def feature_names(X: Any) -> AnyArray | None:
     if columns is None or not all(isinstance(name, str) for name in columns):
         return None
     return np.asarray(list(columns), dtype=object)
+
+
+def check_features(estimator: Any, X: Any, sequences: Sequences) -> None:
+    """Raise unless X has the names and the number of features that an estimator was fitted with."""
+    names, known = feature_names(X), getattr(estimator, "feature_names_in_", None)
+    if names is not None and known is not None and not np.array_equal(names, known):
+        raise ValueError(
+            "The feature names should match those that were passed during fit.\n"
+            f"Feature names given: {list(names)}; seen at fit time: {list(known)}"
+        )
+    features = int(np.prod(sequences.X.shape[1:]))
+    if features != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input"
+        )
+
+
+def keep_feature_names(estimator: Any, X: Any) -> None:
+    """Set ``feature_names_in_`` if X is a data frame, and remove it otherwise, as scikit-learn wants it."""
+    names = feature_names(X)
+    if names is not None:
+        estimator.feature_names_in_ = names
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._files import replace_file
 from seriatim._typing import AnyArray
 
 _ARRAYS = "arrays"
@@ -55,17 +56,12 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a nested state of arrays, numbers, strings, lists, dicts and None."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save as to_bytes
 
         arrays: dict[str, AnyArray] = {}
         described = _take_apart(state, arrays)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            save_file(arrays, temporary, metadata={"training": json.dumps(described)})
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(self.path, to_bytes(arrays, metadata={"training": json.dumps(described)}))
 
     def load(self) -> dict[str, Any] | None:
         """Return the state that :meth:`save` wrote, None if there is none."""
