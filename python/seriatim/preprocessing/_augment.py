@@ -374,8 +374,14 @@ class Mix(Augmentation):
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         if target is None:
             raise ValueError("target: expected the classes of the sequences, of which Mix blends pairs; got None")
+        classes = np.asarray(target)
+        if classes.ndim != 1 or classes.dtype.kind not in "iu":
+            raise ValueError(
+                f"target: expected numbers of classes, which Mix blends pairs of, got {classes.dtype} of shape "
+                f"{classes.shape}; a regressor has none"
+            )
         lengths = sequences.lengths
-        other = resampled(sequences[_partners(np.asarray(target), rng)], lengths)
+        other = resampled(sequences[_partners(classes, rng)], lengths)
         share = np.repeat(rng.uniform(0, self.most, len(sequences)).astype(np.float32), lengths)[:, None]
         blended = other.X
         blended -= sequences.X

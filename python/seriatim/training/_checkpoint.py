@@ -45,7 +45,7 @@ class Checkpoint:
     folder : path
         Made if it is not there.
     name : str
-        From :func:`fingerprint`.
+        From ``fingerprint``.
     every : int
         Epochs from file to file.
     """
