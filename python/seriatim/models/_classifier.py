@@ -13,7 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
-from seriatim.models._base import SequenceEstimator, read_validation, read_weights
+from seriatim.models._base import SequenceEstimator
+from seriatim.models._data import read_validation, read_weights
 from seriatim.nn import Module, NLLLoss
 from seriatim.sequences import Sequences
 from seriatim.sequences._forms import check_features, rows_of_table

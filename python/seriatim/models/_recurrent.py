@@ -10,6 +10,7 @@ import numpy as np
 from seriatim._typing import Array
 from seriatim.models._base import keep
 from seriatim.models._classifier import SequenceClassifier
+from seriatim.models._documentation import documented
 from seriatim.nn import SequenceRNN
 from seriatim.sequences import PackedSequence
 
@@ -83,6 +84,7 @@ class _StackClassifier(SequenceClassifier):
             raise ValueError(f"dropout: expected a number from 0 to 1, got {self.dropout!r}")
 
 
+@documented
 class GRUClassifier(_StackClassifier):
     """GRU layers over ragged sequences, and a linear layer on their last states.
 
@@ -93,68 +95,20 @@ class GRUClassifier(_StackClassifier):
     bidirectional : bool, default True
     dropout : float, default 0.2
         Between layers, and on the last states.
-    learning_rate : float, default 1e-3
-    schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
-        How the learning rate goes over ``max_epochs``: to 0 along half a cosine; not at all; up and down
-        (:class:`seriatim.optim.OneCycleLR`); down by 10 when the validation's (or training's) loss no longer falls
-        (:class:`seriatim.optim.ReduceLROnPlateau`). A callable gets the optimiser and the number of steps, and returns
-        a schedule.
-    optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
-    batch_size : int, default 64
-        At least 2, for batch normalisation.
-    max_epochs : int, default 50
-    weight_decay : float, default 0
-    clip_norm : float or None, default 1
-        Bound of the gradients' norm.
-    weight_averaging : float or None, default None
-        Decay of an exponential moving average of the weights over steps, such as 0.99; the averaged weights are
-        validated and kept.
-    augmentation : callable, default None
-        Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
-    preprocessing : transformer, default None
-        Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
-        (A step before the model in a pipeline comes before augmentation.)
-    early_stopping : bool, default False
-        Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
-        ``validation_data``, or else keeps part of the training sequences back.
-    validation_fraction : float, default 0.1
-    n_iter_no_change : int, default 10
-    tol : float, default 1e-4
-        What counts as an improvement.
-    label_smoothing : float, default 0
-        How much of a label's probability is spread over all classes.
-    class_weight : dict, 'balanced' or None
-    warm_start : bool, default False
-        Whether ``fit`` goes on from the weights of the last ``fit``.
-    checkpoint_dir : path or None, default None
-        A folder for checkpoints. A ``fit`` that was killed goes on where its last checkpoint was, with the same bits as
-        if it had not been, when the same ``fit`` (the same data, labels and settings, an integer ``random_state``) is
-        called again. Complete trainings leave nothing; searches with ``n_jobs`` may share a folder.
-    checkpoint_every : int, default 1
-        Epochs from checkpoint to checkpoint.
-    random_state : int, RandomState or None
-        The same integer gives the same bits, for any number of threads.
-    verbose : int, default 0
-        1 shows a progress bar. The logger ``seriatim`` tells of every epoch at level INFO.
-    callbacks : sequence of callables, optional
-        Each is called with ``history_`` after every epoch; a true result ends the training.
+    [training parameters]
+    [classifier's parameters]
+    [run's parameters]
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
     n_features_in_ : int
     module_ : seriatim.nn.SequenceRNN
-    history_ : dict of lists
-        One value an epoch: ``loss``, ``seconds``; with validation ``validation_loss``, ``validation_score``.
-        ``pandas.DataFrame(history_)`` has a row an epoch.
-    n_iter_ : int
-        Whole epochs trained.
+    [history]
 
     Notes
     -----
-    X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
-    an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
-    many labels, else a single sequence.
+    [forms of X]
 
     ``transform`` gives the last states of the top layer, forward and reverse side by side.
 
@@ -167,6 +121,7 @@ class GRUClassifier(_StackClassifier):
     _rnn = "gru"
 
 
+@documented
 class LSTMClassifier(_StackClassifier):
     """LSTM layers over ragged sequences, and a linear layer on their last states.
 
@@ -177,68 +132,20 @@ class LSTMClassifier(_StackClassifier):
     bidirectional : bool, default True
     dropout : float, default 0.2
         Between layers, and on the last states.
-    learning_rate : float, default 1e-3
-    schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
-        How the learning rate goes over ``max_epochs``: to 0 along half a cosine; not at all; up and down
-        (:class:`seriatim.optim.OneCycleLR`); down by 10 when the validation's (or training's) loss no longer falls
-        (:class:`seriatim.optim.ReduceLROnPlateau`). A callable gets the optimiser and the number of steps, and returns
-        a schedule.
-    optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
-    batch_size : int, default 64
-        At least 2, for batch normalisation.
-    max_epochs : int, default 50
-    weight_decay : float, default 0
-    clip_norm : float or None, default 1
-        Bound of the gradients' norm.
-    weight_averaging : float or None, default None
-        Decay of an exponential moving average of the weights over steps, such as 0.99; the averaged weights are
-        validated and kept.
-    augmentation : callable, default None
-        Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
-    preprocessing : transformer, default None
-        Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
-        (A step before the model in a pipeline comes before augmentation.)
-    early_stopping : bool, default False
-        Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
-        ``validation_data``, or else keeps part of the training sequences back.
-    validation_fraction : float, default 0.1
-    n_iter_no_change : int, default 10
-    tol : float, default 1e-4
-        What counts as an improvement.
-    label_smoothing : float, default 0
-        How much of a label's probability is spread over all classes.
-    class_weight : dict, 'balanced' or None
-    warm_start : bool, default False
-        Whether ``fit`` goes on from the weights of the last ``fit``.
-    checkpoint_dir : path or None, default None
-        A folder for checkpoints. A ``fit`` that was killed goes on where its last checkpoint was, with the same bits as
-        if it had not been, when the same ``fit`` (the same data, labels and settings, an integer ``random_state``) is
-        called again. Complete trainings leave nothing; searches with ``n_jobs`` may share a folder.
-    checkpoint_every : int, default 1
-        Epochs from checkpoint to checkpoint.
-    random_state : int, RandomState or None
-        The same integer gives the same bits, for any number of threads.
-    verbose : int, default 0
-        1 shows a progress bar. The logger ``seriatim`` tells of every epoch at level INFO.
-    callbacks : sequence of callables, optional
-        Each is called with ``history_`` after every epoch; a true result ends the training.
+    [training parameters]
+    [classifier's parameters]
+    [run's parameters]
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
     n_features_in_ : int
     module_ : seriatim.nn.SequenceRNN
-    history_ : dict of lists
-        One value an epoch: ``loss``, ``seconds``; with validation ``validation_loss``, ``validation_score``.
-        ``pandas.DataFrame(history_)`` has a row an epoch.
-    n_iter_ : int
-        Whole epochs trained.
+    [history]
 
     Notes
     -----
-    X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
-    an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
-    many labels, else a single sequence.
+    [forms of X]
 
     ``transform`` gives the last states of the top layer, forward and reverse side by side.
 

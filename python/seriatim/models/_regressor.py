@@ -9,7 +9,8 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from seriatim._typing import AnyArray, Array, ArrayLike
-from seriatim.models._base import SequenceEstimator, counts_of, read_validation, read_weights
+from seriatim.models._base import SequenceEstimator
+from seriatim.models._data import counts_of, read_validation, read_weights
 from seriatim.nn import MSELoss
 from seriatim.sequences import Sequences
 from seriatim.sequences._forms import check_features, rows_of_table

@@ -1,0 +1,92 @@
+"""Text that the docstrings of several estimators share; :func:`documented` puts it in."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TypeVar
+
+Class = TypeVar("Class", bound=type)
+
+_TEXTS = {
+    "training parameters": """
+learning_rate : float, default 1e-3
+schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
+    How the learning rate goes over ``max_epochs``: to 0 along half a cosine; not at all; up and down
+    (:class:`seriatim.optim.OneCycleLR`); down by 10 when the validation's (or training's) loss no longer falls
+    (:class:`seriatim.optim.ReduceLROnPlateau`). A callable gets the optimiser and the number of steps, and returns
+    a schedule.
+optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
+batch_size : int, default 64
+    At least 2, for batch normalisation.
+max_epochs : int, default 50
+weight_decay : float, default 0
+clip_norm : float or None, default 1
+    Bound of the gradients' norm.
+weight_averaging : float or None, default None
+    Decay of an exponential moving average of the weights over steps, such as 0.99; the averaged weights are
+    validated and kept.
+augmentation : callable, default None
+    Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
+preprocessing : transformer, default None
+    Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
+    (A step before the model in a pipeline comes before augmentation.)
+early_stopping : bool, default False
+    Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
+    ``validation_data``, or else keeps part of the training sequences back.
+validation_fraction : float, default 0.1
+n_iter_no_change : int, default 10
+tol : float, default 1e-4
+    What counts as an improvement.
+""",
+    "classifier's parameters": """
+label_smoothing : float, default 0
+    How much of a label's probability is spread over all classes.
+class_weight : dict, 'balanced' or None
+""",
+    "run's parameters": """
+warm_start : bool, default False
+    Whether ``fit`` goes on from the weights of the last ``fit``.
+checkpoint_dir : path or None, default None
+    A folder for checkpoints. A ``fit`` that was killed goes on where its last checkpoint was, with the same bits as
+    if it had not been, when the same ``fit`` (the same data, labels and settings, an integer ``random_state``) is
+    called again. Complete trainings leave nothing; searches with ``n_jobs`` may share a folder.
+checkpoint_every : int, default 1
+    Epochs from checkpoint to checkpoint.
+random_state : int, RandomState or None
+    The same integer gives the same bits, for any number of threads.
+verbose : int, default 0
+    1 shows a progress bar. The logger ``seriatim`` tells of every epoch at level INFO.
+callbacks : sequence of callables, optional
+    Each is called with ``history_`` after every epoch; a true result ends the training.
+""",
+    "history": """
+history_ : dict of lists
+    One value an epoch: ``loss``, ``seconds``; with validation ``validation_loss``, ``validation_score``.
+    ``pandas.DataFrame(history_)`` has a row an epoch.
+n_iter_ : int
+    Whole epochs trained.
+""",
+    "forms of X": """
+X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
+an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
+many labels, else a single sequence.
+""",
+    "sizes of DeepGRU": """
+dims : dict or None
+    Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256 where not given.
+dropout : float, default 0.5
+""",
+}
+
+
+def documented(cls: Class) -> Class:
+    """Replace lines such as ``[training parameters]`` in a class's docstring."""
+
+    def text(match: re.Match[str]) -> str:
+        return textwrap.indent(_TEXTS[match[2]].strip("\n"), match[1])
+
+    # Python run with -OO has no docstrings.
+    if cls.__doc__:
+        cls.__doc__ = re.sub(r"^( *)\[([^\]]+)\]$", text, cls.__doc__, flags=re.MULTILINE)
+    return cls
