@@ -9,7 +9,7 @@ CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
 LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \
           $(if $(filter x86_64,$(shell uname -m)),x86-64:BASELINE,armv8-a:NEON)
 
-.PHONY: demo test test-swift test-python lint docs bench clean
+.PHONY: demo test test-swift test-python test-versions lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m seriatim demo
@@ -25,6 +25,18 @@ test-swift: $(VENV)/.tools
 
 test-python: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+# What meets scikit-learn and sequentia, on older versions of scikit-learn, each in an environment of its own.
+OLDER := 1.5.2 1.8.0
+test-versions: $(VENV)/.installed
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	@set -e; for version in $(OLDER); do \
+	  echo "scikit-learn $$version"; env=build/scikit-learn-$$version; \
+	  test -d $$env || $(PYTHON) -m venv $$env; \
+	  $$env/bin/pip install --quiet --force-reinstall --no-deps build/wheel/seriatim-*.whl; \
+	  $$env/bin/pip install --quiet scikit-learn==$$version "numpy<2.3" build/wheel/seriatim-*.whl sequentia pytest pandas; \
+	  $$env/bin/python -m pytest -q Tests/python/compat Tests/python/models/test_estimators.py Tests/python/test_preprocessing.py; \
+	done
 
 lint: $(VENV)/.installed
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
