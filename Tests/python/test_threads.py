@@ -71,3 +71,17 @@ def test_wrong_numbers_of_threads(wrong):
     with pytest.raises((ValueError, TypeError)):
         seriatim.set_num_threads(wrong)
     assert seriatim.get_num_threads() == 2
+
+
+def test_threadpoolctl_bounds_the_threads():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    import seriatim.models
+
+    seriatim.set_num_threads(2)
+    with threadpoolctl.threadpool_limits(1):
+        assert seriatim.get_num_threads() == 1
+    assert seriatim.get_num_threads() == 2
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        assert seriatim.get_num_threads() == 2
+    (found,) = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "seriatim"]
+    assert (found["num_threads"], found["version"]) == (2, seriatim.__version__)

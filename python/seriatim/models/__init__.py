@@ -1,5 +1,7 @@
 """Estimators with scikit-learn's manners. No numbers are computed here: data in, labels out."""
 
+# scikit-learn has imported threadpoolctl by now: it learns of our threads.
+from seriatim import _threadpool as _threadpool
 from seriatim.models._character import CharacterModel
 from seriatim.models._deepgru import DeepGRUClassifier, DeepGRURegressor
 from seriatim.models._recurrent import GRUClassifier, LSTMClassifier
