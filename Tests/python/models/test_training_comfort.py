@@ -322,3 +322,35 @@ def test_a_kill_at_any_moment(tmp_path, seed):
             break
     whole = augmented(max_epochs=40).fit(X, Y)
     np.testing.assert_array_equal(np.load(result), weights_of(whole))
+
+
+def test_different_weights_are_different_trainings(tmp_path):
+    def killed(history):
+        if len(history["loss"]) == 3:
+            raise SystemExit
+
+    for weights in (np.ones(60), np.arange(60) % 3, np.linspace(0.1, 1, 60)):
+        with pytest.raises(SystemExit):
+            make(checkpoint_dir=tmp_path, callbacks=[killed]).fit(X, Y, sample_weight=weights)
+    with pytest.raises(SystemExit):
+        make(checkpoint_dir=tmp_path, callbacks=[killed]).fit(X, Y, validation_data=(X, Y))
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("kind", [DeepGRUClassifier, DeepGRURegressor, GRUClassifier])
+def test_an_error_leaves_a_model_that_was_to_go_on_as_it_was(kind):
+    model = make(kind, warm_start=True, max_epochs=2).fit(X, Y)
+    twin = make(kind, warm_start=True, max_epochs=2).fit(X, Y)
+    before, history = weights_of(model), {k: list(v) for k, v in model.history_.items()}
+
+    def fails(history):
+        if len(history["loss"]) == 4:
+            raise ArithmeticError
+
+    model.set_params(callbacks=[fails], max_epochs=5)
+    with pytest.raises(ArithmeticError):
+        model.fit(X, Y, validation_data=(X, Y))
+    np.testing.assert_array_equal(weights_of(model), before)
+    assert model.history_ == history
+    model.set_params(callbacks=None, max_epochs=2).fit(X, Y)
+    np.testing.assert_array_equal(weights_of(model), weights_of(twin.fit(X, Y)), "it goes on as if nothing had been")

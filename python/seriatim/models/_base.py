@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -143,17 +144,14 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self._prepared(getattr(self, "preprocessing_", None), sequences)
 
     def _check_parameters(self) -> None:
-        bounds: dict[str, tuple[Any, float, float]] = {
-            "learning_rate": (self.learning_rate, 0, np.inf),
-            "batch_size": (self.batch_size, 2, np.inf),
-            "max_epochs": (self.max_epochs, 1, np.inf),
-            "weight_decay": (self.weight_decay, 0, np.inf),
-            "n_iter_no_change": (self.n_iter_no_change, 1, np.inf),
-            "checkpoint_every": (self.checkpoint_every, 1, np.inf),
-        }
-        for name, (value, low, high) in bounds.items():
-            if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
-                raise ValueError(f"{name}: expected a number from {low} to {high}, got {value!r}")
+        for name, least in (("batch_size", 2), ("max_epochs", 1), ("n_iter_no_change", 1), ("checkpoint_every", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
+                raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
         if not callable(self.schedule) and self.schedule not in SCHEDULES:
             raise ValueError(f"schedule: expected one of {SCHEDULES} or a callable, got {self.schedule!r}")
         if self.optimizer not in OPTIMIZERS:
@@ -193,34 +191,14 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rng = self._rng if goes_on and hasattr(self, "_rng") else rng
         features = int(np.prod(sequences.X.shape[1:]))
         rows, weights = passes(sequences, target, weights)
-        checkpoint = self._make_checkpoint(sequences, target, weights, goes_on) if epochs > 1 else None
+        checkpoint = self._make_checkpoint([sequences, target, rows, weights, held], goes_on) if epochs > 1 else None
         front = self._front(sequences, goes_on)
         if self.augmentation is None:
             sequences = self._prepared(front, sequences)
         shape = self._prepared(front, sequences[:1]).X.shape[1:] if self.augmentation else sequences.X.shape[1:]
         module = self.module_ if goes_on else self._make_module(shape, n_outputs, rng)
-        # A model from a file has no optimiser: it begins with a fresh one.
-        ready = goes_on and hasattr(self, "_optimizer")
-        optimizer = self._optimizer if ready else OPTIMIZERS[self.optimizer](module.parameters())
-        for group in optimizer.param_groups:
-            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
-        history = self.history_ if goes_on else {}
         lengths = sequences.lengths[rows]
         n_batches = len(bucketed(lengths, self.batch_size, np.random.default_rng(0)))
-        run = Training(
-            module,
-            criterion,
-            optimizer,
-            rng,
-            scheduler=self._make_schedule(optimizer, epochs, n_batches) if epochs > 1 else None,
-            by_epoch=self.schedule == "plateau",
-            clip_norm=self.clip_norm,
-            average=None if self.weight_averaging is None else WeightAverage(module, self.weight_averaging),
-            verbose=self.verbose,
-            callbacks=self.callbacks or (),
-            history=history,
-            checkpoint=checkpoint,
-        )
 
         def batches() -> Iterator[Batch]:
             for part in bucketed(lengths, self.batch_size, rng):
@@ -235,16 +213,48 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 return self._measure(self._outputs(module, kept, n_outputs), kept_target, kept_weights)
 
         patience = Patience(module, self.n_iter_no_change, self.tol) if held and self.early_stopping else None
-        run.run(batches, n_batches, epochs, validate, patience)
+        run = self._make_run(module, criterion, rng, epochs, n_batches, checkpoint, goes_on)
+        with run.undone_by_errors() if goes_on else nullcontext():
+            run.run(batches, n_batches, epochs, validate, patience)
         return {
             "n_features_in_": features,
             "preprocessing_": front,
             "module_": module,
-            "history_": history,
-            "_optimizer": optimizer,
+            "history_": run.history,
+            "_optimizer": run.optimizer,
             "_rng": rng,
-            "n_iter_": len(history.get("loss", [])),
+            "n_iter_": len(run.history.get("loss", [])),
         }
+
+    def _make_run(
+        self,
+        module: Module,
+        criterion: Any,
+        rng: np.random.Generator,
+        epochs: int,
+        n_batches: int,
+        checkpoint: Checkpoint | None,
+        goes_on: bool,
+    ) -> Training:
+        # A model from a file has no optimiser: it begins with a fresh one.
+        ready = goes_on and hasattr(self, "_optimizer")
+        optimizer = self._optimizer if ready else OPTIMIZERS[self.optimizer](module.parameters())
+        for group in optimizer.param_groups:
+            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
+        return Training(
+            module,
+            criterion,
+            optimizer,
+            rng,
+            scheduler=self._make_schedule(optimizer, epochs, n_batches) if epochs > 1 else None,
+            by_epoch=self.schedule == "plateau",
+            clip_norm=self.clip_norm,
+            average=None if self.weight_averaging is None else WeightAverage(module, self.weight_averaging),
+            verbose=self.verbose,
+            callbacks=self.callbacks or (),
+            history=self.history_ if goes_on else {},
+            checkpoint=checkpoint,
+        )
 
     def _set_fitted(self, X: Any, by_row: bool, state: Mapping[str, Any]) -> None:
         """Set the fitted state as a whole, after the last thing that can fail."""
@@ -297,17 +307,15 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return OneCycleLR(optimizer, max_lr=self.learning_rate, total_steps=epochs * n_batches + 1)
         return ReduceLROnPlateau(optimizer) if self.schedule == "plateau" else None
 
-    def _make_checkpoint(
-        self, sequences: Sequences, target: AnyArray, weights: Array | None, goes_on: bool
-    ) -> Checkpoint | None:
+    def _make_checkpoint(self, given: Sequence[Any], goes_on: bool) -> Checkpoint | None:
+        """Return the checkpoint of a training: of what it is given, of the settings, of where it begins."""
         if self.checkpoint_dir is None:
             return None
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _OF_THE_RUN}
         if isinstance(self.random_state, np.random.RandomState):
             settings["random_state"] = self.random_state.get_state()
         begin = [*self.module_.state_dict().values()] if goes_on else []
-        parts = [type(self).__name__, sequences.X, sequences.lengths, target, weights, *begin]
-        name = fingerprint([*parts, sorted(settings.items(), key=lambda item: item[0])])
+        name = fingerprint([type(self).__name__, *_flat(given), *begin, sorted(settings.items(), key=lambda i: i[0])])
         return Checkpoint(self.checkpoint_dir, name, self.checkpoint_every)
 
     def _split(self, target: AnyArray, stratify: bool, groups: Any) -> tuple[Integers, Integers]:
@@ -382,3 +390,14 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _n_features_out(self) -> int:
         """Width of what :meth:`transform` gives."""
         raise NotImplementedError
+
+
+def _flat(given: Sequence[Any]) -> Iterator[Any]:
+    """Yield arrays and plain values out of tuples, lists and sequences."""
+    for item in given:
+        if isinstance(item, Sequences):
+            yield from (item.X, item.lengths)
+        elif isinstance(item, (tuple, list)):
+            yield from _flat(item)
+        else:
+            yield item
