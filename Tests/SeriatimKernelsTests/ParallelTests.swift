@@ -87,6 +87,43 @@ final class ParallelTests: XCTestCase {
     checkLockstep(positions: 3..<3, passes: 2, tasks: 2)
   }
 
+  func testWhatADissolvedTeamHasLeftIsDoneOnce() {
+    let (positions, size) = (10..<20, 3)
+    for passes in 1...3 {
+      for count in [1, 2, 5, 7] {
+        // The others may be behind the caller, at its side, or beyond it.
+        for (one, two) in [(0, 0), (-1, 0), (0, 2), (-1, 3), (1, 1), (4, -1)] where count + min(one, two) >= 0 {
+          let done = [count, count + one, count + two]
+          let progress = UnsafeMutablePointer<UInt64>.allocate(capacity: size * countersPerLine)
+          for task in 0..<size { progress[task * countersPerLine] = UInt64(done[task]) }
+          let runs = UnsafeMutablePointer<Int>.allocate(capacity: 6 * 30)
+          runs.initialize(repeating: 0, count: 6 * 30)
+          var last = 0
+          func mark(_ position: Int, _ pass: Int, _ task: Int, _ tasks: Int) -> Bool {
+            let stamp = (position - 10) * passes + pass
+            XCTAssertGreaterThanOrEqual(stamp, last, "a pass before another that is done")
+            last = stamp
+            for share in share(of: 6, task, tasks) { runs[stamp * 6 + share] += 1 }
+            return true
+          }
+          for task in 0..<size {
+            for stamp in 0..<done[task] { for share in share(of: 6, task, size) { runs[stamp * 6 + share] += 1 } }
+          }
+          withoutActuallyEscaping(mark) { body in
+            var team = Team(body: body, positions: positions, passes: passes, progress: progress)
+            let next = finish(&team, count: UInt64(count), size: size)
+            let most = done.max() ?? 0
+            XCTAssertEqual(next, 10 + (most + passes - 1) / passes)
+            for stamp in 0..<30 {
+              let want = stamp < (next - 10) * passes ? 1 : 0
+              XCTAssert((0..<6).allSatisfy { runs[stamp * 6 + $0] == want }, "pass \(stamp), done \(done)")
+            }
+          }
+        }
+      }
+    }
+  }
+
   func testAMemberThatStaysAwayIsReplaced() {
     setThreadLimit(3)
     var givenUp = 0

@@ -21,7 +21,7 @@ private let mostRestraint = 4096
 /// Counters in a cache line: each member has a line of its own.
 let countersPerLine = 8
 
-private struct Team {
+struct Team {
   let body: LockstepBody
   let positions: Range<Int>
   let passes: Int
@@ -105,38 +105,48 @@ private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePoint
       guard size > 1 else { continue }
       srt_atomic_store(team.pointee.progress, count)
       if wait, !othersReach(count, team, size, 0, rounds: patience) {
-        takeOver(team, pool, count: count, size: size)
-        size = 1
+        srt_atomic_store(&team.pointee.dissolved, 1)
+        waitForTasks(pool, size)
+        pool.pointee.restraint = pool.pointee.penalty
+        pool.pointee.penalty = min(mostRestraint, 2 &* pool.pointee.penalty)
+        return finish(team, count: count, size: size)
       }
     }
-    if open, begun > 1, size == 1 { return position &+ 1 }
   }
   if !open {
     begun = close(pool, tasks: tasks)
     srt_atomic_store(&team.pointee.gate, 1 &<< 16)
   }
   waitForTasks(pool, begun)
-  if open, size > 1 { pool.pointee.penalty = max(leastRestraint, pool.pointee.penalty / 2) }
+  if size > 1 { pool.pointee.penalty = max(leastRestraint, pool.pointee.penalty / 2) }
   return team.pointee.positions.upperBound
 }
 
-/// Ends the team and does what its members have left undone of the passes up to `count`.
-private func takeOver(
-  _ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePointer<Pool>, count: UInt64, size: Int
-) {
-  srt_atomic_store(&team.pointee.dissolved, 1)
-  waitForTasks(pool, size)
-  pool.pointee.restraint = pool.pointee.penalty
-  pool.pointee.penalty = min(mostRestraint, 2 &* pool.pointee.penalty)
-  let passes = UInt64(team.pointee.passes)
+/// Does what the members of a dissolved team, who have all left, have not done: of the passes up to `count`, which the
+/// caller has done, and of those that a member has begun beyond them. That happens: the one whom the caller gave up may
+/// turn up before the others learn of it, and then they go on. Nothing is done twice, since a pass may add to what is
+/// there. Gives the first position of which nothing is done.
+func finish(_ team: UnsafeMutablePointer<Team>, count: UInt64, size: Int) -> Int {
+  let (body, passes, first) = (team.pointee.body, UInt64(team.pointee.passes), team.pointee.positions.lowerBound)
+  let progress = team.pointee.progress
+  srt_atomic_store(progress, count)
+  var (least, most) = (count, count)
   for task in 1..<size {
-    var done = srt_atomic_load(team.pointee.progress + task &* countersPerLine)
-    while done < count {
-      let place = Int(done / passes)
-      _ = team.pointee.body(team.pointee.positions.lowerBound &+ place, Int(done % passes), task, size)
-      done &+= 1
+    let done = srt_atomic_load(progress + task &* countersPerLine)
+    least = min(least, done)
+    most = max(most, done)
+  }
+  for stamp in least..<most {
+    for task in 0..<size where srt_atomic_load(progress + task &* countersPerLine) <= stamp {
+      _ = body(first &+ Int(stamp / passes), Int(stamp % passes), task, size)
     }
   }
+  // The rest of a position that is begun.
+  while most % passes != 0 {
+    _ = body(first &+ Int(most / passes), Int(most % passes), 0, 1)
+    most &+= 1
+  }
+  return first &+ Int(most / passes)
 }
 
 /// A worker's part.
