@@ -127,16 +127,19 @@ final class ParallelTests: XCTestCase {
   func testAMemberThatStaysAwayIsReplaced() {
     setThreadLimit(3)
     var givenUp = 0
-    for late in [5, 60, 199] {
-      for task in [1, 2] {
-        pool().pointee.restraint = 0
-        pool().pointee.penalty = leastRestraint
-        checkLockstep(positions: 0..<200, passes: 2, tasks: 3, waits: { $0 == 0 }) { position, own in
-          // Time for the workers to be let in, then one that sleeps.
-          if position < 5 { usleep(300) }
-          if position == late, own == task { usleep(20_000) }
+    // On a busy machine the workers may not turn up in time to be members: then once more.
+    for _ in 0..<50 where givenUp == 0 {
+      for late in [5, 60, 199] {
+        for task in [1, 2] {
+          pool().pointee.restraint = 0
+          pool().pointee.penalty = leastRestraint
+          checkLockstep(positions: 0..<200, passes: 2, tasks: 3, waits: { $0 == 0 }) { position, own in
+            // Time for the workers to be let in, then one that sleeps.
+            if position < 5 { usleep(300) }
+            if position == late, own == task { usleep(20_000) }
+          }
+          givenUp += pool().pointee.restraint > 0 || pool().pointee.penalty > leastRestraint ? 1 : 0
         }
-        givenUp += pool().pointee.restraint > 0 || pool().pointee.penalty > leastRestraint ? 1 : 0
       }
     }
     XCTAssertGreaterThan(givenUp, 0, "no team was given up")
