@@ -46,5 +46,7 @@ def test_errors():
             nn.SequenceRNN(3, 4, 2, **given)
     with pytest.raises(ValueError, match=r"x: expected shape \(B, T, 3\)"):
         nn.SequenceRNN(3, 4, 2)(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"x\.data: expected shape \(rows, 3\), got \(4, 2\)"):
+        nn.SequenceRNN(3, 4, 2)(pack_padded_sequence(np.zeros((2, 2, 2)), [2, 2], batch_first=True))
     with pytest.raises(ValueError, match="head: expected"):
         nn.DeepGRU(3, 4, head="softmax")

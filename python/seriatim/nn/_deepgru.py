@@ -14,11 +14,12 @@ from seriatim.nn._batch_norm import BatchNorm1d
 from seriatim.nn._containers import Sequential
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._gru import GRU
+from seriatim.nn._layouts import packed_batch
 from seriatim.nn._linear import Linear
 from seriatim.nn._module import Module
 from seriatim.nn._sequence_rnn import HEADS
 from seriatim.nn._shape import Identity
-from seriatim.sequences import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from seriatim.sequences import PackedSequence, pad_packed_sequence
 
 DIMS = {"gru1": 512, "gru2": 256, "gru3": 128, "fc": 256}
 
@@ -106,7 +107,7 @@ class DeepGRU(Module):
         ndarray, shape (B, n_classes)
             Log-probabilities (with the head 'linear' any numbers), in the caller's order.
         """
-        packed = self._pack(x, lengths)
+        packed = packed_batch(x, lengths, self.n_features)
         h, h_last = self._encode(packed)
         log_probs: Array = self.classifier(self.attention(h, h_last, packed.batch_sizes))
         self._push(packed)
@@ -139,7 +140,7 @@ class DeepGRU(Module):
 
     def embed(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return what the classifier stands on: context and auxiliary context, ``(B, 2 * gru3)``."""
-        packed = self._pack(x, lengths)
+        packed = packed_batch(x, lengths, self.n_features)
         with self._evaluating():
             h, h_last = self._encode(packed)
             found: Array = self.attention(h, h_last, packed.batch_sizes)
@@ -147,7 +148,7 @@ class DeepGRU(Module):
 
     def attention_weights(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return how much each step counts: ``(B, T)``, each row summing to 1, 0 on padding."""
-        packed = self._pack(x, lengths)
+        packed = packed_batch(x, lengths, self.n_features)
         # An open forward stays open: looking at the weights is no step of training.
         with self._evaluating():
             h, h_last = self._encode(packed)
@@ -155,20 +156,6 @@ class DeepGRU(Module):
         steps = None if isinstance(x, PackedSequence) else np.shape(x)[1]
         padded, _ = pad_packed_sequence(packed._replace(data=weights[:, None]), batch_first=True, total_length=steps)
         return padded[:, :, 0]
-
-    def _pack(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None) -> PackedSequence:
-        if isinstance(x, PackedSequence):
-            if lengths is not None:
-                raise ValueError("lengths: expected None beside a PackedSequence, which knows them")
-            if x.data.ndim != 2 or x.data.shape[1] != self.n_features:
-                raise ValueError(f"x.data: expected shape (rows, {self.n_features}), got {x.data.shape}")
-            return x
-        array = np.asarray(x)
-        if array.ndim != 3 or array.shape[2] != self.n_features:
-            raise ValueError(f"x: expected shape (B, T, {self.n_features}), got {array.shape}")
-        if lengths is None:
-            lengths = np.full(len(array), array.shape[1], np.int64)
-        return pack_padded_sequence(array, lengths, batch_first=True, enforce_sorted=False)
 
     def _encode(self, packed: PackedSequence) -> tuple[Array, Array]:
         """Return all states of the last GRU, packed, and each sequence's last one, in packed order."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike, Integers
-from seriatim.sequences import PackedSequence
+from seriatim.sequences import PackedSequence, pack_padded_sequence
 
 
 @dataclass(frozen=True)
@@ -105,3 +105,19 @@ def _rows(array: Array, batch_first: bool) -> tuple[Array, Integers]:
         return F.pack_rows(array, lengths, np.arange(len(array)))
     sizes = np.full(len(array), array.shape[1], np.int64)
     return array.reshape(-1, array.shape[2]), sizes
+
+
+def packed_batch(x: ArrayLike | PackedSequence, lengths: ArrayLike | None, features: int) -> PackedSequence:
+    """Return a batch of whole sequences packed: a PackedSequence, or padded ``(B, T, features)`` with lengths."""
+    if isinstance(x, PackedSequence):
+        if lengths is not None:
+            raise ValueError("lengths: expected None beside a PackedSequence, which knows them")
+        if x.data.ndim != 2 or x.data.shape[1] != features:
+            raise ValueError(f"x.data: expected shape (rows, {features}), got {x.data.shape}")
+        return x
+    array = np.asarray(x)
+    if array.ndim != 3 or array.shape[2] != features:
+        raise ValueError(f"x: expected shape (B, T, {features}), got {array.shape}")
+    if lengths is None:
+        lengths = np.full(len(array), array.shape[1], np.int64)
+    return pack_padded_sequence(array, lengths, batch_first=True, enforce_sorted=False)

@@ -10,11 +10,12 @@ from seriatim.nn._activation import LogSoftmax
 from seriatim.nn._containers import Sequential
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._gru import GRU
+from seriatim.nn._layouts import packed_batch
 from seriatim.nn._linear import Linear
 from seriatim.nn._lstm import LSTM
 from seriatim.nn._module import Module
 from seriatim.nn._shape import Identity
-from seriatim.sequences import PackedSequence, pack_padded_sequence
+from seriatim.sequences import PackedSequence
 
 HEADS = ("log_softmax", "linear")
 
@@ -81,7 +82,7 @@ class SequenceRNN(Module):
 
     def forward(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return outputs ``(B, n_outputs)`` in the caller's order."""
-        packed = self._packed(x, lengths)
+        packed = packed_batch(x, lengths, self.input_size)
         y: Array = self.classifier(self._last_states(packed))
         self._push(packed)
         order = packed.unsorted_indices
@@ -103,7 +104,7 @@ class SequenceRNN(Module):
 
     def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return the top layer's last states ``(B, width)``, forward and reverse side by side."""
-        packed = self._packed(x, lengths)
+        packed = packed_batch(x, lengths, self.input_size)
         with self._evaluating():
             last = self._last_states(packed)
         return last if packed.unsorted_indices is None else last[packed.unsorted_indices]
@@ -112,18 +113,6 @@ class SequenceRNN(Module):
         """Return the top layer's last states, in packed order."""
         _, states = self.rnn._forward_packed(packed.data, packed.batch_sizes)
         return np.concatenate(list(states[0][-self.rnn.num_directions :]), axis=1)
-
-    def _packed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None) -> PackedSequence:
-        if isinstance(x, PackedSequence):
-            if lengths is not None:
-                raise ValueError("lengths: expected None beside a PackedSequence, which knows them")
-            return x
-        array = np.asarray(x)
-        if array.ndim != 3 or array.shape[2] != self.input_size:
-            raise ValueError(f"x: expected shape (B, T, {self.input_size}), got {array.shape}")
-        if lengths is None:
-            lengths = np.full(len(array), array.shape[1], np.int64)
-        return pack_padded_sequence(array, lengths, batch_first=True, enforce_sorted=False)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
