@@ -148,7 +148,7 @@ setup(
             "seriatim._core",
             sources=sources,
             depends=watched,
-            include_dirs=["Bindings/include", "Bindings"],
+            include_dirs=["Bindings/include", "Bindings", "Sources/SeriatimSystem/include"],
             define_macros=macros,
             py_limited_api=not free_threaded,
             extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],

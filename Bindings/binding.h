@@ -21,13 +21,19 @@
 #include "arrays.h"
 #include "dispatch.h"
 #include "memory.h"
+#include "SeriatimSystem.h"
 
-// Calls a kernel with the GIL released.
-#define SRT_RUN(status, call)  \
-  int32_t status;              \
-  Py_BEGIN_ALLOW_THREADS       \
-  status = (call);             \
+// Calls kernels with the GIL released, denormal numbers being zero for so long: `statement` sets `status`.
+#define SRT_RUN_STATEMENT(status, statement)                  \
+  int32_t status;                                             \
+  Py_BEGIN_ALLOW_THREADS                                      \
+  const srt_float_state float_state = srt_flush_denormals();  \
+  statement;                                                  \
+  srt_restore_denormals(float_state);                         \
   Py_END_ALLOW_THREADS
+
+// Calls one kernel.
+#define SRT_RUN(status, call) SRT_RUN_STATEMENT(status, status = (call))
 
 // A method table entry; every binding function takes its arguments by position.
 #define SRT_METHOD(function, text) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, PyDoc_STR(text)}

@@ -104,13 +104,12 @@ SRT_FUNCTION(convolution_backward) {
     result = srt_new_floats(&call, &grad_x, 4, sizes[BATCH], sizes[IN_CHANNELS], sizes[HEIGHT], sizes[WIDTH]);
     if (!result || !srt_scratch(&call, &input_scratch, srt->convolution_scratch(sizes, 1))) return srt_fail(&call);
   }
-  int32_t status;
-  Py_BEGIN_ALLOW_THREADS
-  status = grad_x ? srt->convolution_input_gradient(grad_x, grad_y, packed, sizes, input_scratch) : SRT_OK;
-  if (status == SRT_OK && (grad_weight || grad_bias)) {
-    status = srt->convolution_weight_gradient(grad_weight, grad_bias, accumulate, grad_y, x, sizes, scratch);
-  }
-  Py_END_ALLOW_THREADS
+  SRT_RUN_STATEMENT(status, {
+    status = grad_x ? srt->convolution_input_gradient(grad_x, grad_y, packed, sizes, input_scratch) : SRT_OK;
+    if (status == SRT_OK && (grad_weight || grad_bias)) {
+      status = srt->convolution_weight_gradient(grad_weight, grad_bias, accumulate, grad_y, x, sizes, scratch);
+    }
+  });
   return srt_finish(&call, status, Py_NewRef(result));
 }
 

@@ -155,6 +155,8 @@ private func work(on job: UInt64, _ pool: UnsafeMutablePointer<Pool>) {
 
 private func workerBody(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   guard let pool = argument?.assumingMemoryBound(to: Pool.self) else { return nil }
+  // A worker runs nothing but kernels: once is enough. Callers do the same around every kernel.
+  _ = srt_flush_denormals()
   var done: UInt64 = 0
   while true {
     var spun = 0
