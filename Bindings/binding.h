@@ -48,6 +48,7 @@
 extern PyMethodDef srt_activation_methods[], srt_attention_methods[], srt_batch_norm_methods[], srt_collate_methods[], srt_conv_gru_methods[],
     srt_conv_lstm_methods[], srt_conv_rnn_methods[], srt_convolution_methods[],
     srt_dropout_methods[], srt_gru_methods[], srt_linear_methods[], srt_loss_methods[], srt_lstm_methods[],
-    srt_memory_methods[], srt_optimizer_methods[], srt_pooling_methods[], srt_ragged_methods[], srt_rnn_methods[];
+    srt_memory_methods[], srt_optimizer_methods[], srt_pooling_methods[], srt_ragged_methods[], srt_rnn_methods[],
+    srt_sequence_pooling_methods[];
 
 #endif

@@ -61,6 +61,14 @@ SRT_FUNCTION(get_num_threads) {
   return PyLong_FromSsize_t(srt->thread_limit());
 }
 
+SRT_FUNCTION(set_runs_alone) {
+  SRT_TAKES(set_runs_alone, 1);
+  int32_t alone;
+  if (!srt_flag(args[0], "alone", &alone)) return NULL;
+  srt->set_runs_alone(alone);
+  Py_RETURN_NONE;
+}
+
 // ---- Levels
 
 SRT_FUNCTION(level) {
@@ -128,6 +136,7 @@ static PyMethodDef module_methods[] = {
     SRT_METHOD(levels, "The instruction-set levels that this CPU can run, best first."),
     SRT_METHOD(set_num_threads, "Sets the number of threads a call may use."),
     SRT_METHOD(get_num_threads, "The number of threads a call may use."),
+    SRT_METHOD(set_runs_alone, "Whether calls of this thread run on it alone."),
     {NULL, NULL, 0, NULL},
 };
 
@@ -148,7 +157,7 @@ static int execute(PyObject *module) {
       module_methods,      srt_activation_methods, srt_attention_methods, srt_batch_norm_methods, srt_collate_methods, srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods, srt_convolution_methods,
       srt_dropout_methods, srt_gru_methods,        srt_linear_methods,    srt_loss_methods,       srt_lstm_methods,
       srt_memory_methods,  srt_optimizer_methods, srt_pooling_methods,  srt_ragged_methods,
-      srt_rnn_methods,
+      srt_rnn_methods, srt_sequence_pooling_methods,
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;

@@ -27,6 +27,7 @@ enum {
 #define SRT_FUNCTIONS(X) \
   X(thread_limit)              \
   X(set_thread_limit)          \
+  X(set_runs_alone)            \
   X(packed_size)               \
   X(gradient_scratch)          \
   X(linear_pack)               \
@@ -101,6 +102,8 @@ enum {
   X(interpolate_rows)          \
   X(attention_forward)         \
   X(attention_backward)        \
+  X(sequence_pool_forward)     \
+  X(sequence_pool_backward)    \
   X(batch_norm_forward)        \
   X(batch_norm_backward)       \
   X(image_norm_forward)        \
@@ -131,6 +134,9 @@ ptrdiff_t srt_thread_limit(void);
 
 // Sets it, at least 1. Called once at import before any other function, and by set_num_threads.
 int32_t srt_set_thread_limit(ptrdiff_t count);
+
+// Says whether functions that the calling thread calls run on it alone, whatever the limit; 0 in a new thread.
+void srt_set_runs_alone(int32_t alone);
 
 // ---- Sizes of opaque memory, in floats (GEMM+C.swift)
 
@@ -434,6 +440,18 @@ int32_t srt_attention_forward(float *context, float *weights, const float *query
 int32_t srt_attention_backward(float *grad_query, float *grad_h, const float *grad_context, const float *query,
                                const float *h, const float *weights, const int64_t *batch_sizes, ptrdiff_t steps,
                                ptrdiff_t size, float *scratch);
+
+// ---- Pooling over time (SequencePooling+C.swift): the mean and the greatest of each sequence's own steps
+
+// mean, greatest: (B, size), rows `stride` floats apart, or NULL: not wanted. h: (N, size), packed.
+int32_t srt_sequence_pool_forward(float *mean, float *greatest, ptrdiff_t stride, const float *h,
+                                  const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size);
+
+// grad_h: (N, size): overwritten. grad_mean, grad_greatest, greatest: (B, size), rows `stride` floats apart; NULL for what
+// was not wanted; greatest is the forward call's. scratch: (2, B, size). A tie's gradient goes to its first step.
+int32_t srt_sequence_pool_backward(float *grad_h, const float *grad_mean, const float *grad_greatest,
+                                   const float *greatest, ptrdiff_t stride, const float *h,
+                                   const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size, float *scratch);
 
 // ---- Batch normalisation (BatchNorm+C.swift)
 

@@ -11,3 +11,6 @@ public func srt_set_thread_limit(_ count: Int) -> Int32 {
   setThreadLimit(count)
   return done
 }
+
+@_cdecl("srt_set_runs_alone")
+public func srt_set_runs_alone(_ alone: Int32) { setRunsAlone(alone != 0) }

@@ -16,6 +16,12 @@ int srt_start_thread(void *(*body)(void *), void *argument) {
   return error;
 }
 
+static _Thread_local _Bool runs_alone;
+
+_Bool srt_thread_is_alone(void) { return runs_alone; }
+
+void srt_mark_thread_alone(_Bool alone) { runs_alone = alone; }
+
 int srt_current_cpu(void) { return sched_getcpu(); }
 
 void srt_leave_cpu(int cpu) {

@@ -4,7 +4,10 @@
 import SeriatimSystem
 
 /// The number of threads a call may use, the caller's included.
-public func threadLimit() -> Int { pool().pointee.threadLimit }
+public func threadLimit() -> Int { srt_thread_is_alone() ? 1 : pool().pointee.threadLimit }
+
+/// Says whether kernels that the calling thread calls run on it alone, whatever the limit.
+public func setRunsAlone(_ alone: Bool) { srt_mark_thread_alone(alone) }
 
 /// Sets `threadLimit()`. Workers are started when a call first needs them.
 public func setThreadLimit(_ count: Int) { pool().pointee.threadLimit = max(1, min(count, mostThreads)) }

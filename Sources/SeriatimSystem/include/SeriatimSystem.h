@@ -78,6 +78,11 @@ static inline void srt_prefetch(const float *line) { __builtin_prefetch(line); }
 // Returns 0, or an error number.
 int srt_start_thread(void *(*body)(void *), void *argument);
 
+// Whether kernels that the calling thread calls run on it alone: a thread that is one of several workers of a larger job
+// says so, since they would wait for each other's workers. False in a new thread.
+_Bool srt_thread_is_alone(void);
+void srt_mark_thread_alone(_Bool alone);
+
 // The CPU that the calling thread runs on, or -1.
 int srt_current_cpu(void);
 

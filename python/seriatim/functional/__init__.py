@@ -55,6 +55,7 @@ from seriatim.functional._ragged import (
     rotate_points,
 )
 from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backward
+from seriatim.functional._sequence_pooling import sequence_pool, sequence_pool_backward
 
 __all__ = [
     "activation",
@@ -129,6 +130,8 @@ __all__ = [
     "rnn_pack_backward",
     "rotate_points",
     "scale",
+    "sequence_pool",
+    "sequence_pool_backward",
     "sgd_step",
     "softmax",
     "softmax_backward",

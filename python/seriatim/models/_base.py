@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
+from seriatim.models import _policy
 from seriatim.models._data import passes
-from seriatim.nn import Module
+from seriatim.models._policy import AUTO, EFFORTS, Facts
+from seriatim.models._preparation import Preparation, prepared
+from seriatim.nn import Ensemble, Module
+from seriatim.nn._ensemble import EnsembleLoss, average
 from seriatim.optim import (
     SGD,
     Adam,
@@ -70,15 +75,15 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     _row_per_sequence: bool
 
     # What every subclass takes.
-    learning_rate: float
+    learning_rate: float | str
     schedule: str | Callable[[Optimizer, int], Any]
     optimizer: str
-    batch_size: int
-    max_epochs: int
+    batch_size: int | str
+    max_epochs: int | str
     weight_decay: float
     clip_norm: float | None
     weight_averaging: float | None
-    augmentation: Callable[[Sequences, np.random.Generator, Any], Sequences] | None
+    augmentation: Callable[[Sequences, np.random.Generator, Any], Sequences] | str | None
     preprocessing: Any
     early_stopping: bool
     validation_fraction: float
@@ -90,16 +95,29 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     random_state: int | np.random.RandomState | None
     verbose: int
     callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None
+    max_time: float | None = None
+    # What has no network of its own choice does without.
+    scaling: Any = None
+    effort: str = "balanced"
+    n_estimators: int | str = 1
 
     # ---- What a subclass says
 
-    def _make_module(self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator) -> Module:
-        """Return a new module for observations of a shape; of a PackedSequence it gives ``(n, n_outputs)``."""
+    def _make_module(
+        self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator, settled: Mapping[str, Any]
+    ) -> Module:
+        """Return a new module for observations of a shape; of a PackedSequence it gives ``(n, n_outputs)``.
+
+        ``settled`` are the parameters, with values in the place of "auto".
+        """
         raise NotImplementedError
 
-    def _embed(self, x: PackedSequence) -> Array:
-        """Return what the module makes of sequences before it decides, ``(n, width)``."""
-        raise NotImplementedError
+    def _settle_network(self) -> dict[str, Any]:
+        """Return the network's parameters that may be "auto", and the learning rate that suits it."""
+        return {"learning_rate": self.learning_rate}
+
+    # Whether the module gives logarithms of probabilities.
+    _log_probs: ClassVar[bool] = False
 
     def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
         """Read X in any of its forms."""
@@ -141,15 +159,25 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             check_is_fitted(self)
         sequences = self._read_form(X, lengths, self._row_per_sequence)
         check_features(self, X, sequences)
-        return self._prepared(getattr(self, "preprocessing_", None), sequences)
+        return prepared(sequences, getattr(self, "scaling_", None), getattr(self, "preprocessing_", None))
 
     def _check_parameters(self) -> None:
-        for name, least in (("batch_size", 2), ("max_epochs", 1), ("n_iter_no_change", 1), ("checkpoint_every", 1)):
+        for name, least in (
+            ("batch_size", 2),
+            ("max_epochs", 1),
+            ("n_iter_no_change", 1),
+            ("checkpoint_every", 1),
+            ("n_estimators", 1),
+        ):
             value = getattr(self, name)
+            if self._is_auto(name):
+                continue
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
         for name in ("learning_rate", "weight_decay"):
             value = getattr(self, name)
+            if self._is_auto(name):
+                continue
             if not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
                 raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
         if not callable(self.schedule) and self.schedule not in SCHEDULES:
@@ -162,12 +190,58 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             raise ValueError(
                 f"weight_averaging: expected a number between 0 and 1, or None, got {self.weight_averaging!r}"
             )
-        if self.augmentation is not None and not callable(self.augmentation):
-            raise TypeError(f"augmentation: expected a callable or None, got {self.augmentation!r}")
+        if not (self.augmentation is None or callable(self.augmentation) or self._is_auto("augmentation")):
+            raise TypeError(f"augmentation: expected a callable, None or 'auto', got {self.augmentation!r}")
+        for name in ("scaling", "preprocessing"):
+            value = getattr(self, name)
+            if not (value is None or self._is_auto(name) or hasattr(value, "transform")):
+                raise TypeError(f"{name}: expected a transformer, None or 'auto', got {value!r}")
+        if self.effort not in EFFORTS:
+            raise ValueError(f"effort: expected one of {tuple(EFFORTS)}, got {self.effort!r}")
+        if self.max_time is not None and not self.max_time > 0:
+            raise ValueError(f"max_time: expected a positive number of seconds or None, got {self.max_time!r}")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"validation_fraction: expected a number between 0 and 1, got {self.validation_fraction!r}"
             )
+
+    def _is_auto(self, name: str) -> bool:
+        """Whether a parameter that may be "auto" is it."""
+        default = inspect.signature(type(self).__init__).parameters.get(name)
+        value = getattr(self, name)
+        return default is not None and default.default == AUTO and isinstance(value, str) and value == AUTO
+
+    # ---- What "auto" becomes
+
+    def _settle(self, sequences: Sequences, epochs: int | None) -> dict[str, Any]:
+        """Return all parameters that may be "auto", with values.
+
+        ``epochs`` is how long is trained where the caller says it, as for a part of the data.
+        """
+        facts, effort = Facts.of(sequences), EFFORTS[self.effort]
+        whole = self._is_auto("max_epochs") and epochs is None
+        settled = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "n_estimators")}
+        if self._is_auto("batch_size"):
+            settled["batch_size"] = _policy.batch_size(facts)
+        if epochs is not None:
+            settled["max_epochs"] = epochs
+        elif whole:
+            settled["max_epochs"] = _policy.max_epochs(facts, settled["batch_size"], effort)
+        if self._is_auto("n_estimators"):
+            # Whoever says how long is trained wants that training and no more.
+            settled["n_estimators"] = effort.members if whole else 1
+        settled |= self._settle_network()
+        for name in ("scaling", "preprocessing", "augmentation"):
+            settled[name] = getattr(self, name)
+        # What is given means what it means without scaling.
+        if self._is_auto("scaling"):
+            own = self._is_auto("preprocessing")
+            settled["scaling"] = _policy.scaling(facts, sequences) if own else None
+        if self._is_auto("preprocessing"):
+            settled["preprocessing"] = _policy.preprocessing(facts)
+        if self._is_auto("augmentation"):
+            settled["augmentation"] = _policy.augmentation(facts) if settled["scaling"] is not None else None
+        return settled
 
     # ---- Training
 
@@ -177,13 +251,14 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         target: AnyArray,
         weights: Array | None,
         n_outputs: int,
-        criterion: Any,
-        epochs: int,
+        make_criterion: Callable[[Mapping[str, Any]], Any],
+        epochs: int | None,
         goes_on: bool,
         held: tuple[Sequences, AnyArray, Array | None] | None,
     ) -> dict[str, Any]:
         """Train a module, new or the last one, and return the fitted state.
 
+        ``make_criterion`` makes the loss of the settled parameters; ``epochs`` are those of ``max_epochs`` if None;
         ``held`` are validation sequences with their targets and weights.
         """
         random = check_random_state(self.random_state)
@@ -191,34 +266,42 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rng = self._rng if goes_on and hasattr(self, "_rng") else rng
         features = int(np.prod(sequences.X.shape[1:]))
         rows, weights = passes(sequences, target, weights)
+        settled = self._settle(sequences, epochs)
+        epochs = int(settled["max_epochs"])
         checkpoint = self._make_checkpoint([sequences, target, rows, weights, held], goes_on) if epochs > 1 else None
-        front = self._front(sequences, goes_on)
-        if self.augmentation is None:
-            sequences = self._prepared(front, sequences)
-        shape = self._prepared(front, sequences[:1]).X.shape[1:] if self.augmentation else sequences.X.shape[1:]
-        module = self.module_ if goes_on else self._make_module(shape, n_outputs, rng)
-        lengths = sequences.lengths[rows]
-        n_batches = len(bucketed(lengths, self.batch_size, np.random.default_rng(0)))
+        preparation, scaling, preprocessing = self._prepare(sequences, settled, goes_on)
+        ready = preparation.once(sequences)
+        module = self.module_ if goes_on else self._make_network(preparation.shape(ready), n_outputs, rng, settled)
+        criterion = make_criterion(settled)
+        if isinstance(module, Ensemble):
+            criterion = EnsembleLoss(criterion)
+        lengths, size = ready.lengths[rows], settled["batch_size"]
+        n_batches = len(bucketed(lengths, size, np.random.default_rng(0)))
 
         def batches() -> Iterator[Batch]:
-            for part in bucketed(lengths, self.batch_size, rng):
-                x, order = self._collate_training(sequences, rows[part], target, rng, front)
+            for part in bucketed(lengths, size, rng):
+                x, order = preparation.batch(ready, rows[part], target, rng)
                 yield Batch(x, order, target[order], None if weights is None else weights[order])
 
         validate = None
         if held is not None:
-            kept, kept_target, kept_weights = self._prepared(front, held[0]), *held[1:]
+            kept, kept_target, kept_weights = preparation.whole(held[0]), *held[1:]
 
             def validate() -> tuple[float, float]:
                 return self._measure(self._outputs(module, kept, n_outputs), kept_target, kept_weights)
 
         patience = Patience(module, self.n_iter_no_change, self.tol) if held and self.early_stopping else None
-        run = self._make_run(module, criterion, rng, epochs, n_batches, checkpoint, goes_on)
+        run = self._make_run(module, criterion, rng, settled, epochs, n_batches, checkpoint, goes_on)
+        if self.verbose > 0:
+            print(self._summary(sequences, settled))
         with run.undone_by_errors() if goes_on else nullcontext():
             run.run(batches, n_batches, epochs, validate, patience)
+        shown = {f"{name}_": value for name, value in settled.items() if name not in ("scaling", "preprocessing")}
         return {
+            **shown,
             "n_features_in_": features,
-            "preprocessing_": front,
+            "scaling_": scaling,
+            "preprocessing_": preprocessing,
             "module_": module,
             "history_": run.history,
             "_optimizer": run.optimizer,
@@ -226,11 +309,34 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "n_iter_": len(run.history.get("loss", [])),
         }
 
+    def _prepare(self, sequences: Sequences, settled: Mapping[str, Any], goes_on: bool) -> tuple[Preparation, Any, Any]:
+        """Return the preparation, and its fitted scaling and preprocessing."""
+        augmentation, on_scaled = settled["augmentation"], self._is_auto("augmentation")
+        if goes_on:
+            fitted = getattr(self, "scaling_", None), getattr(self, "preprocessing_", None)
+            return Preparation(*fitted, augmentation, on_scaled), *fitted
+        return Preparation.fit(sequences, settled["scaling"], settled["preprocessing"], augmentation, on_scaled)
+
+    def _make_network(
+        self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator, settled: Mapping[str, Any]
+    ) -> Module:
+        """Return the module, or several side by side."""
+        modules = [self._make_module(shape, n_outputs, rng, settled) for _ in range(settled["n_estimators"])]
+        return modules[0] if len(modules) == 1 else Ensemble(*modules)
+
+    def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
+        """Say what is trained on, and what "auto" became."""
+        lengths = sequences.lengths
+        about = f"{len(sequences)} sequences of {lengths.min()} to {lengths.max()} steps"
+        chosen = ", ".join(f"{name}={value!r}" for name, value in settled.items() if self._is_auto(name))
+        return f"{type(self).__name__}: {about}" + (f"; auto became {chosen}" if chosen else "")
+
     def _make_run(
         self,
         module: Module,
         criterion: Any,
         rng: np.random.Generator,
+        settled: Mapping[str, Any],
         epochs: int,
         n_batches: int,
         checkpoint: Checkpoint | None,
@@ -240,13 +346,13 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ready = goes_on and hasattr(self, "_optimizer")
         optimizer = self._optimizer if ready else OPTIMIZERS[self.optimizer](module.parameters())
         for group in optimizer.param_groups:
-            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
+            group.update(lr=settled["learning_rate"], weight_decay=self.weight_decay)
         return Training(
             module,
             criterion,
             optimizer,
             rng,
-            scheduler=self._make_schedule(optimizer, epochs, n_batches) if epochs > 1 else None,
+            scheduler=self._make_schedule(optimizer, settled["learning_rate"], epochs * n_batches) if epochs > 1 else None,
             by_epoch=self.schedule == "plateau",
             clip_norm=self.clip_norm,
             average=None if self.weight_averaging is None else WeightAverage(module, self.weight_averaging),
@@ -254,6 +360,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             callbacks=self.callbacks or (),
             history=self.history_ if goes_on else {},
             checkpoint=checkpoint,
+            max_time=self.max_time,
         )
 
     def _set_fitted(self, X: Any, by_row: bool, state: Mapping[str, Any]) -> None:
@@ -263,48 +370,13 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._row_per_sequence = by_row
         keep_feature_names(self, X)
 
-    def _collate_training(
-        self, sequences: Sequences, index: Integers, target: AnyArray, rng: np.random.Generator, front: Any
-    ) -> tuple[PackedSequence, Integers]:
-        """Pack a mini-batch, augmented if that is wanted; the second result is its order."""
-        if self.augmentation is None:
-            return collate(sequences, index)
-        changed = self.augmentation(sequences[index], rng, target[index])
-        if not isinstance(changed, Sequences) or len(changed) != len(index):
-            raise ValueError(
-                f"augmentation: expected it to return a Sequences of {len(index)}, as many as it was given, "
-                f"got {changed!r}"
-            )
-        if changed.X.dtype != np.float32:
-            changed = Sequences(np.asarray(changed.X, np.float32), changed.lengths)
-        changed = self._prepared(front, changed)
-        x, order = collate(changed, np.arange(len(index)))
-        return x, index[order]
-
-    def _front(self, sequences: Sequences, goes_on: bool) -> Any:
-        """Return the fitted preprocessing, None if there is none."""
-        if goes_on:
-            return getattr(self, "preprocessing_", None)
-        return None if self.preprocessing is None else clone(self.preprocessing).fit(sequences)
-
-    @staticmethod
-    def _prepared(front: Any, sequences: Sequences) -> Sequences:
-        if front is None:
-            return sequences
-        found = front.transform(sequences)
-        if not isinstance(found, Sequences) or len(found) != len(sequences):
-            raise ValueError(
-                f"preprocessing: expected it to make a Sequences of {len(sequences)} of as many, got {found!r}"
-            )
-        return found
-
-    def _make_schedule(self, optimizer: Optimizer, epochs: int, n_batches: int) -> Any:
+    def _make_schedule(self, optimizer: Optimizer, learning_rate: float, steps: int) -> Any:
         if callable(self.schedule):
-            return self.schedule(optimizer, epochs * n_batches)
+            return self.schedule(optimizer, steps)
         if self.schedule == "cosine":
-            return CosineAnnealingLR(optimizer, epochs * n_batches)
+            return CosineAnnealingLR(optimizer, steps)
         if self.schedule == "one_cycle":
-            return OneCycleLR(optimizer, max_lr=self.learning_rate, total_steps=epochs * n_batches + 1)
+            return OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps + 1)
         return ReduceLROnPlateau(optimizer) if self.schedule == "plateau" else None
 
     def _make_checkpoint(self, given: Sequence[Any], goes_on: bool) -> Checkpoint | None:
@@ -351,7 +423,9 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self.module_.eval() if self.module_.training else self.module_
 
     def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
-        """Return what the module gives for all sequences, in their order."""
+        """Return what the module gives for all sequences, in their order; of several modules the mean."""
+        if isinstance(module, Ensemble):
+            return self._run(lambda x: average(module(x), self._log_probs), sequences, n_outputs)
         return self._run(module, sequences, n_outputs)
 
     def _run(self, run: Callable[[PackedSequence], Array], sequences: Sequences, width: int) -> Array:
@@ -372,10 +446,12 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         ndarray of float32, shape (n, width)
+            Of several networks, side by side.
         """
         sequences = self._read(X, lengths)
-        self._evaluated()
-        return self._run(self._embed, sequences, self._n_features_out)
+        module = self._evaluated()
+        members = module if isinstance(module, Ensemble) else [module]
+        return np.hstack([self._run(member.embed, sequences, self._n_features_out // len(members)) for member in members])
 
     def fit_transform(self, X: Any, y: Any = None, lengths: ArrayLike | None = None, **fit_parameters: Any) -> Array:
         """Fit, and transform the training sequences."""
@@ -388,8 +464,9 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     @property
     def _n_features_out(self) -> int:
-        """Width of what :meth:`transform` gives."""
-        raise NotImplementedError
+        """Width of what :meth:`transform` gives: of the module's ``embed``, or of all side by side."""
+        members = self.module_ if isinstance(self.module_, Ensemble) else [self.module_]
+        return sum(int(member.width) for member in members)
 
 
 def _flat(given: Sequence[Any]) -> Iterator[Any]:

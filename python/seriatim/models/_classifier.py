@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
+from seriatim.models import _policy
 from seriatim.models._base import SequenceEstimator
 from seriatim.models._data import read_validation, read_weights
 from seriatim.nn import Module, NLLLoss
@@ -32,13 +33,14 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     classes_: AnyArray
     class_weight: Mapping[Any, float] | str | None
-    label_smoothing: float
+    label_smoothing: float | str
+    _log_probs = True
 
     # ---- What a subclass says
 
-    def _criterion(self, weight: Array | None) -> NLLLoss:
+    def _criterion(self, weight: Array | None, label_smoothing: float) -> NLLLoss:
         """Return the loss of what the module gives."""
-        return NLLLoss(weight, label_smoothing=self.label_smoothing)
+        return NLLLoss(weight, label_smoothing=label_smoothing)
 
     def _to_log_probs(self, output: Array) -> Array:
         """Return logarithms of probabilities from what the module gives."""
@@ -88,7 +90,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         chosen, held = np.arange(len(target)), None
         if validation_data is not None:
             held = self._read_validation(validation_data, sequences, classes)
-        elif self.early_stopping and self.max_epochs > 1:
+        elif self.early_stopping and self.max_epochs != 1:
             chosen, kept = self._split(target, True, groups)
             held = sequences[kept], target[kept], None if weights is None else weights[kept]
         everything = len(chosen) == len(target)
@@ -97,8 +99,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             target[chosen],
             None if weights is None else weights[chosen],
             len(classes),
-            self._criterion(self._class_weights(classes, target)),
-            self.max_epochs,
+            self._make_criterion(classes, target),
+            None,
             goes_on,
             held,
         )
@@ -141,7 +143,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         weights = read_weights(sample_weight, len(sequences))
         if goes_on:
             check_features(self, X, sequences)
-        criterion = self._criterion(self._class_weights(known, target))
+        criterion = self._make_criterion(known, target)
         state = self._train(sequences, target, weights, len(known), criterion, 1, goes_on, None)
         self._set_fitted(X, by_row, {**state, "classes_": known})
         return self
@@ -166,6 +168,14 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             )
         return sequences, self._encode(labels, classes), None
 
+    def _make_criterion(self, classes: AnyArray, target: Integers) -> Callable[[Mapping[str, Any]], NLLLoss]:
+        weights = self._class_weights(classes, target)
+        return lambda settled: self._criterion(weights, settled["label_smoothing"])
+
+    def _settle(self, sequences: Sequences, epochs: int | None) -> dict[str, Any]:
+        smoothing = _policy.LABEL_SMOOTHING if self._is_auto("label_smoothing") else self.label_smoothing
+        return {**super()._settle(sequences, epochs), "label_smoothing": smoothing}
+
     def _class_weights(self, classes: AnyArray, target: Integers) -> Array | None:
         if self.class_weight is None:
             return None
@@ -182,7 +192,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if not 0 <= self.label_smoothing < 1:
+        given = self.label_smoothing
+        if not self._is_auto("label_smoothing") and not (isinstance(given, (int, float, np.number)) and 0 <= given < 1):
             raise ValueError(f"label_smoothing: expected a number from 0 to below 1, got {self.label_smoothing!r}")
 
     def _measure(self, output: Array, target: AnyArray, weight: Array | None) -> tuple[float, float]:
@@ -229,4 +240,4 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
         """Return log-probabilities of all sequences, in their order."""
-        return self._run(lambda x: self._to_log_probs(module(x)), sequences, n_outputs)
+        return self._to_log_probs(super()._outputs(module, sequences, n_outputs))

@@ -8,26 +8,33 @@ from typing import Any
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike
+from seriatim.models import _policy
 from seriatim.models._base import SequenceEstimator, keep
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
 from seriatim.models._regressor import SequenceRegressor
-from seriatim.nn import DeepGRU
+from seriatim.nn import DeepGRU, Ensemble
 from seriatim.nn._deepgru import DIMS
-from seriatim.sequences import PackedSequence
 from seriatim.training import by_length, collate
 
 
 class _DeepGRUEstimator(SequenceEstimator):
     """What classifier and regressor share."""
 
-    module_: DeepGRU
-    dims: Mapping[str, int] | None
+    module_: DeepGRU | Ensemble
+    dims: Mapping[str, int] | str | None
     dropout: float
 
-    def _make_module(self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator) -> DeepGRU:
-        head = "log_softmax" if isinstance(self, SequenceClassifier) else "linear"
-        return DeepGRU(shape[0], n_outputs, self.dims or DIMS, self.dropout, head=head, rng=rng)
+    def _make_module(
+        self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator, settled: Mapping[str, Any]
+    ) -> DeepGRU:
+        head = "log_softmax" if self._log_probs else "linear"
+        return DeepGRU(shape[0], n_outputs, settled["dims"], self.dropout, head=head, rng=rng)
+
+    def _settle_network(self) -> dict[str, Any]:
+        dims = _policy.DIMS if self._is_auto("dims") else self.dims
+        rate = _policy.DEEPGRU_LEARNING_RATE if self._is_auto("learning_rate") else self.learning_rate
+        return {"dims": {**DIMS, **(dims or {})}, "learning_rate": rate}
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -35,21 +42,18 @@ class _DeepGRUEstimator(SequenceEstimator):
             raise ValueError(f"dropout: expected a number from 0 to 1, got {self.dropout!r}")
 
     def attention(self, X: Any, lengths: ArrayLike | None = None) -> Array:
-        """Return how much each step counts: ``(n, longest)``, rows summing to 1, 0 behind a sequence's end."""
+        """Return how much each step counts: ``(n, longest)``, rows summing to 1, 0 behind a sequence's end.
+
+        Of several networks, the mean.
+        """
         sequences = self._read(X, lengths)
+        members = self.module_ if isinstance(self.module_, Ensemble) else [self.module_]
         weights = np.zeros((len(sequences), sequences.lengths.max()), np.float32)
         for index in by_length(sequences.lengths, self._predict_batch):
             x, order = collate(sequences, index)
-            part = self.module_.attention_weights(x)
+            part = np.mean([member.attention_weights(x) for member in members], axis=0, dtype=np.float64)
             weights[order, : part.shape[1]] = part
         return weights
-
-    def _embed(self, x: PackedSequence) -> Array:
-        return self.module_.embed(x)
-
-    @property
-    def _n_features_out(self) -> int:
-        return 2 * self.module_.dims["gru3"]
 
 
 @documented
@@ -62,19 +66,22 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
     [training parameters]
     [classifier's parameters]
     [run's parameters]
+    [what a fit costs]
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
     n_features_in_ : int
-    module_ : seriatim.nn.DeepGRU
+    module_ : seriatim.nn.DeepGRU, or seriatim.nn.Ensemble of such
+    [what auto became]
+    dims_
     [history]
 
     Notes
     -----
     [forms of X]
 
-    ``transform`` gives the attention vector, ``(n, 2 * gru3)``: context and auxiliary context, on which a kNN or an SVM
+    ``transform`` gives the attention vector, ``(n, 2 * gru3)`` for each network: context and auxiliary context, on which a kNN or an SVM
     can stand.
 
     References
@@ -90,23 +97,23 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
     def __init__(
         self,
         *,
-        dims: Mapping[str, int] | None = None,
+        dims: Mapping[str, int] | str | None = "auto",
         dropout: float = 0.5,
-        learning_rate: float = 1e-3,
+        learning_rate: float | str = "auto",
         schedule: str | Callable[..., Any] = "cosine",
         optimizer: str = "adam",
-        batch_size: int = 64,
-        max_epochs: int = 50,
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
         weight_decay: float = 0.0,
         clip_norm: float | None = 1.0,
         weight_averaging: float | None = None,
-        augmentation: Callable[..., Any] | None = None,
-        preprocessing: Any = None,
+        augmentation: Callable[..., Any] | str | None = "auto",
+        preprocessing: Any = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
-        label_smoothing: float = 0.0,
+        label_smoothing: float | str = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         checkpoint_dir: Any = None,
@@ -114,6 +121,10 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+        scaling: Any = "auto",
+        effort: str = "balanced",
+        max_time: float | None = None,
+        n_estimators: int | str = "auto",
     ) -> None:
         keep(self, locals())
 
@@ -127,12 +138,15 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
     [sizes of DeepGRU]
     [training parameters]
     [run's parameters]
+    [what a fit costs]
 
     Attributes
     ----------
     n_features_in_ : int
-    module_ : seriatim.nn.DeepGRU
+    module_ : seriatim.nn.DeepGRU, or seriatim.nn.Ensemble of such
         Gives standardised targets.
+    [what auto became]
+    dims_
     target_mean_, target_scale_ : ndarray, shape (n_outputs,)
     [history]
 
@@ -156,18 +170,18 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
     def __init__(
         self,
         *,
-        dims: Mapping[str, int] | None = None,
+        dims: Mapping[str, int] | str | None = "auto",
         dropout: float = 0.5,
-        learning_rate: float = 1e-3,
+        learning_rate: float | str = "auto",
         schedule: str | Callable[..., Any] = "cosine",
         optimizer: str = "adam",
-        batch_size: int = 64,
-        max_epochs: int = 50,
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
         weight_decay: float = 0.0,
         clip_norm: float | None = 1.0,
         weight_averaging: float | None = None,
-        augmentation: Callable[..., Any] | None = None,
-        preprocessing: Any = None,
+        augmentation: Callable[..., Any] | str | None = "auto",
+        preprocessing: Any = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -178,5 +192,9 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+        scaling: Any = "auto",
+        effort: str = "balanced",
+        max_time: float | None = None,
+        n_estimators: int | str = "auto",
     ) -> None:
         keep(self, locals())

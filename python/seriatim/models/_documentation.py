@@ -10,27 +10,34 @@ Class = TypeVar("Class", bound=type)
 
 _TEXTS = {
     "training parameters": """
-learning_rate : float, default 1e-3
+learning_rate : float or 'auto', default 'auto'
+    'auto' is 3e-3 for a plain stack, 2e-3 for DeepGRU.
 schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
     How the learning rate goes over ``max_epochs``: to 0 along half a cosine; not at all; up and down
     (:class:`seriatim.optim.OneCycleLR`); down by 10 when the validation's (or training's) loss no longer falls
     (:class:`seriatim.optim.ReduceLROnPlateau`). A callable gets the optimiser and the number of steps, and returns
     a schedule.
 optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
-batch_size : int, default 64
-    At least 2, for batch normalisation.
-max_epochs : int, default 50
+batch_size : int or 'auto', default 'auto'
+    At least 2, for batch normalisation. 'auto' is 16, and up to 64 for many sequences.
+max_epochs : int or 'auto', default 'auto'
+    'auto' is as many as make the steps of ``effort``, from 15 to 200.
 weight_decay : float, default 0
 clip_norm : float or None, default 1
     Bound of the gradients' norm.
 weight_averaging : float or None, default None
     Decay of an exponential moving average of the weights over steps, such as 0.99; the averaged weights are
     validated and kept.
-augmentation : callable, default None
-    Changes mini-batches in training: see :mod:`seriatim.preprocessing`.
-preprocessing : transformer, default None
+augmentation : callable, None or 'auto', default 'auto'
+    Changes mini-batches in training: see :mod:`seriatim.preprocessing`. 'auto' changes tempo and length a little and
+    adds some noise to scaled features: ``Compose([Tempo(0.8, 1.25), Crop(0.9), Jitter(0.1)])``; nothing where all
+    values are 0 or 1, where sequences have fewer than 4 steps, or where ``scaling`` is off. One that is given sees
+    the features as they are given, before any scaling.
+preprocessing : transformer, None or 'auto', default 'auto'
     Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
-    (A step before the model in a pipeline comes before augmentation.)
+    (A step before the model in a pipeline comes before augmentation.) 'auto' puts slopes beside the features and
+    scales again: ``make_pipeline(Deltas(), Standardize())``; nothing for values that are all 0 or 1 and for
+    sequences of fewer than 4 steps.
 early_stopping : bool, default False
     Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
     ``validation_data``, or else keeps part of the training sequences back.
@@ -40,8 +47,8 @@ tol : float, default 1e-4
     What counts as an improvement.
 """,
     "classifier's parameters": """
-label_smoothing : float, default 0
-    How much of a label's probability is spread over all classes.
+label_smoothing : float or 'auto', default 'auto'
+    How much of a label's probability is spread over all classes. 'auto' is 0.1.
 class_weight : dict, 'balanced' or None
 """,
     "run's parameters": """
@@ -56,9 +63,29 @@ checkpoint_every : int, default 1
 random_state : int, RandomState or None
     The same integer gives the same bits, for any number of threads.
 verbose : int, default 0
-    1 shows a progress bar. The logger ``seriatim`` tells of every epoch at level INFO.
+    1 says what "auto" became and shows a progress bar with the time left. The logger ``seriatim`` tells of every epoch at level INFO.
 callbacks : sequence of callables, optional
     Each is called with ``history_`` after every epoch; a true result ends the training.
+""",
+    "what a fit costs": """
+scaling : transformer, None or 'auto', default 'auto'
+    Fitted on the training sequences and applied before everything else. 'auto' is ``Standardize()``, behind
+    ``LevelAndShape()`` where a feature's unit differs by orders of magnitude from sequence to sequence; None where all
+    values are 0 or 1, and where ``preprocessing`` is given.
+effort : {'fast', 'balanced', 'best'}, default 'balanced'
+    What "auto" may cost: 1,000, 2,000 or 3,000 steps of 1, 4 or 10 networks.
+max_time : float or None, default None
+    Seconds after which training ends. The schedule keeps pace with the clock, so that the learning rate has fallen by
+    then. (What is learned then depends on the machine.)
+n_estimators : int or 'auto', default 'auto'
+    Networks that are trained side by side and whose probabilities (or numbers) are averaged. 'auto' follows
+    ``effort``; 1 where ``max_epochs`` is given.
+""",
+    "what auto became": """
+batch_size_, max_epochs_, learning_rate_, n_estimators_, augmentation_, label_smoothing_
+    What "auto" became, or what was given.
+scaling_, preprocessing_
+    The fitted transformers, or None.
 """,
     "history": """
 history_ : dict of lists
@@ -73,8 +100,9 @@ an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengt
 many labels, else a single sequence.
 """,
     "sizes of DeepGRU": """
-dims : dict or None
-    Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256 where not given.
+dims : dict, None or 'auto', default 'auto'
+    Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256, as in the paper, where a dict
+    does not name them, and for None. 'auto' is 64 for all.
 dropout : float, default 0.5
 """,
 }

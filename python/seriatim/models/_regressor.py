@@ -73,7 +73,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         chosen, held = np.arange(len(values)), None
         if validation_data is not None:
             held = self._read_validation(validation_data, sequences, mean, scale)
-        elif self.early_stopping and self.max_epochs > 1:
+        elif self.early_stopping and self.max_epochs != 1:
             chosen, kept = self._split(scaled, False, groups)
             held = sequences[kept], scaled[kept], None if weights is None else weights[kept]
         everything = len(chosen) == len(scaled)
@@ -82,8 +82,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
             scaled[chosen],
             None if weights is None else weights[chosen],
             scaled.shape[1],
-            MSELoss(),
-            self.max_epochs,
+            lambda settled: MSELoss(),
+            None,
             goes_on,
             held,
         )

@@ -94,7 +94,9 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
     ) -> None:
         keep(self, locals())
 
-    def _make_module(self, shape: tuple[int, ...], n_classes: int, rng: np.random.Generator) -> VideoRNN:
+    def _make_module(
+        self, shape: tuple[int, ...], n_classes: int, rng: np.random.Generator, settled: Mapping[str, Any]
+    ) -> VideoRNN:
         # The user's module stays as it is; what is no module may not be copyable.
         own = isinstance(self.embedding, Module)
         embedding = copy.deepcopy(self.embedding) if own else self.embedding
@@ -105,15 +107,12 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
             bidirectional=self.bidirectional, fc=self.fc, rng=rng,
         )  # fmt: skip
 
-    def _criterion(self, weight: Array | None) -> NLLLoss:
-        return CrossEntropyLoss(weight, label_smoothing=self.label_smoothing)
+    def _criterion(self, weight: Array | None, label_smoothing: float) -> NLLLoss:
+        return CrossEntropyLoss(weight, label_smoothing=label_smoothing)
 
     def _to_log_probs(self, output: Array) -> Array:
         log_probs: Array = LogSoftmax().eval()(output)
         return log_probs
-
-    def _embed(self, x: PackedSequence) -> Array:
-        return self.module_.embed(x)
 
     @property
     def _n_features_out(self) -> int:

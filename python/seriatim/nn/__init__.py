@@ -16,6 +16,7 @@ from seriatim.nn._convolution import Conv2d
 from seriatim.nn._deepgru import DeepGRU
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._embedding import Embedding
+from seriatim.nn._ensemble import Ensemble
 from seriatim.nn._graphs import Concat, Residual
 from seriatim.nn._gru import GRU, GRUCell
 from seriatim.nn._init import manual_seed
@@ -26,6 +27,7 @@ from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter, flatten
 from seriatim.nn._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from seriatim.nn._rnn import RNN, RNNCell
+from seriatim.nn._sequence_pooling import SequencePool
 from seriatim.nn._sequence_rnn import SequenceRNN
 from seriatim.nn._shape import Flatten, Identity
 from seriatim.nn._video import VGG16, VideoRNN
@@ -55,6 +57,7 @@ __all__ = [
     "DeepGRU",
     "Dropout",
     "Embedding",
+    "Ensemble",
     "Flatten",
     "GRUCell",
     "Identity",
@@ -71,6 +74,7 @@ __all__ = [
     "RNNCell",
     "ReLU",
     "Residual",
+    "SequencePool",
     "SequenceRNN",
     "SequenceWise",
     "Sequential",

@@ -138,6 +138,11 @@ class DeepGRU(Module):
         rows, _ = self.gru1._backward_packed(rows, None, need_input, need_state=False)
         return rows
 
+    @property
+    def width(self) -> int:
+        """Of what :meth:`embed` gives."""
+        return 2 * self.dims["gru3"]
+
     def embed(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return what the classifier stands on: context and auxiliary context, ``(B, 2 * gru3)``."""
         packed = packed_batch(x, lengths, self.n_features)

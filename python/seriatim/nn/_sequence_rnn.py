@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
@@ -14,14 +16,16 @@ from seriatim.nn._layouts import packed_batch
 from seriatim.nn._linear import Linear
 from seriatim.nn._lstm import LSTM
 from seriatim.nn._module import Module
+from seriatim.nn._sequence_pooling import SequencePool
 from seriatim.nn._shape import Identity
 from seriatim.sequences import PackedSequence
 
 HEADS = ("log_softmax", "linear")
+POOLINGS = ("last", "mean", "max")
 
 
 class SequenceRNN(Module):
-    """GRU or LSTM layers, and a linear layer on the last states of the top one.
+    """GRU or LSTM layers, and a linear layer on what a sequence's steps leave behind in the top one.
 
     Parameters
     ----------
@@ -30,9 +34,12 @@ class SequenceRNN(Module):
     num_layers : int, default 1
     bidirectional : bool, default False
     dropout : float, default 0
-        Between layers, and on the last states.
+        Between layers, and on what is pooled.
     head : {'log_softmax', 'linear'}, default 'log_softmax'
         What is put out: log-probabilities, or the linear layer's numbers.
+    pooling : sequence out of {'last', 'mean', 'max'}, default ('last',)
+        What the linear layer stands on, side by side in this order: the top layer's last states, the means of its
+        outputs over a sequence's steps, their greatest values; of both directions each.
     rng : int, Generator or None
         Of the initial values and the dropout.
 
@@ -41,7 +48,12 @@ class SequenceRNN(Module):
     rnn, classifier
         Where the parameters are: ``rnn.weight_ih_l0`` ..., ``classifier.1.weight`` and ``.bias``.
     width : int
-        Of the last states: ``hidden_size``, twice that with two directions.
+        Of what is pooled: ``hidden_size`` for each direction and pooling.
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``rnn``, ``head`` or ``pooling`` has another value.
 
     Notes
     -----
@@ -60,6 +72,7 @@ class SequenceRNN(Module):
         bidirectional: bool = False,
         dropout: float = 0.0,
         head: str = "log_softmax",
+        pooling: Sequence[str] = ("last",),
         rng: Seed = None,
     ) -> None:
         super().__init__()
@@ -68,12 +81,17 @@ class SequenceRNN(Module):
             raise ValueError(f"rnn: expected 'gru' or 'lstm', got {rnn!r}")
         if head not in HEADS:
             raise ValueError(f"head: expected one of {HEADS}, got {head!r}")
+        if isinstance(pooling, str) or not pooling or set(pooling) - set(POOLINGS) or len(set(pooling)) < len(pooling):
+            raise ValueError(f"pooling: expected some of {POOLINGS}, each once, got {pooling!r}")
         random = _init.generator(rng)
         between = dropout if num_layers > 1 else 0.0
         kind = LSTM if rnn == "lstm" else GRU
         self.input_size, self.n_outputs, self.head = input_size, n_outputs, head
         self.rnn = kind(input_size, hidden_size, num_layers, bidirectional=bidirectional, dropout=between, rng=random)
-        self.width = hidden_size * self.rnn.num_directions
+        self.pooling = tuple(name for name in POOLINGS if name in pooling)
+        over_time = [name for name in self.pooling if name != "last"]
+        self.pool = SequencePool(over_time) if over_time else None
+        self.width = hidden_size * self.rnn.num_directions * len(self.pooling)
         self.classifier = Sequential(
             Dropout(dropout, rng=random),
             Linear(self.width, n_outputs, rng=random),
@@ -83,7 +101,7 @@ class SequenceRNN(Module):
     def forward(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return outputs ``(B, n_outputs)`` in the caller's order."""
         packed = packed_batch(x, lengths, self.input_size)
-        y: Array = self.classifier(self._last_states(packed))
+        y: Array = self.classifier(self._pooled(packed))
         self._push(packed)
         order = packed.unsorted_indices
         return y if order is None else y[order]
@@ -96,23 +114,35 @@ class SequenceRNN(Module):
             grad = grad[packed.sorted_indices]
         grad = self.classifier.backward(grad)
         self._pop()
-        count = self.rnn.num_directions
-        states = np.zeros((self.rnn.num_layers * count, *grad.shape[:-1], grad.shape[-1] // count), np.float32)
-        states[-count:] = np.split(grad, count, axis=1)
-        given = (states, np.zeros_like(states)) if isinstance(self.rnn, LSTM) else (states,)
-        self.rnn._backward_packed(None, given, need_input=False, need_state=False)
+        grad_y, grad_states = None, None
+        if self.pool is not None:
+            grad_y = self.pool.backward(np.ascontiguousarray(grad[:, self._last_width :]))
+        if self._last_width:
+            count = self.rnn.num_directions
+            states = np.zeros((self.rnn.num_layers * count, len(grad), self.rnn.hidden_size), np.float32)
+            states[-count:] = np.split(grad[:, : self._last_width], count, axis=1)
+            grad_states = (states, np.zeros_like(states)) if isinstance(self.rnn, LSTM) else (states,)
+        self.rnn._backward_packed(grad_y, grad_states, need_input=False, need_state=False)
 
     def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
-        """Return the top layer's last states ``(B, width)``, forward and reverse side by side."""
+        """Return what the linear layer stands on, ``(B, width)``: pooled outputs, forward and reverse side by side."""
         packed = packed_batch(x, lengths, self.input_size)
         with self._evaluating():
-            last = self._last_states(packed)
-        return last if packed.unsorted_indices is None else last[packed.unsorted_indices]
+            found = self._pooled(packed)
+        return found if packed.unsorted_indices is None else found[packed.unsorted_indices]
 
-    def _last_states(self, packed: PackedSequence) -> Array:
-        """Return the top layer's last states, in packed order."""
-        _, states = self.rnn._forward_packed(packed.data, packed.batch_sizes)
-        return np.concatenate(list(states[0][-self.rnn.num_directions :]), axis=1)
+    @property
+    def _last_width(self) -> int:
+        """Columns of the last states among those of what is pooled."""
+        return self.rnn.hidden_size * self.rnn.num_directions if "last" in self.pooling else 0
+
+    def _pooled(self, packed: PackedSequence) -> Array:
+        """Return what the linear layer stands on, in packed order."""
+        y, states = self.rnn._forward_packed(packed.data, packed.batch_sizes)
+        parts = list(states[0][-self.rnn.num_directions :]) if self._last_width else []
+        if self.pool is not None:
+            parts.append(self.pool(y, packed.batch_sizes))
+        return np.concatenate(parts, axis=1)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

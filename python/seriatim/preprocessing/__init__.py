@@ -21,6 +21,7 @@ from seriatim.preprocessing._augment import (
     WarpFeatures,
 )
 from seriatim.preprocessing._base import SequenceTransformer
+from seriatim.preprocessing._level import LevelAndShape
 from seriatim.preprocessing._scaling import Center, MinMaxScale, Standardize
 from seriatim.preprocessing._time import Deltas, Downsample, Filter, Pad, Resample, TrimConstants
 
@@ -33,6 +34,7 @@ __all__ = [
     "Downsample",
     "Filter",
     "Jitter",
+    "LevelAndShape",
     "MaskFeatures",
     "MaskTime",
     "MinMaxScale",

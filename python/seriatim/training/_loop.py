@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from seriatim.nn import Dropout, Module
+from seriatim.nn import Dropout, Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
 from seriatim.training._checkpoint import Checkpoint
 from seriatim.training._patience import Patience
 from seriatim.training._progress import Progress
+from seriatim.training._verdict import verdict
 
 _logger = logging.getLogger("seriatim")
 
@@ -50,6 +51,9 @@ class Training:
     history : dict of lists
         One value an epoch and name; added to.
     checkpoint : Checkpoint or None
+    max_time : float or None
+        Seconds after which training ends, between two mini-batches. The scheduler then is stepped more often, so that
+        it is through when the time is.
     """
 
     module: Module
@@ -64,6 +68,7 @@ class Training:
     callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] = ()
     history: dict[str, list[float]] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
+    max_time: float | None = None
 
     def run(
         self,
@@ -75,7 +80,11 @@ class Training:
     ) -> bool:
         """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode."""
         interrupted, over = False, False
-        parameters = list(self.module.parameters())
+        self._began, self._all_steps, self._scheduled = time.perf_counter(), epochs * n_batches, 0
+        begin = len(self.history.get("loss", []))
+        # The gradients of each module of an ensemble are clipped for themselves.
+        members = self.module if isinstance(self.module, Ensemble) else [self.module]
+        parameters = [list(member.parameters()) for member in members]
         with Progress(self.verbose, epochs, n_batches) as progress:
             first, over = self._resume(patience, progress, n_batches)
             try:
@@ -84,7 +93,7 @@ class Training:
                         break
                     progress.epoch(number)
                     self._epoch(make_batches(), parameters, progress)
-                    over = self._is_over(validate, patience, progress)
+                    over = self._is_over(validate, patience, progress) or self._time_is_up()
                     self._log(number, epochs)
                     self._keep(number, over, patience)
             except KeyboardInterrupt:
@@ -97,10 +106,13 @@ class Training:
             self.average.copy_to(self.module)
         if self.checkpoint is not None and not interrupted:
             self.checkpoint.remove()
-        self._warn(interrupted, patience, over)
+        self._warn(interrupted, patience, over, self.history.get("loss", [])[begin:], epochs)
         return not interrupted
 
-    def _epoch(self, batches: Iterable[Batch], parameters: list[Any], progress: Progress) -> None:
+    def _time_is_up(self) -> bool:
+        return self.max_time is not None and time.perf_counter() - self._began >= self.max_time
+
+    def _epoch(self, batches: Iterable[Batch], parameters: list[list[Parameter]], progress: Progress) -> None:
         began = time.perf_counter()
         total, weight = 0.0, 0.0
         self.module.train()
@@ -109,9 +121,11 @@ class Training:
             if amount > 0:
                 total, weight = total + loss * amount, weight + amount
             progress.batch()
+            if self._time_is_up():
+                break
         self._note(loss=total / weight if weight else float("nan"), seconds=time.perf_counter() - began)
 
-    def _step(self, batch: Batch, parameters: list[Any]) -> tuple[float, float]:
+    def _step(self, batch: Batch, parameters: list[list[Parameter]]) -> tuple[float, float]:
         """One step of the optimiser; gives the loss and the weight it has in the epoch's mean."""
         self.optimizer.zero_grad()
         loss = float(self.criterion(self.module(batch.x), batch.target, batch.weight))
@@ -126,13 +140,24 @@ class Training:
             )
         self.module.backward(self.criterion.backward())
         if self.clip_norm is not None:
-            clip_grad_norm_(parameters, self.clip_norm)
+            for part in parameters:
+                clip_grad_norm_(part, self.clip_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
         if self.scheduler is not None and not self.by_epoch:
-            self.scheduler.step()
+            self._schedule()
         return loss, float(len(batch.index))
+
+    def _schedule(self) -> None:
+        """Step the scheduler, at least as far as the time has gone."""
+        wanted = self._scheduled + 1
+        if self.max_time is not None:
+            gone = (time.perf_counter() - self._began) / self.max_time
+            wanted = min(max(wanted, int(gone * self._all_steps)), self._all_steps)
+        while self._scheduled < wanted:
+            self.scheduler.step()
+            self._scheduled += 1
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -212,6 +237,8 @@ class Training:
                 "patience": None if patience is None else patience.state_dict(),
                 "rng": self.rng.bit_generator.state,
                 "history": self.history,
+                "scheduled": self._scheduled,
+                "elapsed": time.perf_counter() - self._began,
             }
         )
 
@@ -230,6 +257,8 @@ class Training:
         self.rng.bit_generator.state = state["rng"]
         self.history.clear()
         self.history.update(state["history"])
+        self._scheduled = state["scheduled"]
+        self._began -= state["elapsed"]
         for _ in range(state["epoch"] * n_batches):
             progress.batch()
         _logger.info(
@@ -246,18 +275,26 @@ class Training:
 
     # ---- The end
 
-    def _warn(self, interrupted: bool, patience: Patience | None, over: bool) -> None:
+    def _warn(
+        self, interrupted: bool, patience: Patience | None, over: bool, losses: list[float], epochs: int
+    ) -> None:
         done = len(self.history.get("loss", []))
+        text, kind = None, ConvergenceWarning
         if interrupted:
-            warnings.warn(
-                f"training was interrupted after {done} whole epochs; the model is usable as it is",
-                RuntimeWarning,
-                stacklevel=5,
+            text = f"training was interrupted after {done} whole epochs; the model is usable as it is"
+            kind = RuntimeWarning
+        elif self._time_is_up() and len(losses) < epochs:
+            text = (
+                f"max_time: training ended after {self.max_time} s, in epoch {len(losses)} of {epochs}; the model has "
+                + ("the weights of the best epoch" if patience is not None else "the weights of then")
             )
-        elif patience is not None and not over and patience.waited == 0 and done > 1:
-            warnings.warn(
-                f"training reached its last epoch ({done}) while the validation score was still improving; "
-                "a larger max_epochs may give a better model",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
+        elif patience is not None:
+            if not over and patience.waited == 0 and done > 1:
+                text = (
+                    f"training reached its last epoch ({done}) while the validation score was still improving; "
+                    "a larger max_epochs may give a better model"
+                )
+        elif not over:
+            text = verdict(losses)
+        if text is not None:
+            warnings.warn(text, kind, stacklevel=5)

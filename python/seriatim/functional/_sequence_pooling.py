@@ -1,0 +1,61 @@
+"""Pooling over the steps of each sequence: ``mean = sum_t h_t / T``, ``max = max_t h_t``, feature by feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from seriatim import _core
+from seriatim._typing import Array, ArrayLike, Integers
+
+KINDS = ("mean", "max")
+
+
+class SequencePoolCache(NamedTuple):
+    """What :func:`sequence_pool_backward` needs of a forward call."""
+
+    pooled: Array
+    h: Array
+    batch_sizes: Integers
+    mean: bool
+    greatest: bool
+
+
+def sequence_pool(
+    h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KINDS
+) -> tuple[Array, SequencePoolCache]:
+    """Pool the steps of each sequence of a packed ragged batch.
+
+    Parameters
+    ----------
+    h : array_like, shape (rows, size)
+    batch_sizes : ndarray of int64, shape (steps,)
+    kinds : sequence out of {'mean', 'max'}
+        Always given out in this order.
+
+    Returns
+    -------
+    pooled : ndarray, shape (batch, len(kinds) * size)
+        The means, then the greatest values.
+    cache : SequencePoolCache
+
+    Raises
+    ------
+    ValueError
+        ``kinds`` is empty or has another name, or the batch sizes do not sum up to the rows.
+
+    Notes
+    -----
+    Backward gives a greatest value's gradient to the first step that has it.
+    """
+    if not kinds or set(kinds) - set(KINDS) or len(set(kinds)) != len(kinds):
+        raise ValueError(f"kinds: expected some of {KINDS}, each once, got {kinds!r}")
+    mean, greatest = "mean" in kinds, "max" in kinds
+    states = _core.as_floats(h, "h")
+    pooled = _core.sequence_pool_forward(states, batch_sizes, mean, greatest)
+    return pooled, SequencePoolCache(pooled, states, batch_sizes, mean, greatest)
+
+
+def sequence_pool_backward(grad_pooled: ArrayLike, cache: SequencePoolCache) -> Array:
+    """Gradient of :func:`sequence_pool` with respect to h: ``(rows, size)``."""
+    return _core.sequence_pool_backward(grad_pooled, *cache)

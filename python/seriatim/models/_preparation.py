@@ -1,0 +1,92 @@
+"""What happens to sequences before the network: scaling, augmentation in training, and what comes behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from seriatim._typing import AnyArray, Integers
+from seriatim.sequences import PackedSequence, Sequences
+from seriatim.training import collate
+
+
+class Preparation:
+    """The road from sequences as they are given to a packed mini-batch.
+
+    Parameters
+    ----------
+    scaling, preprocessing : fitted transformers or None
+        Applied in this order, in training and prediction alike.
+    augmentation : callable or None
+        Changes mini-batches in training.
+    augments_scaled : bool
+        Whether augmentation comes behind the scaling, or, as one that a user gives, before it: its figures are in the
+        features' own units.
+    """
+
+    def __init__(self, scaling: Any, preprocessing: Any, augmentation: Any, augments_scaled: bool) -> None:
+        steps = [step for step in (scaling, preprocessing) if step is not None]
+        self.augmentation = augmentation
+        # What augmentation does not come before is done once, before training.
+        first = len(steps) if augmentation is None else int(augments_scaled and scaling is not None)
+        self._once, self._behind = steps[:first], steps[first:]
+
+    @classmethod
+    def fit(
+        cls, sequences: Sequences, scaling: Any, preprocessing: Any, augmentation: Any, augments_scaled: bool
+    ) -> tuple[Preparation, Any, Any]:
+        """Fit copies of the transformers on training sequences; returns them as well."""
+        scaling = None if scaling is None else clone(scaling).fit(sequences)
+        if preprocessing is not None:
+            preprocessing = clone(preprocessing).fit(_applied([scaling], sequences))
+        return cls(scaling, preprocessing, augmentation, augments_scaled), scaling, preprocessing
+
+    def once(self, sequences: Sequences) -> Sequences:
+        """Return training sequences as :meth:`batch` takes them."""
+        return _applied(self._once, sequences)
+
+    def whole(self, sequences: Sequences) -> Sequences:
+        """Return sequences as the network takes them, without augmentation."""
+        return _applied(self._behind, self.once(sequences))
+
+    def shape(self, sequences: Sequences) -> tuple[int, ...]:
+        """Return the shape of an observation as the network takes it; ``sequences`` are :meth:`once`'s."""
+        shape: tuple[int, ...] = _applied(self._behind, sequences[:1]).X.shape[1:]
+        return shape
+
+    def batch(
+        self, sequences: Sequences, index: Integers, target: AnyArray, rng: np.random.Generator
+    ) -> tuple[PackedSequence, Integers]:
+        """Pack a mini-batch of :meth:`once`'s sequences; the second result is its order."""
+        if self.augmentation is None:
+            return collate(sequences, index)
+        changed = self.augmentation(sequences[index], rng, target[index])
+        if not isinstance(changed, Sequences) or len(changed) != len(index):
+            raise ValueError(
+                f"augmentation: expected it to return a Sequences of {len(index)}, as many as it was given, "
+                f"got {changed!r}"
+            )
+        if changed.X.dtype != np.float32:
+            changed = Sequences(np.asarray(changed.X, np.float32), changed.lengths)
+        x, order = collate(_applied(self._behind, changed), np.arange(len(index)))
+        return x, index[order]
+
+
+def prepared(sequences: Sequences, *steps: Any) -> Sequences:
+    """Return sequences as fitted transformers make them; None among them is nothing."""
+    return _applied(steps, sequences)
+
+
+def _applied(steps: Any, sequences: Sequences) -> Sequences:
+    for step in steps:
+        if step is None:
+            continue
+        found = step.transform(sequences)
+        if not isinstance(found, Sequences) or len(found) != len(sequences):
+            raise ValueError(
+                f"preprocessing: expected it to make a Sequences of {len(sequences)} of as many, got {found!r}"
+            )
+        sequences = found
+    return sequences

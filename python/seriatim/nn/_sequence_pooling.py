@@ -1,0 +1,52 @@
+"""Pooling over the steps of each sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Integers
+from seriatim.functional._sequence_pooling import KINDS
+from seriatim.nn._module import Module
+
+
+class SequencePool(Module):
+    """The mean and the greatest value of every feature over the steps of each sequence.
+
+    Parameters
+    ----------
+    kinds : sequence out of {'mean', 'max'}, default both
+
+    Notes
+    -----
+    ``y (B, len(kinds) * H) = pool(h, batch_sizes)`` of packed rows ``h (rows, H)``: the means, then the greatest. With
+    T steps, ``mean = sum_t h_t / T`` and ``max = max_t h_t``; backward gives a greatest value's gradient to the first
+    step that has it.
+
+    Raises
+    ------
+    ValueError
+        ``kinds`` is empty, has a name twice or another name.
+    """
+
+    def __init__(self, kinds: Sequence[str] = KINDS) -> None:
+        super().__init__()
+        if not kinds or set(kinds) - set(KINDS) or len(set(kinds)) != len(kinds):
+            raise ValueError(f"kinds: expected some of {KINDS}, each once, got {kinds!r}")
+        self.kinds = tuple(kind for kind in KINDS if kind in kinds)
+
+    def forward(self, h: ArrayLike, batch_sizes: Integers) -> Array:
+        """Pool packed rows."""
+        pooled, cache = F.sequence_pool(h, batch_sizes, self.kinds)
+        self._push(cache)
+        return pooled
+
+    def backward(self, grad_output: ArrayLike) -> Array:
+        """Return the gradient of ``h``."""
+        grad = F.sequence_pool_backward(grad_output, self._peek())
+        self._pop()
+        return grad
+
+    def extra_repr(self) -> str:
+        """Return the kinds."""
+        return repr(self.kinds)

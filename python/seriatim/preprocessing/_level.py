@@ -1,0 +1,91 @@
+"""Features whose unit differs by orders of magnitude from sequence to sequence: their level and their shape apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import AnyArray, Array, Integers
+from seriatim.preprocessing._base import SequenceTransformer, check_number, offsets
+from seriatim.sequences import Sequences
+
+# Sequences with a spread of their own, out of all, that say how spreads differ.
+_MOST_CONSTANT = 0.2
+
+
+class LevelAndShape(SequenceTransformer):
+    """Replace what differs by orders of magnitude from sequence to sequence by its logarithm, and append its shape.
+
+    Currents of appliances from a lamp to a heater, say: scaled by common figures all small ones look like zero; scaled
+    by their own, a lamp looks like a heater. This keeps both: the level as a signed logarithm, and behind all features
+    the shape, the sequence standardised by its own figures.
+
+    Parameters
+    ----------
+    limit : float, default 2
+        A feature counts as wide if the natural logarithms of the sequences' standard deviations have a standard
+        deviation above this: 2 is a factor of 7 up or down for a typical sequence.
+
+    Attributes
+    ----------
+    wide_ : ndarray of int64, shape (n_wide,)
+        The features that were found so. The others stay as they are.
+    unit_ : ndarray of float64, shape (n_wide,)
+        Where the logarithm begins: a tenth of the values that are not 0 are smaller.
+
+    Notes
+    -----
+    ``level = sign(x) log(1 + |x| / unit)``; ``shape = (x - m) / s`` with the sequence's own mean and deviation, 0 where
+    it does not vary. Features come out as ``(sum T, D + n_wide)``.
+
+    Examples
+    --------
+    >>> make_pipeline(LevelAndShape(), Standardize(), GRUClassifier(scaling=None))
+    """
+
+    def __init__(self, limit: float = 2.0) -> None:
+        self.limit = limit
+
+    def _check_parameters(self) -> None:
+        check_number("limit", self.limit, 0)
+
+    def _fit(self, sequences: Sequences) -> None:
+        _, spreads = F.ragged_moments(sequences.X, offsets(sequences))
+        self.wide_: Integers = np.flatnonzero(_spread_of_logarithms(spreads) > self.limit)
+        magnitudes = np.abs(sequences.X[:, self.wide_].astype(np.float64))
+        self.unit_ = np.array([np.quantile(column[column > 0], 0.1) for column in magnitudes.T])
+
+    def _transform(self, sequences: Sequences) -> Sequences:
+        if not len(self.wide_):
+            return sequences
+        X = np.array(sequences.X, np.float32)
+        wide = np.ascontiguousarray(X[:, self.wide_])
+        X[:, self.wide_] = np.copysign(np.log1p(np.abs(wide) / self.unit_), wide)
+        return Sequences(np.hstack([X, self._shape(wide, offsets(sequences))]), sequences.lengths)
+
+    @staticmethod
+    def _shape(wide: Array, ends: Integers) -> Array:
+        mean, spread = F.ragged_moments(wide, ends)
+        # Dividing by a spread of some roundings would blow them up.
+        steady = spread <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
+        return F.ragged_scale(wide, ends, mean, np.where(steady, 0, 1 / np.where(steady, 1, spread)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
+        """Return the names of the features and of the shapes."""
+        names = super().get_feature_names_out(input_features)
+        return np.array([*names, *(f"{names[i]}_shape" for i in self.wide_)], dtype=object)
+
+
+def _spread_of_logarithms(spreads: Array) -> Array:
+    """Return the deviation over sequences of the logarithms of their deviations; 0 where many do not vary at all."""
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(spreads.astype(np.float64))
+    varies = np.isfinite(logarithms)
+    count = varies.sum(axis=0)
+    mean = np.where(varies, logarithms, 0).sum(axis=0) / np.maximum(count, 1)
+    squares = np.where(varies, logarithms - mean, 0) ** 2
+    often = count >= np.maximum(2, (1 - _MOST_CONSTANT) * len(spreads))
+    found: Array = np.where(often, np.sqrt(squares.sum(axis=0) / np.maximum(count, 1)), 0)
+    return found
