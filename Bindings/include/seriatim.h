@@ -136,7 +136,7 @@ ptrdiff_t srt_thread_limit(void);
 int32_t srt_set_thread_limit(ptrdiff_t count);
 
 // Says whether functions that the calling thread calls run on it alone, whatever the limit; 0 in a new thread.
-void srt_set_runs_alone(int32_t alone);
+int32_t srt_set_runs_alone(int32_t alone);
 
 // ---- Sizes of opaque memory, in floats (GEMM+C.swift)
 
@@ -441,10 +441,10 @@ int32_t srt_attention_backward(float *grad_query, float *grad_h, const float *gr
                                const float *h, const float *weights, const int64_t *batch_sizes, ptrdiff_t steps,
                                ptrdiff_t size, float *scratch);
 
-// ---- Pooling over time (SequencePooling+C.swift): the mean and the greatest of each sequence's own steps
+// ---- Pooling over time (SequencePooling+C.swift): the mean, the greatest and the share above 0 of a sequence's own steps
 
-// mean, greatest: (B, size), rows `stride` floats apart, or NULL: not wanted. h: (N, size), packed.
-int32_t srt_sequence_pool_forward(float *mean, float *greatest, ptrdiff_t stride, const float *h,
+// mean, greatest, positive: (B, size), rows `stride` floats apart, or NULL: not wanted. h: (N, size), packed.
+int32_t srt_sequence_pool_forward(float *mean, float *greatest, float *positive, ptrdiff_t stride, const float *h,
                                   const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size);
 
 // grad_h: (N, size): overwritten. grad_mean, grad_greatest, greatest: (B, size), rows `stride` floats apart; NULL for what

@@ -13,4 +13,7 @@ public func srt_set_thread_limit(_ count: Int) -> Int32 {
 }
 
 @_cdecl("srt_set_runs_alone")
-public func srt_set_runs_alone(_ alone: Int32) { setRunsAlone(alone != 0) }
+public func srt_set_runs_alone(_ alone: Int32) -> Int32 {
+  setRunsAlone(alone != 0)
+  return done
+}

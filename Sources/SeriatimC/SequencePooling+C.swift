@@ -4,13 +4,14 @@ import SeriatimKernels
 
 @_cdecl("srt_sequence_pool_forward")
 public func srt_sequence_pool_forward(
-  _ mean: UnsafeMutablePointer<Float>?, _ greatest: UnsafeMutablePointer<Float>?, _ stride: Int,
-  _ h: UnsafePointer<Float>, _ batchSizes: UnsafePointer<Int64>, _ steps: Int, _ size: Int
+  _ mean: UnsafeMutablePointer<Float>?, _ greatest: UnsafeMutablePointer<Float>?,
+  _ positive: UnsafeMutablePointer<Float>?, _ stride: Int, _ h: UnsafePointer<Float>,
+  _ batchSizes: UnsafePointer<Int64>, _ steps: Int, _ size: Int
 ) -> Int32 {
   guard steps > 0, size > 0, stride >= size else { return badSize }
   sequencePoolForward(
-    mean: mean, greatest: greatest, stride: stride, h: h, ragged: RaggedBatch(batchSizes: batchSizes, steps: steps),
-    size: size)
+    mean: mean, greatest: greatest, positive: positive, stride: stride, h: h,
+    ragged: RaggedBatch(batchSizes: batchSizes, steps: steps), size: size)
   return done
 }
 

@@ -157,9 +157,18 @@ def attention_forward(query: ArrayLike, h: ArrayLike, batch_sizes: ArrayLike, /)
 def attention_backward(
     grad_context: ArrayLike, query: Array, h: Array, weights: Array, batch_sizes: Integers, /
 ) -> tuple[Array, Array]: ...
-def sequence_pool_forward(h: ArrayLike, batch_sizes: ArrayLike, mean: bool, greatest: bool, /) -> Array: ...
+def sequence_pool_forward(
+    h: ArrayLike, batch_sizes: ArrayLike, mean: bool, greatest: bool, positive: bool, /
+) -> Array: ...
 def sequence_pool_backward(
-    grad_pooled: ArrayLike, pooled: Array, h: Array, batch_sizes: Integers, mean: bool, greatest: bool, /
+    grad_pooled: ArrayLike,
+    pooled: Array,
+    h: Array,
+    batch_sizes: Integers,
+    mean: bool,
+    greatest: bool,
+    positive: bool,
+    /,
 ) -> Array: ...
 def batch_norm_forward(
     x: ArrayLike,

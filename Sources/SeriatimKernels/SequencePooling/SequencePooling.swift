@@ -1,18 +1,18 @@
 // Pooling over the steps of each sequence of a packed ragged batch:
 //
-//   mean = (sum_t h_t) / T      greatest = max_t h_t, feature by feature
+//   mean = (sum_t h_t) / T      greatest = max_t h_t      positive = (number of t with h_t > 0) / T
 //
-//   dh_t = dmean / T + dgreatest where h_t is the first of the greatest, 0 elsewhere
+//   dh_t = dmean / T + dgreatest where h_t is the first of the greatest, 0 elsewhere; none of positive
 //
 // Columns are shared out among the workers, and steps are added in the order of time. h is read once, as it lies, and the
 // accumulators of a mini-batch stay in cache: memory is the limit.
 
 /// - Parameters:
-///   - mean, greatest: rows of `size` floats, `stride` floats apart, one a sequence; nil for what is not wanted
+///   - mean, greatest, positive: rows of `size` floats, `stride` floats apart, one a sequence; nil for what is not wanted
 ///   - h: `(rows, size)`, packed
 public func sequencePoolForward(
-  mean: UnsafeMutablePointer<Float>?, greatest: UnsafeMutablePointer<Float>?, stride: Int, h: UnsafePointer<Float>,
-  ragged: RaggedBatch, size: Int
+  mean: UnsafeMutablePointer<Float>?, greatest: UnsafeMutablePointer<Float>?, positive: UnsafeMutablePointer<Float>?,
+  stride: Int, h: UnsafePointer<Float>, ragged: RaggedBatch, size: Int
 ) {
   forEachColumns(of: size, work: ragged.rows &* size) { columns in
     var offset = 0
@@ -21,9 +21,10 @@ public func sequencePoolForward(
       let going = step &+ 1 < ragged.steps ? ragged.size(step &+ 1) : 0
       for sequence in 0..<count {
         let source = h + (offset &+ sequence) &* size
-        if let mean {
-          let length: Float? = sequence < going ? nil : Float(step &+ 1)
-          addRow(mean + sequence &* stride, source, columns, first: step == 0, length: length)
+        let length: Float? = sequence < going ? nil : Float(step &+ 1)
+        if let mean { addRow(mean + sequence &* stride, source, columns, first: step == 0, length: length) }
+        if let positive {
+          addRow(positive + sequence &* stride, source, columns, first: step == 0, length: length, signs: true)
         }
         if let greatest { raiseRow(greatest + sequence &* stride, source, columns, first: step == 0) }
       }
@@ -92,13 +93,17 @@ private func forEachColumns(of size: Int, work: Int, _ body: (Range<Int>) -> Voi
   }
 }
 
-/// `target = source` or `target += source`, and at a sequence's end divided by its length.
+/// `target = source` or `target += source`, and at a sequence's end divided by its length; with `signs` 1 for what is
+/// above 0, and 0, in the place of the source.
 @inline(__always)
-private func addRow(_ target: Output, _ source: Input, _ columns: Range<Int>, first: Bool, length: Float?) {
+private func addRow(
+  _ target: Output, _ source: Input, _ columns: Range<Int>, first: Bool, length: Float?, signs: Bool = false
+) {
   var column = columns.lowerBound
   while column < columns.upperBound {
     let width = columns.upperBound &- column
     var value = load(source + column, first: width)
+    if signs { value = broadcast(0).replaced(by: broadcast(1), below: value) }
     if !first { value = load(target + column, first: width) + value }
     if let length { value = value / broadcast(length) }
     store(value, target + column, first: width)

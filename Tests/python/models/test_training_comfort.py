@@ -65,7 +65,8 @@ def test_early_stopping_restores_the_best_weights(kind):
     scores = np.array(model.history_["validation_score"])
     assert len(scores) < 100
     log = model.history_["validation_loss"]
-    kept = model._measure(model._outputs(model.module_, validation[0], 2 if kind is not DeepGRURegressor else 1),
+    given = model.preprocessing_.transform(model.scaling_.transform(validation[0]))
+    kept = model._measure(model._outputs(model.module_, given, 2 if kind is not DeepGRURegressor else 1),
                           Y_SCALED(model, validation[1]), None)  # fmt: skip
     best = int(np.argmax(scores > scores.max() - model.tol))
     assert kept[0] == pytest.approx(log[best], rel=1e-5)

@@ -8,14 +8,15 @@ GRU, LSTM, RNN     ``x`` (T, B, I), or (B, T, I) with ``batch_first``; with ``in
                    ``c0``), (layers * directions, B, H). ``y``, (T, B, directions * H) or (B, T, ...), has zeros
                    behind each sequence's end; ``h_n`` (``c_n``), like ``h0``, are each sequence's own last states.
 DeepGRU,           ``x`` (B, T, D). ``log_probs`` (B, C); with the head 'linear' ``y`` (B, C).
-SequenceRNN
+SequenceRNN,
+Ensemble of such
 classifiers        As their modules; also ``probabilities`` (B, C) and ``label`` (B,): strings, or int64. Of labels
                    that are neither strings nor integers it is the index in ``classes_``.
 regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs), in the targets' unit.
 =================  ===============================================================================================
 
-Transformers before or inside an estimator become part of the model where they scale by the training set's figures
-(Center, Standardize, MinMaxScale); others have to run before it.
+Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the training
+set's figures), LevelAndShape, Deltas, Stack; others have to run before it.
 
 The metadata has ``class_name``, ``seriatim_version`` and, of a classifier, ``classes``: ``classes_`` in JSON.
 
@@ -38,6 +39,7 @@ from seriatim._files import replace_file
 from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
 from seriatim.export._modules import MODELS
+from seriatim.export._preparation import PREPARATIONS
 
 __all__ = ["export_onnx"]
 
@@ -84,9 +86,9 @@ def export_onnx(
     ((2, 20, 64), (1, 2, 64))
     """
     onnx = _onnx(opset_version)
-    scalings, model = _taken_apart(model)
+    steps, model = _taken_apart(model)
     module = model if isinstance(model, nn.Module) else _fitted_module(model)
-    graph = Graph(onnx, module, scalings)
+    graph = Graph(onnx, module, steps)
     emit(graph, MODELS, module, initial_state)
     metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
     if hasattr(model, "classes_"):
@@ -118,7 +120,14 @@ def _fitted_module(model: Any) -> Any:
 
     from seriatim import models
 
-    estimators = (models.DeepGRUClassifier, models.DeepGRURegressor, models.GRUClassifier, models.LSTMClassifier)
+    estimators = (
+        models.DeepGRUClassifier,
+        models.DeepGRURegressor,
+        models.GRUClassifier,
+        models.LSTMClassifier,
+        models.ReservoirClassifier,
+        models.ReservoirRegressor,
+    )
     if type(model) not in estimators:
         names = sorted(kind.__name__ for kind in (*MODELS, *estimators))
         raise TypeError(f"model: expected one of {names} to export, got {type(model).__name__}")
@@ -126,26 +135,24 @@ def _fitted_module(model: Any) -> Any:
     return model.module_
 
 
-def _taken_apart(model: Any) -> tuple[list[tuple[AnyArray, AnyArray]], Any]:
-    """Return shifts and scales of what runs before the network, in order, and the estimator or module itself."""
+def _taken_apart(model: Any) -> tuple[list[Any], Any]:
+    """Return the fitted transformers that run before the network, in order, and the estimator or module itself."""
     from sklearn.pipeline import Pipeline
 
-    steps: list[Any] = [model]
-    if isinstance(model, Pipeline):
-        steps = [step for _, step in model.steps]
-    inside = getattr(steps[-1], "preprocessing_", None)
-    if inside is not None:
-        chain = [step for _, step in inside.steps] if isinstance(inside, Pipeline) else [inside]
-        steps = [*steps[:-1], *chain, steps[-1]]
-    found = []
-    for step in steps[:-1]:
-        if not hasattr(step, "shift_"):
+    def flat(step: Any) -> list[Any]:
+        if step is None:
+            return []
+        return [one for _, inner in step.steps for one in flat(inner)] if isinstance(step, Pipeline) else [step]
+
+    *before, last = flat(model)
+    steps = [*before, *flat(getattr(last, "scaling_", None)), *flat(getattr(last, "preprocessing_", None))]
+    for step in steps:
+        if type(step) not in PREPARATIONS:
+            names = sorted(kind.__name__ for kind in PREPARATIONS)
             raise ValueError(
-                f"preprocessing: expected only scalings by the training set's figures to export, got {step!r}; "
-                "transform sequences before the model"
+                f"preprocessing: expected one of {names} to export, got {step!r}; transform sequences before the model"
             )
-        found.append((step.shift_, step.scale_))
-    return found, steps[-1]
+    return steps, last
 
 
 def _prediction(graph: Graph, model: Any) -> None:

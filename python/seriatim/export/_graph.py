@@ -9,7 +9,6 @@ import numpy as np
 
 from seriatim import nn
 from seriatim._config import __version__
-from seriatim._typing import AnyArray
 
 
 class Graph:
@@ -18,9 +17,10 @@ class Graph:
     Values are known by name. Names begin with the path of the module that :func:`emit` is at.
     """
 
-    def __init__(self, onnx: Any, root: nn.Module, scalings: Sequence[tuple[AnyArray, AnyArray]] = ()) -> None:
+    def __init__(self, onnx: Any, root: nn.Module, steps: Sequence[Any] = ()) -> None:
         self.onnx = onnx
-        self.scalings = scalings
+        # Fitted transformers that run before the module.
+        self.steps = steps
         self.path = ""
         self.paths = {id(module): path for path, module in root.named_modules()}
         self._nodes: list[Any] = []
@@ -41,14 +41,6 @@ class Graph:
     def input(self, name: str, kind: Any, shape: Sequence[int | str]) -> str:
         self._inputs.append(self._value_info(name, kind, shape))
         return name
-
-    def sequences(self, features: int) -> str:
-        """Add the input x (B, T, D) of a whole estimator, scaled as in training; returns it as (T, B, D)."""
-        x = self.input("x", np.float32, ("B", "T", features))
-        for shift, scale in self.scalings:
-            x = self.add("Sub", x, self.constant("shift", np.asarray(shift, np.float32)))
-            x = self.add("Mul", x, self.constant("scale", np.asarray(scale, np.float32)))
-        return self.add("Transpose", x, perm=[1, 0, 2])
 
     def output(self, name: str, value: str, kind: Any, shape: Sequence[int | str]) -> None:
         self._nodes.append(self.onnx.helper.make_node("Identity", [value], [name], name))
@@ -97,8 +89,9 @@ def emit(graph: Graph, table: Mapping[type, Callable[..., Any]], module: nn.Modu
     """Add what the table has for a module."""
     path = graph.paths[id(module)]
     if type(module) not in table:
-        names = sorted(kind.__name__ for kind in table)
-        raise TypeError(f"{path or 'model'}: expected one of {names} to export, got {type(module).__name__}")
+        names = sorted(kind.__name__ for kind in table if kind is not nn.Ensemble)
+        of_such = ", or an Ensemble of such," if nn.Ensemble in table else ""
+        raise TypeError(f"{path or 'model'}: expected one of {names}{of_such} to export, got {type(module).__name__}")
     outer, graph.path = graph.path, path
     result = table[type(module)](graph, module, *values)
     graph.path = outer

@@ -14,6 +14,8 @@ import numpy as np
 from seriatim import nn
 from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
+from seriatim.export._preparation import prepared
+from seriatim.functional._sequence_pooling import KINDS
 
 # ---- Recurrent modules: of x (T, B, I), int32 lengths or '', and states (layers * directions, B, H) or none, they give
 # y (T, B, directions * H) and the last states
@@ -157,34 +159,92 @@ def _attention(graph: Graph, module: nn.Attention, h: str, h_last: str, lengths:
     return graph.add("Squeeze", graph.add("Concat", context, auxiliary, axis=2), graph.constant("axis", [0]))
 
 
-def _deepgru(graph: Graph, module: nn.DeepGRU, initial_state: bool) -> None:
-    """Make DeepGRU a whole model."""
-    if initial_state:
-        raise ValueError("initial_state: expected False, as DeepGRU takes no states, got True")
-    h = graph.sequences(module.n_features)
-    lengths, h_last = graph.input("lengths", np.int64, ("B",)), ""
+# ---- Networks of whole sequences: of x (T, B, D) and int64 lengths they give (B, outputs)
+
+
+def _deepgru(graph: Graph, module: nn.DeepGRU, x: str, lengths: str) -> str:
     short = graph.add("Cast", lengths, to=graph.onnx.TensorProto.INT32)
+    levels, last = [x], ""
     for stack in (module.gru1, module.gru2, module.gru3):
-        h, (h_last, *_) = emit(graph, STACKS, stack, h, short, [])
-    features = emit(graph, ATTENTIONS, module.attention, h, h_last, lengths)
-    name = "log_probs" if module.head == "log_softmax" else "y"
-    graph.output(name, emit(graph, ROWS, module.classifier, features), np.float32, ("B", module.n_classes))
+        h, (last, *_) = emit(graph, STACKS, stack, levels[-1], short, [])
+        levels.append(h)
+    last = graph.add("Unsqueeze", _top_states(graph, module.gru3, last), graph.constant("axis", [0]))
+    parts = [emit(graph, ATTENTIONS, module.attention, levels[-1], last, lengths)]
+    for h in levels[1:] if module.pooling else []:
+        parts += _pooled(graph, module.pooling, h, lengths)
+    features = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+    return str(emit(graph, ROWS, module.classifier, features))
 
 
-def _sequence_rnn(graph: Graph, module: nn.SequenceRNN, initial_state: bool) -> None:
-    """Make a stack with its linear layer a whole model."""
-    if initial_state:
-        raise ValueError("initial_state: expected False, as SequenceRNN takes no states, got True")
-    x = graph.sequences(module.input_size)
-    short = graph.add("Cast", graph.input("lengths", np.int64, ("B",)), to=graph.onnx.TensorProto.INT32)
-    _, (last, *_) = emit(graph, STACKS, module.rnn, x, short, [])
-    layers, directions = module.rnn.num_layers, module.rnn.num_directions
-    # The top layer's states (directions, B, H), forward and reverse side by side.
+def _sequence_rnn(graph: Graph, module: nn.SequenceRNN, x: str, lengths: str) -> str:
+    short = graph.add("Cast", lengths, to=graph.onnx.TensorProto.INT32)
+    y, (last, *_) = emit(graph, STACKS, module.rnn, x, short, [])
+    parts = [_top_states(graph, module.rnn, last)] if "last" in module.pooling else []
+    parts += _pooled(graph, [kind for kind in module.pooling if kind != "last"], y, lengths)
+    features = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+    return str(emit(graph, ROWS, module.classifier, features))
+
+
+def _top_states(graph: Graph, stack: nn.GRU | nn.LSTM | nn.RNN, last: str) -> str:
+    """Give the top layer's states, forward and reverse side by side: ``(B, directions * H)``."""
+    layers, directions = stack.num_layers, stack.num_directions
     first, end = graph.constant("first", [(layers - 1) * directions]), graph.constant("end", [layers * directions])
     top = graph.add("Transpose", graph.add("Slice", last, first, end), perm=[1, 0, 2])
-    features = graph.add("Reshape", top, graph.constant("merged", [0, module.width]))
-    name = "log_probs" if module.head == "log_softmax" else "y"
-    graph.output(name, emit(graph, ROWS, module.classifier, features), np.float32, ("B", module.n_outputs))
+    return graph.add("Reshape", top, graph.constant("merged", [0, directions * stack.hidden_size]))
+
+
+def _pooled(graph: Graph, kinds: Sequence[str], y: str, lengths: str) -> list[str]:
+    """Give what is pooled of y ``(T, B, H)`` over each sequence's own steps, ``(B, H)`` each, in their one order."""
+    if not kinds:
+        return []
+    zero, one, over = graph.constant("zero", 0), graph.constant("one", 1), graph.constant("over", [0])
+    steps = graph.add("Range", zero, graph.add("Gather", graph.add("Shape", y), zero), one)
+    places = graph.add("Unsqueeze", steps, graph.constant("axes", [1, 2]))
+    inside = graph.add("Less", places, graph.add("Unsqueeze", lengths, graph.constant("axes", [0, 2])))
+    count = graph.add("Cast", lengths, to=graph.onnx.TensorProto.FLOAT)
+    count = graph.add("Unsqueeze", count, graph.constant("axes", [1]))
+    nothing = graph.constant("nothing", np.float32(0))
+
+    def mean(values: str) -> str:
+        kept = graph.add("Where", inside, values, nothing)
+        return graph.add("Div", graph.add("ReduceSum", kept, over, keepdims=0), count)
+
+    found = []
+    for kind in (kind for kind in KINDS if kind in kinds):
+        if kind == "max":
+            kept = graph.add("Where", inside, y, graph.constant("never", np.float32(-np.inf)))
+            # ReduceMax takes its axes in another way before opset 18: a top-k of one is the same in all.
+            best, _ = graph.add_many("TopK", 2, kept, graph.constant("k", [1]), axis=0)
+            found.append(graph.add("Squeeze", best, over))
+        elif kind == "positive":
+            above = graph.add("Greater", y, nothing)
+            found.append(mean(graph.add("Cast", above, to=graph.onnx.TensorProto.FLOAT)))
+        else:
+            found.append(mean(y))
+    return found
+
+
+def _ensemble(graph: Graph, module: nn.Ensemble, x: str, lengths: str) -> str:
+    """Give the mean of several networks, of probabilities where they give logarithms of such."""
+    each = [emit(graph, NETWORKS, member, x, lengths) for member in module]
+    count = graph.constant("count", np.float32(len(each)))
+    if getattr(module[0], "head", "") != "log_softmax":
+        return graph.add("Div", graph.add("Sum", *each), count)
+    peak = graph.add("Max", *each)
+    shares = graph.add("Sum", *[graph.add("Exp", graph.add("Sub", y, peak)) for y in each])
+    return graph.add("Add", peak, graph.add("Log", graph.add("Div", shares, count)))
+
+
+def _network(graph: Graph, module: Any, initial_state: bool) -> None:
+    """Make a network of whole sequences a whole model."""
+    if initial_state:
+        raise ValueError(f"initial_state: expected False, as {type(module).__name__} takes no states, got True")
+    first = module[0] if isinstance(module, nn.Ensemble) else module
+    features, outputs = (
+        (first.n_features, first.n_classes) if isinstance(first, nn.DeepGRU) else (first.input_size, first.n_outputs)
+    )
+    y = emit(graph, NETWORKS, module, *prepared(graph, features))
+    graph.output("log_probs" if first.head == "log_softmax" else "y", y, np.float32, ("B", outputs))
 
 
 # ---- Who exports what
@@ -206,8 +266,12 @@ ROWS: dict[type, Callable[..., str]] = {
     nn.Softmax: _activation("Softmax", axis="dim"),
     nn.Tanh: _activation("Tanh"),
 }
-MODELS: dict[type, Callable[..., None]] = {
+NETWORKS: dict[type, Callable[..., str]] = {
     nn.DeepGRU: _deepgru,
+    nn.Ensemble: _ensemble,
     nn.SequenceRNN: _sequence_rnn,
+}
+MODELS: dict[type, Callable[..., None]] = {
+    **dict.fromkeys(NETWORKS, _network),
     **dict.fromkeys(STACKS, _recurrent),
 }

@@ -1,4 +1,7 @@
-"""Pooling over the steps of each sequence: ``mean = sum_t h_t / T``, ``max = max_t h_t``, feature by feature."""
+"""Pooling over the steps of each sequence, feature by feature.
+
+``mean = sum_t h_t / T``, ``max = max_t h_t``, ``positive = (number of t with h_t > 0) / T``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike, Integers
 
-KINDS = ("mean", "max")
+KINDS = ("mean", "max", "positive")
 
 
 class SequencePoolCache(NamedTuple):
@@ -19,24 +22,23 @@ class SequencePoolCache(NamedTuple):
     batch_sizes: Integers
     mean: bool
     greatest: bool
+    positive: bool
 
 
-def sequence_pool(
-    h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KINDS
-) -> tuple[Array, SequencePoolCache]:
+def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KINDS) -> tuple[Array, SequencePoolCache]:
     """Pool the steps of each sequence of a packed ragged batch.
 
     Parameters
     ----------
     h : array_like, shape (rows, size)
     batch_sizes : ndarray of int64, shape (steps,)
-    kinds : sequence out of {'mean', 'max'}
+    kinds : sequence out of {'mean', 'max', 'positive'}
         Always given out in this order.
 
     Returns
     -------
     pooled : ndarray, shape (batch, len(kinds) * size)
-        The means, then the greatest values.
+        The means, the greatest values, the shares of steps above 0.
     cache : SequencePoolCache
 
     Raises
@@ -46,14 +48,14 @@ def sequence_pool(
 
     Notes
     -----
-    Backward gives a greatest value's gradient to the first step that has it.
+    Backward gives a greatest value's gradient to the first step that has it; shares have none.
     """
     if not kinds or set(kinds) - set(KINDS) or len(set(kinds)) != len(kinds):
         raise ValueError(f"kinds: expected some of {KINDS}, each once, got {kinds!r}")
-    mean, greatest = "mean" in kinds, "max" in kinds
+    wanted = [kind in kinds for kind in KINDS]
     states = _core.as_floats(h, "h")
-    pooled = _core.sequence_pool_forward(states, batch_sizes, mean, greatest)
-    return pooled, SequencePoolCache(pooled, states, batch_sizes, mean, greatest)
+    pooled = _core.sequence_pool_forward(states, batch_sizes, *wanted)
+    return pooled, SequencePoolCache(pooled, states, batch_sizes, *wanted)
 
 
 def sequence_pool_backward(grad_pooled: ArrayLike, cache: SequencePoolCache) -> Array:

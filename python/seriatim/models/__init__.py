@@ -5,6 +5,7 @@ from seriatim import _threadpool as _threadpool
 from seriatim.models._character import CharacterModel
 from seriatim.models._deepgru import DeepGRUClassifier, DeepGRURegressor
 from seriatim.models._recurrent import GRUClassifier, LSTMClassifier
+from seriatim.models._reservoir import ReservoirClassifier, ReservoirRegressor
 from seriatim.models._video import VideoClassifier
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "DeepGRURegressor",
     "GRUClassifier",
     "LSTMClassifier",
+    "ReservoirClassifier",
+    "ReservoirRegressor",
     "VideoClassifier",
 ]

@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models import _policy
 from seriatim.models._data import passes
-from seriatim.models._policy import AUTO, EFFORTS, Facts
-from seriatim.models._preparation import Preparation, prepared
+from seriatim.models._policy import AUTO, EFFORTS, Effort, Facts
+from seriatim.models._preparation import Preparation, fitted, prepared
 from seriatim.nn import Ensemble, Module
 from seriatim.nn._ensemble import EnsembleLoss, average
 from seriatim.optim import (
@@ -33,7 +33,18 @@ from seriatim.optim import (
 )
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.sequences._forms import check_features, keep_feature_names, read_sequences, rows_of_table
-from seriatim.training import Batch, Checkpoint, Patience, Training, bucketed, by_length, collate
+from seriatim.training import (
+    Batch,
+    Checkpoint,
+    Patience,
+    Training,
+    bucketed,
+    by_length,
+    collate,
+    fit_reservoir,
+    is_reservoir,
+    make_reservoir,
+)
 from seriatim.training._checkpoint import fingerprint
 
 Self = TypeVar("Self", bound="SequenceEstimator")
@@ -79,27 +90,28 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     schedule: str | Callable[[Optimizer, int], Any]
     optimizer: str
     batch_size: int | str
-    max_epochs: int | str
+    max_epochs: int | str = 1
     weight_decay: float
     clip_norm: float | None
     weight_averaging: float | None
-    augmentation: Callable[[Sequences, np.random.Generator, Any], Sequences] | str | None
+    augmentation: Callable[[Sequences, np.random.Generator, Any], Sequences] | str | None = None
     preprocessing: Any
-    early_stopping: bool
+    early_stopping: bool = False
     validation_fraction: float
     n_iter_no_change: int
     tol: float
-    warm_start: bool
+    warm_start: bool = False
     checkpoint_dir: Any
     checkpoint_every: int
     random_state: int | np.random.RandomState | None
-    verbose: int
+    verbose: int = 0
     callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None
     max_time: float | None = None
     # What has no network of its own choice does without.
     scaling: Any = None
     effort: str = "balanced"
     n_estimators: int | str = 1
+    reservoir: bool | str = False
 
     # ---- What a subclass says
 
@@ -115,6 +127,10 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _settle_network(self) -> dict[str, Any]:
         """Return the network's parameters that may be "auto", and the learning rate that suits it."""
         return {"learning_rate": self.learning_rate}
+
+    def _members_of(self, effort: Effort) -> int:
+        """Return how many networks an effort is."""
+        return effort.stacks
 
     # Whether the module gives logarithms of probabilities.
     _log_probs: ClassVar[bool] = False
@@ -192,10 +208,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
         if not (self.augmentation is None or callable(self.augmentation) or self._is_auto("augmentation")):
             raise TypeError(f"augmentation: expected a callable, None or 'auto', got {self.augmentation!r}")
-        for name in ("scaling", "preprocessing"):
-            value = getattr(self, name)
-            if not (value is None or self._is_auto(name) or hasattr(value, "transform")):
-                raise TypeError(f"{name}: expected a transformer, None or 'auto', got {value!r}")
+        self._check_transformers()
         if self.effort not in EFFORTS:
             raise ValueError(f"effort: expected one of {tuple(EFFORTS)}, got {self.effort!r}")
         if self.max_time is not None and not self.max_time > 0:
@@ -205,10 +218,16 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"validation_fraction: expected a number between 0 and 1, got {self.validation_fraction!r}"
             )
 
+    def _check_transformers(self) -> None:
+        for name in ("scaling", "preprocessing"):
+            value = getattr(self, name)
+            if not (value is None or self._is_auto(name) or hasattr(value, "transform")):
+                raise TypeError(f"{name}: expected a transformer, None or 'auto', got {value!r}")
+
     def _is_auto(self, name: str) -> bool:
         """Whether a parameter that may be "auto" is it."""
         default = inspect.signature(type(self).__init__).parameters.get(name)
-        value = getattr(self, name)
+        value = getattr(self, name, None)
         return default is not None and default.default == AUTO and isinstance(value, str) and value == AUTO
 
     # ---- What "auto" becomes
@@ -220,7 +239,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         facts, effort = Facts.of(sequences), EFFORTS[self.effort]
         whole = self._is_auto("max_epochs") and epochs is None
-        settled = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "n_estimators")}
+        settled = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "n_estimators", "reservoir")}
         if self._is_auto("batch_size"):
             settled["batch_size"] = _policy.batch_size(facts)
         if epochs is not None:
@@ -229,19 +248,25 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             settled["max_epochs"] = _policy.max_epochs(facts, settled["batch_size"], effort)
         if self._is_auto("n_estimators"):
             # Whoever says how long is trained wants that training and no more.
-            settled["n_estimators"] = effort.members if whole else 1
+            settled["n_estimators"] = self._members_of(effort) if whole else 1
+        if self._is_auto("reservoir"):
+            settled["reservoir"] = whole
         settled |= self._settle_network()
-        for name in ("scaling", "preprocessing", "augmentation"):
-            settled[name] = getattr(self, name)
-        # What is given means what it means without scaling.
-        if self._is_auto("scaling"):
-            own = self._is_auto("preprocessing")
-            settled["scaling"] = _policy.scaling(facts, sequences) if own else None
-        if self._is_auto("preprocessing"):
-            settled["preprocessing"] = _policy.preprocessing(facts)
+        settled |= self._settle_preparation(facts, sequences)
+        settled["augmentation"] = self.augmentation
         if self._is_auto("augmentation"):
-            settled["augmentation"] = _policy.augmentation(facts) if settled["scaling"] is not None else None
+            settled["augmentation"] = None if settled["scaling"] is None else _policy.augmentation(facts)
         return settled
+
+    def _settle_preparation(self, facts: Facts, sequences: Sequences) -> dict[str, Any]:
+        """Return scaling and preprocessing, unfitted."""
+        scaling, preprocessing = self.scaling, self.preprocessing
+        if self._is_auto("scaling"):
+            # Preprocessing that is given means what it means without scaling.
+            scaling = _policy.scaling(facts, sequences) if self._is_auto("preprocessing") else None
+        if self._is_auto("preprocessing"):
+            preprocessing = _policy.preprocessing(facts)
+        return {"scaling": scaling, "preprocessing": preprocessing}
 
     # ---- Training
 
@@ -261,26 +286,25 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ``make_criterion`` makes the loss of the settled parameters; ``epochs`` are those of ``max_epochs`` if None;
         ``held`` are validation sequences with their targets and weights.
         """
-        random = check_random_state(self.random_state)
-        rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
-        rng = self._rng if goes_on and hasattr(self, "_rng") else rng
-        features = int(np.prod(sequences.X.shape[1:]))
+        rng = self._generator(goes_on)
+        # From here on in an order that depends on the sequences alone.
         rows, weights = passes(sequences, target, weights)
+        given, sequences, target = sequences, sequences[rows], target[rows]
+        weights = None if weights is None else weights[rows]
         settled = self._settle(sequences, epochs)
         epochs = int(settled["max_epochs"])
-        checkpoint = self._make_checkpoint([sequences, target, rows, weights, held], goes_on) if epochs > 1 else None
-        preparation, scaling, preprocessing = self._prepare(sequences, settled, goes_on)
+        checkpoint = self._make_checkpoint([sequences, target, weights, held], goes_on) if epochs > 1 else None
+        preparation, scaling, preprocessing = self._prepare(given, sequences, settled, goes_on)
         ready = preparation.once(sequences)
-        module = self.module_ if goes_on else self._make_network(preparation.shape(ready), n_outputs, rng, settled)
-        criterion = make_criterion(settled)
-        if isinstance(module, Ensemble):
-            criterion = EnsembleLoss(criterion)
-        lengths, size = ready.lengths[rows], settled["batch_size"]
-        n_batches = len(bucketed(lengths, size, np.random.default_rng(0)))
+        shape = preparation.shape(ready)
+        module = _side_by_side(self._members()) if goes_on else self._make_network(shape, n_outputs, rng, settled)
+        own = make_criterion(settled)
+        criterion = EnsembleLoss(own) if isinstance(module, Ensemble) else own
+        n_batches = len(bucketed(ready.lengths, settled["batch_size"], np.random.default_rng(0)))
 
         def batches() -> Iterator[Batch]:
-            for part in bucketed(lengths, size, rng):
-                x, order = preparation.batch(ready, rows[part], target, rng)
+            for part in bucketed(ready.lengths, settled["batch_size"], rng):
+                x, order = preparation.batch(ready, part, target, rng)
                 yield Batch(x, order, target[order], None if weights is None else weights[order])
 
         validate = None
@@ -296,33 +320,64 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             print(self._summary(sequences, settled))
         with run.undone_by_errors() if goes_on else nullcontext():
             run.run(batches, n_batches, epochs, validate, patience)
+        members: list[Any] = list(module) if isinstance(module, Ensemble) else [module]
+        if settled["reservoir"] and epochs > 1:
+            size = _policy.reservoir_size(Facts.of(sequences))
+            members.append(make_reservoir(shape[0], size, n_outputs, log_probs=self._log_probs, rng=rng))
+            class_weight = getattr(own, "weight", None)
+            fit_reservoir(members[-1], preparation.whole(sequences), target, weights, class_weight)
+        elif goes_on:
+            members += [member for member in self._members(trained=False) if member not in members]
         shown = {f"{name}_": value for name, value in settled.items() if name not in ("scaling", "preprocessing")}
         return {
             **shown,
-            "n_features_in_": features,
+            "n_features_in_": int(np.prod(sequences.X.shape[1:])),
             "scaling_": scaling,
             "preprocessing_": preprocessing,
-            "module_": module,
+            "module_": _side_by_side(members),
             "history_": run.history,
             "_optimizer": run.optimizer,
             "_rng": rng,
             "n_iter_": len(run.history.get("loss", [])),
         }
 
-    def _prepare(self, sequences: Sequences, settled: Mapping[str, Any], goes_on: bool) -> tuple[Preparation, Any, Any]:
-        """Return the preparation, and its fitted scaling and preprocessing."""
-        augmentation, on_scaled = settled["augmentation"], self._is_auto("augmentation")
+    def _generator(self, goes_on: bool) -> np.random.Generator:
+        """Return the generator of ``random_state``, or the last fit's."""
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
+        return self._rng if goes_on and hasattr(self, "_rng") else rng
+
+    def _prepare(
+        self, given: Sequences, ordered: Sequences, settled: Mapping[str, Any], goes_on: bool
+    ) -> tuple[Preparation, Any, Any]:
+        """Return the preparation, and its fitted scaling and preprocessing.
+
+        What "auto" became is fitted on sequences in training's own order and number, so that neither the order nor a
+        whole weight makes a difference; what a user gives, on sequences as they are given.
+        """
         if goes_on:
-            fitted = getattr(self, "scaling_", None), getattr(self, "preprocessing_", None)
-            return Preparation(*fitted, augmentation, on_scaled), *fitted
-        return Preparation.fit(sequences, settled["scaling"], settled["preprocessing"], augmentation, on_scaled)
+            scaling, preprocessing = getattr(self, "scaling_", None), getattr(self, "preprocessing_", None)
+        else:
+            scaling = fitted(settled["scaling"], ordered if self._is_auto("scaling") else given)
+            seen = ordered if self._is_auto("preprocessing") else given
+            preprocessing = fitted(settled["preprocessing"], prepared(seen, scaling))
+        augmentation, on_scaled = settled.get("augmentation"), self._is_auto("augmentation")
+        return Preparation(scaling, preprocessing, augmentation, on_scaled), scaling, preprocessing
 
     def _make_network(
         self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator, settled: Mapping[str, Any]
     ) -> Module:
         """Return the module, or several side by side."""
-        modules = [self._make_module(shape, n_outputs, rng, settled) for _ in range(settled["n_estimators"])]
-        return modules[0] if len(modules) == 1 else Ensemble(*modules)
+        return _side_by_side(
+            [self._make_module(shape, n_outputs, rng, settled) for _ in range(settled["n_estimators"])]
+        )
+
+    def _members(self, trained: bool = True) -> list[Any]:
+        """Return the fitted networks; those that are trained, or all."""
+        members = list(self.module_) if isinstance(self.module_, Ensemble) else [self.module_]
+        found = [member for member in members if not is_reservoir(member)] if trained else members
+        # A reservoir that stands alone is what there is.
+        return found or members
 
     def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
         """Say what is trained on, and what "auto" became."""
@@ -352,7 +407,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             criterion,
             optimizer,
             rng,
-            scheduler=self._make_schedule(optimizer, settled["learning_rate"], epochs * n_batches) if epochs > 1 else None,
+            scheduler=self._make_schedule(optimizer, settled, epochs * n_batches) if epochs > 1 else None,
             by_epoch=self.schedule == "plateau",
             clip_norm=self.clip_norm,
             average=None if self.weight_averaging is None else WeightAverage(module, self.weight_averaging),
@@ -370,13 +425,13 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._row_per_sequence = by_row
         keep_feature_names(self, X)
 
-    def _make_schedule(self, optimizer: Optimizer, learning_rate: float, steps: int) -> Any:
+    def _make_schedule(self, optimizer: Optimizer, settled: Mapping[str, Any], steps: int) -> Any:
         if callable(self.schedule):
             return self.schedule(optimizer, steps)
         if self.schedule == "cosine":
             return CosineAnnealingLR(optimizer, steps)
         if self.schedule == "one_cycle":
-            return OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps + 1)
+            return OneCycleLR(optimizer, max_lr=settled["learning_rate"], total_steps=steps + 1)
         return ReduceLROnPlateau(optimizer) if self.schedule == "plateau" else None
 
     def _make_checkpoint(self, given: Sequence[Any], goes_on: bool) -> Checkpoint | None:
@@ -446,12 +501,11 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         ndarray of float32, shape (n, width)
-            Of several networks, side by side.
+            Of several networks that were trained, side by side.
         """
         sequences = self._read(X, lengths)
-        module = self._evaluated()
-        members = module if isinstance(module, Ensemble) else [module]
-        return np.hstack([self._run(member.embed, sequences, self._n_features_out // len(members)) for member in members])
+        self._evaluated()
+        return np.hstack([self._run(member.embed, sequences, member.width) for member in self._members()])
 
     def fit_transform(self, X: Any, y: Any = None, lengths: ArrayLike | None = None, **fit_parameters: Any) -> Array:
         """Fit, and transform the training sequences."""
@@ -464,9 +518,13 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     @property
     def _n_features_out(self) -> int:
-        """Width of what :meth:`transform` gives: of the module's ``embed``, or of all side by side."""
-        members = self.module_ if isinstance(self.module_, Ensemble) else [self.module_]
-        return sum(int(member.width) for member in members)
+        """Width of what :meth:`transform` gives: of each trained network's ``embed``, side by side."""
+        return sum(int(member.width) for member in self._members())
+
+
+def _side_by_side(modules: Sequence[Module]) -> Module:
+    """Return modules as one, or the module if it is a single one."""
+    return modules[0] if len(modules) == 1 else Ensemble(*modules)
 
 
 def _flat(given: Sequence[Any]) -> Iterator[Any]:

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._typing import Array, ArrayLike
+from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.models import _policy
 from seriatim.models._base import SequenceEstimator, keep
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
+from seriatim.models._policy import Effort
 from seriatim.models._regressor import SequenceRegressor
 from seriatim.nn import DeepGRU, Ensemble
 from seriatim.nn._deepgru import DIMS
+from seriatim.preprocessing import Stack
 from seriatim.training import by_length, collate
 
 
@@ -23,22 +25,45 @@ class _DeepGRUEstimator(SequenceEstimator):
 
     module_: DeepGRU | Ensemble
     dims: Mapping[str, int] | str | None
-    dropout: float
+    dropout: float | str
+    bidirectional: bool | str
+    pooling: Sequence[str] | str
 
     def _make_module(
         self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator, settled: Mapping[str, Any]
     ) -> DeepGRU:
-        head = "log_softmax" if self._log_probs else "linear"
-        return DeepGRU(shape[0], n_outputs, settled["dims"], self.dropout, head=head, rng=rng)
+        return DeepGRU(
+            shape[0],
+            n_outputs,
+            settled["dims"],
+            settled["dropout"],
+            head="log_softmax" if self._log_probs else "linear",
+            bidirectional=settled["bidirectional"],
+            pooling=settled["pooling"],
+            rng=rng,
+        )
 
     def _settle_network(self) -> dict[str, Any]:
-        dims = _policy.DIMS if self._is_auto("dims") else self.dims
-        rate = _policy.DEEPGRU_LEARNING_RATE if self._is_auto("learning_rate") else self.learning_rate
-        return {"dims": {**DIMS, **(dims or {})}, "learning_rate": rate}
+        # Sizes that are given are those of the paper's network.
+        ours = self._is_auto("dims")
+        dims: Any = _policy.DIMS if ours else self.dims
+        found = {
+            "dims": {**DIMS, **(dims or {})},
+            "dropout": _policy.DEEPGRU_DROPOUT if ours else 0.5,
+            "bidirectional": ours,
+            "pooling": _policy.DEEPGRU_POOLING if ours else (),
+            "learning_rate": _policy.DEEPGRU_LEARNING_RATE if ours else 1e-3,
+        }
+        given = {name: getattr(self, name) for name in found if not self._is_auto(name) and name != "dims"}
+        return {**found, **given}
+
+    def _members_of(self, effort: Effort) -> int:
+        return effort.deep
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if not isinstance(self.dropout, (int, float, np.number)) or not 0 <= self.dropout <= 1:
+        given = self.dropout
+        if not self._is_auto("dropout") and not (isinstance(given, (int, float, np.number)) and 0 <= given <= 1):
             raise ValueError(f"dropout: expected a number from 0 to 1, got {self.dropout!r}")
 
     def attention(self, X: Any, lengths: ArrayLike | None = None) -> Array:
@@ -47,13 +72,22 @@ class _DeepGRUEstimator(SequenceEstimator):
         Of several networks, the mean.
         """
         sequences = self._read(X, lengths)
-        members = self.module_ if isinstance(self.module_, Ensemble) else [self.module_]
         weights = np.zeros((len(sequences), sequences.lengths.max()), np.float32)
         for index in by_length(sequences.lengths, self._predict_batch):
             x, order = collate(sequences, index)
-            part = np.mean([member.attention_weights(x) for member in members], axis=0, dtype=np.float64)
+            part = np.mean([member.attention_weights(x) for member in self._members()], axis=0, dtype=np.float64)
             weights[order, : part.shape[1]] = part
-        return weights
+        stack = self._stack()
+        return weights if stack is None else stack.spread(weights, self._given_lengths(X, lengths))
+
+    def _stack(self) -> Stack | None:
+        """Return what joins steps at the end of the preprocessing, if it does."""
+        steps = getattr(self.preprocessing_, "steps", [("", self.preprocessing_)])
+        last = steps[-1][1]
+        return last if isinstance(last, Stack) else None
+
+    def _given_lengths(self, X: Any, lengths: ArrayLike | None) -> Integers:
+        return self._read_form(X, lengths, self._row_per_sequence).lengths
 
 
 @documented
@@ -67,6 +101,11 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
     [classifier's parameters]
     [run's parameters]
     [what a fit costs]
+    bidirectional : bool or 'auto', default 'auto'
+        Whether the GRU layers run in both directions. 'auto' is True where ``dims`` is "auto".
+    pooling : sequence out of {'mean', 'max'} or 'auto', default 'auto'
+        What of all levels' outputs goes over the steps to the classifier, beside what attention finds. 'auto' is both
+        where ``dims`` is "auto", and nothing, as in the paper, where it is given.
 
     Attributes
     ----------
@@ -74,15 +113,18 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
     n_features_in_ : int
     module_ : seriatim.nn.DeepGRU, or seriatim.nn.Ensemble of such
     [what auto became]
-    dims_
+    dims_, dropout_, bidirectional_, pooling_
     [history]
 
     Notes
     -----
     [forms of X]
 
-    ``transform`` gives the attention vector, ``(n, 2 * gru3)`` for each network: context and auxiliary context, on which a kNN or an SVM
-    can stand.
+    ``transform`` gives what the classifier stands on, for each network: context and auxiliary context of the attention,
+    ``(n, 2 * gru3)`` in the paper's network, and what is pooled. A kNN or an SVM can stand on it.
+
+    With ``dims="auto"`` the network is smaller than the paper's and looks in both directions; ``dims=None`` is the
+    paper's.
 
     References
     ----------
@@ -98,7 +140,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         self,
         *,
         dims: Mapping[str, int] | str | None = "auto",
-        dropout: float = 0.5,
+        dropout: float | str = "auto",
         learning_rate: float | str = "auto",
         schedule: str | Callable[..., Any] = "cosine",
         optimizer: str = "adam",
@@ -125,6 +167,9 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         effort: str = "balanced",
         max_time: float | None = None,
         n_estimators: int | str = "auto",
+        reservoir: bool | str = "auto",
+        bidirectional: bool | str = "auto",
+        pooling: Sequence[str] | str = "auto",
     ) -> None:
         keep(self, locals())
 
@@ -139,6 +184,11 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
     [training parameters]
     [run's parameters]
     [what a fit costs]
+    bidirectional : bool or 'auto', default 'auto'
+        Whether the GRU layers run in both directions. 'auto' is True where ``dims`` is "auto".
+    pooling : sequence out of {'mean', 'max'} or 'auto', default 'auto'
+        What of all levels' outputs goes over the steps to the classifier, beside what attention finds. 'auto' is both
+        where ``dims`` is "auto", and nothing, as in the paper, where it is given.
 
     Attributes
     ----------
@@ -146,7 +196,7 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
     module_ : seriatim.nn.DeepGRU, or seriatim.nn.Ensemble of such
         Gives standardised targets.
     [what auto became]
-    dims_
+    dims_, dropout_, bidirectional_, pooling_
     target_mean_, target_scale_ : ndarray, shape (n_outputs,)
     [history]
 
@@ -171,7 +221,7 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         self,
         *,
         dims: Mapping[str, int] | str | None = "auto",
-        dropout: float = 0.5,
+        dropout: float | str = "auto",
         learning_rate: float | str = "auto",
         schedule: str | Callable[..., Any] = "cosine",
         optimizer: str = "adam",
@@ -196,5 +246,8 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         effort: str = "balanced",
         max_time: float | None = None,
         n_estimators: int | str = "auto",
+        reservoir: bool | str = "auto",
+        bidirectional: bool | str = "auto",
+        pooling: Sequence[str] | str = "auto",
     ) -> None:
         keep(self, locals())

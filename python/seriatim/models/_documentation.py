@@ -11,7 +11,7 @@ Class = TypeVar("Class", bound=type)
 _TEXTS = {
     "training parameters": """
 learning_rate : float or 'auto', default 'auto'
-    'auto' is 3e-3 for a plain stack, 2e-3 for DeepGRU.
+    'auto' is 3e-3; 1e-3 for a DeepGRU whose ``dims`` are given.
 schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
     How the learning rate goes over ``max_epochs``: to 0 along half a cosine; not at all; up and down
     (:class:`seriatim.optim.OneCycleLR`); down by 10 when the validation's (or training's) loss no longer falls
@@ -36,8 +36,9 @@ augmentation : callable, None or 'auto', default 'auto'
 preprocessing : transformer, None or 'auto', default 'auto'
     Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
     (A step before the model in a pipeline comes before augmentation.) 'auto' puts slopes beside the features and
-    scales again: ``make_pipeline(Deltas(), Standardize())``; nothing for values that are all 0 or 1 and for
-    sequences of fewer than 4 steps.
+    scales again: ``make_pipeline(Deltas(), Standardize())``; not for values that are all 0 or 1 and not for
+    sequences of fewer than 4 steps. Where the median length is 96 or more, ``Stack(factor)`` then joins steps, so
+    that about 64 are left; ``attention`` is still one weight an observation.
 early_stopping : bool, default False
     Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
     ``validation_data``, or else keeps part of the training sequences back.
@@ -63,7 +64,8 @@ checkpoint_every : int, default 1
 random_state : int, RandomState or None
     The same integer gives the same bits, for any number of threads.
 verbose : int, default 0
-    1 says what "auto" became and shows a progress bar with the time left. The logger ``seriatim`` tells of every epoch at level INFO.
+    1 says what "auto" became and shows a progress bar with the time left. The logger ``seriatim`` tells of every epoch
+    at level INFO.
 callbacks : sequence of callables, optional
     Each is called with ``history_`` after every epoch; a true result ends the training.
 """,
@@ -73,13 +75,41 @@ scaling : transformer, None or 'auto', default 'auto'
     ``LevelAndShape()`` where a feature's unit differs by orders of magnitude from sequence to sequence; None where all
     values are 0 or 1, and where ``preprocessing`` is given.
 effort : {'fast', 'balanced', 'best'}, default 'balanced'
-    What "auto" may cost: 1,000, 2,000 or 3,000 steps of 1, 4 or 10 networks.
+    What "auto" may cost: 1,000, 2,000 or 3,000 steps of 1, 3 or 8 networks (of DeepGRU 1, 1 or 4).
 max_time : float or None, default None
     Seconds after which training ends. The schedule keeps pace with the clock, so that the learning rate has fallen by
     then. (What is learned then depends on the machine.)
 n_estimators : int or 'auto', default 'auto'
     Networks that are trained side by side and whose probabilities (or numbers) are averaged. 'auto' follows
     ``effort``; 1 where ``max_epochs`` is given.
+reservoir : bool or 'auto', default 'auto'
+    Whether a network of random weights that is not trained, as of :class:`ReservoirClassifier`, is averaged with the
+    others: it errs elsewhere, and costs a second. 'auto' is False where ``max_epochs`` is given.
+""",
+    "reservoir's parameters": """
+spectral_radius : float, default 0.9
+    Of the recurrent weights: how long the past echoes.
+input_scale : float, default 0.5
+    How strongly standardised features drive a unit.
+connections : int, default 10
+    Units that each unit listens to.
+bidirectional : bool, default True
+pooling : sequence out of {'last', 'mean', 'max', 'positive'}, default ('mean', 'max', 'positive')
+    What the readout stands on: the last states; over a sequence's steps the means, the greatest values, and the shares
+    of steps on which a unit is above 0.
+""",
+    "reservoir's preparation": """
+scaling : transformer, None or 'auto', default 'auto'
+    Fitted on the training sequences and applied before everything else. 'auto' is ``Standardize()``, behind
+    ``LevelAndShape()`` where a feature's unit differs by orders of magnitude from sequence to sequence; None where all
+    values are 0 or 1, and where ``preprocessing`` is given.
+preprocessing : transformer, None or 'auto', default 'auto'
+    Applied behind the scaling. 'auto' puts slopes beside the features and scales again; not for values that are all 0
+    or 1 and not for sequences of fewer than 4 steps. Long sequences are joined to about 64 steps (``Stack``).
+""",
+    "how a reservoir works": """
+``h_t = tanh(W_ih x_t + W_hh h_(t-1) + b)`` with random weights (:func:`seriatim.nn.reservoir_`), in both directions;
+the readout is a ridge regression on what is pooled over time, with the penalty that leaves one out best.
 """,
     "what auto became": """
 batch_size_, max_epochs_, learning_rate_, n_estimators_, augmentation_, label_smoothing_
@@ -102,8 +132,9 @@ many labels, else a single sequence.
     "sizes of DeepGRU": """
 dims : dict, None or 'auto', default 'auto'
     Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256, as in the paper, where a dict
-    does not name them, and for None. 'auto' is 64 for all.
-dropout : float, default 0.5
+    does not name them, and for None. 'auto' is 48, 48, 48 and 64.
+dropout : float or 'auto', default 'auto'
+    In the classifier. 'auto' is 0.2 where ``dims`` is "auto", 0.5, as in the paper, where it is given.
 """,
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import make_pipeline
 
-from seriatim.preprocessing import Compose, Crop, Deltas, Jitter, LevelAndShape, Standardize, Tempo
+from seriatim.preprocessing import Compose, Crop, Deltas, Jitter, LevelAndShape, Stack, Standardize, Tempo
 from seriatim.sequences import Sequences
 
 AUTO = "auto"
@@ -26,15 +26,16 @@ class Effort:
     ----------
     steps : int
         Of the optimiser.
-    members : int
-        Networks whose probabilities are averaged.
+    stacks, deep : int
+        Networks whose probabilities are averaged: plain stacks, and DeepGRUs, of which each costs as much as three.
     """
 
     steps: int
-    members: int
+    stacks: int
+    deep: int
 
 
-EFFORTS = {"fast": Effort(1000, 1), "balanced": Effort(2000, 4), "best": Effort(3000, 10)}
+EFFORTS = {"fast": Effort(1000, 1, 1), "balanced": Effort(2000, 3, 1), "best": Effort(3000, 8, 4)}
 
 # Mini-batches are small so that few sequences still make many steps; they grow once an epoch has more than enough.
 _BATCH, _MOST_BATCH, _MANY = 16, 64, 2000
@@ -43,7 +44,10 @@ _MOST_EPOCHS, _LEAST_EPOCHS = 200, 15
 LABEL_SMOOTHING = 0.1
 # Of a plain stack and of DeepGRU.
 HIDDEN_SIZE, POOLING, STACK_LEARNING_RATE = 64, ("last", "mean", "max"), 3e-3
-DIMS, DEEPGRU_LEARNING_RATE = {"gru1": 64, "gru2": 64, "gru3": 64, "fc": 64}, 2e-3
+DIMS, DEEPGRU_LEARNING_RATE = {"gru1": 48, "gru2": 48, "gru3": 48, "fc": 64}, 3e-3
+DEEPGRU_DROPOUT, DEEPGRU_POOLING = 0.2, ("mean", "max")
+# Longer sequences are joined to about so many steps, at most so many observations a step.
+_GOOD_STEPS, _MOST_JOINED = 64, 8
 # Slopes and changes of tempo want sequences of at least so many steps.
 _LEAST_STEPS = 4
 
@@ -82,9 +86,10 @@ def batch_size(facts: Facts) -> int:
 
 
 def max_epochs(facts: Facts, size: int, effort: Effort) -> int:
-    """As many as make the effort's steps; from 15 to 200."""
+    """As many as make the effort's steps, a third of them where there is next to no time; from 15 to 200."""
     batches = -(-facts.n // size)
-    return int(np.clip(round(effort.steps / batches), _LEAST_EPOCHS, _MOST_EPOCHS))
+    steps = effort.steps if facts.length >= _LEAST_STEPS else effort.steps // 3
+    return int(np.clip(round(steps / batches), _LEAST_EPOCHS, _MOST_EPOCHS))
 
 
 def scaling(facts: Facts, sequences: Sequences) -> Any:
@@ -96,10 +101,14 @@ def scaling(facts: Facts, sequences: Sequences) -> Any:
 
 
 def preprocessing(facts: Facts) -> Any:
-    """Slopes beside the features, scaled again; nothing for symbols and for sequences of a few steps."""
-    if facts.symbols or facts.length < _LEAST_STEPS:
-        return None
-    return make_pipeline(Deltas(), Standardize())
+    """Slopes beside the features, scaled again, not for symbols and not for a few steps; long sequences are joined."""
+    steps: list[Any] = []
+    if not facts.symbols and facts.length >= _LEAST_STEPS:
+        steps += [Deltas(), Standardize()]
+    factor = min(_MOST_JOINED, round(facts.length / _GOOD_STEPS))
+    if factor > 1:
+        steps.append(Stack(factor))
+    return make_pipeline(*steps) if steps else None
 
 
 def augmentation(facts: Facts) -> Any:
@@ -107,3 +116,8 @@ def augmentation(facts: Facts) -> Any:
     if facts.symbols or facts.length < _LEAST_STEPS:
         return None
     return Compose([Tempo(0.8, 1.25), Crop(0.9), Jitter(0.1)])
+
+
+def reservoir_size(facts: Facts) -> int:
+    """1,024 units for up to 1,000 sequences, 512 up to 4,000, 256 beyond, where solving for the readout takes long."""
+    return 1024 if facts.n <= 1000 else 512 if facts.n <= 4000 else 256

@@ -33,16 +33,6 @@ class Preparation:
         first = len(steps) if augmentation is None else int(augments_scaled and scaling is not None)
         self._once, self._behind = steps[:first], steps[first:]
 
-    @classmethod
-    def fit(
-        cls, sequences: Sequences, scaling: Any, preprocessing: Any, augmentation: Any, augments_scaled: bool
-    ) -> tuple[Preparation, Any, Any]:
-        """Fit copies of the transformers on training sequences; returns them as well."""
-        scaling = None if scaling is None else clone(scaling).fit(sequences)
-        if preprocessing is not None:
-            preprocessing = clone(preprocessing).fit(_applied([scaling], sequences))
-        return cls(scaling, preprocessing, augmentation, augments_scaled), scaling, preprocessing
-
     def once(self, sequences: Sequences) -> Sequences:
         """Return training sequences as :meth:`batch` takes them."""
         return _applied(self._once, sequences)
@@ -72,6 +62,11 @@ class Preparation:
             changed = Sequences(np.asarray(changed.X, np.float32), changed.lengths)
         x, order = collate(_applied(self._behind, changed), np.arange(len(index)))
         return x, index[order]
+
+
+def fitted(transformer: Any, sequences: Sequences) -> Any:
+    """Return a fitted copy of a transformer, None of None."""
+    return None if transformer is None else clone(transformer).fit(sequences)
 
 
 def prepared(sequences: Sequences, *steps: Any) -> Sequences:

@@ -59,6 +59,7 @@ class _StackClassifier(SequenceClassifier):
         effort: str = "balanced",
         max_time: float | None = None,
         n_estimators: int | str = "auto",
+        reservoir: bool | str = "auto",
         pooling: Sequence[str] | str = "auto",
     ) -> None:
         keep(self, locals())

@@ -12,7 +12,7 @@ from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._base import keep
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
-from seriatim.sequences import PackedSequence, Sequences
+from seriatim.sequences import Sequences
 from seriatim.sequences._forms import read_videos
 
 
@@ -113,10 +113,6 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
     def _to_log_probs(self, output: Array) -> Array:
         log_probs: Array = LogSoftmax().eval()(output)
         return log_probs
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.hidden_size) * int(self.module_.rnn.num_directions)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

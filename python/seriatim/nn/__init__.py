@@ -26,6 +26,7 @@ from seriatim.nn._lstm import LSTM, LSTMCell
 from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter, flatten
 from seriatim.nn._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from seriatim.nn._reservoir import reservoir_
 from seriatim.nn._rnn import RNN, RNNCell
 from seriatim.nn._sequence_pooling import SequencePool
 from seriatim.nn._sequence_rnn import SequenceRNN
@@ -85,4 +86,5 @@ __all__ = [
     "VideoSequential",
     "flatten",
     "manual_seed",
+    "reservoir_",
 ]

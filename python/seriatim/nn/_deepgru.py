@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from seriatim._typing import Array, ArrayLike, Integers, Seed
+from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn import _init
 from seriatim.nn._activation import LogSoftmax, ReLU
 from seriatim.nn._attention import Attention
 from seriatim.nn._batch_norm import BatchNorm1d
-from seriatim.nn._containers import Sequential
+from seriatim.nn._containers import ModuleList, Sequential
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._gru import GRU
 from seriatim.nn._layouts import packed_batch
 from seriatim.nn._linear import Linear
 from seriatim.nn._module import Module
+from seriatim.nn._sequence_pooling import SequencePool
 from seriatim.nn._sequence_rnn import HEADS
 from seriatim.nn._shape import Identity
 from seriatim.sequences import PackedSequence, pad_packed_sequence
@@ -37,6 +38,11 @@ class DeepGRU(Module):
         In the classifier.
     head : {'log_softmax', 'linear'}, default 'log_softmax'
         What is put out: log-probabilities, or the last linear layer's numbers.
+    bidirectional : bool, default False
+        Whether every GRU layer runs in both directions, side by side, each of the size in ``dims``. In the paper: no.
+    pooling : sequence out of {'mean', 'max'}, default ()
+        What of the outputs of ``gru1``, ``gru2`` and ``gru3`` goes over the steps into the classifier, beside what
+        attention finds. In the paper: nothing.
     rng : int, Generator or None
         Of the initial values and the dropout.
 
@@ -64,6 +70,8 @@ class DeepGRU(Module):
         dropout: float = 0.5,
         *,
         head: str = "log_softmax",
+        bidirectional: bool = False,
+        pooling: Sequence[str] = (),
         rng: Seed = None,
     ) -> None:
         super().__init__()
@@ -77,14 +85,21 @@ class DeepGRU(Module):
         random = _init.generator(rng)
         self.n_features, self.n_classes, self.dropout, self.head = n_features, n_classes, float(dropout), head
         gru1, gru2, gru3, fc = (self.dims[k] for k in ("gru1", "gru2", "gru3", "fc"))
-        self.gru1 = GRU(n_features, gru1, 2, rng=random)
-        self.gru2 = GRU(gru1, gru2, 2, rng=random)
-        self.gru3 = GRU(gru2, gru3, 1, rng=random)
-        self.attention = Attention(gru3, rng=random)
+        self.bidirectional, self.pooling = bool(bidirectional), tuple(pooling)
+        sides = 2 if bidirectional else 1
+        self.gru1 = GRU(n_features, gru1, 2, bidirectional=self.bidirectional, rng=random)
+        self.gru2 = GRU(sides * gru1, gru2, 2, bidirectional=self.bidirectional, rng=random)
+        self.gru3 = GRU(sides * gru2, gru3, 1, bidirectional=self.bidirectional, rng=random)
+        self.attention = Attention(sides * gru3, rng=random)
+        self.pools = ModuleList([SequencePool(self.pooling) for _ in range(3)]) if self.pooling else ()
+        pooled = [len(self.pooling) * sides * size for size in (gru1, gru2, gru3)]
+        # Columns of what the classifier stands on: attention, then what is pooled of each level.
+        self._widths = [2 * sides * gru3, *(pooled if self.pooling else [])]
+        self.width = sum(self._widths)
         self.classifier = Sequential(
-            BatchNorm1d(2 * gru3),
+            BatchNorm1d(self.width),
             Dropout(dropout, rng=random),
-            Linear(2 * gru3, fc, rng=random),
+            Linear(self.width, fc, rng=random),
             ReLU(),
             BatchNorm1d(fc),
             Dropout(dropout, rng=random),
@@ -108,8 +123,7 @@ class DeepGRU(Module):
             Log-probabilities (with the head 'linear' any numbers), in the caller's order.
         """
         packed = packed_batch(x, lengths, self.n_features)
-        h, h_last = self._encode(packed)
-        log_probs: Array = self.classifier(self.attention(h, h_last, packed.batch_sizes))
+        log_probs: Array = self.classifier(self._features(packed))
         self._push(packed)
         order = packed.unsorted_indices
         return log_probs if order is None else log_probs[order]
@@ -132,23 +146,23 @@ class DeepGRU(Module):
         grad = np.asarray(grad_output, dtype=np.float32)
         if packed.sorted_indices is not None:
             grad = grad[packed.sorted_indices]
-        grad_h, grad_last = self.attention.backward(self.classifier.backward(grad))
-        rows, _ = self.gru3._backward_packed(grad_h, (grad_last[None],), need_state=False)
-        rows, _ = self.gru2._backward_packed(rows, None, need_state=False)
-        rows, _ = self.gru1._backward_packed(rows, None, need_input, need_state=False)
+        parts = np.split(self.classifier.backward(grad), np.cumsum(self._widths)[:-1], axis=1)
+        rows: Array | None
+        rows, grad_last = self.attention.backward(parts[0])
+        states: Array | None = np.stack(np.split(grad_last, self.gru3.num_directions, axis=1))
+        for level, gru in reversed(list(enumerate((self.gru1, self.gru2, self.gru3)))):
+            if self.pooling:
+                rows = rows + self.pools[level].backward(np.ascontiguousarray(parts[1 + level]))
+            given = None if states is None else (states,)
+            rows, _ = gru._backward_packed(rows, given, need_input or level > 0, need_state=False)
+            states = None
         return rows
 
-    @property
-    def width(self) -> int:
-        """Of what :meth:`embed` gives."""
-        return 2 * self.dims["gru3"]
-
     def embed(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
-        """Return what the classifier stands on: context and auxiliary context, ``(B, 2 * gru3)``."""
+        """Return what the classifier stands on, ``(B, width)``: context, auxiliary context, and what is pooled."""
         packed = packed_batch(x, lengths, self.n_features)
         with self._evaluating():
-            h, h_last = self._encode(packed)
-            found: Array = self.attention(h, h_last, packed.batch_sizes)
+            found = self._features(packed)
         return found if packed.unsorted_indices is None else found[packed.unsorted_indices]
 
     def attention_weights(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
@@ -156,19 +170,29 @@ class DeepGRU(Module):
         packed = packed_batch(x, lengths, self.n_features)
         # An open forward stays open: looking at the weights is no step of training.
         with self._evaluating():
-            h, h_last = self._encode(packed)
+            (*_, h), h_last = self._encode(packed)
         weights = self.attention.weights(h, h_last, packed.batch_sizes)
         steps = None if isinstance(x, PackedSequence) else np.shape(x)[1]
         padded, _ = pad_packed_sequence(packed._replace(data=weights[:, None]), batch_first=True, total_length=steps)
         return padded[:, :, 0]
 
-    def _encode(self, packed: PackedSequence) -> tuple[Array, Array]:
-        """Return all states of the last GRU, packed, and each sequence's last one, in packed order."""
-        sizes: Integers = packed.batch_sizes
-        rows, _ = self.gru1._forward_packed(packed.data, sizes)
-        rows, _ = self.gru2._forward_packed(rows, sizes)
-        rows, (h_n,) = self.gru3._forward_packed(rows, sizes)
-        return rows, h_n[0]
+    def _features(self, packed: PackedSequence) -> Array:
+        """Return what the classifier stands on, in packed order."""
+        levels, last = self._encode(packed)
+        parts = [self.attention(levels[-1], last, packed.batch_sizes)]
+        parts += [
+            pool(rows, packed.batch_sizes)
+            for pool, rows in zip(self.pools, levels if self.pooling else (), strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _encode(self, packed: PackedSequence) -> tuple[list[Array], Array]:
+        """Return the outputs of each GRU, packed, and each sequence's last state in the last one, in packed order."""
+        rows, levels = packed.data, []
+        for gru in (self.gru1, self.gru2, self.gru3):
+            rows, (h_n, *_) = gru._forward_packed(rows, packed.batch_sizes)
+            levels.append(rows)
+        return levels, h_n[0] if len(h_n) == 1 else np.concatenate(list(h_n), axis=1)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

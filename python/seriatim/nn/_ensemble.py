@@ -102,7 +102,8 @@ def average(outputs: Array, log_probs: bool) -> Array:
     ``log(1 / M sum_m exp(y_m))`` or ``1 / M sum_m y_m``.
     """
     if not log_probs:
-        return outputs.mean(axis=0, dtype=np.float64).astype(np.float32)
+        mean: Array = outputs.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
     found: Array = np.logaddexp.reduce(outputs, axis=0) - np.float32(np.log(len(outputs)))
     return found
 

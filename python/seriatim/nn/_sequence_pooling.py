@@ -11,17 +11,17 @@ from seriatim.nn._module import Module
 
 
 class SequencePool(Module):
-    """The mean and the greatest value of every feature over the steps of each sequence.
+    """The mean, the greatest value and the share of positive ones of every feature over the steps of each sequence.
 
     Parameters
     ----------
-    kinds : sequence out of {'mean', 'max'}, default both
+    kinds : sequence out of {'mean', 'max', 'positive'}, default ('mean', 'max')
 
     Notes
     -----
-    ``y (B, len(kinds) * H) = pool(h, batch_sizes)`` of packed rows ``h (rows, H)``: the means, then the greatest. With
-    T steps, ``mean = sum_t h_t / T`` and ``max = max_t h_t``; backward gives a greatest value's gradient to the first
-    step that has it.
+    ``y (B, len(kinds) * H) = pool(h, batch_sizes)`` of packed rows ``h (rows, H)``, in the order above. With T
+    steps, ``mean = sum_t h_t / T``, ``max = max_t h_t`` and ``positive = (number of t with h_t > 0) / T``; backward
+    gives a greatest value's gradient to the first step that has it, and shares have none.
 
     Raises
     ------
@@ -29,7 +29,7 @@ class SequencePool(Module):
         ``kinds`` is empty, has a name twice or another name.
     """
 
-    def __init__(self, kinds: Sequence[str] = KINDS) -> None:
+    def __init__(self, kinds: Sequence[str] = ("mean", "max")) -> None:
         super().__init__()
         if not kinds or set(kinds) - set(KINDS) or len(set(kinds)) != len(kinds):
             raise ValueError(f"kinds: expected some of {KINDS}, each once, got {kinds!r}")

@@ -16,30 +16,33 @@ from seriatim.nn._layouts import packed_batch
 from seriatim.nn._linear import Linear
 from seriatim.nn._lstm import LSTM
 from seriatim.nn._module import Module
+from seriatim.nn._rnn import RNN
 from seriatim.nn._sequence_pooling import SequencePool
 from seriatim.nn._shape import Identity
 from seriatim.sequences import PackedSequence
 
+KINDS: dict[str, type[GRU | LSTM | RNN]] = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
 HEADS = ("log_softmax", "linear")
-POOLINGS = ("last", "mean", "max")
+POOLINGS = ("last", "mean", "max", "positive")
 
 
 class SequenceRNN(Module):
-    """GRU or LSTM layers, and a linear layer on what a sequence's steps leave behind in the top one.
+    """GRU, LSTM or plain recurrent layers, and a linear layer on what a sequence's steps leave behind in the top one.
 
     Parameters
     ----------
     input_size, hidden_size, n_outputs : int
-    rnn : {'gru', 'lstm'}
+    rnn : {'gru', 'lstm', 'rnn'}
     num_layers : int, default 1
     bidirectional : bool, default False
     dropout : float, default 0
         Between layers, and on what is pooled.
     head : {'log_softmax', 'linear'}, default 'log_softmax'
         What is put out: log-probabilities, or the linear layer's numbers.
-    pooling : sequence out of {'last', 'mean', 'max'}, default ('last',)
+    pooling : sequence out of {'last', 'mean', 'max', 'positive'}, default ('last',)
         What the linear layer stands on, side by side in this order: the top layer's last states, the means of its
-        outputs over a sequence's steps, their greatest values; of both directions each.
+        outputs over a sequence's steps, their greatest values, the shares of steps on which they are above 0 (which
+        have no gradient); of both directions each.
     rng : int, Generator or None
         Of the initial values and the dropout.
 
@@ -77,17 +80,18 @@ class SequenceRNN(Module):
     ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size, n_outputs=n_outputs)
-        if rnn not in ("gru", "lstm"):
-            raise ValueError(f"rnn: expected 'gru' or 'lstm', got {rnn!r}")
+        if rnn not in KINDS:
+            raise ValueError(f"rnn: expected one of {tuple(KINDS)}, got {rnn!r}")
         if head not in HEADS:
             raise ValueError(f"head: expected one of {HEADS}, got {head!r}")
         if isinstance(pooling, str) or not pooling or set(pooling) - set(POOLINGS) or len(set(pooling)) < len(pooling):
             raise ValueError(f"pooling: expected some of {POOLINGS}, each once, got {pooling!r}")
         random = _init.generator(rng)
         between = dropout if num_layers > 1 else 0.0
-        kind = LSTM if rnn == "lstm" else GRU
         self.input_size, self.n_outputs, self.head = input_size, n_outputs, head
-        self.rnn = kind(input_size, hidden_size, num_layers, bidirectional=bidirectional, dropout=between, rng=random)
+        self.rnn = KINDS[rnn](
+            input_size, hidden_size, num_layers, bidirectional=bidirectional, dropout=between, rng=random
+        )
         self.pooling = tuple(name for name in POOLINGS if name in pooling)
         over_time = [name for name in self.pooling if name != "last"]
         self.pool = SequencePool(over_time) if over_time else None

@@ -91,8 +91,8 @@ class VideoRNN(Module):
         self.embedding_size, self.n_classes = embedding_size, n_classes
         kind = LSTM if rnn == "lstm" else GRU
         self.rnn = kind(embedding_size, hidden_size, num_layers, bidirectional=bidirectional, rng=random)
-        width = hidden_size * self.rnn.num_directions
-        self.classifier = Sequential(Linear(width, fc, rng=random), ReLU(), Linear(fc, n_classes, rng=random))
+        self.width = hidden_size * self.rnn.num_directions
+        self.classifier = Sequential(Linear(self.width, fc, rng=random), ReLU(), Linear(fc, n_classes, rng=random))
 
     @staticmethod
     def _stages(embedding: Module) -> tuple[list[Module], list[Module]]:

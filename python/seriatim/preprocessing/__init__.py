@@ -23,7 +23,7 @@ from seriatim.preprocessing._augment import (
 from seriatim.preprocessing._base import SequenceTransformer
 from seriatim.preprocessing._level import LevelAndShape
 from seriatim.preprocessing._scaling import Center, MinMaxScale, Standardize
-from seriatim.preprocessing._time import Deltas, Downsample, Filter, Pad, Resample, TrimConstants
+from seriatim.preprocessing._time import Deltas, Downsample, Filter, Pad, Resample, Stack, TrimConstants
 
 __all__ = [
     "Augmentation",
@@ -45,6 +45,7 @@ __all__ = [
     "Scale",
     "SequenceTransformer",
     "Shift",
+    "Stack",
     "Standardize",
     "Tempo",
     "TimeWarp",

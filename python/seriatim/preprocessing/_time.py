@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._typing import AnyArray, Integers
+from seriatim._typing import AnyArray, Array, Integers
 from seriatim.preprocessing._base import SequenceTransformer, check_choice, check_number, offsets
 from seriatim.sequences import Sequences
 
@@ -172,6 +172,67 @@ class Deltas(SequenceTransformer):
         first = 0 if self.append else 1
         marks = ["", "_delta", *(f"_delta{n}" for n in range(2, self.order + 1))]
         return np.array([f"{name}{mark}" for mark in marks[first:] for name in names], dtype=object)
+
+
+class Stack(SequenceTransformer):
+    """Join neighbouring observations to one that has all their features: fewer steps, and nothing lost.
+
+    What a recurrent network computes for a long sequence falls by the factor, and so does the way that a gradient goes
+    back in time.
+
+    Parameters
+    ----------
+    factor : int, default 2
+
+    Notes
+    -----
+    Step t of the result has the features of observations ``factor t`` to ``factor t + factor - 1`` behind each other;
+    what is missing at a sequence's end is its last observation again. Lengths become ``ceil(T / factor)``.
+
+    References
+    ----------
+    Sak et al., "Fast and accurate recurrent neural network acoustic models for speech recognition", Interspeech 2015.
+    """
+
+    def __init__(self, factor: int = 2) -> None:
+        self.factor = factor
+
+    def _check_parameters(self) -> None:
+        check_number("factor", self.factor, 1, whole=True)
+
+    def _transform(self, sequences: Sequences) -> Sequences:
+        lengths = -(-sequences.lengths // self.factor)
+        first = np.repeat(sequences.starts, lengths) + self.factor * within(lengths)
+        last = np.repeat(sequences.starts + sequences.lengths - 1, lengths)
+        rows = np.minimum(first[:, None] + np.arange(self.factor), last[:, None])
+        return Sequences(sequences.X[rows].reshape(len(rows), -1), lengths)
+
+    def spread(self, weights: Array, lengths: Integers) -> Array:
+        """Give each observation its share of a weight a joined step.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n, longest joined)
+        lengths : ndarray of int64, shape (n,)
+            Of the sequences as they were.
+
+        Returns
+        -------
+        ndarray, shape (n, longest)
+            Each step's weight in equal parts on its observations, 0 behind a sequence's end.
+        """
+        steps = np.arange(lengths.max())
+        joined = steps // self.factor
+        # The last step of a sequence may have fewer observations than the others.
+        count = np.minimum(lengths[:, None] - joined * self.factor, self.factor)
+        inside = steps < lengths[:, None]
+        shares: Array = np.where(inside, weights[:, joined] / np.maximum(count, 1), 0).astype(np.float32)
+        return shares
+
+    def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
+        """Return the names of the features of each joined observation."""
+        names = super().get_feature_names_out(input_features)
+        return np.array([f"{name}_t{t}" for t in range(self.factor) for name in names], dtype=object)
 
 
 class Pad(SequenceTransformer):

@@ -8,5 +8,19 @@ from seriatim.training._checkpoint import Checkpoint
 from seriatim.training._loop import Training
 from seriatim.training._patience import Patience
 from seriatim.training._progress import Progress
+from seriatim.training._reservoir import fit_reservoir, is_reservoir, make_reservoir
 
-__all__ = ["POOL", "Batch", "Checkpoint", "Patience", "Progress", "Training", "bucketed", "by_length", "collate"]
+__all__ = [
+    "POOL",
+    "Batch",
+    "Checkpoint",
+    "Patience",
+    "Progress",
+    "Training",
+    "bucketed",
+    "by_length",
+    "collate",
+    "fit_reservoir",
+    "is_reservoir",
+    "make_reservoir",
+]

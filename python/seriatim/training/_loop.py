@@ -275,9 +275,7 @@ class Training:
 
     # ---- The end
 
-    def _warn(
-        self, interrupted: bool, patience: Patience | None, over: bool, losses: list[float], epochs: int
-    ) -> None:
+    def _warn(self, interrupted: bool, patience: Patience | None, over: bool, losses: list[float], epochs: int) -> None:
         done = len(self.history.get("loss", []))
         text, kind = None, ConvergenceWarning
         if interrupted:

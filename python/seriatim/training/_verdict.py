@@ -8,7 +8,8 @@ import numpy as np
 _LEAST = 5
 # Losses from the first epoch on that count as having exploded, as not having moved, and as still falling: the fall from
 # the last but one fifth of the epochs to the last one, out of the whole fall.
-_EXPLODED, _UNMOVED, _FALLING = 2.0, 0.01, 0.1
+# Of few epochs the fall has to be steeper.
+_EXPLODED, _UNMOVED, _FALLING, _FALLING_OF_FEW = 2.0, 0.01, 0.2, 0.3
 
 
 def verdict(losses: list[float]) -> str | None:
@@ -27,7 +28,10 @@ def verdict(losses: list[float]) -> str | None:
         )
     part = max(1, len(values) // 5)
     recent = values[-2 * part : -part].mean() - values[-part:].mean()
-    if recent > _FALLING * (first - last) > 0 and last < first:
+    falls = np.diff(values[-2 * part :])
+    # One that goes up and down is at its end.
+    steep = _FALLING if len(values) >= 2 * _LEAST else _FALLING_OF_FEW
+    if recent > steep * (first - last) > 0 and np.all(falls < 0):
         return (
             f"training ended while the loss was falling fast: {about}, {recent:.4g} of it in the last {part}. "
             "A larger max_epochs (or 'auto'), a smaller batch_size or a larger learning_rate gives a better model."

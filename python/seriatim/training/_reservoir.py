@@ -1,0 +1,81 @@
+"""Reservoirs: made of random weights, and read out by a linear layer that is solved for at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray, Array
+from seriatim.nn import RNN as _RNN
+from seriatim.nn import Module, SequenceRNN, reservoir_
+from seriatim.sequences import Sequences
+from seriatim.training._batches import by_length, collate
+from seriatim.training._readout import sharpness, solve_readout
+
+POOLING = ("mean", "max", "positive")
+# Sequences that run through it together.
+_BATCH = 128
+
+
+def make_reservoir(
+    input_size: int,
+    hidden_size: int,
+    n_outputs: int,
+    *,
+    log_probs: bool,
+    bidirectional: bool = True,
+    pooling: Sequence[str] = POOLING,
+    spectral_radius: float = 0.9,
+    input_scale: float = 0.5,
+    connections: int = 10,
+    rng: np.random.Generator,
+) -> SequenceRNN:
+    """Return a network with a reservoir's weights, whose linear layer :func:`fit_reservoir` sets."""
+    head = "log_softmax" if log_probs else "linear"
+    module = SequenceRNN(
+        input_size, hidden_size, n_outputs, rnn="rnn", bidirectional=bidirectional, head=head, pooling=pooling, rng=rng
+    )
+    assert isinstance(module.rnn, _RNN)
+    reservoir_(module.rnn, spectral_radius, input_scale, connections, rng=rng)
+    return module
+
+
+def is_reservoir(module: Module) -> bool:
+    """Return whether a network is one that is not trained."""
+    return isinstance(module, SequenceRNN) and isinstance(module.rnn, _RNN)
+
+
+def fit_reservoir(
+    module: SequenceRNN,
+    sequences: Sequences,
+    target: AnyArray,
+    weights: Array | None,
+    class_weight: Array | None,
+) -> None:
+    """Solve for a reservoir's linear layer; the module is left in evaluation mode, frozen.
+
+    Parameters
+    ----------
+    module : SequenceRNN
+    sequences : Sequences
+    target : ndarray
+        Numbers of classes ``(n,)`` for a module that gives logarithms of probabilities, else ``(n, outputs)``.
+    weights : ndarray, shape (n,), or None
+    class_weight : ndarray, shape (classes,), or None
+    """
+    module.eval()
+    features = np.empty((len(sequences), module.width), np.float32)
+    for index in by_length(sequences.lengths, _BATCH):
+        x, order = collate(sequences, index)
+        features[order] = module.embed(x)
+    if class_weight is not None:
+        weights = class_weight[target] if weights is None else class_weight[target] * weights
+    classifies = module.head == "log_softmax"
+    values = np.where(target[:, None] == np.arange(module.n_outputs), 1.0, -1.0) if classifies else target
+    weight, bias, left_out = solve_readout(features, values, weights)
+    factor = np.float32(sharpness(left_out, target, weights) if classifies else 1)
+    linear: Any = module.classifier[1]
+    linear.weight.data, linear.bias.data = weight * factor, bias * factor
+    module.requires_grad_(False)
