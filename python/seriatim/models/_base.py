@@ -18,6 +18,7 @@ from seriatim.models import _policy
 from seriatim.models._data import passes
 from seriatim.models._policy import AUTO, EFFORTS, Effort, Facts
 from seriatim.models._preparation import Preparation, fitted, prepared
+from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
 from seriatim.nn._ensemble import EnsembleLoss, average
 from seriatim.optim import (
@@ -293,6 +294,8 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         weights = None if weights is None else weights[rows]
         settled = self._settle(sequences, epochs)
         epochs = int(settled["max_epochs"])
+        if sequences.X.ndim == 2 and settled["scaling"] is None and settled["preprocessing"] is None and not goes_on:
+            warn_of_scales(sequences)
         checkpoint = self._make_checkpoint([sequences, target, weights, held], goes_on) if epochs > 1 else None
         preparation, scaling, preprocessing = self._prepare(given, sequences, settled, goes_on)
         ready = preparation.once(sequences)
@@ -416,6 +419,7 @@ class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             history=self.history_ if goes_on else {},
             checkpoint=checkpoint,
             max_time=self.max_time,
+            judged=getattr(self, "class_weight", None) is None,
         )
 
     def _set_fitted(self, X: Any, by_row: bool, state: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models import _policy
 from seriatim.models._base import SequenceEstimator
 from seriatim.models._data import read_validation, read_weights
+from seriatim.models._warnings import warn_of_single_sequences, warn_of_validation
 from seriatim.nn import Module, NLLLoss
 from seriatim.sequences import Sequences
 from seriatim.sequences._forms import check_features, rows_of_table
@@ -87,11 +88,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         weights = read_weights(sample_weight, len(sequences))
         if goes_on:
             check_features(self, X, sequences)
+        warn_of_single_sequences(classes, target)
         chosen, held = np.arange(len(target)), None
         if validation_data is not None:
             held = self._read_validation(validation_data, sequences, classes)
         elif self.early_stopping and self.max_epochs != 1:
             chosen, kept = self._split(target, True, groups)
+            warn_of_validation(len(kept), len(classes))
             held = sequences[kept], target[kept], None if weights is None else weights[kept]
         everything = len(chosen) == len(target)
         state = self._train(

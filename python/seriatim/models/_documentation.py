@@ -75,7 +75,7 @@ scaling : transformer, None or 'auto', default 'auto'
     ``LevelAndShape()`` where a feature's unit differs by orders of magnitude from sequence to sequence; None where all
     values are 0 or 1, and where ``preprocessing`` is given.
 effort : {'fast', 'balanced', 'best'}, default 'balanced'
-    What "auto" may cost: 1,000, 2,000 or 3,000 steps of 1, 3 or 8 networks (of DeepGRU 1, 1 or 4).
+    What "auto" may cost: 800, 2,000 or 3,000 steps of 1, 3 or 8 networks (of DeepGRU 1, 1 or 4).
 max_time : float or None, default None
     Seconds after which training ends. The schedule keeps pace with the clock, so that the learning rate has fallen by
     then. (What is learned then depends on the machine.)
@@ -132,7 +132,7 @@ many labels, else a single sequence.
     "sizes of DeepGRU": """
 dims : dict, None or 'auto', default 'auto'
     Sizes ``gru1``, ``gru2``, ``gru3`` and ``fc`` of the network; 512, 256, 128, 256, as in the paper, where a dict
-    does not name them, and for None. 'auto' is 48, 48, 48 and 64.
+    does not name them, and for None. 'auto' is 48, 32, 32 and 64.
 dropout : float or 'auto', default 'auto'
     In the classifier. 'auto' is 0.2 where ``dims`` is "auto", 0.5, as in the paper, where it is given.
 """,

@@ -35,7 +35,7 @@ class Effort:
     deep: int
 
 
-EFFORTS = {"fast": Effort(1000, 1, 1), "balanced": Effort(2000, 3, 1), "best": Effort(3000, 8, 4)}
+EFFORTS = {"fast": Effort(800, 1, 1), "balanced": Effort(2000, 3, 1), "best": Effort(3000, 8, 4)}
 
 # Mini-batches are small so that few sequences still make many steps; they grow once an epoch has more than enough.
 _BATCH, _MOST_BATCH, _MANY = 16, 64, 2000
@@ -44,7 +44,7 @@ _MOST_EPOCHS, _LEAST_EPOCHS = 200, 15
 LABEL_SMOOTHING = 0.1
 # Of a plain stack and of DeepGRU.
 HIDDEN_SIZE, POOLING, STACK_LEARNING_RATE = 64, ("last", "mean", "max"), 3e-3
-DIMS, DEEPGRU_LEARNING_RATE = {"gru1": 48, "gru2": 48, "gru3": 48, "fc": 64}, 3e-3
+DIMS, DEEPGRU_LEARNING_RATE = {"gru1": 48, "gru2": 32, "gru3": 32, "fc": 64}, 3e-3
 DEEPGRU_DROPOUT, DEEPGRU_POOLING = 0.2, ("mean", "max")
 # Longer sequences are joined to about so many steps, at most so many observations a step.
 _GOOD_STEPS, _MOST_JOINED = 64, 8

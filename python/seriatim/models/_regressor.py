@@ -11,6 +11,7 @@ from sklearn.metrics import r2_score
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._base import SequenceEstimator
 from seriatim.models._data import counts_of, read_validation, read_weights
+from seriatim.models._warnings import warn_of_validation
 from seriatim.nn import MSELoss
 from seriatim.sequences import Sequences
 from seriatim.sequences._forms import check_features, rows_of_table
@@ -75,6 +76,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
             held = self._read_validation(validation_data, sequences, mean, scale)
         elif self.early_stopping and self.max_epochs != 1:
             chosen, kept = self._split(scaled, False, groups)
+            warn_of_validation(len(kept), 1)
             held = sequences[kept], scaled[kept], None if weights is None else weights[kept]
         everything = len(chosen) == len(scaled)
         state = self._train(

@@ -54,6 +54,9 @@ class Training:
     max_time : float or None
         Seconds after which training ends, between two mini-batches. The scheduler then is stepped more often, so that
         it is through when the time is.
+    judged : bool
+        Whether a course of the loss that went wrong is warned of; losses that class weights make go up and down are
+        better not judged.
     """
 
     module: Module
@@ -69,6 +72,7 @@ class Training:
     history: dict[str, list[float]] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     max_time: float | None = None
+    judged: bool = True
 
     def run(
         self,
@@ -292,7 +296,7 @@ class Training:
                     f"training reached its last epoch ({done}) while the validation score was still improving; "
                     "a larger max_epochs may give a better model"
                 )
-        elif not over:
+        elif self.judged and not over:
             text = verdict(losses)
         if text is not None:
             warnings.warn(text, kind, stacklevel=5)

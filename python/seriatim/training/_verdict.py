@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-# Fewer epochs say nothing.
-_LEAST = 5
-# Losses from the first epoch on that count as having exploded, as not having moved, and as still falling: the fall from
-# the last but one fifth of the epochs to the last one, out of the whole fall.
-# Of few epochs the fall has to be steeper.
-_EXPLODED, _UNMOVED, _FALLING, _FALLING_OF_FEW = 2.0, 0.01, 0.2, 0.3
+# Fewer epochs say nothing; of a fall that goes on, and of none at all, more are wanted.
+_LEAST, _MANY = 5, 10
+# A last loss of so many times the first one has exploded, or one that is worse than any guess, of labels as of
+# standardised numbers.
+_EXPLODED, _WORSE_THAN_A_GUESS = 2.0, 20.0
+# A training has not moved within so much of its first loss, and its loss still falls if it does at so much of its mean
+# pace from the last but one fifth of the epochs to the last one.
+_UNMOVED, _PACE = 0.01, 0.9
 
 
 def verdict(losses: list[float]) -> str | None:
@@ -19,19 +21,20 @@ def verdict(losses: list[float]) -> str | None:
         return None
     first, last = values[0], values[-1]
     about = f"over {len(values)} epochs the training loss went from {first:.4g} to {last:.4g}"
-    if last > _EXPLODED * first:
+    if last > min(_EXPLODED * first, _WORSE_THAN_A_GUESS):
         return f"training has exploded: {about}. A smaller learning_rate, or scaling='auto', is the way on."
-    if len(values) >= 2 * _LEAST and np.ptp(values) < _UNMOVED * first and first > 0.1:
+    if len(values) < _MANY:
+        return None
+    if np.ptp(values) < _UNMOVED * first and first > 0.1:
         return (
             f"training has not moved: {about}. A larger learning_rate or scaling='auto' may help; or the observations "
             "say nothing about y."
         )
-    part = max(1, len(values) // 5)
+    part = len(values) // 5
     recent = values[-2 * part : -part].mean() - values[-part:].mean()
-    falls = np.diff(values[-2 * part :])
+    pace = (first - last) * part / (len(values) - 1)
     # One that goes up and down is at its end.
-    steep = _FALLING if len(values) >= 2 * _LEAST else _FALLING_OF_FEW
-    if recent > steep * (first - last) > 0 and np.all(falls < 0):
+    if recent > _PACE * pace > 0 and np.all(np.diff(values[-2 * part :]) < 0):
         return (
             f"training ended while the loss was falling fast: {about}, {recent:.4g} of it in the last {part}. "
             "A larger max_epochs (or 'auto'), a smaller batch_size or a larger learning_rate gives a better model."

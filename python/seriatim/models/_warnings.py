@@ -1,0 +1,60 @@
+"""What can be said of the data before training: warnings with advice."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from seriatim._typing import AnyArray, Integers
+from seriatim.functional import ragged_moments
+from seriatim.sequences import Sequences
+
+# Standard deviations of features that far apart, or that far from 1, learn badly unscaled.
+_FAR = 1e3
+# A validation part below this says little: one sequence is worth more than 20 points.
+_FEW = 5
+_HANDFUL = 10
+
+
+def warn_of_scales(sequences: Sequences) -> None:
+    """Warn where unscaled features differ by orders of magnitude, or are very large or very small."""
+    _, spreads = ragged_moments(sequences.X, np.array([0, len(sequences.X)]))
+    varying = spreads[0][spreads[0] > 0]
+    if not len(varying):
+        return
+    least, most = float(varying.min()), float(varying.max())
+    if most > _FAR * least or most > _FAR or least < 1 / _FAR:
+        warnings.warn(
+            f"features have standard deviations from {least:.3g} to {most:.3g}, and nothing scales them: the network "
+            "hardly sees the small ones. scaling='auto', or Standardize() in front of the model, is the way on.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_single_sequences(classes: AnyArray, target: Integers) -> None:
+    """Warn where a class has one sequence."""
+    counts = np.bincount(target, minlength=len(classes))
+    single = classes[counts == 1].tolist()
+    # Of a handful of sequences nothing else can be expected.
+    if single and len(classes) > 1 and len(target) >= _HANDFUL:
+        names = ", ".join(map(repr, single[:3])) + (f" and {len(single) - 3} more" if len(single) > 3 else "")
+        warnings.warn(
+            f"a single sequence of {names}: what such a class has in common cannot be learned from one; more sequences "
+            "of it, or leaving it out, is the way on.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_validation(count: int, classes: int) -> None:
+    """Warn where a part that is held back is too small to choose an epoch by."""
+    if count < max(_FEW, classes):
+        warnings.warn(
+            f"early_stopping chooses the epoch by {count} sequences, each worth {100 / count:.0f} points of "
+            f"the score{f', of {classes} classes' if classes > 1 else ''}: a larger validation_fraction, "
+            "validation_data, or early_stopping=False is the way on.",
+            UserWarning,
+            stacklevel=4,
+        )
