@@ -39,6 +39,7 @@ _SUBMODULES = (
     "persistence",
     "plotting",
     "preprocessing",
+    "recipes",
     "sequences",
     "training",
 )

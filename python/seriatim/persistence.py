@@ -2,7 +2,8 @@
 
 The header's metadata has ``seriatim`` (JSON: format, library version, and the model as a tree of plain values); arrays
 are the file's tensors, under names that say where they belong (``module_.gru1.weight_ih_l0``). Only classes of
-``seriatim.nn``, ``seriatim.models`` and ``seriatim.preprocessing``, and scikit-learn's ``Pipeline``, can be in it.
+``seriatim.nn``, ``seriatim.models``, ``seriatim.preprocessing`` and ``seriatim.recipes``, and scikit-learn's
+``Pipeline``, can be in it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = ["load", "save"]
 # 1: one estimator or module, arrays under their state's own names. 2: a tree.
 FORMAT = 2
 
-_HOMES = ("seriatim.nn", "seriatim.models", "seriatim.preprocessing")
+_HOMES = ("seriatim.nn", "seriatim.models", "seriatim.preprocessing", "seriatim.recipes")
 # Parameters that say how a fit runs, not what the model is; they may hold anything and stay behind.
 _LEFT_BEHIND = ("callbacks", "checkpoint_dir")
 # Fitted state that is not public.
@@ -37,7 +38,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : estimator of seriatim.models or seriatim.preprocessing, Pipeline of these, or module of seriatim.nn
+    model : estimator or transformer of seriatim, Pipeline of these, or module of seriatim.nn
         ``Sequential`` and other modules that are made of modules of ``seriatim.nn`` as well. A module of your own: save
         its ``state_dict()`` with ``safetensors.numpy.save_file``.
     path : str or path
