@@ -21,7 +21,7 @@ optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
 batch_size : int or 'auto', default 'auto'
     At least 2, for batch normalisation. 'auto' is 16, and up to 64 for many sequences.
 max_epochs : int or 'auto', default 'auto'
-    'auto' is as many as make the steps of ``effort``, from 15 to 200.
+    'auto' is as many as make the steps of ``effort``, from 15 to 1,000.
 weight_decay : float, default 0
 clip_norm : float or None, default 1
     Bound of the gradients' norm.
