@@ -16,7 +16,15 @@ import seriatim
 from seriatim import Sequences, nn, pack_padded_sequence, pad_packed_sequence
 from seriatim import preprocessing as prep
 from seriatim.export import _graph, _modules, export_onnx
-from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier, LSTMClassifier
+from seriatim.models import (
+    DeepGRUClassifier,
+    DeepGRURegressor,
+    GRUClassifier,
+    LSTMClassifier,
+    ReservoirClassifier,
+    ReservoirRegressor,
+)
+from seriatim.nn._ensemble import average
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -337,6 +345,51 @@ def test_regressor(targets, path):
         rows = [row[:n] for row, n in zip(x, lengths, strict=True)]
         found = outputs(opened, x=x, lengths=lengths)
         np.testing.assert_allclose(found["prediction"], model.predict(rows), rtol=1e-5)
+
+
+@pytest.mark.parametrize("opset_version", [15, 18, 22])
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.SequenceRNN(5, 7, 3, rnn="lstm", bidirectional=True, pooling=("last", "mean", "max", "positive"), rng=0),
+        nn.SequenceRNN(5, 7, 3, rnn="rnn", pooling=("max",), rng=0),
+        nn.DeepGRU(5, 3, DIMS, bidirectional=True, pooling=("mean", "max"), rng=0),
+        nn.Ensemble(nn.DeepGRU(5, 3, DIMS, rng=0), nn.SequenceRNN(5, 7, 3, pooling=("mean",), rng=1)),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_pooling_and_ensembles(module, opset_version, path):
+    module.eval()
+    opened = session(module, path, opset_version=opset_version)
+    for lengths, steps in BATCHES:
+        x = padded(lengths, steps, 5)
+        wanted = module(x, lengths)
+        wanted = average(wanted, True) if isinstance(module, nn.Ensemble) else wanted
+        agree(outputs(opened, x=x, lengths=lengths), {"log_probs": wanted})
+
+
+UNITS = 10.0 ** np.random.default_rng(0).uniform(-4, 3, 12)
+LONG = [np.abs(normal(200 + 7 * i, 5, seed=i)) * np.append(unit, [1, 1, 1, 1]) for i, unit in enumerate(UNITS)]
+
+
+@pytest.mark.parametrize("kind", [DeepGRUClassifier, GRUClassifier, ReservoirClassifier, ReservoirRegressor])
+@pytest.mark.parametrize("data", [TRAINING, LONG], ids=["short", "long"])
+def test_what_auto_became_is_part_of_the_model(kind, data, path):
+    settings = {} if "Reservoir" in kind.__name__ else {"max_epochs": 1, "n_estimators": 2, "reservoir": True}
+    model = kind(random_state=0, **settings).fit(data, np.arange(12) % 3)
+    if data is LONG:
+        assert [type(step).__name__ for _, step in model.scaling_.steps] == ["LevelAndShape", "Standardize"]
+        assert type(model.preprocessing_.steps[-1][1]).__name__ == "Stack"
+    opened = session(model, path)
+    lengths = np.array([len(x) for x in data])
+    x = np.full((12, lengths.max(), 5), np.nan, np.float32)
+    for row, sequence in zip(x, data, strict=True):
+        row[: len(sequence)] = sequence
+    found = outputs(opened, x=x, lengths=lengths)
+    if hasattr(model, "classes_"):
+        np.testing.assert_allclose(found["probabilities"], model.predict_proba(data), atol=1e-4)
+    else:
+        np.testing.assert_allclose(found["prediction"], model.predict(data), atol=1e-3)
 
 
 def test_what_has_to_run_before_the_model_is_named(path):

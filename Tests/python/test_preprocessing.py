@@ -27,6 +27,10 @@ TRANSFORMERS = [
     prep.Resample(5),
     prep.Deltas(),
     prep.Deltas(2, append=False),
+    prep.LevelAndShape(),
+    prep.LevelAndShape(0.0),
+    prep.Stack(),
+    prep.Stack(3),
     prep.Pad(),
     prep.Pad(3, side="pre"),
 ]
@@ -199,3 +203,37 @@ def test_bad_input():
         prep.Standardize().fit(data()).transform(data(features=2))
     with pytest.raises(ValueError, match="lengths: expected None beside a list"):
         prep.Standardize().fit(list(data()), lengths=[1])
+
+
+def test_level_and_shape():
+    rng = np.random.default_rng(0)
+    units = 10.0 ** np.arange(-4, 4)
+    rows = [np.column_stack([u * rng.normal(2, 1, 20), rng.normal(size=20)]) for u in units]
+    sequences = Sequences.from_list(rows)
+    found = prep.LevelAndShape().fit(sequences)
+    assert found.wide_.tolist() == [0]
+    out = found.transform(sequences)
+    assert out.X.shape[1] == 3
+    wide = sequences.X[:, 0].astype(np.float64)
+    assert np.mean(np.abs(wide) < found.unit_[0]) == pytest.approx(0.1, abs=0.02)
+    np.testing.assert_allclose(out.X[:, 0], np.sign(wide) * np.log1p(np.abs(wide) / found.unit_[0]), rtol=1e-5)
+    np.testing.assert_array_equal(out.X[:, 1], sequences.X[:, 1].astype(np.float32))
+    for given, shape in zip(rows, np.split(out.X[:, 2], 8), strict=True):
+        np.testing.assert_allclose(shape, (given[:, 0] - given[:, 0].mean()) / given[:, 0].std(), atol=2e-4)
+    assert found.get_feature_names_out().tolist() == ["x0", "x1", "x0_shape"]
+    # A sequence that does not vary has no shape.
+    assert not found.transform(Sequences(np.ones((4, 2)), [4])).X[:, 2].any()
+    even = Sequences.from_list([row / np.abs(row).max(axis=0) for row in rows])
+    assert not len(prep.LevelAndShape().fit(even).wide_)
+
+
+def test_stack():
+    s = Sequences.from_list([np.arange(10.0).reshape(5, 2), np.array([[7.0, 8.0]])])
+    out = prep.Stack(2).fit_transform(s)
+    assert out.lengths.tolist() == [3, 1]
+    # What is missing at the end is the last observation again.
+    assert out.X.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 8, 9], [7, 8, 7, 8]]
+    assert prep.Stack(2).fit(s).get_feature_names_out().tolist() == ["x0_t0", "x1_t0", "x0_t1", "x1_t1"]
+    weights = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]], np.float32)
+    spread = prep.Stack(2).spread(weights, s.lengths)
+    np.testing.assert_allclose(spread, [[0.25, 0.25, 0.15, 0.15, 0.2], [1, 0, 0, 0, 0]], rtol=1e-6)

@@ -7,7 +7,14 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from seriatim import Sequences
-from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier, LSTMClassifier
+from seriatim.models import (
+    DeepGRUClassifier,
+    DeepGRURegressor,
+    GRUClassifier,
+    LSTMClassifier,
+    ReservoirClassifier,
+    ReservoirRegressor,
+)
 
 DIMS = {"gru1": 8, "gru2": 8, "gru3": 8, "fc": 8}
 FAST = {"max_epochs": 15, "learning_rate": 1e-2, "batch_size": 16, "random_state": 0}
@@ -18,11 +25,13 @@ ESTIMATORS = [
     GRUClassifier(hidden_size=8, **FAST),
     LSTMClassifier(hidden_size=8, **FAST),
 ]
+# As their constructors make them.
+DEFAULTS = [GRUClassifier(), DeepGRUClassifier(), ReservoirClassifier(), ReservoirRegressor()]
 
 
 @pytest.mark.filterwarnings("ignore:y has a single class")
 @pytest.mark.filterwarnings("ignore:A column-vector y")
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks([*ESTIMATORS, *DEFAULTS])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 

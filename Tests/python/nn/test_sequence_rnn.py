@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import normal
 
-from seriatim import nn, pack_padded_sequence
+from seriatim import nn, pack_padded_sequence, pad_packed_sequence
 
 LENGTHS = np.array([2, 5, 1, 4])
 
@@ -40,8 +40,69 @@ def test_forward_and_backward(rnn, bidirectional, layers, head):
     np.testing.assert_array_equal(model(garbage, LENGTHS), y)
 
 
+def gradients_agree(model, x, tolerance=3e-3):
+    """Hold backward against differences of the loss that weighs the outputs."""
+    weigh = normal(4, model(x, LENGTHS).shape[1], seed=2).astype(np.float64)
+    model.backward(np.zeros_like(weigh))
+    model.zero_grad()
+    model(x, LENGTHS)
+    model.backward(weigh)
+    for name, parameter in model.named_parameters():
+        flat, grad = np.array(parameter.data).reshape(-1), np.array(parameter.grad).reshape(-1)
+        for place in range(0, flat.size, max(1, flat.size // 3)):
+            found = []
+            for step in (1e-3, -1e-3):
+                moved = flat.copy()
+                moved[place] += step
+                parameter.data = moved.reshape(parameter.shape)
+                found.append(float((model(x, LENGTHS) * weigh).sum()))
+                model.backward(np.zeros_like(weigh))
+            parameter.data = flat.reshape(parameter.shape)
+            assert (found[0] - found[1]) / 2e-3 == pytest.approx(grad[place], rel=2e-2, abs=tolerance), name
+
+
+@pytest.mark.parametrize("rnn", ["gru", "lstm", "rnn"])
+@pytest.mark.parametrize("pooling", [("mean",), ("last", "max"), ("max", "mean", "last")])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_pooling_over_time(rnn, pooling, bidirectional):
+    model = nn.SequenceRNN(3, 4, 2, rnn=rnn, pooling=pooling, bidirectional=bidirectional, head="linear", rng=0)
+    x = normal(4, 5, 3)
+    packed = pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
+    y, states = model.rnn.eval()(packed)
+    rows, _ = pad_packed_sequence(y, batch_first=True)
+    last = states[0] if rnn == "lstm" else states
+    parts = {
+        "last": np.concatenate(list(last), axis=1),
+        "mean": np.stack([row[:n].mean(axis=0) for row, n in zip(rows, LENGTHS, strict=True)]),
+        "max": np.stack([row[:n].max(axis=0) for row, n in zip(rows, LENGTHS, strict=True)]),
+    }
+    wanted = np.concatenate([parts[name] for name in ("last", "mean", "max") if name in pooling], axis=1)
+    assert model.width == wanted.shape[1]
+    np.testing.assert_allclose(model.embed(x, LENGTHS), wanted, atol=1e-6)
+    gradients_agree(model.train(), x)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("pooling", [(), ("mean", "max")])
+def test_deepgru_in_both_directions_and_pooled(bidirectional, pooling):
+    dims = {"gru1": 4, "gru2": 3, "gru3": 2, "fc": 5}
+    model = nn.DeepGRU(3, 2, dims, 0.0, head="linear", bidirectional=bidirectional, pooling=pooling, rng=0)
+    x = normal(4, 5, 3)
+    sides = 1 + bidirectional
+    assert model.width == model.embed(x, LENGTHS).shape[1] == sides * (2 * 2 + len(pooling) * (4 + 3 + 2))
+    assert len([name for name in model.state_dict() if "reverse" in name]) == 20 * bidirectional
+    # Batch normalisation of four, and rectifiers: differences are coarse.
+    gradients_agree(model, x, 5e-2)
+
+
 def test_errors():
-    for words, given in (("rnn: expected", {"rnn": "cnn"}), ("head: expected", {"head": "softmax"})):
+    for words, given in (
+        ("rnn: expected", {"rnn": "cnn"}),
+        ("head: expected", {"head": "softmax"}),
+        ("pooling: expected", {"pooling": ()}),
+        ("pooling: expected", {"pooling": "mean"}),
+        ("pooling: expected", {"pooling": ("mean", "mean")}),
+    ):
         with pytest.raises(ValueError, match=words):
             nn.SequenceRNN(3, 4, 2, **given)
     with pytest.raises(ValueError, match=r"x: expected shape \(B, T, 3\)"):

@@ -14,7 +14,7 @@ from seriatim.sequences import Sequences
 _FAR = 1e3
 # A validation part below this says little: one sequence is worth more than 20 points.
 _FEW = 5
-_HANDFUL = 10
+_HANDFUL = 25
 
 
 def warn_of_scales(sequences: Sequences) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-# Fewer epochs say nothing; of a fall that goes on, and of none at all, more are wanted.
+# Fewer epochs say nothing; of a loss that stays where it is, more are wanted.
 _LEAST, _MANY = 5, 10
 # A last loss of so many times the first one has exploded, or one that is worse than any guess, of labels as of
 # standardised numbers.
 _EXPLODED, _WORSE_THAN_A_GUESS = 2.0, 20.0
 # A training has not moved within so much of its first loss, and its loss still falls if it does at so much of its mean
-# pace from the last but one fifth of the epochs to the last one.
-_UNMOVED, _PACE = 0.01, 0.9
+# pace from the last but one fifth of the epochs to the last one, having fallen by some part of the first one.
+_UNMOVED, _PACE, _FALLEN = 0.01, 0.9, 0.3
 
 
 def verdict(losses: list[float]) -> str | None:
@@ -23,9 +23,7 @@ def verdict(losses: list[float]) -> str | None:
     about = f"over {len(values)} epochs the training loss went from {first:.4g} to {last:.4g}"
     if last > min(_EXPLODED * first, _WORSE_THAN_A_GUESS):
         return f"training has exploded: {about}. A smaller learning_rate, or scaling='auto', is the way on."
-    if len(values) < _MANY:
-        return None
-    if np.ptp(values) < _UNMOVED * first and first > 0.1:
+    if len(values) >= _MANY and np.ptp(values) < _UNMOVED * first and first > 0.1:
         return (
             f"training has not moved: {about}. A larger learning_rate or scaling='auto' may help; or the observations "
             "say nothing about y."
@@ -34,7 +32,7 @@ def verdict(losses: list[float]) -> str | None:
     recent = values[-2 * part : -part].mean() - values[-part:].mean()
     pace = (first - last) * part / (len(values) - 1)
     # One that goes up and down is at its end.
-    if recent > _PACE * pace > 0 and np.all(np.diff(values[-2 * part :]) < 0):
+    if first - last > _FALLEN * first and recent > _PACE * pace and np.all(np.diff(values[-2 * part :]) < 0):
         return (
             f"training ended while the loss was falling fast: {about}, {recent:.4g} of it in the last {part}. "
             "A larger max_epochs (or 'auto'), a smaller batch_size or a larger learning_rate gives a better model."
