@@ -20,7 +20,8 @@ final class SequencePoolingTests: XCTestCase {
       let scratch = Guarded(2 * batch * size)
       for place in 0..<batch * stride - 1 { pooled.pointer[place] = 7 }
       sequencePoolForward(
-        mean: pooled.pointer, greatest: pooled.pointer + size, positive: pooled.pointer + 2 * size, stride: stride, h: h,
+        mean: pooled.pointer, greatest: pooled.pointer + size, positive: pooled.pointer + 2 * size, stride: stride,
+        h: h,
         ragged: ragged, size: size)
       grad.withUnsafeBufferPointer { grad in
         guard let base = grad.baseAddress else { return }

@@ -69,7 +69,8 @@ public func sequencePoolBackward(
           if let greatest {
             // What is left of the gradient passes by where h is below the greatest; what does not pass by stays here.
             let left = load(open + sequence &* size + column, first: width)
-            let below = load(h + row + column, first: width) - load(greatest + sequence &* stride + column, first: width)
+            let most = load(greatest + sequence &* stride + column, first: width)
+            let below = load(h + row + column, first: width) - most
             let passing = below.replaced(by: left, below: broadcast(0))
             store(passing, open + sequence &* size + column, first: width)
             grad += left - passing
