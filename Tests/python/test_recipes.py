@@ -34,8 +34,8 @@ TRANSFORMERS = {
     "Bodies": (recipes.Bodies(), 90, 273),
     "Bodies of one": (recipes.Bodies(1, 4, 0), 12, 24),
     "Bodies of three": (recipes.Bodies(3, 2, 1), 18, 78),
-    "EvenStroke": (recipes.EvenStroke(20), 3, 3),
-    "EvenStroke in time": (recipes.EvenStroke(20, "time", 3), 4, 4),
+    "EvenStroke": (recipes.EvenStroke(20, "path"), 3, 3),
+    "EvenStroke in time": (recipes.EvenStroke(20, dimensions=3), 4, 4),
 }
 RECIPES = {
     "speech": (recipes.speech(**SMALL), 40),
@@ -45,7 +45,7 @@ RECIPES = {
     "wearables": (recipes.wearables(**TINY), 6),
     "wearables of two": (recipes.wearables(sensors=1, **TINY), 6),
     "strokes": (recipes.strokes(points=12, **TINY), 3),
-    "strokes in time": (recipes.strokes(dimensions=3, points=12, by="time", **TINY), 3),
+    "strokes along the path": (recipes.strokes(dimensions=3, points=12, by="path", **TINY), 3),
 }
 
 
@@ -315,7 +315,7 @@ def test_strokes_are_even():
     gone = np.sort(np.append(rng().uniform(0, 16, 300), np.arange(0, 17, 4)))
     path = np.stack([np.interp(gone, np.arange(0, 17, 4), corners[:, i]) for i in range(2)], axis=1)
     x = np.column_stack([path * 10 + [500, -70], gone / 16]).astype(np.float32)
-    found = recipes.EvenStroke(17).fit_transform(Sequences(np.concatenate([x, x[::-1]]), [len(x)] * 2))
+    found = recipes.EvenStroke(17, "path").fit_transform(Sequences(np.concatenate([x, x[::-1]]), [len(x)] * 2))
     assert found.lengths.tolist() == [17, 17]
     np.testing.assert_allclose(found[0][:, 2], np.linspace(0, 1, 17), atol=1e-3)
     np.testing.assert_allclose(found[0][:9:4, :2], [[-1, -1], [1, -1], [1, 1]], atol=1e-2)
@@ -326,11 +326,11 @@ def test_strokes_are_even():
 
 def test_strokes_in_time_and_such_that_do_not_move():
     x = np.array([[0.0, 0], [1, 0], [4, 0]], np.float32)
-    found = recipes.EvenStroke(5, "time").fit_transform(Sequences(x, [3]))
+    found = recipes.EvenStroke(5).fit_transform(Sequences(x, [3]))
     np.testing.assert_allclose(found.X[:, 0], [-1, -0.75, -0.5, 0.25, 1])
     still = Sequences(np.column_stack([np.full((3, 2), 7), [0, 1, 2]]).astype(np.float32), [3])
-    np.testing.assert_allclose(recipes.EvenStroke(5).fit_transform(still).X[:, 0], 0)
-    np.testing.assert_allclose(recipes.EvenStroke(5).fit_transform(still).X[:, 2], [0, 0.5, 1, 1.5, 2])
+    np.testing.assert_allclose(recipes.EvenStroke(5, "path").fit_transform(still).X[:, 0], 0)
+    np.testing.assert_allclose(recipes.EvenStroke(5, "path").fit_transform(still).X[:, 2], [0, 0.5, 1, 1.5, 2])
 
 
 # ---- Errors
@@ -364,7 +364,7 @@ def test_strokes_in_time_and_such_that_do_not_move():
         (recipes.Slant(stretch=1), 2, "stretch: expected"),
         (recipes.Slant(dimensions=1), 2, "dimensions: expected"),
         (recipes.EvenStroke(), 1, "X: expected at least 2 features, the coordinates, got 1; dimensions="),
-        (recipes.EvenStroke(by="length"), 2, r"by: expected one of \('path', 'time'\)"),
+        (recipes.EvenStroke(by="length"), 2, r"by: expected one of \('time', 'path'\)"),
         (recipes.EvenStroke(0), 2, "points: expected"),
     ],
 )

@@ -1,5 +1,7 @@
 """Ensembles: members alone and side by side, gradients, averages, and the loss."""
 
+import time
+
 import numpy as np
 import pytest
 from support import normal, threads
@@ -48,6 +50,24 @@ def test_same_bits_with_one_and_two_threads():
         found.append([y, *(p.grad for p in model.parameters())])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_an_error_in_one_waits_for_the_others():
+    class Fails(nn.Module):
+        def forward(self, x):
+            raise ArithmeticError("no")
+
+    done = []
+
+    class Slow(nn.Module):
+        def forward(self, x):
+            time.sleep(0.1)
+            done.append(x)
+            return x
+
+    with threads(2), pytest.raises(ArithmeticError, match="no"):
+        nn.Ensemble(Fails(), Slow()).eval()(np.zeros(1))
+    assert len(done) == 1
 
 
 def test_average():

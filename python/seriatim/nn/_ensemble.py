@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import numpy as np
@@ -92,8 +92,12 @@ def _side_by_side(call: Callable[[Any], Item], items: Sequence[Any]) -> list[Ite
     if _workers is None or _workers[:2] != (os.getpid(), threads):
         made = ThreadPoolExecutor(threads, "seriatim", _core.set_runs_alone, (True,))
         _workers = (os.getpid(), threads, made)
-    results: Iterable[Item] = _workers[2].map(call, items)
-    return list(results)
+    running = [_workers[2].submit(call, item) for item in items]
+    try:
+        return [one.result() for one in running]
+    finally:
+        # Nothing runs on behind an error or an interrupt.
+        wait(running)
 
 
 def average(outputs: Array, log_probs: bool) -> Array:

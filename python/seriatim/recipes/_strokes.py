@@ -30,8 +30,8 @@ class EvenStroke(SequenceTransformer):
     Parameters
     ----------
     points : int, default 64
-    by : {'path', 'time'}, default 'path'
-        Points at even distances along the path, so that speed no longer counts; or at even times.
+    by : {'time', 'path'}, default 'time'
+        Points at even times, or at even distances along the path, so that speed no longer counts.
     dimensions : int, default 2
         How many of the features, from the first, are coordinates. Others, such as pressure or whether the pen is down,
         are interpolated and else left as they are.
@@ -42,14 +42,14 @@ class EvenStroke(SequenceTransformer):
     of its greatest extent 1: proportions stay. A stroke that does not move is taken by time, and stays at the origin.
     """
 
-    def __init__(self, points: int = 64, by: str = "path", dimensions: int = 2) -> None:
+    def __init__(self, points: int = 64, by: str = "time", dimensions: int = 2) -> None:
         self.points = points
         self.by = by
         self.dimensions = dimensions
 
     def _check_parameters(self) -> None:
         check_number("points", self.points, 1, whole=True)
-        check_choice("by", self.by, ("path", "time"))
+        check_choice("by", self.by, ("time", "path"))
         check_number("dimensions", self.dimensions, 1, whole=True)
 
     def _fit(self, sequences: Sequences) -> None:
@@ -126,7 +126,7 @@ class Slant(Augmentation):
         return Sequences(found, sequences.lengths)
 
 
-def strokes(*, dimensions: int = 2, points: int = 64, by: str = "path", **settings: Any) -> Pipeline:
+def strokes(*, dimensions: int = 2, points: int = 64, by: str = "time", **settings: Any) -> Pipeline:
     """Return a classifier of strokes: characters written with a pen, gestures of a hand.
 
     Parameters
@@ -136,8 +136,8 @@ def strokes(*, dimensions: int = 2, points: int = 64, by: str = "path", **settin
         kept beside them.
     points : int, default 64
         That each stroke is resampled to.
-    by : {'path', 'time'}, default 'path'
-        At even distances along the path, or at even times: see :class:`EvenStroke`.
+    by : {'time', 'path'}, default 'time'
+        At even times, or at even distances along the path: see :class:`EvenStroke`.
     **settings
         Parameters of :class:`seriatim.models.GRUClassifier`, in the place of the recipe's.
 
@@ -161,7 +161,7 @@ def strokes(*, dimensions: int = 2, points: int = 64, by: str = "path", **settin
     Examples
     --------
     >>> model = strokes(random_state=0).fit(X, y)
-    >>> hand = strokes(dimensions=3, by="time").fit(X, y)
+    >>> hand = strokes(dimensions=3, by="path").fit(X, y)
     """
     check_number("dimensions", dimensions, 2, whole=True)
     changes = Compose([Slant(dimensions=dimensions), Jitter(0.01)])
