@@ -418,6 +418,7 @@ def test_settings_take_the_place_of_the_recipes():
     assert recipes.speech(max_epochs=3, dropout=0.1).get_params()["max_epochs"] == 3
     assert recipes.skeletons(augmentation=None)["classifier"].augmentation is None
     assert recipes.wearables(effort="fast").effort == "fast"
+    assert recipes.wearables(angle=90.0).augmentation.augmentations[0].angle == 90
     model = recipes.strokes().set_params(stroke__points=9, classifier__max_epochs=1)
     assert isinstance(model, Pipeline)
     assert model["stroke"].points == 9
