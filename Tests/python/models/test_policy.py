@@ -188,6 +188,20 @@ def test_going_on_trains_all_members_and_makes_a_new_reservoir():
     assert len(model.history_["loss"]) == 7
 
 
+def test_a_reservoir_that_is_asked_for_is_there_after_one_epoch():
+    model = GRUClassifier(hidden_size=4, max_epochs=1, reservoir=True, random_state=0).fit(X, Y)
+    assert [type(member.rnn).__name__ for member in model.module_] == ["GRU", "RNN"]
+    pieces = GRUClassifier(hidden_size=4, reservoir=True, random_state=0).partial_fit(X, Y)
+    assert isinstance(pieces.module_, nn.SequenceRNN)
+
+
+@pytest.mark.parametrize("kind", [GRUClassifier, DeepGRUClassifier, ReservoirClassifier])
+@pytest.mark.parametrize("pooling", ["mean", ("middle",)])
+def test_poolings_without_a_meaning(kind, pooling):
+    with pytest.raises(ValueError, match=r"expected some of .*, got (\('middle',\)|'mean')"):
+        kind(pooling=pooling).fit(X, Y)
+
+
 def test_a_regressor():
     target = np.array([x[-1, 0] - x[0, 0] for x in X])
     model = DeepGRURegressor(effort="fast", random_state=0).fit(X, target)

@@ -14,6 +14,12 @@ from seriatim._typing import Array, ArrayLike, Integers
 KINDS = ("mean", "max", "positive")
 
 
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Raise unless these are some of the kinds, each once."""
+    if isinstance(kinds, str) or not kinds or set(kinds) - set(KINDS) or len(set(kinds)) != len(kinds):
+        raise ValueError(f"kinds: expected some of {KINDS}, each once, got {kinds!r}")
+
+
 class SequencePoolCache(NamedTuple):
     """What :func:`sequence_pool_backward` needs of a forward call."""
 
@@ -50,8 +56,7 @@ def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KI
     -----
     Backward gives a greatest value's gradient to the first step that has it; shares have none.
     """
-    if not kinds or set(kinds) - set(KINDS) or len(set(kinds)) != len(kinds):
-        raise ValueError(f"kinds: expected some of {KINDS}, each once, got {kinds!r}")
+    check_kinds(kinds)
     wanted = [kind in kinds for kind in KINDS]
     states = _core.as_floats(h, "h")
     pooled = _core.sequence_pool_forward(states, batch_sizes, *wanted)

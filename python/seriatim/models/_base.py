@@ -160,6 +160,7 @@ class SequenceEstimator(Parameters, ClassNamePrefixFeaturesOutMixin, Transformer
         given, sequences, target = sequences, sequences[rows], target[rows]
         weights = None if weights is None else weights[rows]
         settled = self._settle(sequences, epochs)
+        in_pieces = epochs is not None
         epochs = int(settled["max_epochs"])
         if sequences.X.ndim == 2 and settled["scaling"] is None and settled["preprocessing"] is None and not goes_on:
             warn_of_scales(sequences)
@@ -191,7 +192,8 @@ class SequenceEstimator(Parameters, ClassNamePrefixFeaturesOutMixin, Transformer
         with run.undone_by_errors() if goes_on else nullcontext():
             run.run(batches, n_batches, epochs, validate, patience)
         members: list[Any] = list(module) if isinstance(module, Ensemble) else [module]
-        if settled["reservoir"] and epochs > 1:
+        # A readout is solved for all sequences at once, not for a piece of them.
+        if settled["reservoir"] and not in_pieces:
             size = _policy.reservoir_size(Facts.of(sequences))
             members.append(make_reservoir(shape[0], size, n_outputs, log_probs=self._log_probs, rng=rng))
             class_weight = getattr(own, "weight", None)

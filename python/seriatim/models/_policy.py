@@ -82,7 +82,7 @@ class Facts:
 
 
 def batch_size(facts: Facts) -> int:
-    """16; beyond 2,000 sequences as many times more, up to 64."""
+    """16; from 4,000 sequences on n // 2,000 times as many, up to 64."""
     return int(min(_MOST_BATCH, _BATCH * max(1, facts.n // _MANY)))
 
 

@@ -88,7 +88,7 @@ class _StackClassifier(SequenceClassifier):
             pooling = ("last",) if known else _policy.POOLING
         return {
             "hidden_size": _policy.HIDDEN_SIZE if self._is_auto("hidden_size") else size,
-            "pooling": tuple(pooling),
+            "pooling": pooling if isinstance(pooling, str) else tuple(pooling),
             "learning_rate": _policy.STACK_LEARNING_RATE if self._is_auto("learning_rate") else rate,
         }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.functional._sequence_pooling import check_kinds
 from seriatim.nn import _init
 from seriatim.nn._activation import LogSoftmax, ReLU
 from seriatim.nn._attention import Attention
@@ -85,6 +86,8 @@ class DeepGRU(Module):
         random = _init.generator(rng)
         self.n_features, self.n_classes, self.dropout, self.head = n_features, n_classes, float(dropout), head
         gru1, gru2, gru3, fc = (self.dims[k] for k in ("gru1", "gru2", "gru3", "fc"))
+        if pooling:
+            check_kinds(pooling)
         self.bidirectional, self.pooling = bool(bidirectional), tuple(pooling)
         sides = 2 if bidirectional else 1
         self.gru1 = GRU(n_features, gru1, 2, bidirectional=self.bidirectional, rng=random)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike, Integers
-from seriatim.functional._sequence_pooling import KINDS
+from seriatim.functional._sequence_pooling import KINDS, check_kinds
 from seriatim.nn._module import Module
 
 
@@ -31,8 +31,7 @@ class SequencePool(Module):
 
     def __init__(self, kinds: Sequence[str] = ("mean", "max")) -> None:
         super().__init__()
-        if not kinds or set(kinds) - set(KINDS) or len(set(kinds)) != len(kinds):
-            raise ValueError(f"kinds: expected some of {KINDS}, each once, got {kinds!r}")
+        check_kinds(kinds)
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
 
     def forward(self, h: ArrayLike, batch_sizes: Integers) -> Array:
