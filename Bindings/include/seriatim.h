@@ -16,6 +16,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Swift imports this header: a pointer that may be NULL says so.
+#ifdef __clang__
+#pragma clang assume_nonnull begin
+#define SRT_NULLABLE _Nullable
+#define SRT_NONNULL _Nonnull
+#else
+#define SRT_NULLABLE
+#define SRT_NONNULL
+#endif
+
 enum {
   SRT_OK = 0,
   SRT_BAD_SIZE = 1,         // a size is not positive, or two sizes do not fit together
@@ -34,32 +44,11 @@ enum {
   X(linear_pack_backward)      \
   X(linear_forward)            \
   X(linear_backward)           \
-  X(gru_packed_size)           \
-  X(gru_packed_backward_size)  \
-  X(gru_cache_stride)          \
-  X(gru_forward_scratch)       \
-  X(gru_backward_scratch)      \
-  X(gru_pack)                  \
-  X(gru_pack_backward)         \
-  X(gru_forward)               \
-  X(gru_backward)              \
-  X(lstm_packed_size)          \
-  X(lstm_packed_backward_size) \
-  X(lstm_cache_stride)         \
-  X(lstm_forward_scratch)      \
-  X(lstm_backward_scratch)     \
-  X(lstm_pack)                 \
-  X(lstm_pack_backward)        \
-  X(lstm_forward)              \
-  X(lstm_backward)             \
-  X(rnn_packed_size)           \
-  X(rnn_packed_backward_size)  \
-  X(rnn_forward_scratch)       \
-  X(rnn_backward_scratch)      \
-  X(rnn_pack)                  \
-  X(rnn_pack_backward)         \
-  X(rnn_forward)               \
-  X(rnn_backward)              \
+  X(recurrent_measure) \
+  X(recurrent_pack) \
+  X(recurrent_pack_backward) \
+  X(recurrent_forward) \
+  X(recurrent_backward) \
   X(convolution_packed_size)   \
   X(convolution_scratch)       \
   X(convolution_gradient_scratch) \
@@ -165,134 +154,107 @@ int32_t srt_linear_backward(float *grad_x, float *grad_weight, float *grad_bias,
                             const float *grad_y, const float *x, const float *packed_backward, ptrdiff_t rows,
                             ptrdiff_t in_features, ptrdiff_t out_features, float *scratch);
 
-// ---- GRU (GRU+C.swift): one direction of one layer over a packed ragged batch
+// ---- Recurrent layers (Recurrent+C.swift): one direction of one layer of any cell over a packed ragged batch
 //
-// H = hidden_size, I = input_size, B = batch_sizes[0], N = sum(batch_sizes). Rows of weights and biases: r, z, n.
-// reset_after != 0: n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), torch's. Else W_hn (r * h) + b_hn.
-// reverse != 0: the recurrence runs from each sequence's last step to its first.
-
-// Floats of packed weights; for the backward pass with those of the input gradient; and of one frame's cache row.
-ptrdiff_t srt_gru_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
-ptrdiff_t srt_gru_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
-ptrdiff_t srt_gru_cache_stride(ptrdiff_t hidden_size);
-
-// Floats of scratch. batch = B, rows = N. training: a cache is given.
-ptrdiff_t srt_gru_forward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps,
-                                  int32_t training);
-ptrdiff_t srt_gru_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows);
-
-// packed: srt_gru_packed_size. weight_ih: (3H, I). weight_hh: (3H, H). biases: (3H,) or NULL.
-int32_t srt_gru_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
-                     const float *bias_hh, ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t reset_after);
-
-// packed: srt_gru_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
-int32_t srt_gru_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, ptrdiff_t input_size,
-                              ptrdiff_t hidden_size, int32_t reset_after);
-
-// y: (N, H), row stride output_stride >= H. final_state: (B, H), each sequence's own last state. cache: (N, cache_stride),
-// or NULL in inference. x: (N, I). batch_sizes: (steps,). initial_state: (B, H) or NULL for zeros.
-// scratch: srt_gru_forward_scratch floats.
-int32_t srt_gru_forward(float *y, ptrdiff_t output_stride, float *final_state, float *cache, const float *x,
-                        const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state, const float *packed,
-                        ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t reset_after, int32_t reverse,
-                        float *scratch);
-
-// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, H) or NULL. grad_weight_ih: (3H, I),
-// grad_weight_hh: (3H, H), grad_bias_*: (3H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride grad_output_stride, or NULL for
-// zeros. grad_final_state: (B, H) or NULL for zeros. cache: of the forward call, OVERWRITTEN with the gates' gradients.
-// x, y, output_stride, batch_sizes, steps, initial_state, reset_after, reverse: as in the forward call.
-// packed: from srt_gru_pack_backward. scratch: srt_gru_backward_scratch floats.
-int32_t srt_gru_backward(float *grad_x, float *grad_initial_state, float *grad_weight_ih, float *grad_weight_hh,
-                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, int32_t accumulate_x,
-                         const float *grad_y, ptrdiff_t grad_output_stride, const float *grad_final_state, float *cache,
-                         const float *x, const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes,
-                         ptrdiff_t steps, const float *initial_state, const float *packed, ptrdiff_t input_size,
-                         ptrdiff_t hidden_size, int32_t reset_after, int32_t reverse, float *scratch);
-
-// ---- LSTM (LSTM+C.swift): one direction of one layer over a packed ragged batch
+// A cell is a kind, its options and its sizes. H = hidden_size, I = input_size, P = projection_size (0: none), S = P or
+// else H: the size of h, which is also the output. G = gates: blocks of H rows in weights and biases.
 //
-// H = hidden_size, P = projection_size (0: none), S = P or else H: the size of the output and of the recurrent state.
-// I, B, N, reverse: as for GRU. Rows of weights and biases: i, f, g, o.
-
-// Floats of packed weights; for the backward pass with those of the input gradient; and of one frame's cache row.
-ptrdiff_t srt_lstm_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
-ptrdiff_t srt_lstm_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
-ptrdiff_t srt_lstm_cache_stride(ptrdiff_t hidden_size, ptrdiff_t projection_size);
-
-// Floats of scratch. batch = B, rows = N. training: a cache is given.
-ptrdiff_t srt_lstm_forward_scratch(ptrdiff_t hidden_size, ptrdiff_t projection_size, ptrdiff_t batch, ptrdiff_t rows,
-                                   ptrdiff_t steps, int32_t training);
-ptrdiff_t srt_lstm_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t projection_size, ptrdiff_t batch, ptrdiff_t rows);
-
-// packed: srt_lstm_packed_size. weight_ih: (4H, I). weight_hh: (4H, S). biases: (4H,) or NULL. weight_hr: (P, H), or NULL
-// when P is 0.
-int32_t srt_lstm_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
-                      const float *bias_hh, const float *weight_hr, ptrdiff_t input_size, ptrdiff_t hidden_size,
-                      ptrdiff_t projection_size);
-
-// packed: srt_lstm_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
-int32_t srt_lstm_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, const float *weight_hr,
-                               ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
-
-// y: (N, S), row stride output_stride >= S. final_state: (B, S), final_cell: (B, H): each sequence's own last states.
-// cache: (N, cache_stride), or NULL in inference. x: (N, I). batch_sizes: (steps,). initial_state: (B, S), initial_cell:
-// (B, H), or NULL for zeros. scratch: srt_lstm_forward_scratch floats.
-int32_t srt_lstm_forward(float *y, ptrdiff_t output_stride, float *final_state, float *final_cell, float *cache,
-                         const float *x, const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state,
-                         const float *initial_cell, const float *packed, ptrdiff_t input_size, ptrdiff_t hidden_size,
-                         ptrdiff_t projection_size, int32_t reverse, float *scratch);
-
-// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, S), grad_initial_cell: (B, H), or NULL.
-// grad_weight_ih: (4H, I), grad_weight_hh: (4H, S), grad_bias_*: (4H,) or NULL, grad_weight_hr: (P, H) or NULL: added to
-// when accumulate != 0. grad_y: (N, S), row stride grad_output_stride, or NULL for zeros. grad_final_state: (B, S),
-// grad_final_cell: (B, H), or NULL for zeros. cache: of the forward call, OVERWRITTEN with the gates' gradients.
-// The rest as in the forward call. packed: from srt_lstm_pack_backward. scratch: srt_lstm_backward_scratch floats.
-int32_t srt_lstm_backward(float *grad_x, float *grad_initial_state, float *grad_initial_cell, float *grad_weight_ih,
-                          float *grad_weight_hh, float *grad_bias_ih, float *grad_bias_hh, float *grad_weight_hr,
-                          int32_t accumulate, int32_t accumulate_x, const float *grad_y, ptrdiff_t grad_output_stride,
-                          const float *grad_final_state, const float *grad_final_cell, float *cache, const float *x,
-                          const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes, ptrdiff_t steps,
-                          const float *initial_state, const float *initial_cell, const float *packed,
-                          ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size, int32_t reverse,
-                          float *scratch);
-
-// ---- RNN (RNN+C.swift): one direction of one layer over a packed ragged batch
+//   kind      G  rows        states  options
+//   SRT_GRU   3  r, z, n     h       SRT_RESET_BEFORE: n = tanh(W_in x + b_in + W_hn (r * h) + b_hn), else torch's
+//   SRT_LSTM  4  i, f, g, o  h, c    projection_size
+//   SRT_RNN   1              h       SRT_RELU: else tanh
 //
-// H, I, B, N, reverse: as for GRU. rectifies != 0: relu, else tanh. There is no cache: backward reads the output.
+// B = batch_sizes[0], N = sum(batch_sizes).
 
-// Floats of packed weights, and for the backward pass with those of the input gradient.
-ptrdiff_t srt_rnn_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
-ptrdiff_t srt_rnn_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
+enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_CELLS };
+enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2 };
 
-// Floats of scratch. batch = B, rows = N.
-ptrdiff_t srt_rnn_forward_scratch(ptrdiff_t rows);
-ptrdiff_t srt_rnn_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows);
+typedef struct {
+  int32_t kind, options;
+  ptrdiff_t input_size, hidden_size, projection_size;
+} srt_cell;
 
-// packed: srt_rnn_packed_size. weight_ih: (H, I). weight_hh: (H, H). biases: (H,) or NULL.
-int32_t srt_rnn_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
-                     const float *bias_hh, ptrdiff_t input_size, ptrdiff_t hidden_size);
+// The parameters; NULL for those that a cell has not, and for biases that are zeros.
+typedef struct {
+  const float *SRT_NULLABLE weight_ih;  // (G H, I)
+  const float *SRT_NULLABLE weight_hh;  // (G H, S)
+  const float *SRT_NULLABLE bias_ih;    // (G H,)
+  const float *SRT_NULLABLE bias_hh;    // (G H,)
+  const float *SRT_NULLABLE weight_hr;  // (P, H)
+} srt_cell_weights;
 
-// packed: srt_rnn_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
-int32_t srt_rnn_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, ptrdiff_t input_size,
-                              ptrdiff_t hidden_size);
+// Their gradients: the same members; NULL where nobody asks, which only the biases and what follows them may be.
+typedef struct {
+  float *SRT_NULLABLE weight_ih;
+  float *SRT_NULLABLE weight_hh;
+  float *SRT_NULLABLE bias_ih;
+  float *SRT_NULLABLE bias_hh;
+  float *SRT_NULLABLE weight_hr;
+} srt_cell_gradients;
 
-// y: (N, H), row stride output_stride >= H. final_state: (B, H), each sequence's own last state. x: (N, I).
-// batch_sizes: (steps,). initial_state: (B, H) or NULL for zeros. scratch: srt_rnn_forward_scratch floats.
-int32_t srt_rnn_forward(float *y, ptrdiff_t output_stride, float *final_state, const float *x,
-                        const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state, const float *packed,
-                        ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t rectifies, int32_t reverse,
-                        float *scratch);
+// States, h (B, S) and c (B, H): NULL for zeros, and for c of a cell without one.
+typedef struct {
+  const float *SRT_NULLABLE h;
+  const float *SRT_NULLABLE c;
+} srt_states;
 
-// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, H) or NULL. grad_weight_ih: (H, I),
-// grad_weight_hh: (H, H), grad_bias_*: (H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride
-// grad_output_stride, or NULL for zeros. grad_final_state: (B, H) or NULL for zeros. The rest as in the forward call.
-// packed: from srt_rnn_pack_backward. scratch: srt_rnn_backward_scratch floats.
-int32_t srt_rnn_backward(float *grad_x, float *grad_initial_state, float *grad_weight_ih, float *grad_weight_hh,
-                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, int32_t accumulate_x,
-                         const float *grad_y, ptrdiff_t grad_output_stride, const float *grad_final_state,
-                         const float *x, const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes,
-                         ptrdiff_t steps, const float *initial_state, const float *packed, ptrdiff_t input_size,
-                         ptrdiff_t hidden_size, int32_t rectifies, int32_t reverse, float *scratch);
+// States that are written; NULL where nobody asks.
+typedef struct {
+  float *SRT_NULLABLE h;
+  float *SRT_NULLABLE c;
+} srt_new_states;
+
+// Floats of opaque memory: packed weights, for the backward pass with those of the input gradient, a cache row (0: the
+// cell has no cache), and scratch.
+typedef struct {
+  ptrdiff_t packed, packed_backward, cache_stride, forward_scratch, backward_scratch;
+} srt_recurrent_sizes;
+
+// What a layer reads and writes, forward.
+typedef struct {
+  float *y;                     // (N, S), row stride output_stride >= S
+  ptrdiff_t output_stride;
+  srt_new_states final_states;  // each sequence's own last ones (reverse: those at its first step)
+  float *SRT_NULLABLE cache;    // (N, cache_stride), or NULL in inference
+  const float *x;               // (N, I)
+  const int64_t *batch_sizes;   // (steps,)
+  ptrdiff_t steps;
+  srt_states initial_states;
+  const float *packed;          // from srt_recurrent_pack
+  int32_t reverse;              // not 0: from each sequence's last step to its first
+  float *scratch;
+} srt_recurrent_call;
+
+// What a layer reads and writes, backward. y to reverse: as in the forward call.
+typedef struct {
+  float *SRT_NULLABLE grad_x;         // (N, I): added to when accumulate_x is not 0
+  srt_new_states grad_initial_states;
+  srt_cell_gradients gradients;       // added to when accumulate is not 0
+  int32_t accumulate, accumulate_x;
+  const float *SRT_NULLABLE grad_y;   // (N, S), row stride grad_output_stride; NULL for zeros
+  ptrdiff_t grad_output_stride;
+  srt_states grad_final_states;
+  float *SRT_NULLABLE cache;          // OVERWRITTEN with the gates' gradients
+  const float *x;
+  const float *y;
+  ptrdiff_t output_stride;
+  const int64_t *batch_sizes;
+  ptrdiff_t steps;
+  srt_states initial_states;
+  const float *packed;                // from srt_recurrent_pack_backward, with weight_ih if grad_x is wanted
+  int32_t reverse;
+  float *scratch;
+} srt_recurrent_gradient_call;
+
+int32_t srt_recurrent_measure(const srt_cell *cell, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps, int32_t training,
+                              srt_recurrent_sizes *sizes);
+
+// packed: sizes.packed floats, or sizes.packed_backward; without weight_ih the latter's part for grad_x is not written.
+int32_t srt_recurrent_pack(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
+int32_t srt_recurrent_pack_backward(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
+
+int32_t srt_recurrent_forward(const srt_cell *cell, const srt_recurrent_call *call);
+int32_t srt_recurrent_backward(const srt_cell *cell, const srt_recurrent_gradient_call *call);
 
 // ---- Convolution (Convolution+C.swift): 2-D, torch's rules
 //
@@ -557,17 +519,21 @@ int32_t srt_scale(float *x, float factor, ptrdiff_t count);
 // apart and hold `features` float32, or float64 if is_double.
 
 // packed: (N, features). sources: sorted by length, descending, as batch_sizes says.
-int32_t srt_collate_packed(float *packed, const void *const *sources, ptrdiff_t row_stride, int32_t is_double,
+int32_t srt_collate_packed(float *packed, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride, int32_t is_double,
                            ptrdiff_t features, const int64_t *batch_sizes, ptrdiff_t steps);
 
 // Row (b, t) is written at padded + b * batch_stride + t * step_stride, for t < length; `padding` where t >= lengths[b].
 int32_t srt_collate_padded(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length,
-                           float padding, const void *const *sources, ptrdiff_t row_stride, int32_t is_double,
+                           float padding, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride, int32_t is_double,
                            ptrdiff_t features, const int64_t *lengths, ptrdiff_t batch);
 
 // The padded batch of a packed one: sequence b of packed becomes sequence order[b]. packed: (N, features).
 int32_t srt_unpack(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length, float padding,
                    const float *packed, const int64_t *batch_sizes, ptrdiff_t steps, const int64_t *order,
                    ptrdiff_t features);
+
+#ifdef __clang__
+#pragma clang assume_nonnull end
+#endif
 
 #endif
