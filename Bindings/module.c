@@ -129,9 +129,26 @@ SRT_FUNCTION(empty) {
 
 // ---- The module
 
+// Every operator's functions.
+static const srt_operator *const operators[] = {srt_attention_operators, srt_linear_operators, srt_pooling_operators};
+enum { OPERATORS = sizeof operators / sizeof *operators, MOST_FUNCTIONS = 128 };
+
+SRT_FUNCTION(signatures) {
+  (void)args;
+  SRT_TAKES(signatures, 0);
+  PyObject *all = PyList_New(0);
+  for (int i = 0; all && i < OPERATORS; i++) {
+    PyObject *some = srt_describe(operators[i]);
+    if (!some || PyList_SetSlice(all, PY_SSIZE_T_MAX, PY_SSIZE_T_MAX, some) < 0) Py_CLEAR(all);
+    Py_XDECREF(some);
+  }
+  return all;
+}
+
 static PyMethodDef module_methods[] = {
     SRT_METHOD(as_floats, "An array as the kernels read it: itself if it is right, else converted once."),
     SRT_METHOD(empty, "A matrix for results, not initialised."),
+    SRT_METHOD(signatures, "What every function takes and gives, as data."),
     SRT_METHOD(level, "The instruction-set level in use."),
     SRT_METHOD(levels, "The instruction-set levels that this CPU can run, best first."),
     SRT_METHOD(set_num_threads, "Sets the number of threads a call may use."),
@@ -139,6 +156,19 @@ static PyMethodDef module_methods[] = {
     SRT_METHOD(set_runs_alone, "Whether calls of this thread run on it alone."),
     {NULL, NULL, 0, NULL},
 };
+
+// Python's table of functions, made of ours.
+static int add_operators(PyObject *module) {
+  static PyMethodDef methods[MOST_FUNCTIONS + 1];
+  int count = 0;
+  for (int i = 0; i < OPERATORS; i++) {
+    for (const srt_operator *o = operators[i]; o->signature && count < MOST_FUNCTIONS; o++) {
+      methods[count++] = (PyMethodDef){o->signature->name, (PyCFunction)(void (*)(void))o->function, METH_FASTCALL,
+                                       o->signature->doc};
+    }
+  }
+  return PyModule_AddFunctions(module, methods);
+}
 
 static int import_numpy(void) {
 #if NPY_ABI_VERSION >= 0x02000000
@@ -153,10 +183,11 @@ static int execute(PyObject *module) {
   if (choose_level() < 0) return -1;
   srt->set_thread_limit(initial_threads());
   srt_memory_setup();
+  if (add_operators(module) < 0) return -1;
   PyMethodDef *tables[] = {
-      module_methods,      srt_activation_methods, srt_attention_methods, srt_batch_norm_methods, srt_collate_methods, srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods, srt_convolution_methods,
-      srt_dropout_methods, srt_gru_methods,        srt_linear_methods,    srt_loss_methods,       srt_lstm_methods,
-      srt_memory_methods,  srt_optimizer_methods, srt_pooling_methods,  srt_ragged_methods,
+      module_methods,      srt_activation_methods, srt_batch_norm_methods, srt_collate_methods, srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods, srt_convolution_methods,
+      srt_dropout_methods, srt_gru_methods,        srt_loss_methods,       srt_lstm_methods,
+      srt_memory_methods,  srt_optimizer_methods, srt_ragged_methods,
       srt_rnn_methods, srt_sequence_pooling_methods,
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {

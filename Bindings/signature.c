@@ -1,0 +1,601 @@
+// Reads arguments by tables: the only place that checks NumPy arrays and words what is wrong with them.
+#include "binding.h"
+
+#include <string.h>
+
+static bool is_written(uint8_t kind) { return kind == SRT_WRITTEN || kind == SRT_WRITTEN_STRIDED; }
+static bool is_array(uint8_t kind) { return kind >= SRT_FLOATS && kind <= SRT_WRITTEN_STRIDED; }
+static bool is_result(uint8_t kind) { return kind >= SRT_RESULT && kind <= SRT_RESULT_OBJECT; }
+
+static int type_of(uint8_t kind) {
+  if (kind == SRT_INTEGERS || kind == SRT_BATCH_SIZES || kind == SRT_OFFSETS) return NPY_INT64;
+  return kind == SRT_PLACES || kind == SRT_RESULT_PLACES ? NPY_INT32 : NPY_FLOAT32;
+}
+
+static const char *type_name(int type) {
+  return type == NPY_FLOAT32 ? "float32" : type == NPY_INT64 ? "int64" : "int32";
+}
+
+// How many dimensions an array of this row has. Of the other kinds' dimensions only the first is an axis.
+static int axes(const srt_parameter *p) {
+  if (p->kind == SRT_BATCH_SIZES || p->kind == SRT_OFFSETS) return 1;
+  int count = 0;
+  while (count < SRT_MOST_DIMENSIONS && p->dimensions[count]) count++;
+  return count;
+}
+
+static bool is_known(const srt_frame *f, int dimension) { return dimension < 0 || f->known & SRT_BIT(dimension); }
+static ptrdiff_t size(const srt_frame *f, int dimension) { return dimension < 0 ? -dimension : f->sizes[dimension]; }
+
+static void *field(srt_frame *f, uint16_t at) { return (char *)f + at; }
+static void set_pointer(srt_frame *f, uint16_t at, void *pointer) { memcpy(field(f, at), &pointer, sizeof pointer); }
+static void set_size(srt_frame *f, uint16_t at, ptrdiff_t value) { memcpy(field(f, at), &value, sizeof value); }
+
+// Whether the field is set: pointers and flags have the same size.
+static bool is_set(srt_frame *f, uint16_t at) {
+  ptrdiff_t value;
+  memcpy(&value, field(f, at), sizeof value);
+  return value != 0;
+}
+
+// ---- Messages
+
+// "(rows, 13)": known sizes as numbers, others by name.
+static void describe_shape(char *text, size_t room, const srt_frame *f, const srt_parameter *p) {
+  const int count = axes(p);
+  size_t used = (size_t)snprintf(text, room, "(");
+  for (int i = 0; i < count && used < room; i++) {
+    const int dimension = p->dimensions[i];
+    const char *comma = i + 1 < count ? ", " : count == 1 ? "," : "";
+    if (p->kind == SRT_OFFSETS) {
+      used += (size_t)snprintf(text + used, room - used, "n + 1%s", comma);
+    } else if (is_known(f, dimension)) {
+      used += (size_t)snprintf(text + used, room - used, "%td%s", size(f, dimension), comma);
+    } else {
+      used += (size_t)snprintf(text + used, room - used, "%s%s", f->signature->symbols[dimension], comma);
+    }
+  }
+  if (used < room) snprintf(text + used, room - used, ")");
+}
+
+static bool wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *array, const char *also) {
+  char text[256], elements[64];
+  PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
+  if (!shape) return false;
+  const char *type = is_written(p->kind) ? "writeable float32" : type_name(type_of(p->kind));
+  if (p->kind == SRT_ELEMENTS || p->kind == SRT_PLACES) {
+    if (is_known(f, p->dimensions[0])) {
+      snprintf(elements, sizeof elements, "%td", size(f, p->dimensions[0]));
+    } else {
+      snprintf(elements, sizeof elements, "%s", f->signature->symbols[p->dimensions[0]]);
+    }
+    PyErr_Format(PyExc_ValueError, "%s: expected a%s %s array of %s elements%s, got %S of shape %S", p->name,
+                 *type == 'i' ? "n" : "", type, elements, also, PyArray_DESCR(array), shape);
+  } else {
+    describe_shape(text, sizeof text, f, p);
+    PyErr_Format(PyExc_ValueError, "%s: expected a%s %s array of shape %s%s, got %S of shape %S", p->name,
+                 *type == 'i' ? "n" : "", type, text, also, PyArray_DESCR(array), shape);
+  }
+  Py_DECREF(shape);
+  return false;
+}
+
+// Puts the argument's name in front of the error that is set, if it is of one of the plain kinds. Gives false.
+static bool blame(const char *name) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  if (value && (type == PyExc_TypeError || type == PyExc_ValueError || type == PyExc_OverflowError)) {
+    PyErr_Format(type, "%s: %S", name, value);
+    Py_DECREF(type);
+    Py_DECREF(value);
+    Py_XDECREF(trace);
+  } else {
+    PyErr_Restore(type, value, trace);
+  }
+  return false;
+}
+
+bool srt_bounded(const char *name, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdiff_t d) {
+  if ((double)a * (double)b * (double)c * (double)d < 0x1p50) return true;
+  PyErr_Format(PyExc_ValueError, "%s: expected sizes that memory can be thought of for, got %zd x %zd x %zd x %zd", name,
+               (Py_ssize_t)a, (Py_ssize_t)b, (Py_ssize_t)c, (Py_ssize_t)d);
+  return false;
+}
+
+// ---- Numbers
+
+static bool integer(PyObject *object, const char *name, ptrdiff_t least, ptrdiff_t most, ptrdiff_t *value) {
+  Py_ssize_t number = PyNumber_AsSsize_t(object, PyExc_OverflowError);
+  if (number == -1 && PyErr_Occurred()) return blame(name);
+  if (number < least || number > most) {
+    PyErr_Format(PyExc_ValueError, "%s: expected %s, got %zd", name,
+                 number >= least ? "a smaller integer" : least ? "a positive integer" : "zero or a positive integer", number);
+    return false;
+  }
+  *value = number;
+  return true;
+}
+
+// A size by symbol, below 2^31: products of two sizes cannot overflow.
+static bool read_size(srt_frame *f, PyObject *object, const char *name, int symbol) {
+  const uint32_t bit = SRT_BIT(symbol);
+  const bool may_be_zero = (f->signature->zero | f->signature->empty) & bit;
+  if (!integer(object, name, !may_be_zero, INT32_MAX, &f->sizes[symbol])) return false;
+  f->is_empty |= f->sizes[symbol] == 0 && f->signature->empty & bit;
+  f->known |= bit;
+  return true;
+}
+
+static bool read_number(PyObject *object, const char *name, double *value) {
+  *value = PyFloat_AsDouble(object);
+  if (*value != -1.0 || !PyErr_Occurred()) return true;
+  PyErr_Format(PyExc_TypeError, "%s: expected a number, got %S", name, Py_TYPE(object));
+  return false;
+}
+
+static bool is_tuple(PyObject *object, const char *name, int count, const char *of) {
+  if (PyTuple_Check(object) && PyTuple_Size(object) == count) return true;
+  PyErr_Format(PyExc_TypeError, "%s: expected a tuple of %d %s, got %R", name, count, of, object);
+  return false;
+}
+
+static bool read_value(srt_frame *f, const srt_parameter *p, PyObject *object) {
+  switch (p->kind) {
+  case SRT_SIZE:
+    return read_size(f, object, f->signature->symbols[p->dimensions[0]], p->dimensions[0]);
+  case SRT_SIZES:
+    if (!is_tuple(object, p->name, p->limit, "integers")) return false;
+    for (int i = 0; i < p->limit; i++) {
+      if (!read_size(f, PyTuple_GetItem(object, i), p->name, p->dimensions[0] + i)) return false;
+    }
+    return true;
+  case SRT_CHOICE: {
+    ptrdiff_t value;
+    if (!integer(object, p->name, 0, PY_SSIZE_T_MAX, &value)) return false;
+    if (value >= p->limit) {
+      PyErr_Format(PyExc_ValueError, "%s: expected a number from 0 to %d, got %zd", p->name, p->limit - 1, (Py_ssize_t)value);
+      return false;
+    }
+    set_size(f, p->at, value);
+    return true;
+  }
+  case SRT_FLAG: {
+    const int truth = PyObject_IsTrue(object);
+    if (truth < 0) return blame(p->name);
+    set_size(f, p->at, truth);
+    return true;
+  }
+  case SRT_NUMBER:
+    return read_number(object, p->name, field(f, p->at));
+  case SRT_NUMBERS:
+    if (!is_tuple(object, p->name, p->limit, "numbers")) return false;
+    for (int i = 0; i < p->limit; i++) {
+      if (!read_number(PyTuple_GetItem(object, i), p->name, (double *)field(f, p->at) + i)) return false;
+    }
+    return true;
+  case SRT_WORD: {
+    const uint64_t value = PyLong_AsUnsignedLongLong(object);
+    if (value == (uint64_t)-1 && PyErr_Occurred()) {
+      PyErr_Format(PyExc_ValueError, "%s: expected an integer from 0 to 2**64 - 1, got %R", p->name, object);
+      return false;
+    }
+    memcpy(field(f, p->at), &value, sizeof value);
+    return true;
+  }
+  default:
+    set_pointer(f, p->at, object);
+    return true;
+  }
+}
+
+// ---- Arrays
+
+static bool is_right(PyArrayObject *array, int type) {
+  return PyArray_TYPE(array) == type && PyArray_ISCARRAY_RO(array);
+}
+
+PyArrayObject *srt_as_array(PyObject *object, const char *name, int type) {
+  PyArrayObject *array;
+  if (PyArray_Check(object)) {
+    array = (PyArrayObject *)object;
+    Py_INCREF(array);
+  } else if (!(array = (PyArrayObject *)PyArray_FROM_O(object))) {
+    blame(name);
+    return NULL;
+  }
+  const char kind = PyArray_DESCR(array)->kind;
+  if (kind == 'b' || kind == 'i' || kind == 'u' || (kind == 'f' && type == NPY_FLOAT32)) return array;
+  PyErr_Format(PyExc_TypeError, "%s: expected an array of numbers that fit %s, got %S", name, type_name(type),
+               PyArray_DESCR(array));
+  Py_DECREF(array);
+  return NULL;
+}
+
+PyArrayObject *srt_as_read(PyArrayObject *array, const char *name, int type) {
+  if (is_right(array, type)) return array;
+  PyArrayObject *copy =
+      (PyArrayObject *)PyArray_FROM_OTF((PyObject *)array, type, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+  Py_DECREF(array);
+  if (!copy) blame(name);
+  return copy;
+}
+
+// True when only the distance between rows keeps the matrix from being C-contiguous.
+static bool has_rows(PyArrayObject *array) {
+  return PyArray_NDIM(array) == 2 && PyArray_TYPE(array) == NPY_FLOAT32 && PyArray_ISALIGNED(array) &&
+         PyArray_ISNOTSWAPPED(array) && PyArray_STRIDE(array, 1) == (npy_intp)sizeof(float) &&
+         PyArray_STRIDE(array, 0) % (npy_intp)sizeof(float) == 0 &&
+         PyArray_STRIDE(array, 0) >= PyArray_DIM(array, 1) * (npy_intp)sizeof(float);
+}
+
+static bool can_be_written(PyArrayObject *array, uint8_t kind) {
+  return PyArray_TYPE(array) == NPY_FLOAT32 && PyArray_ISWRITEABLE(array) && PyArray_ISBEHAVED(array) &&
+         (PyArray_IS_C_CONTIGUOUS(array) || (kind == SRT_WRITTEN_STRIDED && has_rows(array)));
+}
+
+// Holds one size against its symbol, or learns it. `learns` is false when all must be known.
+static bool agrees(srt_frame *f, int dimension, ptrdiff_t value) {
+  if (is_known(f, dimension)) return size(f, dimension) == value;
+  if (f->signature->derived & SRT_BIT(dimension)) return true;  // step 4
+  f->sizes[dimension] = value;
+  f->known |= SRT_BIT(dimension);
+  return true;
+}
+
+static bool may_be_zero(srt_frame *f, int dimension) {
+  if (dimension < 0 || f->signature->derived & SRT_BIT(dimension)) return true;
+  f->is_empty |= (f->signature->empty & SRT_BIT(dimension)) != 0;
+  return (f->signature->empty | f->signature->zero) & SRT_BIT(dimension);
+}
+
+// Whether the array has the shape that is wanted, as far as that is known; learns the rest of it. After an error the
+// symbols of this array that were not known are still unknown.
+static bool fits(srt_frame *f, const srt_parameter *p, PyArrayObject *array) {
+  if (p->kind == SRT_ELEMENTS || p->kind == SRT_PLACES) {
+    const ptrdiff_t count = PyArray_SIZE(array);
+    if (!agrees(f, p->dimensions[0], count)) return wrong(f, p, array, "");
+    return count || may_be_zero(f, p->dimensions[0]) || wrong(f, p, array, ", at least one");
+  }
+  const int count = axes(p);
+  const uint32_t known = f->known;
+  bool right = PyArray_NDIM(array) == count, has_nothing = false;
+  for (int i = 0; right && i < count; i++) {
+    const ptrdiff_t length = PyArray_DIM(array, i);
+    if (p->kind == SRT_OFFSETS) return length >= 1 || wrong(f, p, array, "");
+    right = agrees(f, p->dimensions[i], length);
+    if (length == 0 && right && !may_be_zero(f, p->dimensions[i])) has_nothing = true;
+  }
+  if (right && !has_nothing) return true;
+  f->known = known;
+  return wrong(f, p, array, has_nothing ? " without empty axes" : "");
+}
+
+// batch_sizes of a packed ragged batch: gives the number of rows and sequences.
+static bool read_batch_sizes(srt_frame *f, const srt_parameter *p, const int64_t *sizes) {
+  const ptrdiff_t steps = f->sizes[p->dimensions[0]], rows = f->sizes[p->dimensions[1]];
+  int64_t total = 0;
+  for (ptrdiff_t step = 0; step < steps; step++) {
+    if (sizes[step] < 1 || (step > 0 && sizes[step] > sizes[step - 1])) {
+      PyErr_Format(PyExc_ValueError, "%s: expected positive sizes that never grow, got %lld at step %zd", p->name,
+                   (long long)sizes[step], (Py_ssize_t)step);
+      return false;
+    }
+    // Row numbers are kept as 32-bit integers by backward.
+    if (sizes[step] > INT32_MAX || (total += sizes[step]) > INT32_MAX) {
+      PyErr_Format(PyExc_ValueError, "%s: expected fewer than 2**31 rows in all", p->name);
+      return false;
+    }
+  }
+  if (is_known(f, p->dimensions[1]) && total != rows) {
+    PyErr_Format(PyExc_ValueError, "%s: expected sizes that sum up to the %zd rows of the data, got a sum of %lld", p->name,
+                 (Py_ssize_t)rows, (long long)total);
+    return false;
+  }
+  f->sizes[p->dimensions[1]] = (ptrdiff_t)total;
+  f->sizes[p->dimensions[2]] = (ptrdiff_t)sizes[0];
+  f->known |= SRT_BIT(p->dimensions[1]) | SRT_BIT(p->dimensions[2]);
+  return true;
+}
+
+static bool read_offsets(srt_frame *f, const srt_parameter *p, const int64_t *offsets, ptrdiff_t ends) {
+  const ptrdiff_t rows = f->sizes[p->dimensions[0]];
+  bool grows = offsets[0] == 0 && offsets[ends - 1] == rows;
+  for (ptrdiff_t i = 1; grows && i < ends; i++) grows = offsets[i] >= offsets[i - 1];
+  if (!grows) {
+    PyErr_Format(PyExc_ValueError, "%s: expected numbers that grow from 0 to the %zd rows of x", p->name, (Py_ssize_t)rows);
+    return false;
+  }
+  f->sizes[p->dimensions[1]] = ends - 1;
+  f->known |= SRT_BIT(p->dimensions[1]);
+  f->is_empty |= ends == 1 && f->signature->empty & SRT_BIT(p->dimensions[1]);
+  return true;
+}
+
+// Keeps the array as kernels read it, and sets its field and stride.
+static bool use(srt_frame *f, int place, PyArrayObject *array) {
+  const srt_parameter *p = &f->signature->parameters[place];
+  const bool strided = p->stride && has_rows(array);
+  if (!is_written(p->kind) && !strided) array = srt_as_read(array, p->name, type_of(p->kind));
+  f->objects[place] = (PyObject *)array;
+  if (!srt_keep(&f->call, (PyObject *)array)) return false;
+  set_pointer(f, p->at, PyArray_DATA(array));
+  if (p->stride) {
+    const ptrdiff_t apart = PyArray_STRIDE(array, 0) / (npy_intp)sizeof(float);
+    set_size(f, p->stride, PyArray_IS_C_CONTIGUOUS(array) ? PyArray_DIM(array, 1) : apart);
+  }
+  return true;
+}
+
+// Step 2 for one array: its shape. What other arrays' shapes depend on is read at once.
+static bool read_array(srt_frame *f, int place, PyObject *object, uint32_t *pending) {
+  const srt_parameter *p = &f->signature->parameters[place];
+  if (object == Py_None && p->optional) {
+    set_pointer(f, p->at, NULL);
+    return true;
+  }
+  if (is_written(p->kind) || p->kind == SRT_PLACES) {
+    if (!PyArray_Check(object)) {
+      PyErr_Format(PyExc_TypeError, "%s: expected a NumPy array%s, got %S", p->name,
+                   is_written(p->kind) ? " to write to" : "", Py_TYPE(object));
+      return false;
+    }
+    PyArrayObject *array = (PyArrayObject *)object;
+    if (is_written(p->kind) ? !can_be_written(array, p->kind) : !is_right(array, NPY_INT32)) {
+      return wrong(f, p, array, p->kind == SRT_WRITTEN_STRIDED ? " with contiguous rows" : " that is C-contiguous");
+    }
+  }
+  PyArrayObject *array = srt_as_array(object, p->name, type_of(p->kind));
+  if (!array) return false;
+  // Shapes before conversion: a wrong array is not worth converting.
+  if (!fits(f, p, array)) {
+    Py_DECREF(array);
+    return false;
+  }
+  if (p->kind == SRT_BATCH_SIZES || p->kind == SRT_OFFSETS) {
+    if (!use(f, place, array)) return false;
+    array = (PyArrayObject *)f->objects[place];
+    return p->kind == SRT_OFFSETS ? read_offsets(f, p, PyArray_DATA(array), PyArray_DIM(array, 0))
+                                  : read_batch_sizes(f, p, PyArray_DATA(array));
+  }
+  f->objects[place] = (PyObject *)array;
+  *pending |= SRT_BIT(place);
+  return true;
+}
+
+// ---- Memory that is written to
+
+typedef struct {
+  const char *begin, *end;
+  ptrdiff_t row, stride;  // bytes of a row and from row to row
+} extent;
+
+static extent extent_of(PyObject *object) {
+  PyArrayObject *array = (PyArrayObject *)object;
+  const ptrdiff_t bytes = PyArray_NBYTES(array);
+  extent e = {PyArray_DATA(array), (const char *)PyArray_DATA(array) + bytes, bytes, bytes};
+  if (bytes && !PyArray_IS_C_CONTIGUOUS(array)) {
+    e.row = PyArray_DIM(array, 1) * (ptrdiff_t)sizeof(float);
+    e.stride = PyArray_STRIDE(array, 0);
+    e.end = e.begin + (PyArray_DIM(array, 0) - 1) * e.stride + e.row;
+  }
+  return e;
+}
+
+static bool overlap(extent a, extent b) {
+  if (a.begin == a.end || b.begin == b.end || a.begin >= b.end || b.begin >= a.end) return false;
+  if (a.stride != b.stride) return true;
+  // Columns of one matrix side by side.
+  ptrdiff_t apart = (b.begin - a.begin) % a.stride;
+  if (apart < 0) apart += a.stride;
+  return apart < a.row || apart + b.row > a.stride;
+}
+
+// Raises unless what is written to is apart from all other arrays.
+static bool are_apart(srt_frame *f, int count) {
+  const srt_parameter *table = f->signature->parameters;
+  for (int i = 0; i < count; i++) {
+    if (!is_written(table[i].kind) || !f->objects[i]) continue;
+    const extent written = extent_of(f->objects[i]);
+    for (int j = 0; j < count; j++) {
+      if (i == j || !f->objects[j] || (j < i && is_written(table[j].kind))) continue;
+      if (!overlap(written, extent_of(f->objects[j]))) continue;
+      PyErr_Format(PyExc_ValueError, "%s: expected memory of its own to write to, got some that %s uses too", table[i].name,
+                   table[j].name);
+      return false;
+    }
+  }
+  return true;
+}
+
+// ---- Results
+
+static bool new_array(srt_frame *f, const srt_parameter *p, int dimensions, const npy_intp *shape, PyObject **result) {
+  void *data = NULL;
+  *result = srt_new_array(&f->call, &data, type_of(p->kind), dimensions, shape);
+  set_pointer(f, p->at, data);
+  if (*result) return true;
+  if (!PyErr_ExceptionMatches(PyExc_MemoryError)) return false;
+  npy_intp count = 1;
+  for (int i = 0; i < dimensions; i++) count = shape[i] && count > PY_SSIZE_T_MAX / shape[i] ? PY_SSIZE_T_MAX : count * shape[i];
+  PyErr_Format(PyExc_MemoryError, "%s: no memory for %zd numbers", p->name, (Py_ssize_t)count);
+  return false;
+}
+
+static bool make_result(srt_frame *f, int place, int parameters) {
+  const srt_parameter *table = f->signature->parameters, *p = &table[place];
+  if (p->when && !is_set(f, p->when)) {
+    set_pointer(f, p->at, NULL);
+    return true;
+  }
+  if (p->kind == SRT_RESULT_NUMBER) {
+    *(double *)field(f, p->at) = 0;
+    return true;
+  }
+  if (p->kind == SRT_RESULT_OBJECT) return true;
+  if (p->kind == SRT_SCRATCH) {
+    float *data;
+    const ptrdiff_t count = f->is_empty ? 0 : size(f, p->dimensions[0]);
+    if (!srt_scratch(&f->call, &data, count)) return false;
+    set_pointer(f, p->at, data);
+    return true;
+  }
+  if (p->kind == SRT_RESULT_LIKE) {
+    PyArrayObject *model = (PyArrayObject *)f->objects[p->limit];
+    return new_array(f, p, PyArray_NDIM(model), PyArray_DIMS(model), &f->objects[place]);
+  }
+  for (int i = 0; i < parameters; i++) {
+    if (table[i].at == p->at && is_array(table[i].kind) && (f->objects[place] = f->objects[i])) return true;
+  }
+  npy_intp shape[SRT_MOST_DIMENSIONS];
+  const int count = axes(p);
+  for (int i = 0; i < count; i++) shape[i] = size(f, p->dimensions[i]);
+  if (p->stride) set_size(f, p->stride, shape[count - 1]);
+  return new_array(f, p, count, shape, &f->objects[place]);
+}
+
+// ---- All of it
+
+bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *args, Py_ssize_t count) {
+  const srt_parameter *table = signature->parameters;
+  f->call.owned_count = f->call.scratch_count = 0;
+  f->signature = signature;
+  f->is_empty = false;
+  f->known = 0;
+  memset(f->sizes, 0, sizeof f->sizes);
+  // 1: numbers. `first` and `later`: the arrays by their place.
+  uint32_t first = 0, later = 0, pending = 0;
+  int parameters = 0;
+  for (; table[parameters].kind && table[parameters].kind < SRT_RESULT; parameters++) {
+    const srt_parameter *p = &table[parameters];
+    f->objects[parameters] = NULL;
+    if (parameters >= count) continue;
+    if (is_array(p->kind)) {
+      *(p->first ? &first : &later) |= SRT_BIT(parameters);
+    } else if (count > parameters && !read_value(f, p, args[parameters])) {
+      return false;
+    }
+  }
+  if (parameters != count) {
+    PyErr_Format(PyExc_TypeError, "%s takes %d arguments, got %zd", signature->name, parameters, count);
+    return false;
+  }
+  // 2: shapes.
+  bool right = true;
+  for (uint32_t left = first; right && left; left &= left - 1) {
+    const int place = __builtin_ctz(left);
+    right = read_array(f, place, args[place], &pending);
+  }
+  for (uint32_t left = later; right && left; left &= left - 1) {
+    const int place = __builtin_ctz(left);
+    right = read_array(f, place, args[place], &pending);
+  }
+  // 3: what follows from them.
+  if (right && signature->derive) right = signature->derive(f, f->sizes);
+  for (uint32_t left = signature->derived; right && left; left &= left - 1) {
+    const int symbol = __builtin_ctz(left);
+    if (f->sizes[symbol] >= 0) continue;
+    PyErr_Format(PyExc_ValueError, "%s: expected sizes that fit together, got %zd for %s", table[0].name,
+                 (Py_ssize_t)f->sizes[symbol], signature->symbols[symbol]);
+    right = false;
+  }
+  f->known |= signature->derived;
+  // 4: the whole shapes, and memory. References that are pending belong to nobody yet.
+  bool writes = false;
+  for (; pending; pending &= pending - 1) {
+    const int place = __builtin_ctz(pending);
+    PyArrayObject *array = (PyArrayObject *)f->objects[place];
+    if (right && fits(f, &table[place], array)) {
+      right = use(f, place, array);
+    } else {
+      Py_DECREF(array);
+      right = false;
+    }
+    writes |= is_written(table[place].kind);
+  }
+  if (right && writes) right = are_apart(f, parameters);
+  // 5: contents.
+  if (right && signature->check) right = signature->check(f, f->sizes);
+  // 6: results.
+  for (int place = parameters; right && table[place].kind; place++) {
+    if (table[place].kind != SRT_RESULT_OBJECT) f->objects[place] = NULL;
+    right = make_result(f, place, parameters);
+  }
+  return right && !f->is_empty;
+}
+
+PyObject *srt_leave(srt_frame *f) {
+  if (!PyErr_Occurred()) return srt_return(f, SRT_OK);
+  return srt_fail(&f->call);
+}
+
+static PyObject *result(srt_frame *f, int place) {
+  const srt_parameter *p = &f->signature->parameters[place];
+  if (p->kind == SRT_RESULT_NUMBER) return PyFloat_FromDouble(*(double *)field(f, p->at));
+  if (p->kind == SRT_RESULT_OBJECT) memcpy(&f->objects[place], field(f, p->at), sizeof f->objects[place]);
+  return Py_NewRef(f->objects[place] ? f->objects[place] : Py_None);
+}
+
+PyObject *srt_return(srt_frame *f, int32_t status) {
+  const srt_parameter *table = f->signature->parameters;
+  int places[SRT_MOST_PARAMETERS], count = 0;
+  for (int i = 0; table[i].kind; i++) {
+    if (is_result(table[i].kind)) places[count++] = i;
+  }
+  PyObject *all = NULL;
+  if (status != SRT_OK || count == 0) {
+    all = Py_NewRef(Py_None);
+  } else if (count == 1) {
+    all = result(f, places[0]);
+  } else if ((all = PyTuple_New(count))) {
+    for (int i = 0; i < count; i++) PyTuple_SetItem(all, i, result(f, places[i]));
+  }
+  return srt_finish(&f->call, status, all);
+}
+
+// ---- Tables as data
+
+static const char *const kinds[] = {
+    "",       "floats", "integers", "strided", "elements",      "places", "batch_sizes",   "offsets", "written",       "written_strided",
+    "size",   "sizes",  "choice",   "flag",    "number",        "numbers", "word",         "object",  "floats",        "floats",
+    "places", "number", "object",   "scratch",
+};
+
+static PyObject *describe(const srt_signature *signature, const srt_parameter *p) {
+  PyObject *dimensions = PyList_New(0);
+  const int count = p->kind == SRT_SIZES ? p->limit : SRT_MOST_DIMENSIONS;
+  for (int i = 0; dimensions && i < count; i++) {
+    const int dimension = p->kind == SRT_SIZES ? p->dimensions[0] + i : p->dimensions[i];
+    if (!dimension) break;
+    PyObject *name = dimension < 0 ? PyUnicode_FromFormat("%d", -dimension)
+                                   : PyUnicode_FromString(signature->symbols[dimension]);
+    if (!name || PyList_Append(dimensions, name) < 0) Py_CLEAR(dimensions);
+    Py_XDECREF(name);
+  }
+  if (!dimensions) return NULL;
+  const char *name = p->kind == SRT_SIZE ? signature->symbols[p->dimensions[0]] : p->name;
+  return Py_BuildValue("{s:s,s:s,s:N,s:O,s:i,s:z}", "name", name, "kind", kinds[p->kind], "dimensions", dimensions,
+                       "optional", p->optional || p->when ? Py_True : Py_False, "limit", (int)p->limit, "type", p->type);
+}
+
+PyObject *srt_describe(const srt_operator *operators) {
+  PyObject *all = PyList_New(0);
+  for (; all && operators->signature; operators++) {
+    const srt_signature *signature = operators->signature;
+    PyObject *parameters = PyList_New(0), *results = PyList_New(0), *item = NULL;
+    for (const srt_parameter *p = signature->parameters; parameters && results && p->kind; p++) {
+      if (p->kind == SRT_SCRATCH) continue;
+      PyObject *row = describe(signature, p);
+      if (!row || PyList_Append(is_result(p->kind) ? results : parameters, row) < 0) Py_CLEAR(parameters);
+      Py_XDECREF(row);
+    }
+    if (parameters && results) {
+      item = Py_BuildValue("{s:s,s:s,s:O,s:O}", "name", signature->name, "doc", signature->doc, "parameters", parameters,
+                           "results", results);
+    }
+    Py_XDECREF(parameters);
+    Py_XDECREF(results);
+    if (!item || PyList_Append(all, item) < 0) Py_CLEAR(all);
+    Py_XDECREF(item);
+  }
+  return all;
+}
