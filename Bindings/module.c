@@ -130,7 +130,8 @@ SRT_FUNCTION(empty) {
 // ---- The module
 
 // Every operator's functions.
-static const srt_operator *const operators[] = {srt_attention_operators, srt_linear_operators, srt_pooling_operators};
+static const srt_operator *const operators[] = {srt_attention_operators, srt_linear_operators, srt_pooling_operators,
+                                                 srt_recurrent_operators};
 enum { OPERATORS = sizeof operators / sizeof *operators, MOST_FUNCTIONS = 128 };
 
 SRT_FUNCTION(signatures) {
@@ -186,9 +187,8 @@ static int execute(PyObject *module) {
   if (add_operators(module) < 0) return -1;
   PyMethodDef *tables[] = {
       module_methods,      srt_activation_methods, srt_batch_norm_methods, srt_collate_methods, srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods, srt_convolution_methods,
-      srt_dropout_methods, srt_gru_methods,        srt_loss_methods,       srt_lstm_methods,
-      srt_memory_methods,  srt_optimizer_methods, srt_ragged_methods,
-      srt_rnn_methods, srt_sequence_pooling_methods,
+      srt_dropout_methods,         srt_loss_methods, 
+      srt_memory_methods,  srt_optimizer_methods, srt_ragged_methods,  srt_sequence_pooling_methods,
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;

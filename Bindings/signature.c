@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+// The places of parameters as a set.
+#define SRT_PLACE(place) ((uint64_t)1 << (place))
+
 static bool is_written(uint8_t kind) { return kind == SRT_WRITTEN || kind == SRT_WRITTEN_STRIDED; }
 static bool is_array(uint8_t kind) { return kind >= SRT_FLOATS && kind <= SRT_WRITTEN_STRIDED; }
 static bool is_result(uint8_t kind) { return kind >= SRT_RESULT && kind <= SRT_RESULT_OBJECT; }
@@ -267,7 +270,7 @@ static bool fits(srt_frame *f, const srt_parameter *p, PyArrayObject *array) {
   }
   if (right && !has_nothing) return true;
   f->known = known;
-  return wrong(f, p, array, has_nothing ? " without empty axes" : "");
+  return wrong(f, p, array, !has_nothing ? "" : p->kind == SRT_BATCH_SIZES ? ", at least one step" : " without empty axes");
 }
 
 // batch_sizes of a packed ragged batch: gives the number of rows and sequences.
@@ -327,7 +330,7 @@ static bool use(srt_frame *f, int place, PyArrayObject *array) {
 }
 
 // Step 2 for one array: its shape. What other arrays' shapes depend on is read at once.
-static bool read_array(srt_frame *f, int place, PyObject *object, uint32_t *pending) {
+static bool read_array(srt_frame *f, int place, PyObject *object, uint64_t *pending) {
   const srt_parameter *p = &f->signature->parameters[place];
   if (object == Py_None && p->optional) {
     set_pointer(f, p->at, NULL);
@@ -358,7 +361,7 @@ static bool read_array(srt_frame *f, int place, PyObject *object, uint32_t *pend
                                   : read_batch_sizes(f, p, PyArray_DATA(array));
   }
   f->objects[place] = (PyObject *)array;
-  *pending |= SRT_BIT(place);
+  *pending |= SRT_PLACE(place);
   return true;
 }
 
@@ -455,54 +458,80 @@ static bool make_result(srt_frame *f, int place, int parameters) {
 
 // ---- All of it
 
-bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *args, Py_ssize_t count) {
+// The arguments of all rows, those in tuples too. Gives the number of rows, or -1.
+static int spread(const srt_signature *signature, PyObject *const *args, Py_ssize_t count, PyObject **flat) {
+  const srt_parameter *table = signature->parameters;
+  Py_ssize_t taken = 0;
+  int row = 0;
+  while (table[row].kind && table[row].kind < SRT_RESULT) {
+    const int members = table[row].kind == SRT_GROUP ? table[row].limit : 0;
+    if (taken < count) {
+      PyObject *object = args[taken];
+      if (members && !is_tuple(object, table[row].name, members, "arguments")) return -1;
+      flat[row] = object;
+      for (int i = 0; i < members; i++) flat[row + 1 + i] = PyTuple_GetItem(object, i);
+    }
+    taken++;
+    row += 1 + members;
+  }
+  if (taken == count) return row;
+  PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, got %zd", signature->name, taken, count);
+  return -1;
+}
+
+// Computes the derived symbols.
+static bool derive(srt_frame *f) {
+  const srt_signature *signature = f->signature;
+  if (signature->derive && !signature->derive(f, f->sizes)) return false;
+  for (uint32_t left = signature->derived; left; left &= left - 1) {
+    const int symbol = __builtin_ctz(left);
+    if (f->sizes[symbol] >= 0) continue;
+    PyErr_Format(PyExc_ValueError, "%s: expected sizes that fit together, got %zd for %s", signature->parameters[0].name,
+                 (Py_ssize_t)f->sizes[symbol], signature->symbols[symbol]);
+    return false;
+  }
+  f->known |= signature->derived;
+  return true;
+}
+
+bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *given, Py_ssize_t count) {
   const srt_parameter *table = signature->parameters;
   f->call.owned_count = f->call.scratch_count = 0;
   f->signature = signature;
   f->is_empty = false;
   f->known = 0;
   memset(f->sizes, 0, sizeof f->sizes);
+  PyObject *args[SRT_MOST_PARAMETERS];
+  const int parameters = spread(signature, given, count, args);
+  if (parameters < 0) return false;
   // 1: numbers. `first` and `later`: the arrays by their place.
-  uint32_t first = 0, later = 0, pending = 0;
-  int parameters = 0;
-  for (; table[parameters].kind && table[parameters].kind < SRT_RESULT; parameters++) {
-    const srt_parameter *p = &table[parameters];
-    f->objects[parameters] = NULL;
-    if (parameters >= count) continue;
+  uint64_t first = 0, later = 0, pending = 0;
+  for (int place = 0; place < parameters; place++) {
+    const srt_parameter *p = &table[place];
+    f->objects[place] = NULL;
     if (is_array(p->kind)) {
-      *(p->first ? &first : &later) |= SRT_BIT(parameters);
-    } else if (count > parameters && !read_value(f, p, args[parameters])) {
+      *(p->first ? &first : &later) |= SRT_PLACE(place);
+    } else if (p->kind != SRT_GROUP && !read_value(f, p, args[place])) {
       return false;
     }
   }
-  if (parameters != count) {
-    PyErr_Format(PyExc_TypeError, "%s takes %d arguments, got %zd", signature->name, parameters, count);
-    return false;
-  }
   // 2: shapes.
   bool right = true;
-  for (uint32_t left = first; right && left; left &= left - 1) {
-    const int place = __builtin_ctz(left);
+  for (uint64_t left = first; right && left; left &= left - 1) {
+    const int place = __builtin_ctzll(left);
     right = read_array(f, place, args[place], &pending);
   }
-  for (uint32_t left = later; right && left; left &= left - 1) {
-    const int place = __builtin_ctz(left);
+  if (right && signature->early) right = derive(f);
+  for (uint64_t left = later; right && left; left &= left - 1) {
+    const int place = __builtin_ctzll(left);
     right = read_array(f, place, args[place], &pending);
   }
   // 3: what follows from them.
-  if (right && signature->derive) right = signature->derive(f, f->sizes);
-  for (uint32_t left = signature->derived; right && left; left &= left - 1) {
-    const int symbol = __builtin_ctz(left);
-    if (f->sizes[symbol] >= 0) continue;
-    PyErr_Format(PyExc_ValueError, "%s: expected sizes that fit together, got %zd for %s", table[0].name,
-                 (Py_ssize_t)f->sizes[symbol], signature->symbols[symbol]);
-    right = false;
-  }
-  f->known |= signature->derived;
+  if (right && !signature->early) right = derive(f);
   // 4: the whole shapes, and memory. References that are pending belong to nobody yet.
   bool writes = false;
   for (; pending; pending &= pending - 1) {
-    const int place = __builtin_ctz(pending);
+    const int place = __builtin_ctzll(pending);
     PyArrayObject *array = (PyArrayObject *)f->objects[place];
     if (right && fits(f, &table[place], array)) {
       right = use(f, place, array);
@@ -556,7 +585,7 @@ PyObject *srt_return(srt_frame *f, int32_t status) {
 
 static const char *const kinds[] = {
     "",       "floats", "integers", "strided", "elements",      "places", "batch_sizes",   "offsets", "written",       "written_strided",
-    "size",   "sizes",  "choice",   "flag",    "number",        "numbers", "word",         "object",  "floats",        "floats",
+    "size",   "sizes",  "choice",   "flag",    "number",        "numbers", "word",         "object",  "group",         "floats", "floats",
     "places", "number", "object",   "scratch",
 };
 

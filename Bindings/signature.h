@@ -21,7 +21,7 @@
 
 #include "memory.h"
 
-enum { SRT_MOST_SYMBOLS = 32, SRT_MOST_PARAMETERS = 28, SRT_MOST_DIMENSIONS = 5 };
+enum { SRT_MOST_SYMBOLS = 32, SRT_MOST_PARAMETERS = 44, SRT_MOST_DIMENSIONS = 5 };
 
 // What a row of a table is, with the type of its field in `arguments`.
 typedef enum {
@@ -47,6 +47,7 @@ typedef enum {
   SRT_NUMBERS,  // double[limit]: a tuple
   SRT_WORD,     // uint64_t
   SRT_OBJECT,   // PyObject *, borrowed, for `check` to read
+  SRT_GROUP,    // no field: a tuple, whose items are the next `limit` rows
   // Results, in their order. The field says where the kernel writes; NULL for one that is not wanted (WHEN).
   SRT_RESULT,          // float *; the array that a parameter with the same field was given, if it was
   SRT_RESULT_LIKE,     // float *: the shape of the array of parameter number `limit`
@@ -72,6 +73,9 @@ typedef struct {
   const char *const *symbols;
   const srt_parameter *parameters;
   uint32_t derived, zero, empty;  // sets of symbols: SRT_BIT(ROWS) | ...
+  // Whether numbers and FIRST arrays are all that `derive` needs: then it runs before other arrays are read, so that
+  // messages name every size.
+  bool early;
   bool (*derive)(void *arguments, ptrdiff_t *n);
   bool (*check)(void *arguments, const ptrdiff_t *n);
 } srt_signature;
@@ -138,6 +142,7 @@ PyObject *srt_describe(const srt_operator *operators);
 #define SIZE(symbol) {.kind = SRT_SIZE, .dimensions = {symbol}}
 #define SIZES(name_, symbol, count) {.kind = SRT_SIZES, .name = name_, .dimensions = {symbol}, .limit = (count)}
 #define OBJECT(kind_, field, type_) {.kind = SRT_##kind_, .name = #field, .at = AT(field), .type = type_}
+#define GROUP(name_, count) {.kind = SRT_GROUP, .name = name_, .limit = (count)}
 #define LIKE(field, place) {.kind = SRT_RESULT_LIKE, .name = #field, .at = AT(field), .limit = (place)}
 
 // One function's table: SRT_SIGNATURE(linear_forward, "What it does.", .derive = ..., TABLE(...)).

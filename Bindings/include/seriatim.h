@@ -144,14 +144,14 @@ int32_t srt_linear_pack(float *packed, const float *weight, ptrdiff_t in_feature
 int32_t srt_linear_pack_backward(float *packed, const float *weight, ptrdiff_t in_features, ptrdiff_t out_features);
 
 // y: (rows, out_features). x: (rows, in_features). packed: from srt_linear_pack. bias: (out_features,) or NULL.
-int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *bias, ptrdiff_t rows,
+int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *SRT_NULLABLE bias, ptrdiff_t rows,
                            ptrdiff_t in_features, ptrdiff_t out_features);
 
 // grad_x: (rows, in_features) or NULL; then packed_backward (from srt_linear_pack_backward) may be NULL too.
 // grad_weight: (out_features, in_features) or NULL; grad_bias: (out_features,) or NULL: added to when accumulate is not 0.
 // grad_y: (rows, out_features). x: (rows, in_features). scratch: srt_gradient_scratch().
-int32_t srt_linear_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
-                            const float *grad_y, const float *x, const float *packed_backward, ptrdiff_t rows,
+int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
+                            const float *grad_y, const float *x, const float *SRT_NULLABLE packed_backward, ptrdiff_t rows,
                             ptrdiff_t in_features, ptrdiff_t out_features, float *scratch);
 
 // ---- Recurrent layers (Recurrent+C.swift): one direction of one layer of any cell over a packed ragged batch
@@ -204,10 +204,16 @@ typedef struct {
   float *SRT_NULLABLE c;
 } srt_new_states;
 
-// Floats of opaque memory: packed weights, for the backward pass with those of the input gradient, a cache row (0: the
-// cell has no cache), and scratch.
+// Which parameters a cell has besides weight_ih and bias_ih.
+enum { SRT_HAS_WEIGHT_HH = 1, SRT_HAS_WEIGHT_HR = 2 };
+
+// What follows from a cell and a batch.
 typedef struct {
-  ptrdiff_t packed, packed_backward, cache_stride, forward_scratch, backward_scratch;
+  ptrdiff_t gates, state_size, cell_size;  // G, S, and H, or 0 without c
+  int32_t parameters;                      // SRT_HAS_*
+  // Floats of opaque memory: packed weights; those for the backward pass, and without the input gradient's; a cache row
+  // (0: the cell has no cache); scratch.
+  ptrdiff_t packed, packed_backward, packed_state, cache_stride, forward_scratch, backward_scratch;
 } srt_recurrent_sizes;
 
 // What a layer reads and writes, forward.
@@ -249,7 +255,7 @@ typedef struct {
 int32_t srt_recurrent_measure(const srt_cell *cell, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps, int32_t training,
                               srt_recurrent_sizes *sizes);
 
-// packed: sizes.packed floats, or sizes.packed_backward; without weight_ih the latter's part for grad_x is not written.
+// packed: sizes.packed floats, or sizes.packed_backward, or without weight_ih sizes.packed_state: then grad_x cannot be had.
 int32_t srt_recurrent_pack(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
 int32_t srt_recurrent_pack_backward(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
 
@@ -273,7 +279,7 @@ ptrdiff_t srt_convolution_gradient_scratch(const ptrdiff_t *sizes);
 int32_t srt_convolution_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t transposed);
 
 // y = activation(bias + convolution). bias: (K,) or NULL. activation, slope: as in srt_activation_forward.
-int32_t srt_convolution_forward(float *y, const float *x, const float *packed, const float *bias,
+int32_t srt_convolution_forward(float *y, const float *x, const float *packed, const float *SRT_NULLABLE bias,
                                 const ptrdiff_t *sizes, int32_t activation, float slope, float *scratch);
 
 // grad_x: like x, overwritten. packed: packed with transposed != 0.
@@ -281,7 +287,7 @@ int32_t srt_convolution_input_gradient(float *grad_x, const float *grad_y, const
                                        float *scratch);
 
 // grad_weight: like weight, grad_bias: (K,), or NULL: added to when accumulate != 0.
-int32_t srt_convolution_weight_gradient(float *grad_weight, float *grad_bias, int32_t accumulate, const float *grad_y,
+int32_t srt_convolution_weight_gradient(float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y,
                                         const float *x, const ptrdiff_t *sizes, float *scratch);
 
 // ---- Convolutional recurrences (ConvGRU+C.swift, ConvLSTM+C.swift, ConvRNN+C.swift)
@@ -299,11 +305,11 @@ ptrdiff_t srt_conv_gru_backward_scratch(const ptrdiff_t *sizes);
 int32_t srt_conv_gru_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
 
 // h' = (1 - z) h + z n, n = tanh(x + W (r h)): reset before the convolution, and z weighs the candidate.
-int32_t srt_conv_gru_forward(float *y, float *gates, const float *initial_state, const float *packed, const float *bias,
+int32_t srt_conv_gru_forward(float *y, float *gates, const float *SRT_NULLABLE initial_state, const float *packed, const float *SRT_NULLABLE bias,
                              const ptrdiff_t *sizes, int32_t hard, float *scratch);
-int32_t srt_conv_gru_backward(float *grad_initial_state, float *gates, float *grad_weight, float *grad_bias,
-                              int32_t accumulate, const float *grad_y, const float *grad_final_state, const float *y,
-                              const float *initial_state, const float *packed, const ptrdiff_t *sizes, int32_t hard,
+int32_t srt_conv_gru_backward(float *grad_initial_state, float *gates, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
+                              int32_t accumulate, const float *grad_y, const float *SRT_NULLABLE grad_final_state, const float *y,
+                              const float *SRT_NULLABLE initial_state, const float *packed, const ptrdiff_t *sizes, int32_t hard,
                               float *scratch);
 
 ptrdiff_t srt_conv_lstm_packed_size(const ptrdiff_t *sizes, int32_t backward);
@@ -312,13 +318,13 @@ ptrdiff_t srt_conv_lstm_backward_scratch(const ptrdiff_t *sizes);
 int32_t srt_conv_lstm_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
 
 // cells: (T, B, H, P).
-int32_t srt_conv_lstm_forward(float *y, float *cells, float *gates, const float *initial_state,
-                              const float *initial_cell, const float *packed, const float *bias, const ptrdiff_t *sizes,
+int32_t srt_conv_lstm_forward(float *y, float *cells, float *gates, const float *SRT_NULLABLE initial_state,
+                              const float *SRT_NULLABLE initial_cell, const float *packed, const float *SRT_NULLABLE bias, const ptrdiff_t *sizes,
                               int32_t hard, float *scratch);
-int32_t srt_conv_lstm_backward(float *grad_initial_state, float *grad_initial_cell, float *gates, float *grad_weight,
-                               float *grad_bias, int32_t accumulate, const float *grad_y,
-                               const float *grad_final_state, const float *grad_final_cell, const float *y,
-                               const float *cells, const float *initial_state, const float *initial_cell,
+int32_t srt_conv_lstm_backward(float *grad_initial_state, float *grad_initial_cell, float *gates, float *SRT_NULLABLE grad_weight,
+                               float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y,
+                               const float *SRT_NULLABLE grad_final_state, const float *SRT_NULLABLE grad_final_cell, const float *y,
+                               const float *cells, const float *SRT_NULLABLE initial_state, const float *SRT_NULLABLE initial_cell,
                                const float *packed, const ptrdiff_t *sizes, int32_t hard, float *scratch);
 
 ptrdiff_t srt_conv_rnn_packed_size(const ptrdiff_t *sizes, int32_t backward);
@@ -328,11 +334,11 @@ int32_t srt_conv_rnn_pack(float *packed, const float *weight, const ptrdiff_t *s
 
 // y: holds the convolved input and becomes the outputs. activation: as in srt_activation_forward, without a slope.
 // grad_x: (T, B, H, P).
-int32_t srt_conv_rnn_forward(float *y, const float *initial_state, const float *packed, const float *bias,
+int32_t srt_conv_rnn_forward(float *y, const float *SRT_NULLABLE initial_state, const float *packed, const float *SRT_NULLABLE bias,
                              const ptrdiff_t *sizes, int32_t activation, float *scratch);
-int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *grad_weight, float *grad_bias,
-                              int32_t accumulate, const float *grad_y, const float *grad_final_state, const float *y,
-                              const float *initial_state, const float *packed, const ptrdiff_t *sizes,
+int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
+                              int32_t accumulate, const float *grad_y, const float *SRT_NULLABLE grad_final_state, const float *y,
+                              const float *SRT_NULLABLE initial_state, const float *packed, const ptrdiff_t *sizes,
                               int32_t activation, float *scratch);
 
 // ---- Pooling (Pooling+C.swift), torch's rules
@@ -341,7 +347,7 @@ int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *g
 // x: (planes, height, width); y: (planes, out height, out width). Gradients of x are overwritten.
 
 // index: like y, the place of each maximum in its plane; or NULL.
-int32_t srt_max_pool_forward(float *y, int32_t *index, const float *x, const ptrdiff_t *sizes);
+int32_t srt_max_pool_forward(float *y, int32_t *SRT_NULLABLE index, const float *x, const ptrdiff_t *sizes);
 int32_t srt_max_pool_backward(float *grad_x, const float *grad_y, const int32_t *index, const ptrdiff_t *sizes);
 
 // divisor: below 0 the padded window, 0 what of it is inside, else this number. The dilations must be 1.
@@ -361,7 +367,7 @@ int32_t srt_adaptive_pool_backward(float *grad_x, const float *grad_y, ptrdiff_t
 
 // mean, spread, least, greatest: (count, features); spread, the population's standard deviation, may be NULL. Zeros for a
 // sequence without rows.
-int32_t srt_ragged_moments(float *mean, float *spread, const float *x, const int64_t *offsets, ptrdiff_t count,
+int32_t srt_ragged_moments(float *mean, float *SRT_NULLABLE spread, const float *x, const int64_t *offsets, ptrdiff_t count,
                            ptrdiff_t features);
 int32_t srt_ragged_extrema(float *least, float *greatest, const float *x, const int64_t *offsets, ptrdiff_t count,
                            ptrdiff_t features);
@@ -406,35 +412,35 @@ int32_t srt_attention_backward(float *grad_query, float *grad_h, const float *gr
 // ---- Pooling over time (SequencePooling+C.swift): the mean, the greatest and the share above 0 of a sequence's own steps
 
 // mean, greatest, positive: (B, size), rows `stride` floats apart, or NULL: not wanted. h: (N, size), packed.
-int32_t srt_sequence_pool_forward(float *mean, float *greatest, float *positive, ptrdiff_t stride, const float *h,
+int32_t srt_sequence_pool_forward(float *SRT_NULLABLE mean, float *SRT_NULLABLE greatest, float *SRT_NULLABLE positive, ptrdiff_t stride, const float *h,
                                   const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size);
 
 // grad_h: (N, size): overwritten. grad_mean, grad_greatest, greatest: (B, size), rows `stride` floats apart; NULL for what
 // was not wanted; greatest is the forward call's. scratch: (2, B, size). A tie's gradient goes to its first step.
-int32_t srt_sequence_pool_backward(float *grad_h, const float *grad_mean, const float *grad_greatest,
-                                   const float *greatest, ptrdiff_t stride, const float *h,
+int32_t srt_sequence_pool_backward(float *grad_h, const float *SRT_NULLABLE grad_mean, const float *SRT_NULLABLE grad_greatest,
+                                   const float *SRT_NULLABLE greatest, ptrdiff_t stride, const float *h,
                                    const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size, float *scratch);
 
 // ---- Batch normalisation (BatchNorm+C.swift)
 
 // y, x: (rows, columns). mean, inverse: (columns,), kept for backward. running_*: (columns,): updated in place when
 // training != 0 (or NULL: not kept), read otherwise. weight, bias: (columns,) or NULL for 1 and 0.
-int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *running_mean, float *running_variance,
-                               const float *x, const float *weight, const float *bias, ptrdiff_t rows,
+int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean, float *SRT_NULLABLE running_variance,
+                               const float *x, const float *SRT_NULLABLE weight, const float *SRT_NULLABLE bias, ptrdiff_t rows,
                                ptrdiff_t columns, int32_t training, float momentum, float epsilon);
 
 // grad_x: (rows, columns) or NULL. grad_weight, grad_bias: (columns,) or NULL: added to when accumulate != 0.
-int32_t srt_batch_norm_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
+int32_t srt_batch_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
                                 const float *grad_y, const float *x, const float *mean, const float *inverse,
-                                const float *weight, ptrdiff_t rows, ptrdiff_t columns, int32_t training);
+                                const float *SRT_NULLABLE weight, ptrdiff_t rows, ptrdiff_t columns, int32_t training);
 
 // The same for images: y, x: (images, channels, pixels); the others: (channels,).
-int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *running_mean, float *running_variance,
-                               const float *x, const float *weight, const float *bias, ptrdiff_t images,
+int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean, float *SRT_NULLABLE running_variance,
+                               const float *x, const float *SRT_NULLABLE weight, const float *SRT_NULLABLE bias, ptrdiff_t images,
                                ptrdiff_t channels, ptrdiff_t pixels, int32_t training, float momentum, float epsilon);
-int32_t srt_image_norm_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
+int32_t srt_image_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
                                 const float *grad_y, const float *x, const float *mean, const float *inverse,
-                                const float *weight, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
+                                const float *SRT_NULLABLE weight, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
                                 int32_t training);
 
 // ---- Dropout (Dropout+C.swift)
@@ -467,18 +473,18 @@ int32_t srt_softmax_backward(float *grad_x, const float *grad_y, const float *y,
 // totals: 2 doubles, the sums of both. targets: (rows,), each within [0, classes). class_weight: (classes,) or NULL.
 // sample_weight: (rows,) or NULL. smoothing: in [0, 1), spread over all classes; losses are then those of both parts.
 int32_t srt_nll_forward(float *losses, float *weights, double *totals, const float *log_probabilities,
-                        const int64_t *targets, const float *class_weight, const float *sample_weight, float smoothing,
+                        const int64_t *targets, const float *SRT_NULLABLE class_weight, const float *SRT_NULLABLE sample_weight, float smoothing,
                         ptrdiff_t rows, ptrdiff_t classes);
 
 // grad: (rows, classes), overwritten; without smoothing -weights[i] * scale at the target, 0 elsewhere. weights: from
 // the forward call. scale: one float, or (rows,) if scale_per_row.
-int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *class_weight,
-                         const float *sample_weight, float smoothing, const float *scale, int32_t scale_per_row,
+int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *SRT_NULLABLE class_weight,
+                         const float *SRT_NULLABLE sample_weight, float smoothing, const float *scale, int32_t scale_per_row,
                          ptrdiff_t rows, ptrdiff_t classes);
 
 // losses, grad, prediction, target: (count,); positive: (count,), the weight of positives, or NULL. kind: 0 squared error,
 // 1 binary cross-entropy of logits. grad is the derivative of each loss.
-int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target, const float *positive,
+int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target, const float *SRT_NULLABLE positive,
                        ptrdiff_t count, int32_t kind);
 
 // ---- Optimisers (Optimizer+C.swift): flat buffers, updated in place
@@ -490,7 +496,7 @@ int32_t srt_adam_step(float *parameters, float *first, float *second, const floa
                       float shrink);
 
 // torch's SGD. momentum_buffer: (count,), or NULL without momentum; is_first: it holds nothing yet.
-int32_t srt_sgd_step(float *parameters, float *momentum_buffer, const float *gradients, ptrdiff_t count,
+int32_t srt_sgd_step(float *parameters, float *SRT_NULLABLE momentum_buffer, const float *gradients, ptrdiff_t count,
                      float learning_rate, float momentum, float dampening, float decay, int32_t nesterov,
                      int32_t is_first);
 
@@ -498,7 +504,7 @@ int32_t srt_sgd_step(float *parameters, float *momentum_buffer, const float *gra
 // g / (sqrt(square - mean^2) + epsilon), and with momentum the buffer: momentum * buffer + direction. p -= learning_rate
 // * direction. momentum_buffer: (count,), or NULL without momentum; mean: (count,), or NULL unless centred, then taken as
 // zeros; the others (count,). weight: 1 - alpha.
-int32_t srt_rmsprop_step(float *parameters, float *square, float *momentum_buffer, float *mean, const float *gradients,
+int32_t srt_rmsprop_step(float *parameters, float *square, float *SRT_NULLABLE momentum_buffer, float *SRT_NULLABLE mean, const float *gradients,
                          ptrdiff_t count, float learning_rate, float weight, float epsilon, float decay, float momentum);
 
 // average += weight (data - average). Both (count,), apart from each other. weight: 1 - decay.

@@ -81,9 +81,14 @@ extension GRUBackward {
   /// `body(sequence, previous state)` for this worker's rows; nil for zeros.
   @inline(__always)
   private func forEachState(_ step: Step, _ share: RowShare, _ body: (_ sequence: Int, _ previous: Input?) -> Void) {
-    share.forEach(in: 0..<step.continuing) { row in body(row, call.y + (step.previousRow &+ row) &* call.output_stride) }
+    share.forEach(in: 0..<step.continuing) { row in body(row, call.y + (step.previousRow &+ row) &* call.output_stride)
+    }
     share.forEach(in: step.continuing..<step.count) { row in
-      if let initialState = call.initial_states.h { body(row, initialState + row &* shape.hiddenSize) } else { body(row, nil) }
+      if let initialState = call.initial_states.h {
+        body(row, initialState + row &* shape.hiddenSize)
+      } else {
+        body(row, nil)
+      }
     }
   }
 

@@ -65,7 +65,8 @@ extension GRUForward {
           state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit,
           bias: weights.biases + 3 &* laneCount, weights: weights.state, panelStride: shape.panelSize,
           gates: row + unit, gateStride: share.tasks &* gates.stride, units: shape.units, keepsGates: gates.keeps,
-          y: call.y + (step.row &+ first) &* call.output_stride + unit, outputStride: share.tasks &* call.output_stride))
+          y: call.y + (step.row &+ first) &* call.output_stride + unit, outputStride: share.tasks &* call.output_stride)
+      )
     }
   }
 

@@ -97,7 +97,9 @@ extension LSTMBackward {
     var unit = range.lowerBound
     while unit < range.upperBound {
       var dp = load(carry + sequence &* shape.stateUnits + unit)
-      if let gradY = call.grad_y { dp += load(gradY + row &* call.grad_output_stride + unit, first: shape.stateSize &- unit) }
+      if let gradY = call.grad_y {
+        dp += load(gradY + row &* call.grad_output_stride + unit, first: shape.stateSize &- unit)
+      }
       store(dp, projected + row &* shape.stateUnits + unit)
       unit &+= laneCount
     }

@@ -30,7 +30,8 @@ struct LSTMForward: ForwardLoop {
       inputTile(
         panels: panels, rows: rows,
         LSTMInputTile(
-          x: call.x + row &* shape.inputSize, inputSize: shape.inputSize, biases: weights.biases, weights: weights.input,
+          x: call.x + row &* shape.inputSize, inputSize: shape.inputSize, biases: weights.biases,
+          weights: weights.input,
           panelStride: shape.panelSize, gates: gates.ready + row &* gates.stride + index &* laneCount,
           gateStride: gates.stride, units: shape.units))
     }
@@ -58,7 +59,8 @@ extension LSTMForward {
     }
     step.forEachTile(share, parts: parts, limit: wideTileRows) { index, panels, first, count, continues in
       if continues {
-        let previous = gates.keeps ? gates.kept + (step.previousRow &+ first) &* gates.stride : gates.keptRow(step, first)
+        let previous =
+          gates.keeps ? gates.kept + (step.previousRow &+ first) &* gates.stride : gates.keptRow(step, first)
         tile(
           step, share, index, panels, first, count,
           state: Input(call.y + (step.previousRow &+ first) &* call.output_stride), stateStride: call.output_stride,

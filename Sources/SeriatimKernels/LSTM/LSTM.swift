@@ -41,6 +41,7 @@ struct LSTM: RecurrentCell {
   var projects: Bool { projectionSize > 0 }
   var stateSize: Int { projects ? projectionSize : hiddenSize }
   var gates: Int { 4 }
+  var parameters: Int32 { Int32(projects ? SRT_HAS_WEIGHT_HH | SRT_HAS_WEIGHT_HR : SRT_HAS_WEIGHT_HH) }
   var panelSize: Int { 4 &* (1 &+ inputSize &+ stateSize) &* laneCount }
   var packedSize: Int {
     panels &* panelSize &+ SeriatimKernels.packedSize(depth: hiddenSize, columns: projectionSize)

@@ -42,7 +42,8 @@ struct RNNBackward: BackwardLoop {
     }
     // Sequences that begin here need their dh only if someone asked for the initial state's gradient.
     StepProduct(
-      start: .zero, a: gradients + step.row &* shape.gradientStride, inputStride: shape.gradientStride, packed: call.packed,
+      start: .zero, a: gradients + step.row &* shape.gradientStride, inputStride: shape.gradientStride,
+      packed: call.packed,
       depth: shape.units, c: carry, outputStride: shape.units, columns: shape.units, descending: step.descending
     ).run(share, rows: 0..<(call.grad_initial_states.h != nil ? step.count : step.continuing), parts: parts)
   }

@@ -40,7 +40,8 @@ struct RNNForward: ForwardLoop {
   @inline(__always)
   private func stateProduct(_ step: Step, _ state: Input, stride: Int) -> StepProduct {
     StepProduct(
-      start: .output, a: state, inputStride: stride, packed: call.packed + shape.statePackedOffset, depth: shape.hiddenSize,
+      start: .output, a: state, inputStride: stride, packed: call.packed + shape.statePackedOffset,
+      depth: shape.hiddenSize,
       c: call.y + step.row &* call.output_stride, outputStride: call.output_stride, columns: shape.hiddenSize,
       descending: step.descending)
   }

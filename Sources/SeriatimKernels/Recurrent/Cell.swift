@@ -20,10 +20,12 @@ protocol RecurrentCell {
   var stateSize: Int { get }
   /// Blocks of `hiddenSize` rows in weights and biases.
   var gates: Int { get }
+  /// Which parameters there are: SRT_HAS_*.
+  var parameters: Int32 { get }
   /// hiddenSize, padded to whole registers.
   var units: Int { get }
 
-  /// Floats of the packed weights; of those for the backward pass; and where these have W_ih.
+  /// Floats of the packed weights; of those for the backward pass; and where these have W_ih, the last of them.
   var packedSize: Int { get }
   var packedBackwardSize: Int { get }
   var inputPackedOffset: Int { get }
@@ -43,6 +45,7 @@ protocol RecurrentCell {
 extension RecurrentCell {
   static var tileRows: Int { SeriatimKernels.tileRows }
 
+  var parameters: Int32 { Int32(SRT_HAS_WEIGHT_HH) }
   var stateSize: Int { hiddenSize }
   var cellColumn: Int? { nil }
   func backwardSpace(batch: Int, rows: Int) -> Int { 0 }
@@ -60,7 +63,9 @@ extension RecurrentCell {
   func measure(batch: Int, rows: Int, steps: Int, training: Bool) -> srt_recurrent_sizes {
     let kept = training ? 0 : (batch &+ mostReadyRows(rows: rows, steps: steps)) &* cacheStride
     return srt_recurrent_sizes(
-      packed: packedSize, packed_backward: packedBackwardSize, cache_stride: cacheStride,
+      gates: gates, state_size: stateSize, cell_size: cellColumn == nil ? 0 : hiddenSize, parameters: parameters,
+      packed: packedSize, packed_backward: packedBackwardSize, packed_state: inputPackedOffset,
+      cache_stride: cacheStride,
       forward_scratch: Schedule.scratchSize(rows: rows) &+ kept,
       backward_scratch: Schedule.scratchSize(rows: rows) &+ carrySize(stateUnits, batch) &+ carrySize(units, batch)
         &+ roundedUp(backwardSpace(batch: batch, rows: rows), to: 16)
@@ -135,7 +140,8 @@ extension Step {
   ) {
     forEachPanelGroup(of: parts, rows: share.count(in: 0..<count), descending: descending) { panel, panels in
       share.forEachTile(in: 0..<continuing, limit: limit) { first, count in body(panel, panels, first, count, true) }
-      share.forEachTile(in: continuing..<count, limit: limit) { first, count in body(panel, panels, first, count, false) }
+      share.forEachTile(in: continuing..<count, limit: limit) { first, count in body(panel, panels, first, count, false)
+      }
     }
   }
 }

@@ -106,7 +106,8 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
     copyStates(cellCarry, width: units, call.grad_final_states.c, size: cell.hiddenSize, batch: batch)
   }
   run(
-    loop, schedule, RecurrentPlan(ragged, work: cell.stepWork, parts: loop.parts(0), tileRows: SeriatimKernels.tileRows))
+    loop, schedule, RecurrentPlan(ragged, work: cell.stepWork, parts: loop.parts(0), tileRows: SeriatimKernels.tileRows)
+  )
   if let h = call.grad_initial_states.h {
     copyRows(h, stride: cell.stateSize, carry, sourceStride: stateUnits, size: cell.stateSize, count: batch)
   }
@@ -122,7 +123,8 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
   }
   loop.addGradients(
     RecurrentFactors(
-      schedule, cell, call, sums, scratch: space + roundedUp(cell.backwardSpace(batch: batch, rows: ragged.rows), to: 16))
+      schedule, cell, call, sums,
+      scratch: space + roundedUp(cell.backwardSpace(batch: batch, rows: ragged.rows), to: 16))
   )
 }
 

@@ -93,7 +93,8 @@ struct RecurrentFactors {
       b: RowSource(initialState, stride: stateSize), columns: stateSize, sums: nil)
     weightGradient(
       target, nil, accumulate: true,
-      RowSource(sums.base + column, stride: sums.stride, index: UnsafePointer(previousRows) + ragged.rows), groups: groups,
+      RowSource(sums.base + column, stride: sums.stride, index: UnsafePointer(previousRows) + ragged.rows),
+      groups: groups,
       depth: ragged.batch, scratch: space)
   }
 }
