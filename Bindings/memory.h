@@ -10,7 +10,7 @@
 
 // What a call holds: references to arrays that its pointers point into, and scratch memory.
 typedef struct {
-  PyObject *owned[24];
+  PyObject *owned[32];
   int owned_count;
   void *scratch[3];
   int scratch_count;
@@ -22,7 +22,7 @@ void srt_release(srt_call *call);
 PyObject *srt_fail(srt_call *call);
 PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result);
 
-// Keeps a reference until the call ends; false if `object` is NULL.
+// Keeps a reference until the call ends, which it takes; false if `object` is NULL.
 bool srt_keep(srt_call *call, PyObject *object);
 
 // A new array, not initialised, kept by the call as well; NULL with MemoryError. `data` gets its memory.
