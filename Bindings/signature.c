@@ -57,10 +57,11 @@ static void describe_shape(char *text, size_t room, const srt_frame *f, const sr
 }
 
 static bool wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *array, const char *also) {
+  const ptrdiff_t place = p - f->signature->parameters;
   char text[256], elements[64];
   PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
   if (!shape) return false;
-  const char *type = is_written(p->kind) ? "writeable float32" : type_name(type_of(p->kind));
+  const char *type = f->written & SRT_BIT(place) ? "writeable float32" : type_name(type_of(p->kind));
   if (has_any_shape(p->kind)) {
     if (is_known(f, p->dimensions[0])) {
       snprintf(elements, sizeof elements, "%td", size(f, p->dimensions[0]));
@@ -263,7 +264,7 @@ static bool fits(srt_frame *f, const srt_parameter *p, PyArrayObject *array) {
     return count || may_be_zero(f, p->dimensions[0]) || wrong(f, p, array, ", at least one");
   }
   if (p->kind == SRT_OFFSETS) {
-    return (PyArray_NDIM(array) == 1 && PyArray_DIM(array, 0) >= 1) || wrong(f, p, array, "");
+    return PyArray_NDIM(array) == 1 || wrong(f, p, array, "");
   }
   const int count = p->axes;
   const npy_intp *lengths = PyArray_DIMS(array);
@@ -312,7 +313,7 @@ static bool read_offsets(srt_frame *f, int place) {
   const int64_t *offsets = PyArray_DATA((PyArrayObject *)f->objects[place]);
   const ptrdiff_t ends = PyArray_DIM((PyArrayObject *)f->objects[place], 0);
   const ptrdiff_t rows = f->sizes[p->dimensions[0]];
-  bool grows = offsets[0] == 0 && offsets[ends - 1] == rows;
+  bool grows = ends >= 1 && offsets[0] == 0 && offsets[ends - 1] == rows;
   for (ptrdiff_t i = 1; grows && i < ends; i++) grows = offsets[i] >= offsets[i - 1];
   if (!grows) {
     PyErr_Format(PyExc_ValueError, "%s: expected numbers that grow from 0 to the %zd rows of x", p->name, (Py_ssize_t)rows);
@@ -329,7 +330,7 @@ static bool read_offsets(srt_frame *f, int place) {
 static bool use(srt_frame *f, int place, PyArrayObject *array) {
   const srt_parameter *p = &f->signature->parameters[place];
   const int type = type_of(p->kind);
-  if (!is_right(array, type) && !is_written(p->kind) && !(p->stride && has_rows(array))) {
+  if (!is_right(array, type) && !(f->written & SRT_BIT(place)) && !(p->stride && has_rows(array))) {
     array = converted(array, p->name, type);
     if (!srt_keep(&f->call, (PyObject *)array)) return false;
   }
@@ -349,13 +350,15 @@ static bool read_array(srt_frame *f, int place, PyObject *object, uint32_t *unch
     set_pointer(f, p->at, NULL);
     return true;
   }
-  const bool as_it_is = is_written(p->kind) || p->kind == SRT_PLACES;
+  const bool writes = is_written(p->kind) && (!p->when || is_set(f, p->when));
+  const bool as_it_is = writes || p->kind == SRT_PLACES;
+  if (writes) f->written |= SRT_BIT(place);
   const int type = type_of(p->kind);
   PyArrayObject *array = (PyArrayObject *)object;
   if (!PyArray_Check(object)) {
     if (as_it_is) {
       PyErr_Format(PyExc_TypeError, "%s: expected a NumPy array%s, got %S", p->name,
-                   is_written(p->kind) ? " to write to" : "", Py_TYPE(object));
+                   writes ? " to write to" : "", Py_TYPE(object));
       return false;
     }
     array = (PyArrayObject *)PyArray_FROM_O(object);
@@ -414,7 +417,7 @@ static bool overlap(const extent *a, const extent *b) {
 }
 
 // Raises unless what is written to is apart from all other arrays.
-static bool are_apart(srt_frame *f, uint32_t arrays, uint32_t written) {
+static bool are_apart(srt_frame *f, uint32_t arrays) {
   extent extents[SRT_MOST_PARAMETERS];
   uint32_t given = 0;
   for (uint32_t left = arrays; left; left &= left - 1) {
@@ -423,7 +426,7 @@ static bool are_apart(srt_frame *f, uint32_t arrays, uint32_t written) {
     extents[place] = extent_of((PyArrayObject *)f->objects[place]);
     given |= SRT_BIT(place);
   }
-  for (written &= given; written; written &= written - 1) {
+  for (uint32_t written = f->written & given; written; written &= written - 1) {
     const int i = __builtin_ctz(written);
     given &= ~SRT_BIT(i);
     for (uint32_t left = given; left; left &= left - 1) {
@@ -490,10 +493,10 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *arg
   f->call.owned_count = f->call.scratch_count = 0;
   f->signature = signature;
   f->is_empty = false;
-  f->known = 0;
+  f->known = f->written = 0;
   memset(f->sizes, 0, sizeof f->sizes);
   // 1: numbers. `first` and `later`: the arrays by their place.
-  uint32_t first = 0, later = 0, unchecked = 0, written = 0;
+  uint32_t first = 0, later = 0, unchecked = 0;
   int parameters = 0;
   for (; table[parameters].kind && table[parameters].kind < SRT_RESULT; parameters++) {
     const srt_parameter *p = &table[parameters];
@@ -501,7 +504,6 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *arg
     if (parameters >= count) continue;
     if (is_array(p->kind)) {
       *(p->first ? &first : &later) |= SRT_BIT(parameters);
-      written |= is_written(p->kind) ? SRT_BIT(parameters) : 0;
     } else if (!read_value(f, p, args[parameters])) {
       return false;
     }
@@ -536,7 +538,7 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *arg
     PyArrayObject *array = (PyArrayObject *)f->objects[place];
     right = fits(f, &table[place], array) && use(f, place, array);
   }
-  if (right && written) right = are_apart(f, first | later, written);
+  if (right && f->written) right = are_apart(f, first | later);
   // 5: contents.
   if (right && signature->check) right = signature->check(f, f->sizes);
   // 6: results.
@@ -556,7 +558,10 @@ PyObject *srt_leave(srt_frame *f) {
 static PyObject *result(srt_frame *f, int place) {
   const srt_parameter *p = &f->signature->parameters[place];
   if (p->kind == SRT_RESULT_NUMBER) return PyFloat_FromDouble(*(double *)field(f, p->at));
-  if (p->kind == SRT_RESULT_OBJECT) memcpy(&f->objects[place], field(f, p->at), sizeof f->objects[place]);
+  if (p->kind == SRT_RESULT_OBJECT) {
+    memcpy(&f->objects[place], field(f, p->at), sizeof f->objects[place]);
+    return Py_XNewRef(f->objects[place]);
+  }
   return Py_NewRef(f->objects[place] ? f->objects[place] : Py_None);
 }
 
@@ -570,7 +575,10 @@ PyObject *srt_return(srt_frame *f, int32_t status) {
   } else if (count == 1) {
     all = result(f, f->results);
   } else if ((all = PyTuple_New(count))) {
-    for (int i = 0; i < count; i++) PyTuple_SetItem(all, i, result(f, f->results + i));
+    for (int i = 0; all && i < count; i++) {
+      PyObject *one = result(f, f->results + i);
+      if (!one || PyTuple_SetItem(all, i, one) < 0) Py_CLEAR(all);
+    }
   }
   return srt_finish(&f->call, status, all);
 }
@@ -597,7 +605,7 @@ static PyObject *describe(const srt_signature *signature, const srt_parameter *p
   if (!dimensions) return NULL;
   const char *name = p->kind == SRT_SIZE ? signature->symbols[p->dimensions[0]] : p->name;
   return Py_BuildValue("{s:s,s:s,s:N,s:O,s:i,s:z}", "name", name, "kind", kinds[p->kind], "dimensions", dimensions,
-                       "optional", p->optional || p->when ? Py_True : Py_False, "limit", (int)p->limit, "type", p->type);
+                       "optional", p->optional || (is_result(p->kind) && p->when) ? Py_True : Py_False, "limit", (int)p->limit, "type", p->type);
 }
 
 PyObject *srt_describe(const srt_operator *operators) {

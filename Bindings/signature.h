@@ -82,7 +82,7 @@ typedef struct {
   const srt_signature *signature;
   int results;  // the place of the first result
   bool is_empty, is_partly_checked;
-  uint32_t known;                         // the symbols that have a value
+  uint32_t known, written;                // symbols that have a value, and arrays that the kernel writes to
   ptrdiff_t sizes[SRT_MOST_SYMBOLS];      // by symbol
   PyObject *objects[SRT_MOST_PARAMETERS];  // arrays and results by their place in the table, borrowed; NULL for none
 } srt_frame;
@@ -121,7 +121,7 @@ PyObject *srt_describe(const srt_operator *operators);
 #define AT(field) offsetof(arguments, field)
 
 // An array, result or scratch: ARRAY(FLOATS, x, OF(ROWS, IN)), with FIRST, OPTIONAL, STRIDE(field), WHEN(field) behind it:
-// only when that flag is set or that pointer is not NULL. TELLING: of batch sizes and offsets.
+// a result only when that flag is set or that pointer is not NULL, and an array that is written to only then. TELLING: of batch sizes and offsets.
 #define ARRAY(kind_, field, ...) ARRAY_AS(kind_, field, #field, __VA_ARGS__)
 #define ARRAY_AS(kind_, field, name_, ...) {.kind = SRT_##kind_, .name = name_, .at = AT(field), __VA_ARGS__}
 #define OF(...) .dimensions = {__VA_ARGS__}, .axes = sizeof((int8_t[]){__VA_ARGS__})
@@ -137,7 +137,8 @@ PyObject *srt_describe(const srt_operator *operators);
 #define SIZE(symbol) {.kind = SRT_SIZE, .dimensions = {symbol}}
 #define SIZES(name_, symbol, count) {.kind = SRT_SIZES, .name = name_, .dimensions = {symbol}, .limit = (count)}
 #define OBJECT(kind_, field, type_) {.kind = SRT_##kind_, .name = #field, .at = AT(field), .type = type_}
-#define LIKE(field, place) {.kind = SRT_RESULT_LIKE, .name = #field, .at = AT(field), .limit = (place)}
+#define LIKE(field, name_, place) {.kind = SRT_RESULT_LIKE, .name = name_, .at = AT(field), .limit = (place)}
+#define RESULT_NUMBER(field, name_) {.kind = SRT_RESULT_NUMBER, .name = name_, .at = AT(field)}
 
 // One function's table: SRT_SIGNATURE(linear_forward, "What it does.", .derive = ..., TABLE(...)).
 #define SRT_SIGNATURE(function, doc_, ...)            \
@@ -155,6 +156,18 @@ PyObject *srt_describe(const srt_operator *operators);
     if (!srt_read(&function##_signature, &a.frame, args, count)) return srt_leave(&a.frame); \
     SRT_RUN(status, __VA_ARGS__);                                                             \
     return srt_return(&a.frame, status);                                                      \
+  }
+
+// A function without a kernel: `statement` sets the fields of the results.
+#define SRT_PLAIN(function, statement)                                                        \
+  static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count) {        \
+    (void)self;                                                                               \
+    arguments a;                                                                              \
+    const ptrdiff_t *const n = a.frame.sizes;                                                 \
+    (void)n;                                                                                  \
+    if (!srt_read(&function##_signature, &a.frame, args, count)) return srt_leave(&a.frame); \
+    statement;                                                                                \
+    return srt_return(&a.frame, SRT_OK);                                                      \
   }
 
 #define SRT_ENTRY(function) {&function##_signature, function}
