@@ -17,7 +17,7 @@ SRT_SIGNATURE(
     .derived = SRT_BIT(BATCH),
     TABLE(ARRAY(FLOATS, query, OF(BATCH, FEATURES)),
           ARRAY(FLOATS, h, OF(ROWS, FEATURES), FIRST),
-          ARRAY(BATCH_SIZES, batch_sizes, OF(STEPS, ROWS, BATCH), FIRST),
+          ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),
           ARRAY(RESULT, context, OF(BATCH, FEATURES)),
           ARRAY_AS(RESULT, new_weights, "weights", OF(ROWS))))
 SRT_OPERATOR(attention_forward, srt->attention_forward(a.context, a.new_weights, a.query, a.h, a.batch_sizes, n[STEPS],
@@ -30,7 +30,7 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, query, OF(BATCH, FEATURES)),
           ARRAY(FLOATS, h, OF(ROWS, FEATURES), FIRST),
           ARRAY(FLOATS, weights, OF(ROWS)),
-          ARRAY(BATCH_SIZES, batch_sizes, OF(STEPS, ROWS, BATCH), FIRST),
+          ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),
           ARRAY(RESULT, grad_query, OF(BATCH, FEATURES)),
           ARRAY(RESULT, grad_h, OF(ROWS, FEATURES)),
           ARRAY(SCRATCH, scratch, OF(ROWS))))

@@ -40,14 +40,12 @@
   if (count != (wanted)) return PyErr_Format(PyExc_TypeError, #function " takes %d arguments, got %zd", wanted, count)
 
 // The functions of each operator, ended by an empty entry; module.c gathers them.
-extern const srt_operator srt_attention_operators[], srt_linear_operators[], srt_pooling_operators[],
-    srt_recurrent_operators[];
+extern const srt_operator srt_activation_operators[], srt_attention_operators[], srt_batch_norm_operators[],
+    srt_collate_operators[], srt_convolution_operators[], srt_dropout_operators[], srt_linear_operators[],
+    srt_loss_operators[], srt_memory_operators[], srt_optimizer_operators[], srt_pooling_operators[],
+    srt_ragged_operators[], srt_recurrent_operators[], srt_sequence_pooling_operators[];
 
-// The methods of each operator, ended by an empty entry; module.c gathers them.
-extern PyMethodDef srt_activation_methods[], srt_batch_norm_methods[], srt_collate_methods[], srt_conv_gru_methods[],
-    srt_conv_lstm_methods[], srt_conv_rnn_methods[], srt_convolution_methods[],
-    srt_dropout_methods[], srt_loss_methods[], 
-    srt_memory_methods[], srt_optimizer_methods[], srt_ragged_methods[],
-    srt_sequence_pooling_methods[];
+// Of operators without tables.
+extern PyMethodDef srt_conv_gru_methods[], srt_conv_lstm_methods[], srt_conv_rnn_methods[];
 
 #endif

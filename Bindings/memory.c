@@ -187,32 +187,31 @@ PyObject *srt_new_floats(srt_call *call, float **data, int dimensions, ...) {
   return array;
 }
 
-PyObject *srt_new_like(srt_call *call, PyObject *array, float **data) {
-  void *memory = NULL;
-  PyObject *made = srt_new_array(call, &memory, NPY_FLOAT32, PyArray_NDIM((PyArrayObject *)array),
-                                 PyArray_DIMS((PyArrayObject *)array));
-  *data = memory;
-  return made;
-}
+// ---- What Python can ask
 
-SRT_FUNCTION(memory_info) {
-  (void)args;
-  SRT_TAKES(memory_info, 0);
+static const char *const symbols[] = {""};
+
+typedef struct {
+  srt_frame frame;
+  PyObject *info;
+} arguments;
+
+static PyObject *information(void) {
   return Py_BuildValue("{s:n,s:n,s:n}", "blocks_allocated", (Py_ssize_t)blocks_allocated, "bytes_used",
                        (Py_ssize_t)bytes_used, "bytes_cached", (Py_ssize_t)bytes_cached);
 }
 
-SRT_FUNCTION(release_memory) {
-  (void)args;
-  SRT_TAKES(release_memory, 0);
+SRT_SIGNATURE(memory_info, "Large blocks asked from the system since import, and bytes in use and kept for reuse.",
+              TABLE(OBJECT(RESULT_OBJECT, info, "dict[str, int]")))
+SRT_PLAIN(memory_info, srt_keep(&a.frame.call, a.info = information()))
+
+static void release_all(void) {
   pthread_mutex_lock(&lock);
   shrink_cache(0);
   pthread_mutex_unlock(&lock);
-  Py_RETURN_NONE;
 }
 
-PyMethodDef srt_memory_methods[] = {
-    SRT_METHOD(memory_info, "Large blocks asked from the system since import, and bytes in use and kept for reuse."),
-    SRT_METHOD(release_memory, "Gives the kept memory back to the system."),
-    {NULL, NULL, 0, NULL},
-};
+SRT_SIGNATURE(release_memory, "Gives the kept memory back to the system.", TABLE({.kind = SRT_END}))
+SRT_PLAIN(release_memory, release_all())
+
+const srt_operator srt_memory_operators[] = {SRT_ENTRY(memory_info), SRT_ENTRY(release_memory), {0}};

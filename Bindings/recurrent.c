@@ -207,7 +207,7 @@ SRT_OPERATOR(recurrent_pack_backward, pack_backward(&a, n))
 // What forward and backward take of a batch.
 #define CALL                                                                                               \
   GROUP("batch", 5), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
-      ARRAY(BATCH_SIZES, batch_sizes, OF(STEPS, ROWS, BATCH), FIRST),                                      \
+      ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                      \
       ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                        \
       ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse)
 

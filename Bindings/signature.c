@@ -6,25 +6,23 @@
 // The places of parameters as a set.
 #define SRT_PLACE(place) ((uint64_t)1 << (place))
 
-static bool is_written(uint8_t kind) { return kind == SRT_WRITTEN || kind == SRT_WRITTEN_STRIDED; }
 static bool is_array(uint8_t kind) { return kind >= SRT_FLOATS && kind <= SRT_WRITTEN_STRIDED; }
+static bool is_written(uint8_t kind) { return kind == SRT_WRITTEN || kind == SRT_WRITTEN_STRIDED; }
+static bool has_any_shape(uint8_t kind) { return kind == SRT_ELEMENTS || kind == SRT_PLACES; }
 static bool is_result(uint8_t kind) { return kind >= SRT_RESULT && kind <= SRT_RESULT_OBJECT; }
 
-static int type_of(uint8_t kind) {
-  if (kind == SRT_INTEGERS || kind == SRT_BATCH_SIZES || kind == SRT_OFFSETS) return NPY_INT64;
-  return kind == SRT_PLACES || kind == SRT_RESULT_PLACES ? NPY_INT32 : NPY_FLOAT32;
+static inline int type_of(uint8_t kind) {
+  static const uint8_t types[] = {
+      [SRT_FLOATS] = NPY_FLOAT32, [SRT_INTEGERS] = NPY_INT64, [SRT_STRIDED] = NPY_FLOAT32, [SRT_ELEMENTS] = NPY_FLOAT32,
+      [SRT_PLACES] = NPY_INT32, [SRT_BATCH_SIZES] = NPY_INT64, [SRT_OFFSETS] = NPY_INT64, [SRT_WRITTEN] = NPY_FLOAT32,
+      [SRT_WRITTEN_STRIDED] = NPY_FLOAT32, [SRT_RESULT] = NPY_FLOAT32, [SRT_RESULT_LIKE] = NPY_FLOAT32,
+      [SRT_RESULT_PLACES] = NPY_INT32,
+  };
+  return types[kind];
 }
 
 static const char *type_name(int type) {
   return type == NPY_FLOAT32 ? "float32" : type == NPY_INT64 ? "int64" : "int32";
-}
-
-// How many dimensions an array of this row has. Of the other kinds' dimensions only the first is an axis.
-static int axes(const srt_parameter *p) {
-  if (p->kind == SRT_BATCH_SIZES || p->kind == SRT_OFFSETS) return 1;
-  int count = 0;
-  while (count < SRT_MOST_DIMENSIONS && p->dimensions[count]) count++;
-  return count;
 }
 
 static bool is_known(const srt_frame *f, int dimension) { return dimension < 0 || f->known & SRT_BIT(dimension); }
@@ -45,7 +43,7 @@ static bool is_set(srt_frame *f, uint16_t at) {
 
 // "(rows, 13)": known sizes as numbers, others by name.
 static void describe_shape(char *text, size_t room, const srt_frame *f, const srt_parameter *p) {
-  const int count = axes(p);
+  const int count = p->axes;
   size_t used = (size_t)snprintf(text, room, "(");
   for (int i = 0; i < count && used < room; i++) {
     const int dimension = p->dimensions[i];
@@ -62,11 +60,12 @@ static void describe_shape(char *text, size_t room, const srt_frame *f, const sr
 }
 
 static bool wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *array, const char *also) {
+  const ptrdiff_t place = p - f->signature->parameters;
   char text[256], elements[64];
   PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
   if (!shape) return false;
-  const char *type = is_written(p->kind) ? "writeable float32" : type_name(type_of(p->kind));
-  if (p->kind == SRT_ELEMENTS || p->kind == SRT_PLACES) {
+  const char *type = f->written & SRT_PLACE(place) ? "writeable float32" : type_name(type_of(p->kind));
+  if (has_any_shape(p->kind)) {
     if (is_known(f, p->dimensions[0])) {
       snprintf(elements, sizeof elements, "%td", size(f, p->dimensions[0]));
     } else {
@@ -197,30 +196,35 @@ static bool is_right(PyArrayObject *array, int type) {
   return PyArray_TYPE(array) == type && PyArray_ISCARRAY_RO(array);
 }
 
-PyArrayObject *srt_as_array(PyObject *object, const char *name, int type) {
-  PyArrayObject *array;
-  if (PyArray_Check(object)) {
-    array = (PyArrayObject *)object;
-    Py_INCREF(array);
-  } else if (!(array = (PyArrayObject *)PyArray_FROM_O(object))) {
+// A kind of number that fits: true, or false with TypeError.
+static bool holds_numbers(PyArrayObject *array, const char *name, int type) {
+  const char kind = PyArray_DESCR(array)->kind;
+  if (kind == 'b' || kind == 'i' || kind == 'u' || (kind == 'f' && type == NPY_FLOAT32)) return true;
+  PyErr_Format(PyExc_TypeError, "%s: expected an array of numbers that fit %s, got %S", name, type_name(type),
+               PyArray_DESCR(array));
+  return false;
+}
+
+static PyArrayObject *converted(PyArrayObject *array, const char *name, int type) {
+  PyObject *copy = PyArray_FROM_OTF((PyObject *)array, type, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+  if (!copy) blame(name);
+  return (PyArrayObject *)copy;
+}
+
+PyObject *srt_as_floats(PyObject *object, const char *name) {
+  PyArrayObject *array = (PyArrayObject *)object, *made = NULL;
+  if (!PyArray_Check(object) && !(array = made = (PyArrayObject *)PyArray_FROM_O(object))) {
     blame(name);
     return NULL;
   }
-  const char kind = PyArray_DESCR(array)->kind;
-  if (kind == 'b' || kind == 'i' || kind == 'u' || (kind == 'f' && type == NPY_FLOAT32)) return array;
-  PyErr_Format(PyExc_TypeError, "%s: expected an array of numbers that fit %s, got %S", name, type_name(type),
-               PyArray_DESCR(array));
-  Py_DECREF(array);
-  return NULL;
-}
-
-PyArrayObject *srt_as_read(PyArrayObject *array, const char *name, int type) {
-  if (is_right(array, type)) return array;
-  PyArrayObject *copy =
-      (PyArrayObject *)PyArray_FROM_OTF((PyObject *)array, type, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
-  Py_DECREF(array);
-  if (!copy) blame(name);
-  return copy;
+  PyObject *result = NULL;
+  if (is_right(array, NPY_FLOAT32)) {
+    result = Py_NewRef((PyObject *)array);
+  } else if (holds_numbers(array, name, NPY_FLOAT32)) {
+    result = (PyObject *)converted(array, name, NPY_FLOAT32);
+  }
+  Py_XDECREF(made);
+  return result;
 }
 
 // True when only the distance between rows keeps the matrix from being C-contiguous.
@@ -236,10 +240,13 @@ static bool can_be_written(PyArrayObject *array, uint8_t kind) {
          (PyArray_IS_C_CONTIGUOUS(array) || (kind == SRT_WRITTEN_STRIDED && has_rows(array)));
 }
 
-// Holds one size against its symbol, or learns it. `learns` is false when all must be known.
-static bool agrees(srt_frame *f, int dimension, ptrdiff_t value) {
+// Holds one size against its symbol, or learns it.
+static inline bool agrees(srt_frame *f, int dimension, ptrdiff_t value) {
   if (is_known(f, dimension)) return size(f, dimension) == value;
-  if (f->signature->derived & SRT_BIT(dimension)) return true;  // step 4
+  if (f->signature->derived & SRT_BIT(dimension)) {
+    f->is_partly_checked = true;
+    return true;
+  }
   f->sizes[dimension] = value;
   f->known |= SRT_BIT(dimension);
   return true;
@@ -254,19 +261,21 @@ static bool may_be_zero(srt_frame *f, int dimension) {
 // Whether the array has the shape that is wanted, as far as that is known; learns the rest of it. After an error the
 // symbols of this array that were not known are still unknown.
 static bool fits(srt_frame *f, const srt_parameter *p, PyArrayObject *array) {
-  if (p->kind == SRT_ELEMENTS || p->kind == SRT_PLACES) {
+  if (has_any_shape(p->kind)) {
     const ptrdiff_t count = PyArray_SIZE(array);
     if (!agrees(f, p->dimensions[0], count)) return wrong(f, p, array, "");
     return count || may_be_zero(f, p->dimensions[0]) || wrong(f, p, array, ", at least one");
   }
-  const int count = axes(p);
+  if (p->kind == SRT_OFFSETS) {
+    return PyArray_NDIM(array) == 1 || wrong(f, p, array, "");
+  }
+  const int count = p->axes;
+  const npy_intp *lengths = PyArray_DIMS(array);
   const uint32_t known = f->known;
   bool right = PyArray_NDIM(array) == count, has_nothing = false;
   for (int i = 0; right && i < count; i++) {
-    const ptrdiff_t length = PyArray_DIM(array, i);
-    if (p->kind == SRT_OFFSETS) return length >= 1 || wrong(f, p, array, "");
-    right = agrees(f, p->dimensions[i], length);
-    if (length == 0 && right && !may_be_zero(f, p->dimensions[i])) has_nothing = true;
+    right = agrees(f, p->dimensions[i], lengths[i]);
+    if (lengths[i] == 0 && right && !may_be_zero(f, p->dimensions[i])) has_nothing = true;
   }
   if (right && !has_nothing) return true;
   f->known = known;
@@ -274,7 +283,9 @@ static bool fits(srt_frame *f, const srt_parameter *p, PyArrayObject *array) {
 }
 
 // batch_sizes of a packed ragged batch: gives the number of rows and sequences.
-static bool read_batch_sizes(srt_frame *f, const srt_parameter *p, const int64_t *sizes) {
+static bool read_batch_sizes(srt_frame *f, int place) {
+  const srt_parameter *p = &f->signature->parameters[place];
+  const int64_t *sizes = PyArray_DATA((PyArrayObject *)f->objects[place]);
   const ptrdiff_t steps = f->sizes[p->dimensions[0]], rows = f->sizes[p->dimensions[1]];
   int64_t total = 0;
   for (ptrdiff_t step = 0; step < steps; step++) {
@@ -300,9 +311,12 @@ static bool read_batch_sizes(srt_frame *f, const srt_parameter *p, const int64_t
   return true;
 }
 
-static bool read_offsets(srt_frame *f, const srt_parameter *p, const int64_t *offsets, ptrdiff_t ends) {
+static bool read_offsets(srt_frame *f, int place) {
+  const srt_parameter *p = &f->signature->parameters[place];
+  const int64_t *offsets = PyArray_DATA((PyArrayObject *)f->objects[place]);
+  const ptrdiff_t ends = PyArray_DIM((PyArrayObject *)f->objects[place], 0);
   const ptrdiff_t rows = f->sizes[p->dimensions[0]];
-  bool grows = offsets[0] == 0 && offsets[ends - 1] == rows;
+  bool grows = ends >= 1 && offsets[0] == 0 && offsets[ends - 1] == rows;
   for (ptrdiff_t i = 1; grows && i < ends; i++) grows = offsets[i] >= offsets[i - 1];
   if (!grows) {
     PyErr_Format(PyExc_ValueError, "%s: expected numbers that grow from 0 to the %zd rows of x", p->name, (Py_ssize_t)rows);
@@ -314,13 +328,16 @@ static bool read_offsets(srt_frame *f, const srt_parameter *p, const int64_t *of
   return true;
 }
 
-// Keeps the array as kernels read it, and sets its field and stride.
+// Sets the field of an array whose shape is right, and the stride; converts it if it must be. Arguments live as long as
+// the call; the call keeps what is made here.
 static bool use(srt_frame *f, int place, PyArrayObject *array) {
   const srt_parameter *p = &f->signature->parameters[place];
-  const bool strided = p->stride && has_rows(array);
-  if (!is_written(p->kind) && !strided) array = srt_as_read(array, p->name, type_of(p->kind));
+  const int type = type_of(p->kind);
+  if (!is_right(array, type) && !(f->written & SRT_PLACE(place)) && !(p->stride && has_rows(array))) {
+    array = converted(array, p->name, type);
+    if (!srt_keep(&f->call, (PyObject *)array)) return false;
+  }
   f->objects[place] = (PyObject *)array;
-  if (!srt_keep(&f->call, (PyObject *)array)) return false;
   set_pointer(f, p->at, PyArray_DATA(array));
   if (p->stride) {
     const ptrdiff_t apart = PyArray_STRIDE(array, 0) / (npy_intp)sizeof(float);
@@ -329,40 +346,46 @@ static bool use(srt_frame *f, int place, PyArrayObject *array) {
   return true;
 }
 
-// Step 2 for one array: its shape. What other arrays' shapes depend on is read at once.
-static bool read_array(srt_frame *f, int place, PyObject *object, uint64_t *pending) {
+// An array in place: the shape, and the field if the shape depends on no derived symbol.
+static bool read_array(srt_frame *f, int place, PyObject *object, uint64_t *unchecked) {
   const srt_parameter *p = &f->signature->parameters[place];
   if (object == Py_None && p->optional) {
     set_pointer(f, p->at, NULL);
     return true;
   }
-  if (is_written(p->kind) || p->kind == SRT_PLACES) {
-    if (!PyArray_Check(object)) {
+  const bool writes = is_written(p->kind) && (!p->when || is_set(f, p->when));
+  const bool as_it_is = writes || p->kind == SRT_PLACES;
+  if (writes) f->written |= SRT_PLACE(place);
+  const int type = type_of(p->kind);
+  PyArrayObject *array = (PyArrayObject *)object;
+  if (!PyArray_Check(object)) {
+    if (as_it_is) {
       PyErr_Format(PyExc_TypeError, "%s: expected a NumPy array%s, got %S", p->name,
-                   is_written(p->kind) ? " to write to" : "", Py_TYPE(object));
+                   writes ? " to write to" : "", Py_TYPE(object));
       return false;
     }
-    PyArrayObject *array = (PyArrayObject *)object;
-    if (is_written(p->kind) ? !can_be_written(array, p->kind) : !is_right(array, NPY_INT32)) {
+    array = (PyArrayObject *)PyArray_FROM_O(object);
+    if (!array) return blame(p->name);
+    if (!srt_keep(&f->call, (PyObject *)array)) return false;
+  }
+  if (as_it_is) {
+    const bool right = p->kind == SRT_PLACES ? is_right(array, type) : can_be_written(array, p->kind);
+    if (!right) {
       return wrong(f, p, array, p->kind == SRT_WRITTEN_STRIDED ? " with contiguous rows" : " that is C-contiguous");
     }
-  }
-  PyArrayObject *array = srt_as_array(object, p->name, type_of(p->kind));
-  if (!array) return false;
-  // Shapes before conversion: a wrong array is not worth converting.
-  if (!fits(f, p, array)) {
-    Py_DECREF(array);
+  } else if (PyArray_TYPE(array) != type && !holds_numbers(array, p->name, type)) {
     return false;
   }
-  if (p->kind == SRT_BATCH_SIZES || p->kind == SRT_OFFSETS) {
-    if (!use(f, place, array)) return false;
-    array = (PyArrayObject *)f->objects[place];
-    return p->kind == SRT_OFFSETS ? read_offsets(f, p, PyArray_DATA(array), PyArray_DIM(array, 0))
-                                  : read_batch_sizes(f, p, PyArray_DATA(array));
+  f->is_partly_checked = false;
+  if (!fits(f, p, array)) return false;
+  if (f->is_partly_checked) {
+    f->objects[place] = (PyObject *)array;
+    *unchecked |= SRT_PLACE(place);
+    return true;
   }
-  f->objects[place] = (PyObject *)array;
-  *pending |= SRT_PLACE(place);
-  return true;
+  if (!use(f, place, array)) return false;
+  if (p->kind == SRT_BATCH_SIZES) return read_batch_sizes(f, place);
+  return p->kind != SRT_OFFSETS || read_offsets(f, place);
 }
 
 // ---- Memory that is written to
@@ -372,38 +395,48 @@ typedef struct {
   ptrdiff_t row, stride;  // bytes of a row and from row to row
 } extent;
 
-static extent extent_of(PyObject *object) {
-  PyArrayObject *array = (PyArrayObject *)object;
-  const ptrdiff_t bytes = PyArray_NBYTES(array);
-  extent e = {PyArray_DATA(array), (const char *)PyArray_DATA(array) + bytes, bytes, bytes};
+static extent extent_of(PyArrayObject *array) {
+  const npy_intp *lengths = PyArray_DIMS(array);
+  const int dimensions = PyArray_NDIM(array);
+  const char *begin = PyArray_DATA(array);
+  ptrdiff_t bytes = PyArray_ITEMSIZE(array);
+  for (int i = 0; i < dimensions; i++) bytes *= lengths[i];
+  extent e = {begin, begin + bytes, bytes, bytes};
   if (bytes && !PyArray_IS_C_CONTIGUOUS(array)) {
-    e.row = PyArray_DIM(array, 1) * (ptrdiff_t)sizeof(float);
+    e.row = lengths[1] * (ptrdiff_t)sizeof(float);
     e.stride = PyArray_STRIDE(array, 0);
-    e.end = e.begin + (PyArray_DIM(array, 0) - 1) * e.stride + e.row;
+    e.end = begin + (lengths[0] - 1) * e.stride + e.row;
   }
   return e;
 }
 
-static bool overlap(extent a, extent b) {
-  if (a.begin == a.end || b.begin == b.end || a.begin >= b.end || b.begin >= a.end) return false;
-  if (a.stride != b.stride) return true;
+static bool overlap(const extent *a, const extent *b) {
+  if (a->begin >= b->end || b->begin >= a->end || a->begin == a->end || b->begin == b->end) return false;
+  if (a->stride != b->stride) return true;
   // Columns of one matrix side by side.
-  ptrdiff_t apart = (b.begin - a.begin) % a.stride;
-  if (apart < 0) apart += a.stride;
-  return apart < a.row || apart + b.row > a.stride;
+  ptrdiff_t apart = (b->begin - a->begin) % a->stride;
+  if (apart < 0) apart += a->stride;
+  return apart < a->row || apart + b->row > a->stride;
 }
 
 // Raises unless what is written to is apart from all other arrays.
-static bool are_apart(srt_frame *f, int count) {
-  const srt_parameter *table = f->signature->parameters;
-  for (int i = 0; i < count; i++) {
-    if (!is_written(table[i].kind) || !f->objects[i]) continue;
-    const extent written = extent_of(f->objects[i]);
-    for (int j = 0; j < count; j++) {
-      if (i == j || !f->objects[j] || (j < i && is_written(table[j].kind))) continue;
-      if (!overlap(written, extent_of(f->objects[j]))) continue;
-      PyErr_Format(PyExc_ValueError, "%s: expected memory of its own to write to, got some that %s uses too", table[i].name,
-                   table[j].name);
+static bool are_apart(srt_frame *f, uint64_t arrays) {
+  extent extents[SRT_MOST_PARAMETERS];
+  uint64_t given = 0;
+  for (uint64_t left = arrays; left; left &= left - 1) {
+    const int place = __builtin_ctzll(left);
+    if (!f->objects[place]) continue;
+    extents[place] = extent_of((PyArrayObject *)f->objects[place]);
+    given |= SRT_PLACE(place);
+  }
+  for (uint64_t written = f->written & given; written; written &= written - 1) {
+    const int i = __builtin_ctzll(written);
+    given &= ~SRT_PLACE(i);
+    for (uint64_t left = given; left; left &= left - 1) {
+      const int j = __builtin_ctzll(left);
+      if (!overlap(&extents[i], &extents[j])) continue;
+      PyErr_Format(PyExc_ValueError, "%s: expected memory of its own to write to, got some that %s uses too",
+                   f->signature->parameters[i].name, f->signature->parameters[j].name);
       return false;
     }
   }
@@ -450,7 +483,7 @@ static bool make_result(srt_frame *f, int place, int parameters) {
     if (table[i].at == p->at && is_array(table[i].kind) && (f->objects[place] = f->objects[i])) return true;
   }
   npy_intp shape[SRT_MOST_DIMENSIONS];
-  const int count = axes(p);
+  const int count = p->axes;
   for (int i = 0; i < count; i++) shape[i] = size(f, p->dimensions[i]);
   if (p->stride) set_size(f, p->stride, shape[count - 1]);
   return new_array(f, p, count, shape, &f->objects[place]);
@@ -500,12 +533,13 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *giv
   f->signature = signature;
   f->is_empty = false;
   f->known = 0;
+  f->written = 0;
   memset(f->sizes, 0, sizeof f->sizes);
   PyObject *args[SRT_MOST_PARAMETERS];
   const int parameters = spread(signature, given, count, args);
   if (parameters < 0) return false;
   // 1: numbers. `first` and `later`: the arrays by their place.
-  uint64_t first = 0, later = 0, pending = 0;
+  uint64_t first = 0, later = 0, unchecked = 0;
   for (int place = 0; place < parameters; place++) {
     const srt_parameter *p = &table[place];
     f->objects[place] = NULL;
@@ -519,32 +553,26 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *giv
   bool right = true;
   for (uint64_t left = first; right && left; left &= left - 1) {
     const int place = __builtin_ctzll(left);
-    right = read_array(f, place, args[place], &pending);
+    right = read_array(f, place, args[place], &unchecked);
   }
   if (right && signature->early) right = derive(f);
   for (uint64_t left = later; right && left; left &= left - 1) {
     const int place = __builtin_ctzll(left);
-    right = read_array(f, place, args[place], &pending);
+    right = read_array(f, place, args[place], &unchecked);
   }
   // 3: what follows from them.
   if (right && !signature->early) right = derive(f);
-  // 4: the whole shapes, and memory. References that are pending belong to nobody yet.
-  bool writes = false;
-  for (; pending; pending &= pending - 1) {
-    const int place = __builtin_ctzll(pending);
+  // 4: the whole shapes, and memory.
+  for (; right && unchecked; unchecked &= unchecked - 1) {
+    const int place = __builtin_ctzll(unchecked);
     PyArrayObject *array = (PyArrayObject *)f->objects[place];
-    if (right && fits(f, &table[place], array)) {
-      right = use(f, place, array);
-    } else {
-      Py_DECREF(array);
-      right = false;
-    }
-    writes |= is_written(table[place].kind);
+    right = fits(f, &table[place], array) && use(f, place, array);
   }
-  if (right && writes) right = are_apart(f, parameters);
+  if (right && f->written) right = are_apart(f, first | later);
   // 5: contents.
   if (right && signature->check) right = signature->check(f, f->sizes);
   // 6: results.
+  f->results = parameters;
   for (int place = parameters; right && table[place].kind; place++) {
     if (table[place].kind != SRT_RESULT_OBJECT) f->objects[place] = NULL;
     right = make_result(f, place, parameters);
@@ -560,23 +588,27 @@ PyObject *srt_leave(srt_frame *f) {
 static PyObject *result(srt_frame *f, int place) {
   const srt_parameter *p = &f->signature->parameters[place];
   if (p->kind == SRT_RESULT_NUMBER) return PyFloat_FromDouble(*(double *)field(f, p->at));
-  if (p->kind == SRT_RESULT_OBJECT) memcpy(&f->objects[place], field(f, p->at), sizeof f->objects[place]);
+  if (p->kind == SRT_RESULT_OBJECT) {
+    memcpy(&f->objects[place], field(f, p->at), sizeof f->objects[place]);
+    return Py_XNewRef(f->objects[place]);
+  }
   return Py_NewRef(f->objects[place] ? f->objects[place] : Py_None);
 }
 
 PyObject *srt_return(srt_frame *f, int32_t status) {
   const srt_parameter *table = f->signature->parameters;
-  int places[SRT_MOST_PARAMETERS], count = 0;
-  for (int i = 0; table[i].kind; i++) {
-    if (is_result(table[i].kind)) places[count++] = i;
-  }
+  int count = 0;
+  while (is_result(table[f->results + count].kind)) count++;
   PyObject *all = NULL;
   if (status != SRT_OK || count == 0) {
     all = Py_NewRef(Py_None);
   } else if (count == 1) {
-    all = result(f, places[0]);
+    all = result(f, f->results);
   } else if ((all = PyTuple_New(count))) {
-    for (int i = 0; i < count; i++) PyTuple_SetItem(all, i, result(f, places[i]));
+    for (int i = 0; all && i < count; i++) {
+      PyObject *one = result(f, f->results + i);
+      if (!one || PyTuple_SetItem(all, i, one) < 0) Py_CLEAR(all);
+    }
   }
   return srt_finish(&f->call, status, all);
 }
@@ -585,8 +617,8 @@ PyObject *srt_return(srt_frame *f, int32_t status) {
 
 static const char *const kinds[] = {
     "",       "floats", "integers", "strided", "elements",      "places", "batch_sizes",   "offsets", "written",       "written_strided",
-    "size",   "sizes",  "choice",   "flag",    "number",        "numbers", "word",         "object",  "group",         "floats", "floats",
-    "places", "number", "object",   "scratch",
+    "size",   "sizes",  "choice",   "flag",    "number",        "numbers", "word",         "object",  "group",         "floats",
+    "floats", "places", "number",   "object",  "scratch",
 };
 
 static PyObject *describe(const srt_signature *signature, const srt_parameter *p) {
@@ -603,7 +635,7 @@ static PyObject *describe(const srt_signature *signature, const srt_parameter *p
   if (!dimensions) return NULL;
   const char *name = p->kind == SRT_SIZE ? signature->symbols[p->dimensions[0]] : p->name;
   return Py_BuildValue("{s:s,s:s,s:N,s:O,s:i,s:z}", "name", name, "kind", kinds[p->kind], "dimensions", dimensions,
-                       "optional", p->optional || p->when ? Py_True : Py_False, "limit", (int)p->limit, "type", p->type);
+                       "optional", p->optional || (is_result(p->kind) && p->when) ? Py_True : Py_False, "limit", (int)p->limit, "type", p->type);
 }
 
 PyObject *srt_describe(const srt_operator *operators) {

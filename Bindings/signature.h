@@ -48,19 +48,19 @@ typedef enum {
   SRT_WORD,     // uint64_t
   SRT_OBJECT,   // PyObject *, borrowed, for `check` to read
   SRT_GROUP,    // no field: a tuple, whose items are the next `limit` rows
-  // Results, in their order. The field says where the kernel writes; NULL for one that is not wanted (WHEN).
+  // Results, in their order, behind all parameters. The field says where the kernel writes; NULL for one that is not wanted (WHEN).
   SRT_RESULT,          // float *; the array that a parameter with the same field was given, if it was
   SRT_RESULT_LIKE,     // float *: the shape of the array of parameter number `limit`
   SRT_RESULT_PLACES,   // int32_t *
   SRT_RESULT_NUMBER,   // double, 0 before the call
   SRT_RESULT_OBJECT,   // PyObject *, made by `check`, which keeps it with srt_keep
-  // Memory for the time of the call: float *.
+  // Memory for the time of the call, behind the results: float *.
   SRT_SCRATCH,
 } srt_kind;
 
 typedef struct {
   const char *name;
-  uint8_t kind, limit;
+  uint8_t kind, axes, limit;
   bool optional;  // None gives NULL
   bool first;
   int8_t dimensions[SRT_MOST_DIMENSIONS];  // symbols; -3 stands for 3; 0 ends them
@@ -84,9 +84,10 @@ typedef struct {
 typedef struct {
   srt_call call;
   const srt_signature *signature;
-  PyObject *const *given;
-  bool is_empty;
-  uint32_t known;                         // the symbols that have a value
+  int results;  // the place of the first result
+  bool is_empty, is_partly_checked;
+  uint32_t known;                         // symbols that have a value
+  uint64_t written;                       // places of arrays that the kernel writes to
   ptrdiff_t sizes[SRT_MOST_SYMBOLS];      // by symbol
   PyObject *objects[SRT_MOST_PARAMETERS];  // arrays and results by their place in the table, borrowed; NULL for none
 } srt_frame;
@@ -107,10 +108,8 @@ bool srt_bounded(const char *name, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdif
 
 // ---- What the table's reader and functions outside tables share
 
-// A new reference to `object` as an array of numbers that fit `type`, or NULL with an error that begins with the name; and
-// the array as kernels read it: itself, or converted (takes the reference).
-PyArrayObject *srt_as_array(PyObject *object, const char *name, int type);
-PyArrayObject *srt_as_read(PyArrayObject *array, const char *name, int type);
+// A new reference to `object` as an array that kernels read, of any shape: itself if it is right, else converted.
+PyObject *srt_as_floats(PyObject *object, const char *name);
 
 // A function and its table; `_core` gathers them.
 typedef struct {
@@ -127,10 +126,11 @@ PyObject *srt_describe(const srt_operator *operators);
 #define AT(field) offsetof(arguments, field)
 
 // An array, result or scratch: ARRAY(FLOATS, x, OF(ROWS, IN)), with FIRST, OPTIONAL, STRIDE(field), WHEN(field) behind it:
-// only when that flag is set or that pointer is not NULL.
+// a result only when that flag is set or that pointer is not NULL, and an array that is written to only then. TELLING: of batch sizes and offsets.
 #define ARRAY(kind_, field, ...) ARRAY_AS(kind_, field, #field, __VA_ARGS__)
 #define ARRAY_AS(kind_, field, name_, ...) {.kind = SRT_##kind_, .name = name_, .at = AT(field), __VA_ARGS__}
-#define OF(...) .dimensions = {__VA_ARGS__}
+#define OF(...) .dimensions = {__VA_ARGS__}, .axes = sizeof((int8_t[]){__VA_ARGS__})
+#define TELLING(...) .dimensions = {__VA_ARGS__}, .axes = 1
 #define FIRST .first = true
 #define OPTIONAL .optional = true
 #define STRIDE(field) .stride = AT(field)
@@ -143,7 +143,8 @@ PyObject *srt_describe(const srt_operator *operators);
 #define SIZES(name_, symbol, count) {.kind = SRT_SIZES, .name = name_, .dimensions = {symbol}, .limit = (count)}
 #define OBJECT(kind_, field, type_) {.kind = SRT_##kind_, .name = #field, .at = AT(field), .type = type_}
 #define GROUP(name_, count) {.kind = SRT_GROUP, .name = name_, .limit = (count)}
-#define LIKE(field, place) {.kind = SRT_RESULT_LIKE, .name = #field, .at = AT(field), .limit = (place)}
+#define LIKE(field, name_, place) {.kind = SRT_RESULT_LIKE, .name = name_, .at = AT(field), .limit = (place)}
+#define RESULT_NUMBER(field, name_) {.kind = SRT_RESULT_NUMBER, .name = name_, .at = AT(field)}
 
 // One function's table: SRT_SIGNATURE(linear_forward, "What it does.", .derive = ..., TABLE(...)).
 #define SRT_SIGNATURE(function, doc_, ...)            \
@@ -161,6 +162,18 @@ PyObject *srt_describe(const srt_operator *operators);
     if (!srt_read(&function##_signature, &a.frame, args, count)) return srt_leave(&a.frame); \
     SRT_RUN(status, __VA_ARGS__);                                                             \
     return srt_return(&a.frame, status);                                                      \
+  }
+
+// A function without a kernel: `statement` sets the fields of the results.
+#define SRT_PLAIN(function, statement)                                                        \
+  static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count) {        \
+    (void)self;                                                                               \
+    arguments a;                                                                              \
+    const ptrdiff_t *const n = a.frame.sizes;                                                 \
+    (void)n;                                                                                  \
+    if (!srt_read(&function##_signature, &a.frame, args, count)) return srt_leave(&a.frame); \
+    statement;                                                                                \
+    return srt_return(&a.frame, SRT_OK);                                                      \
   }
 
 #define SRT_ENTRY(function) {&function##_signature, function}

@@ -102,7 +102,8 @@ def test_one_stem_in_every_layer():
         assert (PACKAGE / f"functional/_{stem}.py").exists(), stem
 
 
-def test_only_arrays_c_words_what_is_wrong_with_an_array():
+def test_only_signature_c_words_what_is_wrong_with_an_array():
     for path in (ROOT / "Bindings").glob("*.c"):
-        if path.name not in {"arrays.c", "signature.c", "collate.c"}:
+        # arrays.c goes with gru.c, lstm.c and rnn.c.
+        if path.name not in {"signature.c", "arrays.c"}:
             assert "PyArray_DESCR" not in path.read_text(), path.name

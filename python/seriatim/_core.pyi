@@ -90,27 +90,13 @@ def nll_backward(
     /,
 ) -> Array: ...
 def adam_step(
-    parameters: Array,
-    exp_avg: Array,
-    exp_avg_sq: Array,
-    gradients: Array,
-    step_size: float,
-    second_scale: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    decay: float,
-    shrink: float,
-    /,
+    parameters: Array, exp_avg: Array, exp_avg_sq: Array, gradients: Array, numbers: tuple[float, ...], /
 ) -> None: ...
 def sgd_step(
     parameters: Array,
     momentum_buffer: Array | None,
     gradients: Array,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
+    numbers: tuple[float, ...],
     nesterov: bool,
     is_first: bool,
     /,
@@ -121,11 +107,7 @@ def rmsprop_step(
     momentum_buffer: Array | None,
     grad_avg: Array | None,
     gradients: Array,
-    lr: float,
-    alpha: float,
-    eps: float,
-    weight_decay: float,
-    momentum: float,
+    numbers: tuple[float, ...],
     /,
 ) -> None: ...
 def average_step(average: Array, data: Array, decay: float, /) -> None: ...
