@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-enum { KIND = 1, OPTIONS, IN, HIDDEN, PROJECTION, ROWS, STEPS, BATCH, GATES, STATE, CELL, PACKED, CACHE, SCRATCH };
+enum { KIND = 1, OPTIONS, IN, HIDDEN, PROJECTION, ROWS, STEPS, BATCH, GATES, STATE, COLUMNS, CELL, PEEPHOLES, PACKED, CACHE,
+       SCRATCH };
 
 static const char *const symbols[] = {
     [KIND] = "kind",
@@ -17,13 +18,15 @@ static const char *const symbols[] = {
     [BATCH] = "batch",
     [GATES] = "gates * hidden_size",
     [STATE] = "state_size",
+    [COLUMNS] = "columns",
+    [PEEPHOLES] = "3 * hidden_size",
     [CELL] = "cell_size",
     [PACKED] = "packed_size",
     [CACHE] = "cache_stride",
     [SCRATCH] = "scratch",
 };
 
-enum { LAYER = SRT_BIT(GATES) | SRT_BIT(STATE) | SRT_BIT(CELL), ZERO = SRT_BIT(KIND) | SRT_BIT(OPTIONS) | SRT_BIT(PROJECTION) };
+enum { LAYER = SRT_BIT(GATES) | SRT_BIT(STATE) | SRT_BIT(COLUMNS) | SRT_BIT(CELL) | SRT_BIT(PEEPHOLES), ZERO = SRT_BIT(KIND) | SRT_BIT(OPTIONS) | SRT_BIT(PROJECTION) };
 
 typedef struct {
   srt_frame frame;
@@ -37,6 +40,8 @@ typedef struct {
   srt_new_states new_states;
   ptrdiff_t stride, grad_stride, reverse, training, backward, need_input, need_state, accumulate, accumulate_x;
   ptrdiff_t wants_cell, wants_cache;
+  double zoneout;
+  uint64_t seed, offset;
   PyObject *description;
 } arguments;
 
@@ -54,7 +59,9 @@ static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows,
   }
   n[GATES] = a->sizes.gates * n[HIDDEN];
   n[STATE] = a->sizes.state_size;
+  n[COLUMNS] = a->sizes.state_columns;
   n[CELL] = a->sizes.cell_size;
+  n[PEEPHOLES] = 3 * n[HIDDEN];
   n[CACHE] = a->sizes.cache_stride;
   a->wants_cell = n[CELL] > 0;
   return true;
@@ -72,8 +79,13 @@ static bool check_parameters(const arguments *a, const srt_cell_weights *w, bool
   const int32_t has = a->sizes.parameters;
   return belongs("weight_ih", w->weight_ih, true, some_may_be_missing) &&
          belongs("weight_hh", w->weight_hh, has & SRT_HAS_WEIGHT_HH, some_may_be_missing) &&
-         belongs("bias_ih", w->bias_ih, true, true) && belongs("bias_hh", w->bias_hh, has & SRT_HAS_WEIGHT_HH, true) &&
-         belongs("weight_hr", w->weight_hr, has & SRT_HAS_WEIGHT_HR, some_may_be_missing);
+         belongs("bias_ih", w->bias_ih, true, true) && belongs("bias_hh", w->bias_hh, has & SRT_HAS_BIAS_HH, true) &&
+         belongs("weight_hr", w->weight_hr, has & SRT_HAS_WEIGHT_HR, some_may_be_missing) &&
+         belongs("weight_ch", w->weight_ch, has & SRT_HAS_WEIGHT_CH, some_may_be_missing) &&
+         belongs("norm_ih", w->norm_ih, has & SRT_HAS_NORM, some_may_be_missing) &&
+         belongs("norm_hh", w->norm_hh, has & SRT_HAS_NORM, some_may_be_missing) &&
+         belongs("norm_c", w->norm_c, has & SRT_HAS_NORM_C, some_may_be_missing) &&
+         belongs("bias_c", w->bias_c, has & SRT_HAS_NORM_C, true);
 }
 
 // ---- What a cell is
@@ -82,8 +94,10 @@ static const struct {
   const char *name;
   int number;
 } kinds[] = {{"gru", SRT_GRU}, {"lstm", SRT_LSTM}, {"rnn", SRT_RNN}},
-  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}},
-  parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_WEIGHT_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR}};
+  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}, {"peephole", SRT_PEEPHOLE}},
+  parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_BIAS_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR},
+                  {"weight_ch", SRT_HAS_WEIGHT_CH}, {"norm_ih", SRT_HAS_NORM},    {"norm_hh", SRT_HAS_NORM},
+                  {"norm_c", SRT_HAS_NORM_C},       {"bias_c", SRT_HAS_NORM_C}};
 
 static bool names(void *arguments_, const ptrdiff_t *n) {
   (void)n;
@@ -117,18 +131,18 @@ static bool derive_cell(void *arguments_, ptrdiff_t *n) {
 
 static bool describe(void *arguments_, const ptrdiff_t *n) {
   arguments *a = arguments_;
-  a->description = Py_BuildValue("nnni", n[GATES], n[STATE], n[CELL], (int)a->sizes.parameters);
+  a->description = Py_BuildValue("nnnni", n[GATES], n[STATE], n[COLUMNS], n[CELL], (int)a->sizes.parameters);
   return srt_keep(&a->frame.call, a->description);
 }
 
 SRT_SIGNATURE(
-    recurrent_describe, "Rows of a cell's weights, sizes of h and c (0: none), and the set of its parameters.",
+    recurrent_describe, "Rows of a cell's weights, size of h, columns of weight_hh, size of c (0: none), and the set of its parameters.",
     .derived = LAYER,
     .zero = ZERO,
     .early = true,
     .derive = derive_cell,
     .check = describe,
-    TABLE(SIZES("cell", KIND, 5), OBJECT(RESULT_OBJECT, description, "tuple[int, int, int, int]")))
+    TABLE(SIZES("cell", KIND, 5), OBJECT(RESULT_OBJECT, description, "tuple[int, int, int, int, int]")))
 SRT_OPERATOR(recurrent_describe, SRT_OK)
 
 // ---- Packing
@@ -164,11 +178,16 @@ static bool check_pack_backward(void *arguments_, const ptrdiff_t *n) {
 
 #define PARAMETERS(KIND_, struct_, ...)                                       \
   ARRAY_AS(KIND_, struct_.weight_ih, __VA_ARGS__ "weight_ih", OF(GATES, IN), OPTIONAL),     \
-      ARRAY_AS(KIND_, struct_.weight_hh, __VA_ARGS__ "weight_hh", OF(GATES, STATE), OPTIONAL), \
+      ARRAY_AS(KIND_, struct_.weight_hh, __VA_ARGS__ "weight_hh", OF(GATES, COLUMNS), OPTIONAL), \
       ARRAY_AS(KIND_, struct_.bias_ih, __VA_ARGS__ "bias_ih", OF(GATES), OPTIONAL),         \
       ARRAY_AS(KIND_, struct_.bias_hh, __VA_ARGS__ "bias_hh", OF(GATES), OPTIONAL),         \
-      ARRAY_AS(KIND_, struct_.weight_hr, __VA_ARGS__ "weight_hr", OF(PROJECTION, HIDDEN), OPTIONAL)
-enum { PARAMETER_COUNT = 5 };
+      ARRAY_AS(KIND_, struct_.weight_hr, __VA_ARGS__ "weight_hr", OF(PROJECTION, HIDDEN), OPTIONAL), \
+      ARRAY_AS(KIND_, struct_.weight_ch, __VA_ARGS__ "weight_ch", OF(PEEPHOLES), OPTIONAL),     \
+      ARRAY_AS(KIND_, struct_.norm_ih, __VA_ARGS__ "norm_ih", OF(GATES), OPTIONAL),             \
+      ARRAY_AS(KIND_, struct_.norm_hh, __VA_ARGS__ "norm_hh", OF(GATES), OPTIONAL),             \
+      ARRAY_AS(KIND_, struct_.norm_c, __VA_ARGS__ "norm_c", OF(HIDDEN), OPTIONAL),              \
+      ARRAY_AS(KIND_, struct_.bias_c, __VA_ARGS__ "bias_c", OF(HIDDEN), OPTIONAL)
+enum { PARAMETER_COUNT = 10 };
 
 SRT_SIGNATURE(
     recurrent_pack, "Packs a layer's weights for recurrent_forward.",
@@ -206,10 +225,11 @@ SRT_OPERATOR(recurrent_pack_backward, pack_backward(&a, n))
 
 // What forward and backward take of a batch.
 #define CALL                                                                                               \
-  GROUP("batch", 5), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
+  GROUP("batch", 8), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
       ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                      \
       ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                        \
-      ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse)
+      ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse),                  \
+      VALUE(NUMBER, zoneout), VALUE(WORD, seed), VALUE(WORD, offset)
 
 static bool derive_forward(void *arguments_, ptrdiff_t *n) {
   arguments *a = arguments_;
@@ -220,8 +240,14 @@ static bool derive_forward(void *arguments_, ptrdiff_t *n) {
   return true;
 }
 
+static bool is_rate(double zoneout) {
+  if (zoneout >= 0 && zoneout <= 1) return true;
+  PyErr_SetString(PyExc_ValueError, "zoneout: expected a number from 0 to 1");
+  return false;
+}
+
 static bool check_forward(void *arguments_, const ptrdiff_t *n) {
-  return belongs("c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
+  return is_rate(((arguments *)arguments_)->zoneout) && belongs("c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
 }
 
 SRT_SIGNATURE(
@@ -251,6 +277,8 @@ static int32_t forward(const arguments *a, const ptrdiff_t *n) {
       .initial_states = a->states,
       .packed = a->packed,
       .reverse = (int32_t)a->reverse,
+      .training = (int32_t)a->training,
+      .zoneout = {(float)a->zoneout, a->seed, a->offset},
       .scratch = a->scratch,
   };
   return srt->recurrent_forward(&cell, &call);
@@ -274,7 +302,7 @@ static bool check_backward(void *arguments_, const ptrdiff_t *n) {
   a->accumulate_x = a->grad_x != NULL;
   srt_cell_weights given;  // the same members
   memcpy(&given, &a->gradients, sizeof given);
-  return belongs("c0", a->states.c, n[CELL] > 0, true) && belongs("grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
+  return is_rate(a->zoneout) && belongs("c0", a->states.c, n[CELL] > 0, true) && belongs("grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
          belongs("cache", a->cache, n[CACHE] > 0, false) && belongs("grad_x", a->grad_x, a->need_input, true) &&
          check_parameters(a, &given, false);
 }
@@ -319,6 +347,7 @@ static int32_t backward(const arguments *a, const ptrdiff_t *n) {
       .initial_states = a->states,
       .packed = a->packed,
       .reverse = (int32_t)a->reverse,
+      .zoneout = {(float)a->zoneout, a->seed, a->offset},
       .scratch = a->scratch,
   };
   return srt->recurrent_backward(&cell, &call);

@@ -161,13 +161,16 @@ int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad
 //
 //   kind      G  rows        states  options
 //   SRT_GRU   3  r, z, n     h       SRT_RESET_BEFORE: n = tanh(W_in x + b_in + W_hn (r * h) + b_hn), else torch's
-//   SRT_LSTM  4  i, f, g, o  h, c    projection_size
+//   SRT_LSTM  4  i, f, g, o  h, c    projection_size; SRT_PEEPHOLE: c in the gates
 //   SRT_RNN   1              h       SRT_RELU: else tanh
+//
+// Zoneout (Krueger et al. 2017) is an option of every cell: h' = h where a random mask says so, in training; else
+// rate h + (1 - rate) h'.
 //
 // B = batch_sizes[0], N = sum(batch_sizes).
 
 enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_CELLS };
-enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2 };
+enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2, SRT_PEEPHOLE = 4 };
 
 typedef struct {
   int32_t kind, options;
@@ -177,10 +180,15 @@ typedef struct {
 // The parameters; NULL for those that a cell has not, and for biases that are zeros.
 typedef struct {
   const float *SRT_NULLABLE weight_ih;  // (G H, I)
-  const float *SRT_NULLABLE weight_hh;  // (G H, S)
+  const float *SRT_NULLABLE weight_hh;  // (G H, S), or (G H, 1) for a product by elements
   const float *SRT_NULLABLE bias_ih;    // (G H,)
   const float *SRT_NULLABLE bias_hh;    // (G H,)
   const float *SRT_NULLABLE weight_hr;  // (P, H)
+  const float *SRT_NULLABLE weight_ch;  // (3 H,): peepholes of i, f, o
+  const float *SRT_NULLABLE norm_ih;    // (G H,): factors of the normalised products, whose shifts are the biases
+  const float *SRT_NULLABLE norm_hh;    // (G H,)
+  const float *SRT_NULLABLE norm_c;     // (H,): factor and shift of the normalised c
+  const float *SRT_NULLABLE bias_c;     // (H,)
 } srt_cell_weights;
 
 // Their gradients: the same members; NULL where nobody asks, which only the biases and what follows them may be.
@@ -190,6 +198,11 @@ typedef struct {
   float *SRT_NULLABLE bias_ih;
   float *SRT_NULLABLE bias_hh;
   float *SRT_NULLABLE weight_hr;
+  float *SRT_NULLABLE weight_ch;
+  float *SRT_NULLABLE norm_ih;
+  float *SRT_NULLABLE norm_hh;
+  float *SRT_NULLABLE norm_c;
+  float *SRT_NULLABLE bias_c;
 } srt_cell_gradients;
 
 // States, h (B, S) and c (B, H): NULL for zeros, and for c of a cell without one.
@@ -205,16 +218,30 @@ typedef struct {
 } srt_new_states;
 
 // Which parameters a cell has besides weight_ih and bias_ih.
-enum { SRT_HAS_WEIGHT_HH = 1, SRT_HAS_WEIGHT_HR = 2 };
+enum {
+  SRT_HAS_WEIGHT_HH = 1,
+  SRT_HAS_BIAS_HH = 2,
+  SRT_HAS_WEIGHT_HR = 4,
+  SRT_HAS_WEIGHT_CH = 8,
+  SRT_HAS_NORM = 16,    // norm_ih, norm_hh
+  SRT_HAS_NORM_C = 32,  // norm_c, bias_c
+};
 
 // What follows from a cell and a batch.
 typedef struct {
   ptrdiff_t gates, state_size, cell_size;  // G, S, and H, or 0 without c
+  ptrdiff_t state_columns;                 // of weight_hh
   int32_t parameters;                      // SRT_HAS_*
   // Floats of opaque memory: packed weights; those for the backward pass, and without the input gradient's; a cache row
   // (0: the cell has no cache); scratch.
   ptrdiff_t packed, packed_backward, packed_state, cache_stride, forward_scratch, backward_scratch;
 } srt_recurrent_sizes;
+
+// rate: in [0, 1]; 0 for none. seed, offset: of the random mask, which depends on them and on the element's place alone.
+typedef struct {
+  float rate;
+  uint64_t seed, offset;
+} srt_zoneout;
 
 // What a layer reads and writes, forward.
 typedef struct {
@@ -228,6 +255,8 @@ typedef struct {
   srt_states initial_states;
   const float *packed;          // from srt_recurrent_pack
   int32_t reverse;              // not 0: from each sequence's last step to its first
+  int32_t training;             // whether zoneout is random, and a cell with a cache has it
+  srt_zoneout zoneout;
   float *scratch;
 } srt_recurrent_call;
 
@@ -249,6 +278,7 @@ typedef struct {
   srt_states initial_states;
   const float *packed;                // from srt_recurrent_pack_backward, with weight_ih if grad_x is wanted
   int32_t reverse;
+  srt_zoneout zoneout;
   float *scratch;
 } srt_recurrent_gradient_call;
 

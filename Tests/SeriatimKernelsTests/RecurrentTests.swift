@@ -11,6 +11,7 @@ final class RecurrentTests: XCTestCase {
     ("gru", Int(SRT_GRU), 0, false),
     ("gru, reset before", Int(SRT_GRU), Int(SRT_RESET_BEFORE), false),
     ("lstm", Int(SRT_LSTM), 0, true),
+    ("lstm, peephole", Int(SRT_LSTM), Int(SRT_PEEPHOLE), true),
     ("rnn", Int(SRT_RNN), 0, false),
     ("rnn, relu", Int(SRT_RNN), Int(SRT_RELU), false),
   ]
@@ -34,10 +35,13 @@ final class RecurrentTests: XCTestCase {
     init(_ cell: srt_cell, _ sizes: srt_recurrent_sizes, _ make: (_ count: Int) -> [Float]) {
       let rows = sizes.gates * cell.hidden_size
       let has = Int(sizes.parameters)
-      let recurrent = has & Int(SRT_HAS_WEIGHT_HH) != 0
+      func size(_ bit: Int, _ size: Int) -> Int { has & bit != 0 ? size : 0 }
       buffers = [
-        rows * cell.input_size, recurrent ? rows * sizes.state_size : 0, rows, recurrent ? rows : 0,
-        has & Int(SRT_HAS_WEIGHT_HR) != 0 ? cell.projection_size * cell.hidden_size : 0,
+        rows * cell.input_size, size(Int(SRT_HAS_WEIGHT_HH), rows * sizes.state_columns), rows,
+        size(Int(SRT_HAS_BIAS_HH), rows), size(Int(SRT_HAS_WEIGHT_HR), cell.projection_size * cell.hidden_size),
+        size(Int(SRT_HAS_WEIGHT_CH), 3 * cell.hidden_size), size(Int(SRT_HAS_NORM), rows),
+        size(Int(SRT_HAS_NORM), rows), size(Int(SRT_HAS_NORM_C), cell.hidden_size),
+        size(Int(SRT_HAS_NORM_C), cell.hidden_size),
       ].map { Guarded(make($0)) }
     }
     private func pointer(_ place: Int) -> UnsafeMutablePointer<Float>? {
@@ -45,17 +49,22 @@ final class RecurrentTests: XCTestCase {
     }
     var weights: srt_cell_weights {
       srt_cell_weights(
-        weight_ih: pointer(0), weight_hh: pointer(1), bias_ih: pointer(2), bias_hh: pointer(3), weight_hr: pointer(4))
+        weight_ih: pointer(0), weight_hh: pointer(1), bias_ih: pointer(2), bias_hh: pointer(3), weight_hr: pointer(4),
+        weight_ch: pointer(5), norm_ih: pointer(6), norm_hh: pointer(7), norm_c: pointer(8), bias_c: pointer(9))
     }
     var gradients: srt_cell_gradients {
       srt_cell_gradients(
-        weight_ih: pointer(0), weight_hh: pointer(1), bias_ih: pointer(2), bias_hh: pointer(3), weight_hr: pointer(4))
+        weight_ih: pointer(0), weight_hh: pointer(1), bias_ih: pointer(2), bias_hh: pointer(3), weight_hr: pointer(4),
+        weight_ch: pointer(5), norm_ih: pointer(6), norm_hh: pointer(7), norm_c: pointer(8), bias_c: pointer(9))
     }
   }
 
   /// Forward in inference and training, and backward, with one thread and with two, in guarded memory.
-  private func check(_ name: String, _ cell: srt_cell, lengths: [Int], reverse: Bool, givenState: Bool) {
-    let name = "\(name) \(lengths) reverse \(reverse) state \(givenState)"
+  private func check(
+    _ name: String, _ cell: srt_cell, lengths: [Int], reverse: Bool, givenState: Bool, zoneout rate: Float = 0
+  ) {
+    let name = "\(name) \(lengths) reverse \(reverse) state \(givenState) zoneout \(rate)"
+    let zoneout = srt_zoneout(rate: rate, seed: 5, offset: 7)
     let (rows, batch, steps) = (lengths.reduce(0, +), lengths.count, lengths[0])
     let (inputSize, hiddenSize) = (cell.input_size, cell.hidden_size)
     var random = Seeded(UInt64(lengths.count * 1000 + hiddenSize))
@@ -94,7 +103,7 @@ final class RecurrentTests: XCTestCase {
               final_states: srt_new_states(h: final.pointer, c: hasCell ? finalCell.pointer : nil),
               cache: training && known.cache_stride > 0 ? cache.pointer : nil, x: x.pointer,
               batch_sizes: batchSizes.baseAddress!, steps: steps, initial_states: initial, packed: packed.pointer,
-              reverse: reverse ? 1 : 0, scratch: scratch.pointer))
+              reverse: reverse ? 1 : 0, training: training ? 1 : 0, zoneout: zoneout, scratch: scratch.pointer))
           scratch.check()
         }
         let outputs = y.values
@@ -112,7 +121,7 @@ final class RecurrentTests: XCTestCase {
             grad_final_states: srt_states(h: gradH.pointer, c: hasCell ? UnsafePointer(gradC.pointer) : nil),
             cache: known.cache_stride > 0 ? cache.pointer : nil, x: x.pointer, y: y.pointer, output_stride: stride,
             batch_sizes: batchSizes.baseAddress!, steps: steps, initial_states: initial, packed: back.pointer,
-            reverse: reverse ? 1 : 0, scratch: scratch.pointer))
+            reverse: reverse ? 1 : 0, zoneout: zoneout, scratch: scratch.pointer))
         for buffer in [packed, back, y, cache, final, finalCell, gradX, gradH0, gradC0, scratch] { buffer.check() }
         for buffer in gradients.buffers { buffer.check() }
         let written = (0..<rows).flatMap { row in (0..<state).map { outputs[row * stride + $0] } }
@@ -150,6 +159,15 @@ final class RecurrentTests: XCTestCase {
     }
   }
 
+  func testZoneout() {
+    let ragged = [20, 9, 9] + [Int](repeating: 3, count: 2 * tileRows) + [1]
+    for hiddenSize in [5, 117] {
+      forEachCell(inputSize: 4, hiddenSize: hiddenSize, projections: [0, 3]) {
+        check($0, $1, lengths: ragged, reverse: hiddenSize == 5, givenState: true, zoneout: 0.3)
+      }
+    }
+  }
+
   func testASequenceHasTheSameBitsAloneAndInABatch() {
     forEachCell(inputSize: 6, hiddenSize: 117, projections: [0, 20]) { name, cell in
       var random = Seeded(77)
@@ -170,7 +188,8 @@ final class RecurrentTests: XCTestCase {
               y: y.pointer, output_stride: known.state_size,
               final_states: srt_new_states(h: final.pointer, c: nil), cache: nil, x: input.pointer,
               batch_sizes: $0.baseAddress!, steps: lengths[0], initial_states: srt_states(h: nil, c: nil),
-              packed: packed.pointer, reverse: 0, scratch: scratch.pointer))
+              packed: packed.pointer, reverse: 0, training: 0, zoneout: srt_zoneout(rate: 0, seed: 0, offset: 0),
+              scratch: scratch.pointer))
         }
         return final.values
       }

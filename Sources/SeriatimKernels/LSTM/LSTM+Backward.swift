@@ -4,6 +4,7 @@
 //   di = dc * g    df = dc * c   dg = dc * i               dc (carried on) = dc * f
 //   dx' = dx * x * (1 - x) for x = i, f, o;   dg' = dg * (1 - g^2)
 //   dh (carried on) = W_hh^T [di' df' dg' do']
+//   with peepholes   dc += do' * w_co before the gates, and dc (carried on) += di' * w_ci + df' * w_cf
 //
 // With a projection the output's gradient dp comes first: dh = W_hr^T dp, and dp is kept for W_hr's gradient. tanh(c') is
 // computed again rather than kept. FLOPs: 8 H S a frame in the loop, 8 H I for the input gradient, 8 H (I + S) for the
@@ -55,6 +56,44 @@ struct LSTMBackward: BackwardLoop {
         rows: shape.projectionSize, columns: shape.hiddenSize, depth: factors.schedule.ragged.rows,
         scratch: factors.space)
     }
+    if let weightCH = call.gradients.weight_ch { addPeepholeGradients(weightCH, factors) }
+  }
+
+  /// The sums over all frames of di' * c, df' * c and do' * c', one chain a unit, in the order of the frames.
+  private func addPeepholeGradients(_ target: Output, _ factors: RecurrentFactors) {
+    let (units, hidden, rows) = (shape.units, shape.hiddenSize, factors.schedule.ragged.rows)
+    parallel(tasks: min(shape.panels, taskLimit(work: rows &* units))) { task, tasks in
+      for panel in share(of: shape.panels, task, tasks) {
+        let unit = panel &* laneCount
+        let width = hidden &- unit
+        var sums = (broadcast(0), broadcast(0), broadcast(0))
+        for row in 0..<rows {
+          let gate = gates + row &* shape.cacheStride + unit
+          sums.2 = multiplyAdd(sums.2, load(gate + 3 &* units), load(gate + 4 &* units))
+          let previous = Int(factors.previousRows[row])
+          guard previous >= 0 else { continue }
+          let cell = load(gates + previous &* shape.cacheStride + unit + 4 &* units)
+          sums.0 = multiplyAdd(sums.0, load(gate), cell)
+          sums.1 = multiplyAdd(sums.1, load(gate + units), cell)
+        }
+        if let initialCell = call.initial_states.c {
+          for sequence in 0..<factors.schedule.ragged.batch {
+            let gate = gates + Int(factors.firstRows[sequence]) &* shape.cacheStride + unit
+            let cell = load(initialCell + sequence &* hidden + unit, first: width)
+            sums.0 = multiplyAdd(sums.0, load(gate), cell)
+            sums.1 = multiplyAdd(sums.1, load(gate + units), cell)
+          }
+        }
+        add(sums.0, target + unit, first: width)
+        add(sums.1, target + (hidden &+ unit), first: width)
+        add(sums.2, target + (2 &* hidden &+ unit), first: width)
+      }
+    }
+  }
+
+  @inline(__always)
+  private func add(_ sum: Lanes, _ target: Output, first width: Int) {
+    store(call.accumulate != 0 ? load(target, first: width) + sum : sum, target, first: width)
   }
 }
 
@@ -110,6 +149,7 @@ extension LSTMBackward {
     let row = step.row &+ sequence
     let units = shape.units
     let one = broadcast(1)
+    let peepholes = shape.hasPeepholes ? call.packed + shape.peepholePackedOffset : nil
     var unit = range.lowerBound
     while unit < range.upperBound {
       let width = shape.hiddenSize &- unit
@@ -121,14 +161,22 @@ extension LSTMBackward {
       let (i, f, g, o) = (load(gate), load(gate + units), load(gate + 2 &* units), load(gate + 3 &* units))
       let squashed = hyperbolicTangent(load(gate + 4 &* units))
       let target = cellCarry + sequence &* units + unit
-      let dc = multiplyAdd(load(target), dh * o, one - squashed * squashed)
+      var dc = multiplyAdd(load(target), dh * o, one - squashed * squashed)
       var cell = broadcast(0)
       if let previousCell { cell = load(previousCell + unit, first: width) }
-      store(dc * g * i * (one - i), gate)
-      store(dc * cell * f * (one - f), gate + units)
+      let outputGate = dh * squashed * o * (one - o)
+      if let peepholes { dc = multiplyAdd(dc, outputGate, load(peepholes + 2 &* units + unit)) }
+      let (inputGate, forgetGate) = (dc * g * i * (one - i), dc * cell * f * (one - f))
+      store(inputGate, gate)
+      store(forgetGate, gate + units)
       store(dc * i * (one - g * g), gate + 2 &* units)
-      store(dh * squashed * o * (one - o), gate + 3 &* units)
-      store(dc * f, target)
+      store(outputGate, gate + 3 &* units)
+      var before = dc * f
+      if let peepholes {
+        before = multiplyAdd(before, inputGate, load(peepholes + unit))
+        before = multiplyAdd(before, forgetGate, load(peepholes + units + unit))
+      }
+      store(before, target)
       unit &+= laneCount
     }
   }

@@ -93,6 +93,7 @@ extension LSTMForward {
         cell: cell.map { $0 + unit }, cellStride: share.tasks &* cellStride, gates: kept + unit,
         gateStride: share.tasks &* gates.stride, units: shape.units, width: shape.hiddenSize &- unit,
         keepsGates: gates.keeps,
+        peepholes: shape.hasPeepholes ? weights.state + 4 &* laneCount &* shape.stateSize : nil,
         h: shape.projects ? kept + 5 &* shape.units + unit : call.y + row &* call.output_stride + unit,
         hStride: share.tasks &* (shape.projects ? gates.stride : call.output_stride)))
   }
@@ -164,6 +165,8 @@ private struct LSTMStateTile: TileBody {
   /// Units that exist from the first on.
   let width: Int
   let keepsGates: Bool
+  /// nil: none
+  let peepholes: Input?
   let h: Output
   let hStride: Int
 
@@ -191,13 +194,23 @@ private struct LSTMStateTile: TileBody {
     for panel in 0..<panels {
       let first = panel &* laneCount
       for row in 0..<rows {
-        let sums = tiles[unchecked: panel][unchecked: row]
+        var sums = tiles[unchecked: panel][unchecked: row]
         let target = gates + row &* gateStride + first
+        if let peepholes, let cell {
+          let previous = load(cell + row &* cellStride + first, first: width &- first)
+          let weights = peepholes + panel &* panelStride
+          sums[unchecked: 0] = multiplyAdd(sums[unchecked: 0], load(weights), previous)
+          sums[unchecked: 1] = multiplyAdd(sums[unchecked: 1], load(weights + laneCount), previous)
+        }
         let (i, f) = sigmoids(sums[unchecked: 0], sums[unchecked: 1])
         let g = hyperbolicTangent(sums[unchecked: 2])
-        let o = sigmoid(sums[unchecked: 3])
         var c = i * g
         if let cell { c = multiplyAdd(c, f, load(cell + row &* cellStride + first, first: width &- first)) }
+        if let peepholes {
+          let weights = load(peepholes + panel &* panelStride + 2 &* laneCount)
+          sums[unchecked: 3] = multiplyAdd(sums[unchecked: 3], weights, c)
+        }
+        let o = sigmoid(sums[unchecked: 3])
         store(c, target + 4 &* units)
         store(o * hyperbolicTangent(c), h + row &* hStride + first, first: width &- first)
         if keepsGates {

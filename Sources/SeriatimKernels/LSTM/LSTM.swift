@@ -7,11 +7,13 @@
 //   c' = f * c + i * g
 //   h' = o * tanh(c'), or W_hr (o * tanh(c')) with a projection (Sak et al. 2014)
 //
+// and with peepholes (Gers et al. 2002; ONNX's P) w_ci * c in the sum of i, w_cf * c in that of f, w_co * c' in that of o.
+//
 // The state h, and the output, have `stateSize` elements: hiddenSize, or the projection's.
 //
 // Packed weights, forward: one panel for every `laneCount` units, four registers wide, so that a tile holds i, f, g and o
-// of the same units: a row of biases (b_i* + b_h*), then W_ih as (input, i f g o), then W_hh as (state, i f g o). Behind
-// the panels W_hr, packed as the right factor of a product.
+// of the same units: a row of biases (b_i* + b_h*), then W_ih as (input, i f g o), then W_hh as (state, i f g o), then the
+// peepholes i f o if there are any. Behind the panels W_hr, packed as the right factor of a product.
 //
 // Cache, one row of `gateStride` floats a frame: | i | f | g | o | c | h |, `units` each, where c = c' and h = o * tanh(c')
 // is there only with a projection. Backward overwrites the gates with their gradients.
@@ -29,29 +31,37 @@ struct LSTM: RecurrentCell {
   let hiddenSize: Int
   /// 0: none.
   let projectionSize: Int
+  let hasPeepholes: Bool
   let units: Int
 
   init(_ cell: srt_cell) {
     inputSize = cell.input_size
     hiddenSize = cell.hidden_size
     projectionSize = cell.projection_size
+    hasPeepholes = Int(cell.options) & Int(SRT_PEEPHOLE) != 0
     units = roundedUp(hiddenSize, to: laneCount)
   }
 
   var projects: Bool { projectionSize > 0 }
   var stateSize: Int { projects ? projectionSize : hiddenSize }
   var gates: Int { 4 }
-  var parameters: Int32 { Int32(projects ? SRT_HAS_WEIGHT_HH | SRT_HAS_WEIGHT_HR : SRT_HAS_WEIGHT_HH) }
-  var panelSize: Int { 4 &* (1 &+ inputSize &+ stateSize) &* laneCount }
+  var parameters: Int {
+    Int(SRT_HAS_WEIGHT_HH) | Int(SRT_HAS_BIAS_HH) | (projects ? Int(SRT_HAS_WEIGHT_HR) : 0)
+      | (hasPeepholes ? Int(SRT_HAS_WEIGHT_CH) : 0)
+  }
+  var panelSize: Int { (4 &* (1 &+ inputSize &+ stateSize) &+ (hasPeepholes ? 3 : 0)) &* laneCount }
   var packedSize: Int {
     panels &* panelSize &+ SeriatimKernels.packedSize(depth: hiddenSize, columns: projectionSize)
   }
   var packedBackwardSize: Int {
     inputPackedOffset &+ SeriatimKernels.packedSize(depth: 4 &* units, columns: inputSize)
   }
-  /// W_hh, then W_hr, then W_ih.
+  /// W_hh, then W_hr, then the peepholes, `units` each, then W_ih.
   var projectionPackedOffset: Int { SeriatimKernels.packedSize(depth: 4 &* units, columns: stateSize) }
   var inputPackedOffset: Int {
+    peepholePackedOffset &+ (hasPeepholes ? 3 &* units : 0)
+  }
+  var peepholePackedOffset: Int {
     projectionPackedOffset
       &+ (projects ? SeriatimKernels.packedSize(depth: projectionSize, columns: hiddenSize) : 0)
   }
@@ -86,6 +96,12 @@ struct LSTM: RecurrentCell {
             state + gate &* width, stride: 4 &* width, width: width, weightHH + row &* stateSize, depthStride: 1,
             columnStride: stateSize, depth: stateSize, columns: count)
         }
+        if hasPeepholes, let weightCH = weights.weight_ch {
+          let peepholes = state + 4 &* width &* stateSize
+          for gate in 0..<3 {
+            copyPadded(peepholes + gate &* width, weightCH + (gate &* hidden &+ unit), count, width: width)
+          }
+        }
       }
     }
     if projects, let weightHR = weights.weight_hr {
@@ -102,6 +118,12 @@ struct LSTM: RecurrentCell {
       packPanels(
         packed + projectionPackedOffset, weightHR, depthStride: hiddenSize, columnStride: 1, depth: projectionSize,
         columns: hiddenSize)
+    }
+    if hasPeepholes, let weightCH = weights.weight_ch {
+      for gate in 0..<3 {
+        copyPadded(
+          packed + (peepholePackedOffset &+ gate &* units), weightCH + gate &* hiddenSize, hiddenSize, width: units)
+      }
     }
     if let weightIH = weights.weight_ih { rows.pack(packed + inputPackedOffset, weightIH, columns: inputSize) }
   }

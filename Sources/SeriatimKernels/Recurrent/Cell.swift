@@ -21,7 +21,11 @@ protocol RecurrentCell {
   /// Blocks of `hiddenSize` rows in weights and biases.
   var gates: Int { get }
   /// Which parameters there are: SRT_HAS_*.
-  var parameters: Int32 { get }
+  var parameters: Int { get }
+  /// Columns of weight_hh.
+  var stateColumns: Int { get }
+  /// Whether the input's product is multiplied for all rows before the loop, not only for steps with few.
+  var multipliesAllInputs: Bool { get }
   /// hiddenSize, padded to whole registers.
   var units: Int { get }
 
@@ -45,7 +49,9 @@ protocol RecurrentCell {
 extension RecurrentCell {
   static var tileRows: Int { SeriatimKernels.tileRows }
 
-  var parameters: Int32 { Int32(SRT_HAS_WEIGHT_HH) }
+  var parameters: Int { Int(SRT_HAS_WEIGHT_HH) | Int(SRT_HAS_BIAS_HH) }
+  var stateColumns: Int { stateSize }
+  var multipliesAllInputs: Bool { false }
   var stateSize: Int { hiddenSize }
   var cellColumn: Int? { nil }
   func backwardSpace(batch: Int, rows: Int) -> Int { 0 }
@@ -61,15 +67,17 @@ extension RecurrentCell {
 
   /// The sizes of opaque memory, in floats.
   func measure(batch: Int, rows: Int, steps: Int, training: Bool) -> srt_recurrent_sizes {
-    let kept = training ? 0 : (batch &+ mostReadyRows(rows: rows, steps: steps)) &* cacheStride
+    let ready = multipliesAllInputs ? rows : mostReadyRows(rows: rows, steps: steps)
+    let kept = training ? 0 : (batch &+ ready) &* cacheStride
     return srt_recurrent_sizes(
-      gates: gates, state_size: stateSize, cell_size: cellColumn == nil ? 0 : hiddenSize, parameters: parameters,
+      gates: gates, state_size: stateSize, cell_size: cellColumn == nil ? 0 : hiddenSize,
+      state_columns: stateColumns, parameters: Int32(parameters),
       packed: packedSize, packed_backward: packedBackwardSize, packed_state: inputPackedOffset,
       cache_stride: cacheStride,
       forward_scratch: Schedule.scratchSize(rows: rows) &+ kept,
       backward_scratch: Schedule.scratchSize(rows: rows) &+ carrySize(stateUnits, batch) &+ carrySize(units, batch)
         &+ roundedUp(backwardSpace(batch: batch, rows: rows), to: 16)
-        &+ RecurrentFactors.scratchSize(batch: batch, rows: rows))
+        &+ carrySize(stateUnits, batch) &+ RecurrentFactors.scratchSize(batch: batch, rows: rows))
   }
 
   func carrySize(_ width: Int, _ batch: Int) -> Int { roundedUp(batch &* width, to: 16) }

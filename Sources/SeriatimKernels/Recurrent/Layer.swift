@@ -71,12 +71,17 @@ private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_ca
   let ragged = RaggedBatch(batchSizes: call.batch_sizes, steps: call.steps)
   let schedule = Schedule(ragged, reverse: call.reverse != 0, backward: false, scratch: call.scratch)
   let plan = RecurrentPlan(ragged, work: cell.stepWork, parts: cell.panels, tileRows: Cell.tileRows)
+  let firstReady = cell.multipliesAllInputs ? 0 : ragged.firstRow(below: plan.mostTasks &* Cell.tileRows)
   let gates = GateMemory(
-    call, ragged, stride: cell.cacheStride, firstReady: ragged.firstRow(below: plan.mostTasks &* Cell.tileRows),
+    call, ragged, stride: cell.cacheStride, firstReady: firstReady,
     scratch: call.scratch + Schedule.scratchSize(rows: ragged.rows))
   let loop = Cell.Forward(cell, call, gates)
   loop.multiplyInputs(ragged)
-  run(loop, schedule, plan)
+  if call.zoneout.rate > 0 {
+    run(ZoneoutForward(base: loop, call: call, size: cell.stateSize), schedule, plan)
+  } else {
+    run(loop, schedule, plan)
+  }
   if let h = call.final_states.h {
     copyFinalStates(
       h, y: call.y, outputStride: call.output_stride, size: cell.stateSize, ragged: ragged, reverse: call.reverse != 0)
@@ -99,15 +104,23 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
   let schedule = Schedule(ragged, reverse: call.reverse != 0, backward: true, scratch: call.scratch)
   let carry = call.scratch + Schedule.scratchSize(rows: ragged.rows)
   let cellCarry = carry + cell.carrySize(stateUnits, batch)
-  let space = cellCarry + cell.carrySize(units, batch)
-  let loop = Cell.Backward(cell, call, carry: carry, cellCarry: cellCarry, space: space)
+  let held = cellCarry + cell.carrySize(units, batch)
+  let space = held + cell.carrySize(stateUnits, batch)
+  var inner = call
+  // Zoneout hands on what of the output's gradient is the new state's.
+  if call.zoneout.rate > 0 { inner.grad_y = nil }
+  let loop = Cell.Backward(cell, inner, carry: carry, cellCarry: cellCarry, space: space)
   copyStates(carry, width: stateUnits, call.grad_final_states.h, size: cell.stateSize, batch: batch)
   if cell.cellColumn != nil {
     copyStates(cellCarry, width: units, call.grad_final_states.c, size: cell.hiddenSize, batch: batch)
   }
-  run(
-    loop, schedule, RecurrentPlan(ragged, work: cell.stepWork, parts: loop.parts(0), tileRows: SeriatimKernels.tileRows)
-  )
+  let plan = RecurrentPlan(
+    ragged, work: cell.stepWork, parts: loop.parts(0), tileRows: SeriatimKernels.tileRows)
+  if call.zoneout.rate > 0 {
+    run(ZoneoutBackward(base: loop, call: call, size: cell.stateSize, carry: carry, held: held), schedule, plan)
+  } else {
+    run(loop, schedule, plan)
+  }
   if let h = call.grad_initial_states.h {
     copyRows(h, stride: cell.stateSize, carry, sourceStride: stateUnits, size: cell.stateSize, count: batch)
   }

@@ -36,6 +36,9 @@ struct RecurrentFactors {
     listPreviousRows(previousRows, first: previousRows + ragged.rows, schedule)
   }
 
+  /// `(batch,)`: the packed row where each sequence begins.
+  var firstRows: UnsafePointer<Int32> { UnsafePointer(previousRows) + schedule.ragged.rows }
+
   private var accumulate: Bool { call.accumulate != 0 }
 
   /// What the sums of some gates go to: the rows of the parameters from `gate * hiddenSize` on.
@@ -93,7 +96,7 @@ struct RecurrentFactors {
       b: RowSource(initialState, stride: stateSize), columns: stateSize, sums: nil)
     weightGradient(
       target, nil, accumulate: true,
-      RowSource(sums.base + column, stride: sums.stride, index: UnsafePointer(previousRows) + ragged.rows),
+      RowSource(sums.base + column, stride: sums.stride, index: firstRows),
       groups: groups,
       depth: ragged.batch, scratch: space)
   }

@@ -54,7 +54,7 @@ def gru_pack(
         A shape is another one.
     """
     found = _cell(*sizes_of_weights(weight_ih, weight_hh), reset_after)
-    return recurrent_pack(found, (weight_ih, weight_hh, bias_ih, bias_hh, None))
+    return recurrent_pack(found, (weight_ih, weight_hh, bias_ih, bias_hh))
 
 
 def gru_pack_backward(
@@ -73,7 +73,7 @@ def gru_pack_backward(
         A shape is another one.
     """
     found = _cell(*sizes_of_weights(weight_ih, weight_hh), reset_after)
-    return recurrent_pack_backward(found, (weight_ih, weight_hh, None, None, None), need_input)
+    return recurrent_pack_backward(found, (weight_ih, weight_hh), need_input)
 
 
 def gru(
@@ -118,7 +118,7 @@ def gru_backward(
         packed,
         grad_y,
         (grad_h_n, None),
-        gradients=(grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh, None),
+        gradients=(grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh),
         need_input=need_input,
         need_state=need_state,
         accumulate=accumulate,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,23 @@ from seriatim import _core
 from seriatim._typing import Array, ArrayLike, Integers
 
 # The parameters that a cell may have, in the order in which the functions here take them and their gradients.
-PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+PARAMETERS = (
+    "weight_ih",
+    "weight_hh",
+    "bias_ih",
+    "bias_hh",
+    "weight_hr",
+    "weight_ch",
+    "norm_ih",
+    "norm_hh",
+    "norm_c",
+    "bias_c",
+)
 
 _KINDS, _OPTIONS, _HAS = _core.recurrent_names()
 
+Zoneout = tuple[float, int, int]
+NO_ZONEOUT: Zoneout = (0.0, 0, 0)
 States = tuple[Array | None, Array | None]
 NO_STATES: States = (None, None)
 
@@ -46,7 +59,7 @@ class Cell(NamedTuple):
     @property
     def state_sizes(self) -> tuple[int, ...]:
         """Sizes of h, which is also the output, and of c where there is one."""
-        _, state_size, cell_size, _ = _core.recurrent_describe(self)
+        _, state_size, _, cell_size, _ = _core.recurrent_describe(self)
         return (state_size, cell_size) if cell_size else (state_size,)
 
     def shapes(self, bias: bool = True) -> dict[str, tuple[int, ...]]:
@@ -56,13 +69,18 @@ class Cell(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _shapes(cell: Cell) -> dict[str, tuple[int, ...]]:
-    rows, state_size, _, has = _core.recurrent_describe(cell)
+    rows, _, columns, _, has = _core.recurrent_describe(cell)
     shapes: dict[str, tuple[int, ...]] = {
         "weight_ih": (rows, cell.input_size),
-        "weight_hh": (rows, state_size),
+        "weight_hh": (rows, columns),
         "bias_ih": (rows,),
         "bias_hh": (rows,),
         "weight_hr": (cell.proj_size, cell.hidden_size),
+        "weight_ch": (3 * cell.hidden_size,),
+        "norm_ih": (rows,),
+        "norm_hh": (rows,),
+        "norm_c": (cell.hidden_size,),
+        "bias_c": (cell.hidden_size,),
     }
     return {name: shape for name, shape in shapes.items() if has & _HAS.get(name, -1)}
 
@@ -90,6 +108,11 @@ def sizes_of_weights(weight_ih: ArrayLike, weight_hh: ArrayLike) -> tuple[int, i
     return shapes[0][1], shapes[1][1]
 
 
+def _all(parameters: Sequence[Any]) -> tuple[Any, ...]:
+    """Return one item for each of PARAMETERS; those that a sequence ends before are None."""
+    return (*parameters, *[None] * (len(PARAMETERS) - len(parameters)))
+
+
 class RecurrentCache(NamedTuple):
     """What :func:`recurrent_backward` needs of a forward call."""
 
@@ -98,6 +121,7 @@ class RecurrentCache(NamedTuple):
     batch_sizes: Integers
     states: States
     reverse: bool
+    zoneout: Zoneout
     y: Array
     gates: Array | None
 
@@ -110,19 +134,19 @@ def recurrent_pack(cell: Cell, weights: Sequence[ArrayLike | None]) -> Array:
     cell : Cell
     weights : sequence of array_like or None
         In the order of :data:`PARAMETERS`, with the shapes of :meth:`Cell.shapes`; None for those that the cell has
-        not, and for biases that are zeros.
+        not, and for biases that are zeros. Those behind the last one may be left out.
 
     Raises
     ------
     ValueError
         A shape is another one, or a parameter is missing or not of this cell.
     """
-    return _core.recurrent_pack(cell, tuple(weights))
+    return _core.recurrent_pack(cell, _all(weights))
 
 
 def recurrent_pack_backward(cell: Cell, weights: Sequence[ArrayLike | None], need_input: bool = True) -> Array:
     """Lay the weights out for :func:`recurrent_backward`, for the input's gradient too if it is needed."""
-    return _core.recurrent_pack_backward(cell, tuple(weights), need_input)
+    return _core.recurrent_pack_backward(cell, _all(weights), need_input)
 
 
 def recurrent(
@@ -134,6 +158,7 @@ def recurrent(
     *,
     reverse: bool = False,
     training: bool = False,
+    zoneout: Zoneout = NO_ZONEOUT,
     out: Array | None = None,
 ) -> tuple[tuple[Array, States], RecurrentCache | None]:
     """Run the recurrence.
@@ -151,7 +176,10 @@ def recurrent(
     reverse : bool
         Run from each sequence's last step to its first.
     training : bool
-        Keep a cache.
+        Keep a cache, and draw the mask of zoneout.
+    zoneout : (rate, seed, offset)
+        ``h' = m h + (1 - m) cell(x, h)``, with a random m of 0 and 1 in training, that depends on seed, offset and the
+        element's place alone, and ``m = rate`` else (Krueger et al. 2017). Rate 0, the default: none.
     out : ndarray of float32, shape (rows, state_size), optional
         Written instead of a new array; may be a column slice of a wider one.
 
@@ -172,12 +200,14 @@ def recurrent(
     if c0 is not None:
         c0 = _core.as_floats(c0, "c0")
     if not training:
-        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse), packed, False, out)
+        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse, *zoneout), packed, False, out)
         return (y, (h_n, c_n)), None
     # What backward reads again is converted once.
     used = _core.as_floats(x, "x")
-    y, h_n, c_n, gates = _core.recurrent_forward(cell, (used, batch_sizes, h0, c0, reverse), packed, True, out)
-    return (y, (h_n, c_n)), RecurrentCache(cell, used, batch_sizes, (h0, c0), reverse, y, gates)
+    y, h_n, c_n, gates = _core.recurrent_forward(
+        cell, (used, batch_sizes, h0, c0, reverse, *zoneout), packed, True, out
+    )
+    return (y, (h_n, c_n)), RecurrentCache(cell, used, batch_sizes, (h0, c0), reverse, zoneout, y, gates)
 
 
 def recurrent_backward(
@@ -225,15 +255,15 @@ def recurrent_backward(
         shapes = cell.shapes(bias=False)
         gradients = [
             np.zeros(shapes[name], np.float32) if target is None and name in shapes else target
-            for name, target in zip(PARAMETERS, gradients, strict=True)
+            for name, target in zip(PARAMETERS, _all(gradients), strict=True)
         ]
     grad, h, c = _core.recurrent_backward(
         cell,
-        (cache.x, cache.batch_sizes, *cache.states, cache.reverse),
+        (cache.x, cache.batch_sizes, *cache.states, cache.reverse, *cache.zoneout),
         packed,
         (cache.y, cache.gates),
         (grad_y, *grad_states),
-        (*gradients, accumulate),
+        (*_all(gradients), accumulate),
         (need_input, need_state, grad_x),
     )
     return grad, (h, c)

@@ -34,7 +34,7 @@ def rnn_pack(weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: ArrayLike | No
         A shape is another one.
     """
     found = cell("rnn", *sizes_of_weights(weight_ih, weight_hh))
-    return recurrent_pack(found, (weight_ih, weight_hh, bias_ih, bias_hh, None))
+    return recurrent_pack(found, (weight_ih, weight_hh, bias_ih, bias_hh))
 
 
 def rnn_pack_backward(weight_ih: ArrayLike, weight_hh: ArrayLike, *, need_input: bool = True) -> Array:
@@ -51,7 +51,7 @@ def rnn_pack_backward(weight_ih: ArrayLike, weight_hh: ArrayLike, *, need_input:
         A shape is another one.
     """
     found = cell("rnn", *sizes_of_weights(weight_ih, weight_hh))
-    return recurrent_pack_backward(found, (weight_ih, weight_hh, None, None, None), need_input)
+    return recurrent_pack_backward(found, (weight_ih, weight_hh), need_input)
 
 
 def rnn(
@@ -99,7 +99,7 @@ def rnn_backward(
         packed,
         grad_y,
         (grad_h_n, None),
-        gradients=(grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh, None),
+        gradients=(grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh),
         need_input=need_input,
         need_state=need_state,
         accumulate=accumulate,
