@@ -15,7 +15,7 @@ extension ConvRecurrentShape {
   }
 
   /// Large enough for two workers in every loop over planes.
-  static var large: ConvRecurrentShape { ConvRecurrentShape([2, 2, 8, 24, 22, 3]) }
+  static var large: ConvRecurrentShape { ConvRecurrentShape([2, 2, 8, 32, 33, 3]) }
 
   var weightCount: Int { hidden * hidden * kernel * kernel }
 

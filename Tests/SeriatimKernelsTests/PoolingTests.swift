@@ -154,7 +154,7 @@ final class PoolingTests: XCTestCase {
     var random = Seeded(10)
     for (planes, height, width, outHeight, outWidth) in [
       (1, 1, 1, 1, 1), (2, 5, 7, 5, 7), (3, 4, 2 * laneCount + 1, 3, 2), (2, 7, laneCount - 1, 1, 1),
-      (2, 3, laneCount, 5, laneCount + 3), (5, 130, 90, 7, 3),
+      (2, 3, laneCount, 5, laneCount + 3), (5, 150, 101, 7, 3),
     ] {
       let name = "\(planes) of \(height) x \(width) to \(outHeight) x \(outWidth)"
       let x = Guarded(random.floats(planes * height * width))

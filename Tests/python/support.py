@@ -8,6 +8,9 @@ import numpy as np
 
 import seriatim
 
+# Below, at, above and at multiples of the registers and the panels of all levels.
+SIZES = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 47, 48, 49, 100]
+
 FORMS = ("float64", "byte-swapped", "strided", "Fortran", "negative strides", "read-only", "misaligned", "list")
 
 

@@ -32,6 +32,17 @@ def test_the_mask_depends_on_the_position_alone():
     assert np.any(F.dropout(x, 0.5, 4, 4) != flat)
 
 
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 17), (4099,)])
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.999])
+def test_any_shape_and_share(shape, p):
+    x = normal(*shape)
+    for seed, offset in ((0, 0), (2**64 - 1, 2**40 + 3)):
+        ours, wanted = F.dropout(x, p, seed, offset), twin.dropout(x, p, seed, offset)
+        np.testing.assert_array_equal(ours == 0, wanted == 0)
+        np.testing.assert_allclose(ours, wanted, rtol=1e-6)
+        np.testing.assert_array_equal(F.dropout_backward(x, p, seed, offset), ours)
+
+
 def test_share_and_scale():
     x = np.ones(100_000, np.float32)
     y = F.dropout(x, 0.25, 0, 0)
