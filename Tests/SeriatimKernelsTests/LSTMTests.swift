@@ -100,4 +100,38 @@ final class LSTMTests: XCTestCase {
       }
     }
   }
+
+  func testASequenceHasTheSameBitsAloneAndInABatch() {
+    var random = Seeded(77)
+    let (inputSize, hiddenSize) = (6, 117)
+    let shape = LSTMShape(inputSize: inputSize, hiddenSize: hiddenSize, projectionSize: 0)
+    let packed = Guarded(shape.packedSize)
+    packLSTM(
+      packed.pointer, shape, weightIH: random.floats(4 * hiddenSize * inputSize).map { 0.3 * $0 },
+      weightHH: random.floats(4 * hiddenSize * hiddenSize).map { 0.3 * $0 }, biasIH: nil, biasHH: nil, weightHR: nil)
+    func run(_ lengths: [Int], _ x: [Float]) -> [Float] {
+      let rows = lengths.reduce(0, +)
+      let (y, final) = (Guarded(rows * hiddenSize), Guarded(lengths.count * hiddenSize))
+      let space = shape.forwardScratchSize(batch: lengths.count, rows: rows, steps: lengths[0], training: false)
+      lstmForward(
+        shape, y: y.pointer, outputStride: hiddenSize, finalState: final.pointer,
+        finalCell: Guarded(lengths.count * hiddenSize).pointer, cache: nil, x: x, ragged: raggedBatch(lengths),
+        initialState: nil, initialCell: nil, packed: packed.pointer, reverse: false, scratch: Guarded(space).pointer)
+      return final.values
+    }
+    let lengths = [Int](repeating: 9, count: 3 * tileRows) + [4, 2, 1]
+    let sizes = batchSizes(lengths)
+    let x = random.floats(lengths.reduce(0, +) * inputSize)
+    let together = run(lengths, x)
+    let offsets = sizes.indices.map { Int(sizes[..<$0].reduce(0, +)) }
+    for (sequence, length) in lengths.enumerated() {
+      let own = (0..<length).flatMap { step -> ArraySlice<Float> in
+        let first = (offsets[step] + sequence) * inputSize
+        return x[first..<first + inputSize]
+      }
+      XCTAssertEqual(
+        run([length], own), Array(together[sequence * hiddenSize..<(sequence + 1) * hiddenSize]), "sequence \(sequence)"
+      )
+    }
+  }
 }

@@ -57,4 +57,37 @@ final class RNNTests: XCTestCase {
       check(lengths: [Int](repeating: 4, count: batch), hiddenSize: 33, rectifies: false, reverse: false)
     }
   }
+
+  func testASequenceHasTheSameBitsAloneAndInABatch() {
+    var random = Seeded(77)
+    let (inputSize, hiddenSize) = (6, 117)
+    let shape = RNNShape(inputSize: inputSize, hiddenSize: hiddenSize, rectifies: false)
+    let packed = Guarded(shape.packedSize)
+    packRNN(
+      packed.pointer, shape, weightIH: random.floats(hiddenSize * inputSize).map { 0.1 * $0 },
+      weightHH: random.floats(hiddenSize * hiddenSize).map { 0.1 * $0 }, biasIH: nil, biasHH: nil)
+    func run(_ lengths: [Int], _ x: [Float]) -> [Float] {
+      let rows = lengths.reduce(0, +)
+      let (y, final) = (Guarded(rows * hiddenSize), Guarded(lengths.count * hiddenSize))
+      rnnForward(
+        shape, y: y.pointer, outputStride: hiddenSize, finalState: final.pointer, x: x, ragged: raggedBatch(lengths),
+        initialState: nil, packed: packed.pointer, reverse: false,
+        scratch: Guarded(shape.forwardScratchSize(rows: rows)).pointer)
+      return final.values
+    }
+    let lengths = [Int](repeating: 9, count: 3 * tileRows) + [4, 2, 1]
+    let sizes = batchSizes(lengths)
+    let x = random.floats(lengths.reduce(0, +) * inputSize)
+    let together = run(lengths, x)
+    let offsets = sizes.indices.map { Int(sizes[..<$0].reduce(0, +)) }
+    for (sequence, length) in lengths.enumerated() {
+      let own = (0..<length).flatMap { step -> ArraySlice<Float> in
+        let first = (offsets[step] + sequence) * inputSize
+        return x[first..<first + inputSize]
+      }
+      XCTAssertEqual(
+        run([length], own), Array(together[sequence * hiddenSize..<(sequence + 1) * hiddenSize]), "sequence \(sequence)"
+      )
+    }
+  }
 }
