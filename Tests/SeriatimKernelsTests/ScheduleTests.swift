@@ -1,4 +1,4 @@
-// The order of a recurrent layer's steps against its definition, and the states that come last.
+// The order of a recurrent layer's steps against its definition.
 import XCTest
 
 @testable import SeriatimKernels
@@ -30,39 +30,6 @@ final class ScheduleTests: XCTestCase {
             if exists { XCTAssertEqual(step.previousRow, firsts[before], name) }
             XCTAssertEqual(schedule.positions(of: wanted..<wanted + 1), position..<position + 1, name)
           }
-        }
-      }
-    }
-  }
-
-  func testFinalStates() {
-    for lengths in batches {
-      for size in sizes(around: laneCount) {
-        let ragged = raggedBatch(lengths)
-        let counts = batchSizes(lengths).map(Int.init)
-        let stride = size + 3
-        let y = Guarded((0..<ragged.rows * stride).map(Float.init))
-        for reverse in [false, true] {
-          let final = Guarded(lengths.count * size)
-          copyFinalStates(
-            final.pointer, y: y.pointer, outputStride: stride, size: size, ragged: ragged, reverse: reverse)
-          final.check()
-          let want = lengths.enumerated().flatMap { sequence, length -> [Float] in
-            let row = counts[..<(reverse ? 0 : length - 1)].reduce(0, +) + sequence
-            return (0..<size).map { Float(row * stride + $0) }
-          }
-          XCTAssertEqual(final.values, want, "\(lengths), size \(size), reverse \(reverse)")
-        }
-        let width = roundedUp(size, to: laneCount)
-        let padded = Guarded(lengths.count * width)
-        let states = (0..<lengths.count * size).map { Float($0 + 1) }
-        for given in [states, []] {
-          copyStates(padded.pointer, width: width, optional(given), size: size, batch: lengths.count)
-          padded.check()
-          let want = (0..<lengths.count * width).map { place -> Float in
-            place % width < size && !given.isEmpty ? Float(place / width * size + place % width + 1) : 0
-          }
-          XCTAssertEqual(padded.values, want)
         }
       }
     }
