@@ -17,7 +17,8 @@ let package = Package(
       // Vector/Arithmetic.swift names single instructions.
       swiftSettings: [.enableExperimentalFeature("BuiltinModule")]),
     // The C ABI of Bindings/include/seriatim.h: check, call, return a status.
-    .target(name: "SeriatimC", dependencies: ["SeriatimKernels"]),
+    .target(name: "SeriatimC", dependencies: ["SeriatimABI", "SeriatimKernels"]),
+    .systemLibrary(name: "SeriatimABI", path: "Bindings/include"),
     .testTarget(name: "SeriatimKernelsTests", dependencies: ["SeriatimKernels", "SeriatimSystem"]),
   ]
 )

@@ -83,8 +83,9 @@ static bool wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *arr
 static bool blame(const char *name) {
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
-  if (value && (type == PyExc_TypeError || type == PyExc_ValueError || type == PyExc_OverflowError)) {
-    PyErr_Format(type, "%s: %S", name, value);
+  const bool no_memory = PyErr_GivenExceptionMatches(type, PyExc_MemoryError);
+  if (value && (no_memory || type == PyExc_TypeError || type == PyExc_ValueError || type == PyExc_OverflowError)) {
+    PyErr_Format(no_memory ? PyExc_MemoryError : type, "%s: %S", name, value);
     Py_DECREF(type);
     Py_DECREF(value);
     Py_XDECREF(trace);

@@ -76,6 +76,11 @@ C_TYPES = {
     "const int32_t *": "UnsafePointer<Int32>",
     "const ptrdiff_t *": "UnsafePointer<Int>",
     "const void *const *": "UnsafePointer<UnsafeRawPointer>",
+    # Structs are imported from the header itself.
+    "const srt_conv_cell *": "UnsafePointer<srt_conv_cell>",
+    "srt_conv_sizes *": "UnsafeMutablePointer<srt_conv_sizes>",
+    "const srt_conv_forward *": "UnsafePointer<srt_conv_forward>",
+    "const srt_conv_backward *": "UnsafePointer<srt_conv_backward>",
     "ptrdiff_t": "Int",
     "int32_t": "Int32",
     "uint32_t": "UInt32",
@@ -126,7 +131,7 @@ def test_swift_has_the_types_of_the_header():
 
 def test_one_stem_in_every_layer():
     recurrent = ("gru", "lstm", "rnn")
-    images = ("convolution", "pooling", "conv_gru", "conv_lstm", "conv_rnn")
+    images = ("convolution", "pooling", "conv_recurrent")
     others = (
         "linear",
         "attention",
