@@ -41,11 +41,9 @@
 
 // The functions of each operator, ended by an empty entry; module.c gathers them.
 extern const srt_operator srt_activation_operators[], srt_attention_operators[], srt_batch_norm_operators[],
-    srt_collate_operators[], srt_convolution_operators[], srt_dropout_operators[], srt_linear_operators[],
+    srt_collate_operators[], srt_conv_recurrent_operators[], srt_convolution_operators[], srt_dropout_operators[], srt_linear_operators[],
     srt_loss_operators[], srt_memory_operators[], srt_optimizer_operators[], srt_pooling_operators[],
     srt_ragged_operators[], srt_recurrent_operators[], srt_sequence_pooling_operators[];
 
-// Of operators without tables.
-extern PyMethodDef srt_conv_gru_methods[], srt_conv_lstm_methods[], srt_conv_rnn_methods[];
 
 #endif

@@ -133,7 +133,7 @@ static const srt_operator module_operators[] = {
 static const srt_operator *const operators[] = {
     module_operators, srt_memory_operators, srt_linear_operators, srt_attention_operators, srt_sequence_pooling_operators,
     srt_batch_norm_operators, srt_dropout_operators, srt_activation_operators, srt_loss_operators, srt_optimizer_operators,
-    srt_collate_operators, srt_convolution_operators, srt_pooling_operators, srt_ragged_operators, srt_recurrent_operators,
+    srt_collate_operators, srt_convolution_operators, srt_conv_recurrent_operators, srt_pooling_operators, srt_ragged_operators, srt_recurrent_operators,
 };
 enum { OPERATORS = sizeof operators / sizeof *operators, MOST_FUNCTIONS = 128 };
 
@@ -178,10 +178,6 @@ static int execute(PyObject *module) {
   srt->set_thread_limit(initial_threads());
   srt_memory_setup();
   if (add_operators(module) < 0) return -1;
-  PyMethodDef *tables[] = {srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods};
-  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-    if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;
-  }
   return 0;
 }
 

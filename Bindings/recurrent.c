@@ -68,24 +68,24 @@ static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows,
 }
 
 // Raises unless an argument is given where the cell has it, and only there.
-static bool belongs(const char *name, const void *given, bool has, bool may_be_missing) {
+static bool belongs(const char *prefix, const char *name, const void *given, bool has, bool may_be_missing) {
   if (has ? given || may_be_missing : !given) return true;
-  PyErr_Format(PyExc_ValueError, "%s: expected %s", name, has ? "an array, got None" : "None, for this cell has none, got an array");
+  PyErr_Format(PyExc_ValueError, "%s%s: expected %s", prefix, name, has ? "an array, got None" : "None, for this cell has none, got an array");
   return false;
 }
 
 // The parameters that the cell has: SRT_HAS_* of srt_recurrent_sizes. Biases may be missing.
-static bool check_parameters(const arguments *a, const srt_cell_weights *w, bool some_may_be_missing) {
+static bool check_parameters(const arguments *a, const srt_cell_weights *w, const char *prefix) {
   const int32_t has = a->sizes.parameters;
-  return belongs("weight_ih", w->weight_ih, true, some_may_be_missing) &&
-         belongs("weight_hh", w->weight_hh, has & SRT_HAS_WEIGHT_HH, some_may_be_missing) &&
-         belongs("bias_ih", w->bias_ih, true, true) && belongs("bias_hh", w->bias_hh, has & SRT_HAS_BIAS_HH, true) &&
-         belongs("weight_hr", w->weight_hr, has & SRT_HAS_WEIGHT_HR, some_may_be_missing) &&
-         belongs("weight_ch", w->weight_ch, has & SRT_HAS_WEIGHT_CH, some_may_be_missing) &&
-         belongs("norm_ih", w->norm_ih, has & SRT_HAS_NORM, some_may_be_missing) &&
-         belongs("norm_hh", w->norm_hh, has & SRT_HAS_NORM, some_may_be_missing) &&
-         belongs("norm_c", w->norm_c, has & SRT_HAS_NORM_C, some_may_be_missing) &&
-         belongs("bias_c", w->bias_c, has & SRT_HAS_NORM_C, true);
+  return belongs(prefix, "weight_ih", w->weight_ih, true, false) &&
+         belongs(prefix, "weight_hh", w->weight_hh, has & SRT_HAS_WEIGHT_HH, false) &&
+         belongs(prefix, "bias_ih", w->bias_ih, true, true) && belongs(prefix, "bias_hh", w->bias_hh, has & SRT_HAS_BIAS_HH, true) &&
+         belongs(prefix, "weight_hr", w->weight_hr, has & SRT_HAS_WEIGHT_HR, false) &&
+         belongs(prefix, "weight_ch", w->weight_ch, has & SRT_HAS_WEIGHT_CH, false) &&
+         belongs(prefix, "norm_ih", w->norm_ih, has & SRT_HAS_NORM, false) &&
+         belongs(prefix, "norm_hh", w->norm_hh, has & SRT_HAS_NORM, false) &&
+         belongs(prefix, "norm_c", w->norm_c, has & SRT_HAS_NORM_C, false) &&
+         belongs(prefix, "bias_c", w->bias_c, has & SRT_HAS_NORM_C, true);
 }
 
 // ---- What a cell is
@@ -157,7 +157,7 @@ static bool derive_pack(void *arguments_, ptrdiff_t *n) {
 
 static bool check_pack(void *a, const ptrdiff_t *n) {
   (void)n;
-  return check_parameters(a, &((arguments *)a)->weights, false);
+  return check_parameters(a, &((arguments *)a)->weights, "");
 }
 
 static bool derive_pack_backward(void *arguments_, ptrdiff_t *n) {
@@ -247,7 +247,7 @@ static bool is_rate(double zoneout) {
 }
 
 static bool check_forward(void *arguments_, const ptrdiff_t *n) {
-  return is_rate(((arguments *)arguments_)->zoneout) && belongs("c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
+  return is_rate(((arguments *)arguments_)->zoneout) && belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
 }
 
 SRT_SIGNATURE(
@@ -302,9 +302,9 @@ static bool check_backward(void *arguments_, const ptrdiff_t *n) {
   a->accumulate_x = a->grad_x != NULL;
   srt_cell_weights given;  // the same members
   memcpy(&given, &a->gradients, sizeof given);
-  return is_rate(a->zoneout) && belongs("c0", a->states.c, n[CELL] > 0, true) && belongs("grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
-         belongs("cache", a->cache, n[CACHE] > 0, false) && belongs("grad_x", a->grad_x, a->need_input, true) &&
-         check_parameters(a, &given, false);
+  return is_rate(a->zoneout) && belongs("", "c0", a->states.c, n[CELL] > 0, true) && belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
+         belongs("", "cache", a->cache, n[CACHE] > 0, false) && belongs("", "grad_x", a->grad_x, a->need_input, true) &&
+         check_parameters(a, &given, "grad_");
 }
 
 SRT_SIGNATURE(

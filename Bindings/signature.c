@@ -86,8 +86,9 @@ static bool wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *arr
 static bool blame(const char *name) {
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
-  if (value && (type == PyExc_TypeError || type == PyExc_ValueError || type == PyExc_OverflowError)) {
-    PyErr_Format(type, "%s: %S", name, value);
+  const bool no_memory = PyErr_GivenExceptionMatches(type, PyExc_MemoryError);
+  if (value && (no_memory || type == PyExc_TypeError || type == PyExc_ValueError || type == PyExc_OverflowError)) {
+    PyErr_Format(no_memory ? PyExc_MemoryError : type, "%s: %S", name, value);
     Py_DECREF(type);
     Py_DECREF(value);
     Py_XDECREF(trace);
@@ -500,7 +501,11 @@ static int spread(const srt_signature *signature, PyObject *const *args, Py_ssiz
     const int members = table[row].kind == SRT_GROUP ? table[row].limit : 0;
     if (taken < count) {
       PyObject *object = args[taken];
-      if (members && !is_tuple(object, table[row].name, members, "arguments")) return -1;
+      if (members && (!PyTuple_Check(object) || PyTuple_Size(object) != members)) {
+        PyErr_Format(PyExc_TypeError, "%s: expected a tuple of %d arguments, got %S of %zd", table[row].name, members,
+                     Py_TYPE(object), PyTuple_Check(object) ? PyTuple_Size(object) : (Py_ssize_t)0);
+        return -1;
+      }
       flat[row] = object;
       for (int i = 0; i < members; i++) flat[row + 1 + i] = PyTuple_GetItem(object, i);
     }

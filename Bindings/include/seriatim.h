@@ -56,24 +56,10 @@ enum {
   X(convolution_forward)       \
   X(convolution_input_gradient) \
   X(convolution_weight_gradient) \
-  X(conv_gru_packed_size)      \
-  X(conv_gru_forward_scratch)  \
-  X(conv_gru_backward_scratch) \
-  X(conv_gru_pack)             \
-  X(conv_gru_forward)          \
-  X(conv_gru_backward)         \
-  X(conv_lstm_packed_size)     \
-  X(conv_lstm_forward_scratch) \
-  X(conv_lstm_backward_scratch) \
-  X(conv_lstm_pack)            \
-  X(conv_lstm_forward)         \
-  X(conv_lstm_backward)        \
-  X(conv_rnn_packed_size)      \
-  X(conv_rnn_forward_scratch)  \
-  X(conv_rnn_backward_scratch) \
-  X(conv_rnn_pack)             \
-  X(conv_rnn_forward)          \
-  X(conv_rnn_backward)         \
+  X(conv_recurrent_sizes)      \
+  X(conv_recurrent_pack)       \
+  X(conv_recurrent_forward)    \
+  X(conv_recurrent_backward)   \
   X(max_pool_forward)          \
   X(max_pool_backward)         \
   X(average_pool_forward)      \
@@ -320,56 +306,54 @@ int32_t srt_convolution_input_gradient(float *grad_x, const float *grad_y, const
 int32_t srt_convolution_weight_gradient(float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y,
                                         const float *x, const ptrdiff_t *sizes, float *scratch);
 
-// ---- Convolutional recurrences (ConvGRU+C.swift, ConvLSTM+C.swift, ConvRNN+C.swift)
+// ---- Convolutional recurrences (ConvRecurrent+C.swift)
 //
-// sizes: 6 numbers: T, B, H = hidden channels, height, width, kernel (odd). P = height * width. States are (B, H, P),
-// outputs (T, B, H, P). gates: (T, B, G H, P): holds the convolved input of all steps, and is turned in place into what
-// backward needs, which turns it into the gradient of that input. weight: (G H, H, kernel, kernel). bias: (G H,) or NULL.
-// G = 3 for GRU: r, z, n; 4 for LSTM: i, f, o, g; 1 for RNN. An initial state may be NULL: zeros. hard != 0: gates of
-// straight lines. grad_weight, grad_bias: or NULL; added to when accumulate != 0. Gradients of initial states are
-// overwritten; they mean nothing if the state was NULL.
+// T = steps, B = batch, H = hidden channels, P = height * width. States are (B, H, P), those of all steps (T, B, H, P).
+// G = 3 gates for GRU: r, z, n; 4 for LSTM: i, f, o, g; 1 for RNN. weight: (G H, H, kernel, kernel). bias: (G H,).
+// GRU: h' = (1 - z) h + z n, n = tanh(x + W (r h)): reset before the convolution, and z weighs the candidate.
 
-ptrdiff_t srt_conv_gru_packed_size(const ptrdiff_t *sizes, int32_t backward);
-ptrdiff_t srt_conv_gru_forward_scratch(const ptrdiff_t *sizes);
-ptrdiff_t srt_conv_gru_backward_scratch(const ptrdiff_t *sizes);
-int32_t srt_conv_gru_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
+enum { SRT_CONV_GRU = 0, SRT_CONV_LSTM = 1, SRT_CONV_RNN = 2 };
 
-// h' = (1 - z) h + z n, n = tanh(x + W (r h)): reset before the convolution, and z weighs the candidate.
-int32_t srt_conv_gru_forward(float *y, float *gates, const float *SRT_NULLABLE initial_state, const float *packed, const float *SRT_NULLABLE bias,
-                             const ptrdiff_t *sizes, int32_t hard, float *scratch);
-int32_t srt_conv_gru_backward(float *grad_initial_state, float *gates, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
-                              int32_t accumulate, const float *grad_y, const float *SRT_NULLABLE grad_final_state, const float *y,
-                              const float *SRT_NULLABLE initial_state, const float *packed, const ptrdiff_t *sizes, int32_t hard,
-                              float *scratch);
+typedef struct {
+  int32_t kind;
+  int32_t hard;        // GRU, LSTM: gates of straight lines
+  int32_t activation;  // RNN: as in srt_activation_forward, without a slope
+  ptrdiff_t steps, batch, hidden, height, width, kernel;  // the kernel is odd
+} srt_conv_cell;
 
-ptrdiff_t srt_conv_lstm_packed_size(const ptrdiff_t *sizes, int32_t backward);
-ptrdiff_t srt_conv_lstm_forward_scratch(const ptrdiff_t *sizes);
-ptrdiff_t srt_conv_lstm_backward_scratch(const ptrdiff_t *sizes);
-int32_t srt_conv_lstm_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
+// Floats of packed weights and of scratch.
+typedef struct {
+  ptrdiff_t packed, packed_backward, forward_scratch, backward_scratch;
+} srt_conv_sizes;
 
-// cells: (T, B, H, P).
-int32_t srt_conv_lstm_forward(float *y, float *cells, float *gates, const float *SRT_NULLABLE initial_state,
-                              const float *SRT_NULLABLE initial_cell, const float *packed, const float *SRT_NULLABLE bias, const ptrdiff_t *sizes,
-                              int32_t hard, float *scratch);
-int32_t srt_conv_lstm_backward(float *grad_initial_state, float *grad_initial_cell, float *gates, float *SRT_NULLABLE grad_weight,
-                               float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y,
-                               const float *SRT_NULLABLE grad_final_state, const float *SRT_NULLABLE grad_final_cell, const float *y,
-                               const float *cells, const float *SRT_NULLABLE initial_state, const float *SRT_NULLABLE initial_cell,
-                               const float *packed, const ptrdiff_t *sizes, int32_t hard, float *scratch);
+// Of the pairs the second is the LSTM's cell and not read otherwise.
+typedef struct {
+  float *gates;                          // (T, B, G H, P): the convolved input; becomes what backward needs, the RNN's states
+  float *SRT_NULLABLE states[2];         // written: the states of all steps; not the RNN's
+  const float *SRT_NULLABLE initial[2];  // NULL for zeros
+  const float *packed;
+  const float *SRT_NULLABLE bias;
+  float *scratch;
+} srt_conv_forward;
 
-ptrdiff_t srt_conv_rnn_packed_size(const ptrdiff_t *sizes, int32_t backward);
-ptrdiff_t srt_conv_rnn_forward_scratch(const ptrdiff_t *sizes);
-ptrdiff_t srt_conv_rnn_backward_scratch(const ptrdiff_t *sizes);
-int32_t srt_conv_rnn_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
+typedef struct {
+  float *gates;                             // as forward left it, becomes the gradient of the convolved input; the RNN's: written only
+  float *SRT_NULLABLE grad_initial[2];      // overwritten; they mean nothing if the state was NULL
+  float *SRT_NULLABLE grad_weight;          // added to when accumulate != 0
+  float *SRT_NULLABLE grad_bias;
+  int32_t accumulate;
+  const float *grad_y;
+  const float *SRT_NULLABLE grad_final[2];  // besides grad_y's; NULL for zeros
+  const float *SRT_NULLABLE states[2];
+  const float *SRT_NULLABLE initial[2];     // NULL for zeros
+  const float *packed;                      // packed with backward != 0
+  float *scratch;
+} srt_conv_backward;
 
-// y: holds the convolved input and becomes the outputs. activation: as in srt_activation_forward, without a slope.
-// grad_x: (T, B, H, P).
-int32_t srt_conv_rnn_forward(float *y, const float *SRT_NULLABLE initial_state, const float *packed, const float *SRT_NULLABLE bias,
-                             const ptrdiff_t *sizes, int32_t activation, float *scratch);
-int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
-                              int32_t accumulate, const float *grad_y, const float *SRT_NULLABLE grad_final_state, const float *y,
-                              const float *SRT_NULLABLE initial_state, const float *packed, const ptrdiff_t *sizes,
-                              int32_t activation, float *scratch);
+int32_t srt_conv_recurrent_sizes(srt_conv_sizes *sizes, const srt_conv_cell *cell);
+int32_t srt_conv_recurrent_pack(float *packed, const float *weight, const srt_conv_cell *cell, int32_t backward);
+int32_t srt_conv_recurrent_forward(const srt_conv_cell *cell, const srt_conv_forward *arguments);
+int32_t srt_conv_recurrent_backward(const srt_conv_cell *cell, const srt_conv_backward *arguments);
 
 // ---- Pooling (Pooling+C.swift), torch's rules
 //

@@ -83,7 +83,7 @@ def test_the_compiler_holds_swift_to_the_header():
 
 
 def test_one_stem_in_every_layer():
-    images = ("convolution", "pooling", "conv_gru", "conv_lstm", "conv_rnn")
+    images = ("convolution", "pooling", "conv_recurrent")
     others = (
         "recurrent",
         "linear",

@@ -1,6 +1,10 @@
-"""The compiled kernels. Private: seriatim.functional is the way in."""
+"""The compiled kernels. Private: seriatim.functional is the way in.
+
+Written by Bindings/make_stub.py from the tables in Bindings: change those.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 from seriatim._typing import Array, ArrayLike, Integers
 
@@ -9,17 +13,18 @@ def levels() -> list[str]: ...
 def set_num_threads(num_threads: int, /) -> None: ...
 def get_num_threads() -> int: ...
 def set_runs_alone(alone: bool, /) -> None: ...
+def as_floats(x: ArrayLike, name: str, /) -> Array: ...
+def empty(rows: int, columns: int, /) -> Array: ...
+def signatures() -> list[dict[str, Any]]: ...
 def memory_info() -> dict[str, int]: ...
 def release_memory() -> None: ...
-def empty(rows: int, columns: int, /) -> Array: ...
-def as_floats(x: ArrayLike, name: str, /) -> Array: ...
 def linear_pack(weight: ArrayLike, /) -> Array: ...
 def linear_pack_backward(weight: ArrayLike, /) -> Array: ...
-def linear_forward(x: ArrayLike, packed: Array, bias: ArrayLike | None, out_features: int, /) -> Array: ...
+def linear_forward(x: ArrayLike, packed: ArrayLike, bias: ArrayLike | None, out_features: int, /) -> Array: ...
 def linear_backward(
     grad_y: ArrayLike,
     x: ArrayLike,
-    packed: Array | None,
+    packed: ArrayLike | None,
     grad_weight: Array | None,
     grad_bias: Array | None,
     accumulate: bool,
@@ -27,16 +32,16 @@ def linear_backward(
 ) -> Array | None: ...
 def attention_forward(query: ArrayLike, h: ArrayLike, batch_sizes: ArrayLike, /) -> tuple[Array, Array]: ...
 def attention_backward(
-    grad_context: ArrayLike, query: Array, h: Array, weights: Array, batch_sizes: Integers, /
+    grad_context: ArrayLike, query: ArrayLike, h: ArrayLike, weights: ArrayLike, batch_sizes: ArrayLike, /
 ) -> tuple[Array, Array]: ...
 def sequence_pool_forward(
     h: ArrayLike, batch_sizes: ArrayLike, mean: bool, greatest: bool, positive: bool, /
 ) -> Array: ...
 def sequence_pool_backward(
     grad_pooled: ArrayLike,
-    pooled: Array,
-    h: Array,
-    batch_sizes: Integers,
+    pooled: ArrayLike,
+    h: ArrayLike,
+    batch_sizes: ArrayLike,
     mean: bool,
     greatest: bool,
     positive: bool,
@@ -55,9 +60,33 @@ def batch_norm_forward(
 ) -> tuple[Array, Array, Array]: ...
 def batch_norm_backward(
     grad_y: ArrayLike,
-    x: Array,
-    mean: Array,
-    inverse: Array,
+    x: ArrayLike,
+    mean: ArrayLike,
+    inverse: ArrayLike,
+    weight: ArrayLike | None,
+    training: bool,
+    need_input: bool,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    accumulate: bool,
+    /,
+) -> Array | None: ...
+def image_norm_forward(
+    x: ArrayLike,
+    weight: ArrayLike | None,
+    bias: ArrayLike | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    /,
+) -> tuple[Array, Array, Array]: ...
+def image_norm_backward(
+    grad_y: ArrayLike,
+    x: ArrayLike,
+    mean: ArrayLike,
+    inverse: ArrayLike,
     weight: ArrayLike | None,
     training: bool,
     need_input: bool,
@@ -68,9 +97,9 @@ def batch_norm_backward(
 ) -> Array | None: ...
 def dropout(x: ArrayLike, p: float, seed: int, offset: int, /) -> Array: ...
 def activation_forward(x: ArrayLike, activation: int, slope: float, /) -> Array: ...
-def activation_backward(grad_y: ArrayLike, x: Array, y: Array, activation: int, slope: float, /) -> Array: ...
+def activation_backward(grad_y: ArrayLike, x: ArrayLike, y: ArrayLike, activation: int, slope: float, /) -> Array: ...
 def softmax_forward(x: ArrayLike, logarithm: bool, /) -> Array: ...
-def softmax_backward(grad_y: ArrayLike, y: Array, logarithm: bool, /) -> Array: ...
+def softmax_backward(grad_y: ArrayLike, y: ArrayLike, logarithm: bool, /) -> Array: ...
 def nll_forward(
     log_probs: ArrayLike,
     target: ArrayLike,
@@ -80,7 +109,7 @@ def nll_forward(
     /,
 ) -> tuple[Array, Array, float, float]: ...
 def nll_backward(
-    weights: Array,
+    weights: ArrayLike,
     target: ArrayLike,
     weight: ArrayLike | None,
     sample_weight: ArrayLike | None,
@@ -89,13 +118,16 @@ def nll_backward(
     classes: int,
     /,
 ) -> Array: ...
+def point_loss(
+    pred: ArrayLike, target: ArrayLike, pos_weight: ArrayLike | None, kind: int, /
+) -> tuple[Array, Array]: ...
 def adam_step(
-    parameters: Array, exp_avg: Array, exp_avg_sq: Array, gradients: Array, numbers: tuple[float, ...], /
+    parameters: Array, exp_avg: Array, exp_avg_sq: Array, gradients: ArrayLike, numbers: tuple[float, ...], /
 ) -> None: ...
 def sgd_step(
     parameters: Array,
     momentum_buffer: Array | None,
-    gradients: Array,
+    gradients: ArrayLike,
     numbers: tuple[float, ...],
     nesterov: bool,
     is_first: bool,
@@ -106,11 +138,11 @@ def rmsprop_step(
     square_avg: Array,
     momentum_buffer: Array | None,
     grad_avg: Array | None,
-    gradients: Array,
+    gradients: ArrayLike,
     numbers: tuple[float, ...],
     /,
 ) -> None: ...
-def average_step(average: Array, data: Array, decay: float, /) -> None: ...
+def average_step(average: Array, data: ArrayLike, decay: float, /) -> None: ...
 def sum_of_squares(x: ArrayLike, /) -> float: ...
 def scale(x: Array, factor: float, /) -> None: ...
 def collate(sequences: Sequence[ArrayLike], order: ArrayLike, packed: bool, /) -> Array | tuple[Array, Integers]: ...
@@ -129,113 +161,46 @@ def unpack_rows(
     batch_first: bool,
     /,
 ) -> Array: ...
-def image_norm_forward(
-    x: ArrayLike,
-    weight: Array | None,
-    bias: Array | None,
-    running_mean: Array | None,
-    running_var: Array | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-    /,
-) -> tuple[Array, Array, Array]: ...
-def image_norm_backward(
-    grad_y: ArrayLike,
-    x: Array,
-    mean: Array,
-    inverse: Array,
-    weight: Array | None,
-    training: bool,
-    need_input: bool,
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
-    /,
-) -> Array | None: ...
 def convolution_pack(weight: ArrayLike, geometry: tuple[int, ...], transposed: bool, /) -> Array: ...
 def convolution_forward(
-    x: ArrayLike,
-    packed: Array,
-    bias: ArrayLike | None,
-    geometry: tuple[int, ...],
-    activation: int,
-    slope: float,
-    /,
+    x: ArrayLike, packed: ArrayLike, bias: ArrayLike | None, geometry: tuple[int, ...], activation: int, slope: float, /
 ) -> Array: ...
 def convolution_backward(
     grad_y: ArrayLike,
-    x: Array,
-    packed: Array | None,
+    x: ArrayLike,
+    packed: ArrayLike | None,
     geometry: tuple[int, ...],
     grad_weight: Array | None,
     grad_bias: Array | None,
     accumulate: bool,
     /,
 ) -> Array | None: ...
-def conv_gru_pack(weight: ArrayLike, backward: bool, /) -> Array: ...
-def conv_gru_forward(
-    gates: Array, h0: Array | None, packed: Array, bias: ArrayLike | None, kernel_size: int, hard: bool, /
-) -> Array: ...
-def conv_gru_backward(
-    grad_y: ArrayLike,
-    grad_h_n: ArrayLike | None,
+def conv_recurrent_pack(weight: ArrayLike, kind: int, backward: bool, /) -> Array: ...
+def conv_recurrent_forward(
     gates: Array,
-    y: Array,
-    h0: Array | None,
-    packed: Array,
-    kernel_size: int,
-    hard: bool,
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
-    /,
-) -> Array: ...
-def conv_lstm_pack(weight: ArrayLike, backward: bool, /) -> Array: ...
-def conv_lstm_forward(
-    gates: Array,
-    h0: Array | None,
-    c0: Array | None,
-    packed: Array,
+    h0: ArrayLike | None,
+    c0: ArrayLike | None,
+    packed: ArrayLike,
     bias: ArrayLike | None,
-    kernel_size: int,
-    hard: bool,
+    cell: tuple[int, ...],
     /,
-) -> tuple[Array, Array]: ...
-def conv_lstm_backward(
+) -> tuple[Array | None, Array | None]: ...
+def conv_recurrent_backward(
     grad_y: ArrayLike,
     grad_h_n: ArrayLike | None,
     grad_c_n: ArrayLike | None,
-    gates: Array,
-    y: Array,
-    cells: Array,
-    h0: Array | None,
-    c0: Array | None,
-    packed: Array,
-    kernel_size: int,
-    hard: bool,
+    gates: Array | None,
+    y: ArrayLike,
+    cells: ArrayLike | None,
+    h0: ArrayLike | None,
+    c0: ArrayLike | None,
+    packed: ArrayLike,
+    cell: tuple[int, ...],
     grad_weight: Array | None,
     grad_bias: Array | None,
     accumulate: bool,
     /,
-) -> tuple[Array, Array]: ...
-def conv_rnn_pack(weight: ArrayLike, backward: bool, /) -> Array: ...
-def conv_rnn_forward(
-    y: Array, h0: Array | None, packed: Array, bias: ArrayLike | None, kernel_size: int, activation: int, /
-) -> None: ...
-def conv_rnn_backward(
-    grad_y: ArrayLike,
-    grad_h_n: ArrayLike | None,
-    y: Array,
-    h0: Array | None,
-    packed: Array,
-    kernel_size: int,
-    activation: int,
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
-    /,
-) -> tuple[Array, Array]: ...
+) -> tuple[Array | None, Array, Array | None]: ...
 def max_pool_forward(x: ArrayLike, windows: tuple[int, ...], need_index: bool, /) -> tuple[Array, Array | None]: ...
 def max_pool_backward(
     grad_y: ArrayLike, height: int, width: int, windows: tuple[int, ...], index: Array, /
@@ -246,38 +211,76 @@ def average_pool_backward(
 ) -> Array: ...
 def adaptive_pool_forward(x: ArrayLike, out_height: int, out_width: int, /) -> Array: ...
 def adaptive_pool_backward(grad_y: ArrayLike, height: int, width: int, /) -> Array: ...
-def point_loss(
-    prediction: ArrayLike, target: ArrayLike, positive: ArrayLike | None, kind: int, /
-) -> tuple[Array, Array]: ...
-def ragged_moments(x: ArrayLike, offsets: Integers, need_spread: bool, /) -> tuple[Array, Array | None]: ...
-def ragged_extrema(x: ArrayLike, offsets: Integers, /) -> tuple[Array, Array]: ...
-def ragged_scale(x: ArrayLike, offsets: Integers, shift: ArrayLike, scale: ArrayLike, /) -> Array: ...
-def ragged_filter(x: ArrayLike, offsets: Integers, width: int, is_median: bool, /) -> Array: ...
-def ragged_deltas(y: Array, x: ArrayLike, offsets: Integers, reach: int, /) -> None: ...
-def rotate_points(x: ArrayLike, offsets: Integers, matrices: ArrayLike, /) -> Array: ...
-def interpolate_columns(x: ArrayLike, offsets: Integers, index: Integers, weight: ArrayLike, /) -> Array: ...
-def interpolate_rows(x: ArrayLike, index: Integers, weight: ArrayLike, /) -> Array: ...
+def ragged_moments(x: ArrayLike, offsets: ArrayLike, need_spread: bool, /) -> tuple[Array, Array | None]: ...
+def ragged_extrema(x: ArrayLike, offsets: ArrayLike, /) -> tuple[Array, Array]: ...
+def ragged_scale(x: ArrayLike, offsets: ArrayLike, shift: ArrayLike, scale: ArrayLike, /) -> Array: ...
+def ragged_filter(x: ArrayLike, offsets: ArrayLike, width: int, is_median: bool, /) -> Array: ...
+def ragged_deltas(y: Array, x: ArrayLike, offsets: ArrayLike, reach: int, /) -> None: ...
+def rotate_points(x: ArrayLike, offsets: ArrayLike, matrices: ArrayLike, /) -> Array: ...
+def interpolate_columns(x: ArrayLike, offsets: ArrayLike, index: ArrayLike, weight: ArrayLike, /) -> Array: ...
+def interpolate_rows(x: ArrayLike, index: ArrayLike, weight: ArrayLike, /) -> Array: ...
 def recurrent_names() -> tuple[dict[str, int], dict[str, int], dict[str, int]]: ...
-def recurrent_describe(cell: tuple[int, int, int, int, int], /) -> tuple[int, int, int, int, int]: ...
-def recurrent_pack(cell: tuple[int, int, int, int, int], weights: tuple[ArrayLike | None, ...], /) -> Array: ...
+def recurrent_describe(cell: tuple[int, ...], /) -> tuple[int, int, int, int, int]: ...
+def recurrent_pack(
+    cell: tuple[int, ...],
+    weights: tuple[
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+    ],
+    /,
+) -> Array: ...
 def recurrent_pack_backward(
-    cell: tuple[int, int, int, int, int], weights: tuple[ArrayLike | None, ...], need_input: bool, /
+    cell: tuple[int, ...],
+    weights: tuple[
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+        ArrayLike | None,
+    ],
+    need_input: bool,
+    /,
 ) -> Array: ...
 def recurrent_forward(
-    cell: tuple[int, int, int, int, int],
+    cell: tuple[int, ...],
     batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool, float, int, int],
-    packed: Array,
+    packed: ArrayLike,
     training: bool,
     out: Array | None,
     /,
 ) -> tuple[Array, Array, Array | None, Array | None]: ...
 def recurrent_backward(
-    cell: tuple[int, int, int, int, int],
+    cell: tuple[int, ...],
     batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool, float, int, int],
-    packed: Array,
+    packed: ArrayLike,
     kept: tuple[ArrayLike, Array | None],
     grads: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None],
-    gradients: tuple[Array | bool | None, ...],
+    gradients: tuple[
+        Array | None,
+        Array | None,
+        Array | None,
+        Array | None,
+        Array | None,
+        Array | None,
+        Array | None,
+        Array | None,
+        Array | None,
+        Array | None,
+        bool,
+    ],
     needs: tuple[bool, bool, Array | None],
     /,
 ) -> tuple[Array | None, Array | None, Array | None]: ...

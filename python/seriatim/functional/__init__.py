@@ -18,9 +18,20 @@ from seriatim.functional._activation import (
 from seriatim.functional._attention import attention, attention_backward
 from seriatim.functional._batch_norm import batch_norm, batch_norm_backward
 from seriatim.functional._collate import collate, collate_concatenated, pack_rows, unpack_rows
-from seriatim.functional._conv_gru import conv_gru, conv_gru_backward, conv_gru_pack, conv_gru_pack_backward
-from seriatim.functional._conv_lstm import conv_lstm, conv_lstm_backward, conv_lstm_pack, conv_lstm_pack_backward
-from seriatim.functional._conv_rnn import conv_rnn, conv_rnn_backward, conv_rnn_pack, conv_rnn_pack_backward
+from seriatim.functional._conv_recurrent import (
+    conv_gru,
+    conv_gru_backward,
+    conv_gru_pack,
+    conv_gru_pack_backward,
+    conv_lstm,
+    conv_lstm_backward,
+    conv_lstm_pack,
+    conv_lstm_pack_backward,
+    conv_rnn,
+    conv_rnn_backward,
+    conv_rnn_pack,
+    conv_rnn_pack_backward,
+)
 from seriatim.functional._convolution import (
     conv2d,
     conv2d_backward,

@@ -1,0 +1,409 @@
+"""Calls every function of `_core` with arguments that fit and with ones that do not; run by test_core_arguments.py.
+
+    python core_arguments.py SEED
+
+Prints each call that ends otherwise than it may: by a result that does not depend on the memory round the arguments,
+or by an error that names an argument. Every case is written to stderr first, so that a crash shows the last one.
+"""
+
+import itertools
+import sys
+import warnings
+
+import numpy as np
+
+from seriatim import _core
+from seriatim import functional as F
+
+TABLES = {table["name"]: table for table in _core.signatures()}
+# Rows of a group are one argument, a tuple: cases change single rows, `grouped` makes the arguments of them.
+GROUPS: dict[str, list[int | None]] = {}
+GROUP_NAMES = {
+    name: [row["name"] for row in table["parameters"] if row["kind"] == "group"] for name, table in TABLES.items()
+}
+for _name, _table in TABLES.items():
+    GROUPS[_name], _inside = [], 0
+    for _row in _table["parameters"]:
+        if _row["kind"] == "group":
+            GROUPS[_name].append(_row["limit"])
+            _inside = _row["limit"]
+        elif _inside:
+            _inside -= 1
+        else:
+            GROUPS[_name].append(None)
+    _table["parameters"] = [row for row in _table["parameters"] if row["kind"] != "group"]
+ERRORS = (ValueError, TypeError, IndexError, MemoryError, OverflowError)
+BEHIND = 64  # elements of a guard on either side
+
+
+def floats(*shape):
+    return (np.arange(np.prod(shape, dtype=int)) % 7 / 4 - 0.7).astype(np.float32).reshape(shape)
+
+
+def integers(*values):
+    return np.array(values, np.int64)
+
+
+def grouped(name, values):
+    """The arguments of a call from a value for each row; what is left over stays behind."""
+    values, arguments = list(values), []
+    for size in GROUPS[name]:
+        arguments += [tuple(values[:size])] if size else values[:1]
+        del values[: size or 1]
+    return arguments + values
+
+
+def recurrent(kind, options, *, proj=0, what="forward"):
+    """A value for each row of a function of the recurrent layers."""
+    cell = (kind, options, 4, 5, proj)
+    _, state, _, size_c, _ = _core.recurrent_describe(cell)
+    shapes = F.Cell(*cell).shapes()
+    weights = [floats(*shapes[n]) if n in shapes else None for n in F.PARAMETERS]
+    if what == "pack":
+        return [cell, *weights]
+    c = floats(3, size_c) if size_c else None
+    batch = [floats(6, 4), integers(3, 2, 1), floats(3, state), c, True, 0.0, 3, 4]
+    if what == "forward":
+        return [cell, *batch, _core.recurrent_pack(cell, tuple(weights)), True, floats(6, state)]
+    packed = _core.recurrent_pack(cell, tuple(weights))
+    y, _, _, cache = _core.recurrent_forward(cell, tuple(batch), packed, True, None)
+    back = _core.recurrent_pack_backward(cell, tuple(weights), True)
+    grads = [floats(6, state), floats(3, state), c]
+    return [cell, *batch, back, y, cache, *grads, *weights, True, True, True, floats(6, 4)]
+
+
+RECURRENT = [(kind, 0) for kind in _core.recurrent_names()[0].values()] + [(1, _core.recurrent_names()[1]["peephole"])]
+GEOMETRY = (4, 3, 3, 1, 2, 1, 1, 1, 1, 2)
+WINDOWS = (2, 3, 2, 2, 2, 2, 0, 0, 1, 1)
+CONV = {0: 3, 1: 4, 2: 1}
+
+
+def conv_forward(kind):
+    weight = floats(CONV[kind] * 2, 2, 3, 3)
+    gates, state = floats(3, 2, CONV[kind] * 2, 4, 5), floats(2, 2, 4, 5)
+    c0 = state if kind == 1 else None
+    return [gates, state, c0, _core.conv_recurrent_pack(weight, kind, False), floats(len(weight)), (kind, 3, 0, 4)]
+
+
+def conv_backward(kind):
+    weight = floats(CONV[kind] * 2, 2, 3, 3)
+    gates, states, state = floats(3, 2, CONV[kind] * 2, 4, 5), floats(3, 2, 2, 4, 5), floats(2, 2, 4, 5)
+    cell = kind == 1
+    packed = _core.conv_recurrent_pack(weight, kind, True)
+    return [
+        states, state, state if cell else None, None if kind == 2 else gates, states, states if cell else None, state,
+        state if cell else None, packed, (kind, 3, 0, 4), weight.copy(), floats(len(weight)), True,
+    ]  # fmt: skip
+
+
+def norm_forward(*shape):
+    return [floats(*shape), floats(3), floats(3), floats(3), np.ones(3, np.float32), True, 0.1, 1e-5]
+
+
+def norm_backward(*shape):
+    return [floats(*shape), floats(*shape), floats(3), floats(3), floats(3), True, True, floats(3), floats(3), True]
+
+
+def flat(*places):
+    return [floats(37) ** 2 for _ in range(places[0])]
+
+
+# Arguments that fit, made anew for each call. A function may have several.
+GOOD = {
+    "level": [list],
+    "levels": [list],
+    "set_num_threads": [lambda: [1]],
+    "get_num_threads": [list],
+    "set_runs_alone": [lambda: [False]],
+    "as_floats": [lambda: [floats(3, 4), "x"]],
+    "empty": [lambda: [3, 4]],
+    "signatures": [list],
+    "memory_info": [list],
+    "release_memory": [list],
+    "linear_pack": [lambda: [floats(5, 4)]],
+    "linear_pack_backward": [lambda: [floats(5, 4)]],
+    "linear_forward": [lambda: [floats(3, 4), _core.linear_pack(floats(5, 4)), floats(5), 5]],
+    "linear_backward": [
+        lambda: [floats(3, 5), floats(3, 4), _core.linear_pack_backward(floats(5, 4)), floats(5, 4), floats(5), True],
+    ],
+    "attention_forward": [lambda: [floats(3, 5), floats(6, 5), integers(3, 2, 1)]],
+    "attention_backward": [lambda: [floats(3, 5), floats(3, 5), floats(6, 5), floats(6), integers(3, 2, 1)]],
+    "sequence_pool_forward": [lambda: [floats(6, 5), integers(3, 2, 1), True, True, True]],
+    "sequence_pool_backward": [
+        lambda: [floats(3, 10), floats(3, 10), floats(6, 5), integers(3, 2, 1), False, True, True]
+    ],
+    "batch_norm_forward": [lambda: norm_forward(4, 3), lambda: [*norm_forward(4, 3)[:5], False, 0.1, 1e-5]],
+    "batch_norm_backward": [lambda: norm_backward(4, 3)],
+    "image_norm_forward": [lambda: norm_forward(2, 3, 5)],
+    "image_norm_backward": [lambda: norm_backward(2, 3, 5)],
+    "dropout": [lambda: [floats(3, 7), 0.5, 1, 2]],
+    "activation_forward": [lambda: [floats(3, 7), 3, 0.5]],
+    "activation_backward": [lambda: [floats(3, 7), floats(3, 7), floats(3, 7), 3, 0.5]],
+    "softmax_forward": [lambda: [floats(3, 7), True]],
+    "softmax_backward": [lambda: [floats(3, 7), floats(3, 7), True]],
+    "nll_forward": [lambda: [floats(3, 4), integers(0, 3, 1), floats(4), floats(3), 0.1]],
+    "nll_backward": [lambda: [floats(3), integers(0, 3, 1), floats(4), floats(3), 0.1, floats(3), 4]],
+    "point_loss": [lambda: [floats(9), floats(9), floats(9), 1]],
+    "adam_step": [lambda: [*flat(4), (0.1, 1.0, 0.9, 0.99, 1e-8, 0.1, 0.9)]],
+    "sgd_step": [lambda: [*flat(3), (0.1, 0.9, 0.1, 0.1), True, False]],
+    "rmsprop_step": [lambda: [*flat(5), (0.1, 0.9, 1e-8, 0.1, 0.9)]],
+    "average_step": [lambda: [*flat(2), 0.9]],
+    "sum_of_squares": [lambda: [floats(9, 5)]],
+    "scale": [lambda: [floats(9), 0.5]],
+    "collate": [lambda: [[floats(3, 2), floats(5, 2), floats(3, 2)], integers(1, 2, 0), True]],
+    "collate_concatenated": [
+        lambda packed=packed: [floats(9, 2), integers(0, 5), integers(5, 4), packed] for packed in (True, False)
+    ],
+    "pack_rows": [lambda: [floats(2, 4, 3), integers(4, 2), integers(1, 0), True]],
+    "unpack_rows": [
+        lambda first=first: [floats(6, 3), integers(3, 2, 1), integers(2, 0, 1), 4, 0.5, first]
+        for first in (True, False)
+    ],
+    "convolution_pack": [
+        lambda transposed=transposed: [floats(4, 3, 3, 3), GEOMETRY, transposed] for transposed in (True, False)
+    ],
+    "convolution_forward": [
+        lambda: [
+            floats(2, 6, 7, 9),
+            _core.convolution_pack(floats(4, 3, 3, 3), GEOMETRY, False),
+            floats(4),
+            GEOMETRY,
+            2,
+            0.1,
+        ],
+    ],
+    "convolution_backward": [
+        lambda: [
+            floats(2, 4, 7, 5),
+            floats(2, 6, 7, 9),
+            _core.convolution_pack(floats(4, 3, 3, 3), GEOMETRY, True),
+            GEOMETRY,
+            floats(4, 3, 3, 3),
+            floats(4),
+            True,
+        ],
+    ],
+    "conv_recurrent_pack": [lambda kind=kind: [floats(CONV[kind] * 2, 2, 3, 3), kind, True] for kind in CONV],
+    "conv_recurrent_forward": [lambda kind=kind: conv_forward(kind) for kind in CONV],
+    "conv_recurrent_backward": [lambda kind=kind: conv_backward(kind) for kind in CONV],
+    "recurrent_names": [list],
+    "recurrent_describe": [lambda: [(1, 0, 4, 5, 2)]],
+    "recurrent_pack": [lambda cell=cell: recurrent(*cell, what="pack") for cell in RECURRENT],
+    "recurrent_pack_backward": [lambda cell=cell: [*recurrent(*cell, what="pack"), True] for cell in RECURRENT],
+    "recurrent_forward": [lambda cell=cell: recurrent(*cell) for cell in [*RECURRENT]],
+    "recurrent_backward": [lambda cell=cell: recurrent(*cell, what="backward") for cell in RECURRENT],
+    "max_pool_forward": [lambda: [floats(2, 4, 6), WINDOWS, True]],
+    "max_pool_backward": [
+        lambda: [floats(2, 2, 3), 4, 6, WINDOWS, _core.max_pool_forward(floats(2, 4, 6), WINDOWS, True)[1]]
+    ],
+    "average_pool_forward": [lambda: [floats(2, 4, 6), WINDOWS, -1.0]],
+    "average_pool_backward": [lambda: [floats(2, 2, 3), 4, 6, WINDOWS, 0.0]],
+    "adaptive_pool_forward": [lambda: [floats(2, 4, 6), 3, 2]],
+    "adaptive_pool_backward": [lambda: [floats(2, 3, 2), 4, 6]],
+    "ragged_moments": [lambda: [floats(6, 3), integers(0, 4, 4, 6), True]],
+    "ragged_extrema": [lambda: [floats(6, 3), integers(0, 4, 4, 6)]],
+    "ragged_scale": [lambda: [floats(6, 3), integers(0, 4, 6), floats(2, 3), floats(2, 3)]],
+    "ragged_filter": [lambda median=median: [floats(6, 3), integers(0, 4, 6), 3, median] for median in (True, False)],
+    "ragged_deltas": [lambda: [floats(6, 3), floats(6, 3), integers(0, 4, 6), 2]],
+    "rotate_points": [lambda: [floats(6, 3), integers(0, 4, 6), floats(2, 3, 3)]],
+    "interpolate_columns": [
+        lambda: [floats(6, 3), integers(0, 4, 6), integers(0, 1, 1, 0).reshape(2, 2), floats(2, 2)]
+    ],
+    "interpolate_rows": [lambda: [floats(6, 3), integers(0, 1, 4), floats(3)]],
+}
+
+
+# ---- What does not fit
+
+
+def wrong_arrays(array):
+    """Arrays of other shapes, layouts and types."""
+    for axis, change in itertools.product(range(array.ndim), (-1, 1)):
+        shape = list(array.shape)
+        shape[axis] += change
+        yield f"axis {axis} {change:+}", np.resize(array, shape).astype(array.dtype)
+    for axis in range(array.ndim):
+        shape = list(array.shape)
+        shape[axis] = 0
+        yield f"axis {axis} empty", np.zeros(shape, array.dtype)
+        if array.ndim > 1:
+            huge = [1] * array.ndim
+            huge[(axis + 1) % array.ndim] = 2**58
+            yield f"axis {axis} one, another huge", np.broadcast_to(array.dtype.type(0), huge)
+            huge[axis] = 0
+            yield f"axis {axis} empty, another huge", np.zeros(huge, array.dtype)
+    yield "no axis", array.dtype.type(1)
+    yield "one axis more", array[None]
+    yield "flat", array.reshape(-1)
+    yield "huge", np.broadcast_to(array.dtype.type(0), (2**58,))
+    yield "turned round", array.T
+    yield "backwards", array[::-1]
+    yield "every second", np.repeat(array, 2, -1)[..., ::2]
+    yield "rows apart", np.concatenate([array, array], -1)[..., : array.shape[-1]]
+    yield "one row", np.broadcast_to(array[:1], array.shape)
+    locked = array.copy()
+    locked.flags.writeable = False
+    yield "read-only", locked
+    yield "other end first", array.astype(array.dtype.newbyteorder())
+    yield "not aligned", np.frombuffer(b"\0" + array.tobytes(), np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    for dtype in (np.float64, np.float16, np.int8, np.uint64, np.complex64, object, "U3", bool, "M8[s]"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield str(dtype), array.astype(np.int64).astype(dtype) if dtype == "M8[s]" else array.astype(dtype)
+    yield "nested lists", array.tolist()
+    if array.dtype.kind == "i":
+        for value in (-1, 2**31, 2**62, -(2**63)):
+            for place in (0, array.size - 1):
+                changed = array.copy()
+                changed.reshape(-1)[place] = value if array.itemsize == 8 or abs(value) < 2**31 else 2**31 - 1
+                yield f"{value} at {place}", changed
+        yield "all equal", np.full_like(array, 1)
+
+
+OBJECTS = [
+    None,
+    "text",
+    b"",
+    {},
+    [[1, 2], [3]],
+    object(),
+    float("nan"),
+    float("inf"),
+    -1,
+    0,
+    2**31,
+    2**62,
+    2**63,
+    2**200,
+]
+NUMBERS = [-(2**63), -(2**31), 1.5, -1.5, 1e300, np.float32(2), np.array([1, 2]), np.array([]), (), [], True]
+
+
+def wrong(row, value):
+    """Return (what is wrong, the wrong value) for an argument."""
+    cases = [(repr(v)[:40], v) for v in OBJECTS]
+    if isinstance(value, np.ndarray):
+        cases += wrong_arrays(value)
+    elif isinstance(value, tuple):
+        cases += [("shorter", value[1:]), ("longer", (*value, 1)), ("a list", list(value))]
+        for place, other in itertools.product(range(len(value)), [*OBJECTS, *NUMBERS, 2, 7, 2**31 - 1]):
+            cases.append((f"{other!r:.40} at {place}", (*value[:place], other, *value[place + 1 :])))
+    elif isinstance(value, list):
+        cases += [("no sequence", []), ("mixed", [value[0].astype(np.float64), *value[1:]]), ("a tuple", tuple(value))]
+        cases += [(f"first: {what}", [other, *value[1:]]) for what, other in wrong_arrays(value[0])]
+    else:
+        cases += [(repr(v)[:40], v) for v in NUMBERS]
+        cases += [(str(v), v) for v in (2, 5, 65)] if row["kind"] in ("size", "choice") else []
+    return cases
+
+
+# ---- Calls
+
+
+def guarded(value, guard):
+    """The same array in the middle of a buffer of guards, if kernels would read it where it is."""
+    if isinstance(value, list):
+        return [guarded(v, guard) for v in value]
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fi" or not value.flags.c_contiguous:
+        return value
+    if value.size == 0 or not value.flags.aligned or not value.dtype.isnative:
+        return value
+    buffer = np.full(value.size + 2 * BEHIND, guard, value.dtype)
+    view = buffer[BEHIND : BEHIND + value.size].reshape(value.shape)
+    view[...] = value
+    view.flags.writeable = value.flags.writeable
+    return view
+
+
+def copied(value):
+    return value.copy() if isinstance(value, np.ndarray) and value.size < 2**20 and value.flags.c_contiguous else value
+
+
+def bits(results):
+    found = []
+    for result in results if isinstance(results, (tuple, list)) else [results]:
+        found.append((result.dtype, result.shape, result.tobytes()) if isinstance(result, np.ndarray) else repr(result))
+    return found
+
+
+def call(name, arguments, guard):
+    """Return the bits of results and written arrays, or the error; raises AssertionError for what must not be."""
+    given = [guarded(copied(v), guard) for v in arguments]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = getattr(_core, name)(*grouped(name, given))
+    except ERRORS as error:
+        names = [row["name"] for row in TABLES[name]["parameters"] + TABLES[name]["results"]]
+        names += [f"{name} takes", "sequence ", *GROUP_NAMES[name]]
+        if not any(str(error).startswith(word) for word in names):
+            raise AssertionError(f"names no argument: {error!r}") from error
+        return type(error)
+    for value in given:
+        buffer = getattr(value, "base", None)
+        if isinstance(buffer, np.ndarray) and len(buffer) == value.size + 2 * BEHIND:
+            around = np.concatenate([buffer[:BEHIND], buffer[-BEHIND:]])
+            assert np.all(around == around.dtype.type(guard)), "wrote outside an array"
+    if name in ("empty", "memory_info", "signatures", "recurrent_names"):
+        return None
+    if name == "recurrent_forward":
+        results = results[:3]  # a cache's rows have padding, which nobody writes
+    written = [v for v, row in zip(given, TABLES[name]["parameters"], strict=True) if row["kind"].startswith("written")]
+    return bits(results), bits(written)
+
+
+def attempt(name, what, arguments):
+    """Call twice with other memory round the arguments; return 1 for a call that failed the test."""
+    print(name, what, file=sys.stderr, flush=True)
+    try:
+        first, second = call(name, arguments, 97), call(name, arguments, -123)
+        assert first == second, "depends on memory outside its arguments"
+        return first
+    except Exception as error:
+        print(f"{name}, {what}: {error!r:.300}", flush=True)
+    return None
+
+
+def main(seed, rounds=40):
+    rng = np.random.default_rng(seed)
+    for name, table in TABLES.items():
+        rows = table["parameters"]
+        for make in GOOD[name]:
+            if isinstance(attempt(name, "all right", make()), type):
+                print(f"{name}: refused what is right", flush=True)
+            attempt(name, "one argument more", [*make(), 1])
+            for place, row in enumerate(rows):
+                attempt(name, "one argument less", make()[:-1])
+                for what, value in wrong(row, make()[place]):
+                    arguments = make()
+                    arguments[place] = value
+                    attempt(name, f"{row['name']}: {what}", arguments)
+            # Memory that is written to and read, or written to twice.
+            for first, second in itertools.permutations(range(len(rows)), 2):
+                arguments = make()
+                # Running statistics are only read outside training.
+                if any(row["name"] == "training" and not arguments[place] for place, row in enumerate(rows)):
+                    continue
+                if not rows[first]["kind"].startswith("written") or arguments[first] is None:
+                    continue
+                if not isinstance(arguments[second], np.ndarray) or arguments[second].shape != arguments[first].shape:
+                    continue
+                arguments[second] = arguments[first]
+                try:
+                    getattr(_core, name)(*grouped(name, arguments))
+                    print(f"{name}: takes one array for {rows[first]['name']} and {rows[second]['name']}", flush=True)
+                except ValueError:
+                    pass
+            # Two or three that are wrong together, which may fit each other.
+            for _ in range(rounds if len(rows) > 1 else 0):
+                arguments, what = make(), []
+                for place in rng.choice(len(rows), min(len(rows), rng.integers(2, 4)), replace=False):
+                    cases = wrong(rows[place], arguments[place])
+                    case, arguments[place] = cases[rng.integers(len(cases))]
+                    what.append(f"{rows[place]['name']}: {case}")
+                attempt(name, "; ".join(what), arguments)
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
