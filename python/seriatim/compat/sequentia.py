@@ -12,10 +12,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from seriatim._sklearn import is_list_of_arrays, rows_of_table
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.compat._digit_speakers import digit_speakers
 from seriatim.sequences import Sequences
-from seriatim.sequences._forms import is_list_of_arrays, rows_of_table
 
 __all__ = ["OnSequences", "digit_speakers"]
 

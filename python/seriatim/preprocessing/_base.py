@@ -9,15 +9,17 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from seriatim._typing import AnyArray, ArrayLike
-from seriatim.sequences import Sequences
-from seriatim.sequences._forms import (
+from seriatim._sklearn import (
+    Stored,
     check_features,
+    check_parameters,
     is_list_of_arrays,
     keep_feature_names,
     read_sequences,
     rows_of_table,
 )
+from seriatim._typing import AnyArray, ArrayLike
+from seriatim.sequences import Sequences
 
 Self = TypeVar("Self", bound="SequenceTransformer")
 
@@ -35,7 +37,7 @@ class _Table(TransformerMixin):  # type: ignore[misc]
         return self.names
 
 
-class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
+class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
     """Base of the transformers: subclasses say what happens to a :class:`seriatim.Sequences`.
 
     Notes
@@ -51,6 +53,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     __metadata_request__fit = _LENGTHS
     __metadata_request__transform = _LENGTHS
 
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("n_features_in_", "feature_names_in_", "_row_per_sequence")
+
     n_features_in_: int
     _row_per_sequence: bool
 
@@ -61,7 +65,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         raise NotImplementedError
 
     def _check_parameters(self) -> None:
-        """Raise for parameters that have no meaning."""
+        """Refuse parameters that have no meaning; a subclass may add to what ``_parameter_rules`` says."""
+        check_parameters(self)
 
     def fit(self: Self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Self:
         """Learn what the training sequences say.
@@ -157,18 +162,3 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 def offsets(sequences: Sequences) -> Any:
     """Where sequences begin and the last ends: ``(n + 1,)``."""
     return np.concatenate([[0], np.cumsum(sequences.lengths)])
-
-
-def check_number(name: str, value: Any, low: float, high: float = np.inf, *, whole: bool = False) -> None:
-    """Raise unless a parameter is a number, an integer if ``whole``, from low to high."""
-    kinds = (int, np.integer) if whole else (int, float, np.number)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        kind = "an integer" if whole else "a number"
-        bounds = f"of at least {low}" if high == np.inf else f"from {low} to {high}"
-        raise ValueError(f"{name}: expected {kind} {bounds}, got {value!r}")
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise unless a parameter is one of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name}: expected one of {choices}, got {value!r}")

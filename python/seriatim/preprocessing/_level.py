@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._sklearn import Number, Rules
 from seriatim._typing import AnyArray, Array, Integers
-from seriatim.preprocessing._base import SequenceTransformer, check_number, offsets
+from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.sequences import Sequences
 
 # Sequences with a spread of their own, out of all, that say how spreads differ.
@@ -45,11 +46,12 @@ class LevelAndShape(SequenceTransformer):
     >>> make_pipeline(LevelAndShape(), Standardize(), GRUClassifier(scaling=None))
     """
 
+    _parameter_rules: ClassVar[Rules] = {"limit": [Number(0)]}
+
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("wide_", "unit_")
+
     def __init__(self, limit: float = 2.0) -> None:
         self.limit = limit
-
-    def _check_parameters(self) -> None:
-        check_number("limit", self.limit, 0)
 
     def _fit(self, sequences: Sequences) -> None:
         _, spreads = F.ragged_moments(sequences.X, offsets(sequences))

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._sklearn import Choice, Rules
 from seriatim._typing import Array
-from seriatim.preprocessing._base import SequenceTransformer, check_choice, offsets
+from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.sequences import Sequences
-
-_OVER = ("training", "sequence")
 
 
 class _Scaling(SequenceTransformer):
     """``(x - shift) * scale``."""
+
+    _parameter_rules: ClassVar[Rules] = {"over": [Choice("training", "sequence")]}
+
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("shift_", "scale_")
 
     over: str
 
     def _figures(self, X: Array, ends: Any) -> tuple[Array, Array]:
         """Return shift and scale of every sequence, ``(n, D)`` each."""
         raise NotImplementedError
-
-    def _check_parameters(self) -> None:
-        check_choice("over", self.over, _OVER)
 
     def _fit(self, sequences: Sequences) -> None:
         if self.over == "training":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from seriatim._warnings import warn
 from seriatim.nn import Dropout, Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
@@ -299,4 +299,4 @@ class Training:
         elif self.judged and not over:
             text = verdict(losses)
         if text is not None:
-            warnings.warn(text, kind, stacklevel=5)
+            warn(text, kind)
