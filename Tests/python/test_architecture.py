@@ -27,7 +27,7 @@ ALLOWED = {
     "training": BASE | {"functional", "nn", "optim", "sequences"},
     "preprocessing": BASE | {"_sklearn", "functional", "sequences"},
     "models": BASE | {"_sklearn", "_threadpool", "functional", "nn", "optim", "preprocessing", "sequences", "training"},
-    # Leaves: nobody imports them; persistence finds the classes of recipes by name.
+    # Leaves: no layer above imports them; persistence finds the classes of recipes by name.
     "recipes": BASE | {"_sklearn", "functional", "models", "preprocessing", "sequences"},
     "persistence": BASE | {"models", "nn", "preprocessing"},
     "compat": BASE | {"_sklearn", "models", "sequences"},

@@ -15,8 +15,8 @@ classifiers        As their modules; also ``probabilities`` (B, C) and ``label``
 regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs), in the targets' unit.
 =================  ===============================================================================================
 
-Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by what
-the training set has said), LevelAndShape, Deltas, Stack; others have to run before it.
+Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the
+training set's statistics), LevelAndShape, Deltas, Stack; others have to run before it.
 
 The metadata has ``class_name``, ``seriatim_version`` and, of a classifier, ``classes``: ``classes_`` in JSON.
 

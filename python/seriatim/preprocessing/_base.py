@@ -80,6 +80,11 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            A parameter or the sequences have no meaning. The transformer is then as it was.
         """
         self._check_parameters()
         rows = rows_of_table(X)
@@ -92,7 +97,24 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         return self
 
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:
-        """Transform sequences; they come out in the form in which they are given."""
+        """Transform sequences; they come out in the form in which they are given.
+
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        lengths : array_like of int, shape (n,), optional
+
+        Returns
+        -------
+        sequences
+            In the form of X.
+
+        Raises
+        ------
+        ValueError
+            The sequences have other features than those of ``fit``, or are none.
+        sklearn.exceptions.NotFittedError
+        """
         check_is_fitted(self, "n_features_in_")
         self._check_parameters()
         sequences = read_sequences(X, lengths, self._row_per_sequence, type(self).__name__)
@@ -100,11 +122,43 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         return self._in_form_of(X, lengths, sequences, self._transform(sequences))
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Any:
-        """Fit and transform the same sequences."""
+        """Fit and transform the same sequences.
+
+        Parameters
+        ----------
+        X, y, lengths
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        sequences
+            In the form of X.
+
+        Raises
+        ------
+        ValueError
+            As of :meth:`fit`.
+        """
         return self.fit(X, y, lengths=lengths).transform(X, lengths=lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features that come out."""
+        """Return the names of the features that come out.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+
+        Raises
+        ------
+        ValueError
+            The names are others than those of ``fit``, or another number of them.
+        sklearn.exceptions.NotFittedError
+        """
         check_is_fitted(self, "n_features_in_")
         known = getattr(self, "feature_names_in_", None)
         if input_features is not None:
@@ -123,7 +177,21 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
 
     def set_output(self: Self, *, transform: str | None = None) -> Self:
-        """Choose the container of results that are 2-D tables: 'default', 'pandas', 'polars', or None to leave it."""
+        """Choose the container of results that are 2-D tables: 'default', 'pandas', 'polars', or None to leave it.
+
+        Parameters
+        ----------
+        transform : {'default', 'pandas', 'polars'} or None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            There is no such container.
+        """
         if transform is not None:
             _Table(np.array([])).set_output(transform=transform)
             self._output = transform

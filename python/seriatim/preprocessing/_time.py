@@ -133,7 +133,7 @@ class Deltas(SequenceTransformer):
     reach : int, default 2
         Observations to either side that a slope is taken over.
     append : bool, default True
-        Whether the features themselves stay in front of their slopes.
+        Whether the features themselves stay, before their slopes.
 
     Notes
     -----
@@ -168,7 +168,17 @@ class Deltas(SequenceTransformer):
         return Sequences(result if self.append else np.ascontiguousarray(result[:, features:]), sequences.lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features and of their slopes."""
+        """Return the names of the features and of their slopes.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         names = super().get_feature_names_out(input_features)
         first = 0 if self.append else 1
         marks = ["", "_delta", *(f"_delta{n}" for n in range(2, self.order + 1))]
@@ -230,7 +240,17 @@ class Stack(SequenceTransformer):
         return shares
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features of each joined observation."""
+        """Return the names of the features of each joined observation.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         names = super().get_feature_names_out(input_features)
         return np.array([f"{name}_t{t}" for t in range(self.factor) for name in names], dtype=object)
 

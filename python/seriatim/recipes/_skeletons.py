@@ -225,7 +225,17 @@ class Bodies(SequenceTransformer):
         return Sequences(np.concatenate(rows, axis=1), sequences.lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features, marked with what they have become."""
+        """Return the names of the features, marked with what they have become.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         names = super().get_feature_names_out(input_features)
         marks = ["own", *(f"other{k}" for k in range(1, self.persons))]
         between = [f"person{k}_{axis}" for k in range(1, self.persons) for axis in "xyz"]

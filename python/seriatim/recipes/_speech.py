@@ -280,7 +280,17 @@ class Cepstra(SequenceTransformer):
         return Sequences(np.ascontiguousarray(found, np.float32), sequences.lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return ``cepstrum0``, ``cepstrum1`` and so on."""
+        """Return ``cepstrum0``, ``cepstrum1`` and so on.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         super().get_feature_names_out(input_features)
         return np.array([f"cepstrum{i}" for i in range(self.count)], dtype=object)
 
