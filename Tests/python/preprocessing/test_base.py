@@ -40,10 +40,6 @@ def data(n=6, features=3, seed=0):
     return Sequences.from_list([rng.normal(size=(int(k), features)) for k in rng.integers(1, 12, n)])
 
 
-def offsets(s):
-    return np.r_[0, np.cumsum(s.lengths)]
-
-
 @parametrize_with_checks(TRANSFORMERS)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

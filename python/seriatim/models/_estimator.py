@@ -1,15 +1,13 @@
 """What all estimators of sequences share: one template of ``fit``, and prediction. Subclasses fill in its hooks.
 
 What the template does is in files of its own: :mod:`_data` (targets, weights, order), :mod:`_splitting` (validation),
-:mod:`_parameters` ("auto"), :mod:`_preparation` (transformers, augmentation), :mod:`_assembly` (optimiser, schedule,
-checkpoint), :mod:`_prediction`.
+:mod:`_parameters` ("auto"), :mod:`_preparation` (transformers, augmentation), :mod:`_training` (batches, validation,
+what is averaged with the network), :mod:`_assembly` (optimiser, schedule, checkpoint), :mod:`_prediction`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -19,57 +17,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from seriatim._sklearn import Stored, check_features, keep_feature_names, read_sequences, rows_of_table
 from seriatim._typing import AnyArray, Array, ArrayLike
-from seriatim.models import _policy
-from seriatim.models._assembly import assemble, make_checkpoint
 from seriatim.models._data import Examples, read_validation, read_weights
 from seriatim.models._parameters import Parameters
-from seriatim.models._policy import Facts
-from seriatim.models._prediction import in_batches, members, outputs, side_by_side, trained_members
+from seriatim.models._prediction import in_batches, outputs, trained_members
 from seriatim.models._preparation import Preparation, fitted, prepared
 from seriatim.models._splitting import split
-from seriatim.models._warnings import warn_of_scales, warn_of_validation
-from seriatim.nn import Ensemble, Module
-from seriatim.nn._ensemble import EnsembleLoss
+from seriatim.models._training import Task, train
+from seriatim.models._warnings import warn_of_validation
+from seriatim.nn import Module
 from seriatim.optim import Optimizer
 from seriatim.preprocessing._targets import Targets
 from seriatim.sequences import Sequences
-from seriatim.training import Batch, Checkpoint, Patience, bucketed, fit_reservoir, make_reservoir
-from seriatim.training._loop import Validation
 
 Self = TypeVar("Self", bound="SequenceEstimator")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One fit: what is learned, from what and how.
-
-    Attributes
-    ----------
-    training : Examples
-        In training's own order.
-    validation : Examples or None
-    targets : Targets
-    class_weights : ndarray or None
-        Of a classifier: what each class counts in the loss.
-    settled : dict
-        Parameters, with values in the place of "auto".
-    preparation : Preparation
-    rng : Generator
-    continues : bool
-        Whether training goes on from the last fit's weights.
-    in_pieces : bool
-        Whether the sequences are a piece of all that are trained on.
-    """
-
-    training: Examples
-    validation: Examples | None
-    targets: Targets
-    class_weights: Array | None
-    settled: Mapping[str, Any]
-    preparation: Preparation
-    rng: np.random.Generator
-    continues: bool
-    in_pieces: bool
 
 
 class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -288,85 +248,7 @@ class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, Tra
 
     def _find_weights(self, task: Task) -> dict[str, Any]:
         """Train by the loop, and return module, history and what a next fit continues with."""
-        training, settled, preparation, rng = task.training, task.settled, task.preparation, task.rng
-        unscaled = preparation.scaling is None and preparation.preprocessing is None
-        if unscaled and training.sequences.X.ndim == 2 and not task.continues:
-            warn_of_scales(training.sequences)
-        epochs, n_outputs = int(settled["max_epochs"]), task.targets.n_outputs
-        ready = preparation.once(training.sequences)
-        shape = preparation.shape(ready)
-        if task.continues:
-            module = side_by_side(trained_members(self.module_))
-        else:
-            count = settled["n_estimators"]
-            module = side_by_side([self._make_module(shape, n_outputs, rng, settled) for _ in range(count)])
-        criterion = self._make_criterion(task.class_weights, settled)
-        n_batches = len(bucketed(ready.lengths, settled["batch_size"], np.random.default_rng(0)))
-
-        def batches() -> Iterator[Batch]:
-            for part in bucketed(ready.lengths, settled["batch_size"], rng):
-                x, order = preparation.batch(ready, part, training.target, rng)
-                weights = None if training.weights is None else training.weights[order]
-                yield Batch(x, order, training.target[order], weights)
-
-        patience = None
-        if task.validation is not None and self.early_stopping:
-            patience = Patience(module, self.n_iter_no_change, self.tol)
-        run = assemble(
-            self,
-            module,
-            EnsembleLoss(criterion) if isinstance(module, Ensemble) else criterion,
-            rng,
-            settled,
-            epochs * n_batches,
-            several=epochs > 1,
-            # A model from a file has no optimiser: it begins with a fresh one.
-            optimizer=getattr(self, "_optimizer", None) if task.continues else None,
-            history=self.history_ if task.continues else {},
-            checkpoint=self._make_checkpoint(task) if epochs > 1 else None,
-        )
-        with run.undone_by_errors() if task.continues else nullcontext():
-            run.run(batches, n_batches, epochs, self._validation(task, module), patience)
-        return {
-            "module_": self._with_reservoirs(module, shape[0], task),
-            "history_": run.history,
-            "n_iter_": len(run.history.get("loss", [])),
-            "_optimizer": run.optimizer,
-            "_rng": rng,
-        }
-
-    def _validation(self, task: Task, module: Module) -> Validation | None:
-        """Return what says loss and score of the validation part, None if there is none."""
-        if task.validation is None:
-            return None
-        target, weights = task.validation.target, task.validation.weights
-        sequences = task.preparation.whole(task.validation.sequences)
-
-        def validate() -> tuple[float, float]:
-            output = self._outputs(module, sequences, task.targets.n_outputs)
-            return task.targets.measure(output, target, weights)
-
-        return validate
-
-    def _make_checkpoint(self, task: Task) -> Checkpoint | None:
-        validation = [None] if task.validation is None else task.validation.parts()
-        first = self.module_.state_dict().values() if task.continues else ()
-        return make_checkpoint(self, [*task.training.parts(), *validation], first)
-
-    def _with_reservoirs(self, module: Module, features: int, task: Task) -> Module:
-        """Return a trained module with what is averaged with it and not trained."""
-        found = members(module)
-        # A readout is solved for all sequences at once, not for a piece of them.
-        if task.settled["reservoir"] and not task.in_pieces:
-            training = task.training
-            size = _policy.reservoir_size(Facts.of(training.sequences))
-            made = make_reservoir(features, size, task.targets.n_outputs, log_probs=self._log_probs, rng=task.rng)
-            whole = task.preparation.whole(training.sequences)
-            fit_reservoir(made, whole, training.target, training.weights, task.class_weights)
-            found.append(made)
-        elif task.continues:
-            found += [member for member in members(self.module_) if member not in found]
-        return side_by_side(found)
+        return train(self, task)
 
     def _generator(self, continues: bool) -> np.random.Generator:
         """Return the generator of ``random_state``, or the last fit's."""

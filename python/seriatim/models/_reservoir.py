@@ -11,9 +11,10 @@ from seriatim._sklearn import Number, Rules, keep
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
-from seriatim.models._estimator import SequenceEstimator, Task
+from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._policy import Facts
 from seriatim.models._regressor import SequenceRegressor
+from seriatim.models._training import Task
 from seriatim.nn import SequenceRNN
 from seriatim.sequences import Sequences
 from seriatim.training import fit_reservoir, make_reservoir
