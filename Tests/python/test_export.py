@@ -240,7 +240,7 @@ class OwnGRU(nn.GRU):
             r"model: expected one of \['DeepGRU', 'GRU', 'LSTM', 'RNN', 'SequenceRNN'\].* got Linear",
         ),
         (OwnGRU(2, 3), {}, TypeError, "got OwnGRU"),
-        ({}, {}, TypeError, "model: expected one of .*'DeepGRUClassifier'.* got dict"),
+        ({}, {}, TypeError, "model: expected one of .*'DeepGRU'.* or a fitted estimator of such, got dict"),
         (nn.DeepGRU(4, 3, DIMS), {"initial_state": True}, ValueError, "initial_state: expected False"),
         (DeepGRUClassifier(), {}, NotFittedError, "not fitted"),
         (nn.GRU(2, 3), {"opset_version": 14}, ValueError, "opset_version: expected an integer from 15 to .* got 14"),

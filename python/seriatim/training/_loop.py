@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from seriatim._warnings import warn
 from seriatim.nn import Dropout, Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
@@ -82,7 +82,29 @@ class Training:
         validate: Validation | None = None,
         patience: Patience | None = None,
     ) -> bool:
-        """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode."""
+        """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode.
+
+        Parameters
+        ----------
+        make_batches : callable
+            Gives an epoch's mini-batches.
+        n_batches : int
+            An epoch.
+        epochs : int
+        validate : callable, optional
+            Gives loss and score, the higher the better; called after every epoch.
+        patience : Patience, optional
+            Says when to stop, and keeps the best weights.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        ValueError
+            Training has diverged: a loss is not finite.
+        """
         interrupted, over = False, False
         self._began, self._all_steps, self._scheduled = time.perf_counter(), epochs * n_batches, 0
         begin = len(self.history.get("loss", []))
@@ -205,7 +227,12 @@ class Training:
 
     @contextmanager
     def undone_by_errors(self) -> Iterator[None]:
-        """Put module, optimiser, generator and history back to what they are now when what is run raises."""
+        """Put module, optimiser, generator and history back to what they are now when what is run raises.
+
+        Yields
+        ------
+        None
+        """
         weights, optimizer = self.module.state_dict(), self.optimizer.state_dict()
         dropouts = [(module, module.seed, module.calls) for _, module in self._dropouts()]
         state, lengths = self.rng.bit_generator.state, {name: len(column) for name, column in self.history.items()}
@@ -299,4 +326,4 @@ class Training:
         elif self.judged and not over:
             text = verdict(losses)
         if text is not None:
-            warnings.warn(text, kind, stacklevel=5)
+            warn(text, kind)

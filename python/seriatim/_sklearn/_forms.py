@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from seriatim._typing import AnyArray, ArrayLike, Integers
-from seriatim.sequences._container import Sequences
+from seriatim.sequences import Sequences
 
 
-def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, estimator: str) -> Sequences:
+def read_sequences(
+    X: Any, lengths: ArrayLike | None, row_per_sequence: bool, estimator: str, dtype: Any = np.float32
+) -> Sequences:
     """Read X in any of its forms.
 
     Parameters
@@ -22,30 +24,39 @@ def read_sequences(X: Any, lengths: ArrayLike | None, row_per_sequence: bool, es
         What a 2-D array without lengths is: one sequence a row, or else one sequence.
     estimator : str
         Named in messages.
+    dtype : dtype, default float32
+        Of floating-point numbers.
 
     Returns
     -------
     Sequences
-        Of float32 observations ``(sum T, D)``, finite.
+        Of contiguous observations ``(sum T, D)``, finite.
+
+    Raises
+    ------
+    ValueError
+        X has none of the forms, or values that are no finite numbers; lengths do not belong to it.
+    TypeError
+        Lengths are not integers.
     """
     if isinstance(X, Sequences):
         _no_lengths(lengths, "a Sequences object, which knows them")
-        return _checked(X.X, X.lengths, estimator)
+        return _checked(X.X, X.lengths, estimator, dtype)
     if is_list_of_arrays(X):
         _no_lengths(lengths, "a list of sequences, which has them")
-        return _from_list(list(X), estimator)
+        return _from_list(list(X), estimator, dtype)
     if getattr(X, "ndim", None) == 3 or (isinstance(X, (list, tuple)) and np.ndim(X) == 3):
         _no_lengths(lengths, "a 3-D array, all of whose sequences are equally long")
         array = np.asarray(X)
         if 0 in array.shape:
             raise ValueError(f"X: expected a 3-D array (n, T, D) with no empty axis, got shape {array.shape}")
         n, steps, features = array.shape
-        return _checked(array.reshape(-1, features), np.full(n, steps), estimator)
+        return _checked(array.reshape(-1, features), np.full(n, steps), estimator, dtype)
     if lengths is not None:
         array = np.asarray(X)
         array = array.reshape(-1, 1) if array.ndim == 1 else X
-        return _checked(array, lengths, estimator)
-    checked = np.ascontiguousarray(_numbers(X, estimator))
+        return _checked(array, lengths, estimator, dtype)
+    checked = np.ascontiguousarray(_numbers(X, estimator, dtype))
     counts = np.ones(len(checked)) if row_per_sequence else np.array([len(checked)])
     return Sequences(checked, counts.astype(np.int64))
 
@@ -67,7 +78,7 @@ def is_list_of_arrays(X: Any) -> bool:
     return isinstance(X, (list, tuple)) and len(X) > 0 and any(isinstance(x, np.ndarray) and x.ndim > 0 for x in X)
 
 
-def _from_list(arrays: list[Any], estimator: str) -> Sequences:
+def _from_list(arrays: list[Any], estimator: str, dtype: Any) -> Sequences:
     columns: list[AnyArray] = []
     for i, given in enumerate(arrays):
         x = np.asarray(given)
@@ -80,7 +91,7 @@ def _from_list(arrays: list[Any], estimator: str) -> Sequences:
                 f"X[{i}]: expected {columns[0].shape[1]} features as in X[0], got {x.shape[1]} (shape {x.shape})"
             )
         columns.append(x)
-    return _checked(np.concatenate(columns), [len(x) for x in columns], estimator)
+    return _checked(np.concatenate(columns), [len(x) for x in columns], estimator, dtype)
 
 
 def _no_lengths(lengths: ArrayLike | None, beside: str) -> None:
@@ -88,21 +99,21 @@ def _no_lengths(lengths: ArrayLike | None, beside: str) -> None:
         raise ValueError(f"lengths: expected None beside {beside}, got lengths as well")
 
 
-def _numbers(X: Any, estimator: str) -> AnyArray:
-    """Return a table of finite float32 numbers; scikit-learn words what is wrong with anything else."""
+def _numbers(X: Any, estimator: str, dtype: Any) -> AnyArray:
+    """Return a table of finite numbers; scikit-learn words what is wrong with anything else."""
     if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f" and 0 not in X.shape:
         with np.errstate(all="ignore"):
-            array = X.astype(np.float32, copy=False)
+            array = X.astype(dtype, copy=False)
             # One pass: a NaN or an infinity anywhere makes the sum one.
             if np.isfinite(np.sum(array, dtype=np.float64)):
                 return array
-    checked: AnyArray = check_array(X, dtype=np.float32, estimator=estimator)
+    checked: AnyArray = check_array(X, dtype=dtype, estimator=estimator)
     return checked
 
 
-def _checked(X: Any, lengths: ArrayLike, estimator: str) -> Sequences:
+def _checked(X: Any, lengths: ArrayLike, estimator: str, dtype: Any) -> Sequences:
     # Mini-batches are collected from dense rows: once here, not once a batch.
-    array = np.ascontiguousarray(_numbers(X, estimator))
+    array = np.ascontiguousarray(_numbers(X, estimator, dtype))
     counts: Integers = np.asarray(lengths)
     if counts.dtype.kind == "f" and np.all(counts == np.round(counts)):
         counts = counts.astype(np.int64)
@@ -151,36 +162,3 @@ def read_videos(X: Any, lengths: ArrayLike | None) -> Sequences:
     if not np.isfinite(used).all():
         raise ValueError("X: expected finite numbers, got NaN or infinity")
     return Sequences(used, counts)
-
-
-def feature_names(X: Any) -> AnyArray | None:
-    """Return the column names of a data frame, None for anything else."""
-    columns = getattr(X, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
-        return None
-    return np.asarray(list(columns), dtype=object)
-
-
-def check_features(estimator: Any, X: Any, sequences: Sequences) -> None:
-    """Raise unless X has the names and the number of features that an estimator was fitted with."""
-    names, known = feature_names(X), getattr(estimator, "feature_names_in_", None)
-    if names is not None and known is not None and not np.array_equal(names, known):
-        raise ValueError(
-            "The feature names should match those that were passed during fit.\n"
-            f"Feature names given: {list(names)}; seen at fit time: {list(known)}"
-        )
-    features = int(np.prod(sequences.X.shape[1:]))
-    if features != estimator.n_features_in_:
-        raise ValueError(
-            f"X has {features} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input"
-        )
-
-
-def keep_feature_names(estimator: Any, X: Any) -> None:
-    """Set ``feature_names_in_`` if X is a data frame, and remove it otherwise, as scikit-learn wants it."""
-    names = feature_names(X)
-    if names is not None:
-        estimator.feature_names_in_ = names
-    elif hasattr(estimator, "feature_names_in_"):
-        del estimator.feature_names_in_

