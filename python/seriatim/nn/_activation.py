@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim import functional as F
@@ -15,20 +17,17 @@ class Elementwise(Module):
     kind: str
     slope: float = 0.0
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Compute every element's activation."""
         y, cache = F.activation(x, self.kind, self.slope)
-        self._push(cache)
-        return y
+        return y, self.keep(cache)
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the gradient times the derivative."""
-        cache = self._peek()
+        cache = self.kept(context)
         if np.shape(grad_output) != cache.y.shape:
             raise ValueError(f"grad_output: expected shape {cache.y.shape}, got {np.shape(grad_output)}")
-        grad = F.activation_backward(grad_output, cache)
-        self._pop()
-        return grad
+        return F.activation_backward(grad_output, cache)
 
 
 class ReLU(Elementwise):
@@ -120,27 +119,26 @@ class _OverAxis(Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Normalise along the axis."""
         array = np.asarray(x)
         if not -array.ndim <= self.dim < array.ndim:
             raise ValueError(f"x: expected an array with an axis {self.dim}, got shape {array.shape}")
         function = F.log_softmax if self.logarithm else F.softmax
         y, cache = function(np.moveaxis(array, self.dim, -1))
-        self._push(cache)
-        return np.ascontiguousarray(np.moveaxis(y, -1, self.dim))
+        return np.ascontiguousarray(np.moveaxis(y, -1, self.dim)), self.keep(cache)
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
         function = F.log_softmax_backward if self.logarithm else F.softmax_backward
-        cache = self._peek()
+        cache = self.kept(context)
+        if np.ndim(grad_output) != cache.ndim:
+            raise ValueError(f"grad_output: expected {cache.ndim} axes, got shape {np.shape(grad_output)}")
         moved = np.moveaxis(np.asarray(grad_output), self.dim, -1)
         if moved.shape != cache.shape:
             wanted = np.moveaxis(cache, -1, self.dim).shape
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        grad = function(moved, cache)
-        self._pop()
-        return np.ascontiguousarray(np.moveaxis(grad, -1, self.dim))
+        return np.ascontiguousarray(np.moveaxis(function(moved, cache), -1, self.dim))
 
     def extra_repr(self) -> str:
         """Return the axis."""

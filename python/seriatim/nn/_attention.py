@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim import functional as F
@@ -46,22 +48,26 @@ class Attention(Module):
         self.query = Linear(hidden_size, hidden_size, bias=False, rng=random)
         self.gru = GRU(hidden_size, hidden_size, rng=random)
 
-    def forward(self, h: Array, h_last: Array, batch_sizes: Integers) -> Array:
+    def trace(self, h: Array, h_last: Array, batch_sizes: Integers) -> tuple[Array, Any]:
         """Attend to packed states ``h (rows, H)`` from ``h_last (B, H)``; both in packed order."""
-        (context, weights), cache = F.attention(self.query(h_last), h, batch_sizes)
-        _, (auxiliary,) = self.gru._forward_packed(context, np.array([len(context)], np.int64), (h_last[None],))
-        self._push((cache, weights))
-        return np.concatenate([context, auxiliary[0]], axis=1)
+        query, of_query = self.query.trace(h_last)
+        (found, _), cache = F.attention(query, h, batch_sizes)
+        one_step = np.array([len(found)], np.int64)
+        (_, (auxiliary,)), of_gru = self.gru._trace_packed(found, one_step, (h_last[None],))
+        return np.concatenate([found, auxiliary[0]], axis=1), self.keep((of_query, cache, of_gru))
 
-    def backward(self, grad_output: Array) -> tuple[Array, Array]:
+    def pullback(self, context: Any, grad_output: Array) -> tuple[Array, Array]:
         """Return the gradients of ``h`` and ``h_last``."""
-        cache, _ = self._pop()
-        grad_context, grad_auxiliary = np.split(grad_output, 2, axis=1)
-        through, first = self.gru._backward_packed(None, (grad_auxiliary[None],))
+        of_query, cache, of_gru = self.kept(context)
+        wanted = (len(cache.query), 2 * self.hidden_size)
+        if np.shape(grad_output) != wanted:
+            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+        grad_context, grad_auxiliary = np.split(np.asarray(grad_output, np.float32), 2, axis=1)
+        through, first = self.gru._pullback_packed(of_gru, None, (grad_auxiliary[None],))
         assert through is not None
         assert first is not None
         grad_query, grad_h = F.attention_backward(grad_context + through, cache)
-        return grad_h, first[0][0] + self.query.backward(grad_query)
+        return grad_h, first[0][0] + self.query.pullback(of_query, grad_query)
 
     def weights(self, h: Array, h_last: Array, batch_sizes: Integers) -> Array:
         """Return the attention weights, packed like ``h``: ``(rows,)``."""

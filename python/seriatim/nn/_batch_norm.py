@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim import functional as F
@@ -35,7 +37,7 @@ class _BatchNorm(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
         self.register_buffer("num_batches_tracked", np.array(0, np.int64) if tracked else None)
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Normalise."""
         array = np.asarray(x)
         shapes = [shape.replace("C", str(self.num_features)) for shape in self._shapes]
@@ -60,12 +62,11 @@ class _BatchNorm(Module):
         )
         if update:
             self.num_batches_tracked += 1
-        self._push(cache)
-        return y
+        return y, self.keep(cache)
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient; add to those of weight and bias."""
-        cache = self._peek()
+        cache = self.kept(context)
         shape = cache.x.shape
         if np.shape(grad_output) != shape:
             raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
@@ -73,7 +74,6 @@ class _BatchNorm(Module):
             grad_x = F.batch_norm_backward(
                 grad_output, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
             )
-        self._pop()
         assert grad_x is not None
         return grad_x
 

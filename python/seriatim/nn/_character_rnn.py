@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim._typing import Array, Integers, Seed
@@ -55,18 +57,22 @@ class CharacterRNN(Module):
         self.rnn = kind(embedding_size or n_characters, hidden_size, num_layers, dropout=dropout, rng=random)
         self.decoder = Linear(hidden_size, n_characters, rng=random)
 
-    def forward(self, x: Integers, batch_sizes: Integers, states: States | None = None) -> tuple[Array, States]:
+    def trace(
+        self, x: Integers, batch_sizes: Integers, states: States | None = None
+    ) -> tuple[tuple[Array, States], Any]:
         """Return the logits of what follows each character, and the last states."""
-        rows = self._one_hot(x) if self.embedding is None else self.embedding(x)
-        y, last = self.rnn._forward_packed(rows, batch_sizes, states)
-        return self.decoder(y), last
+        rows, of_embedding = (self._one_hot(x), None) if self.embedding is None else self.embedding.trace(x)
+        (y, last), of_rnn = self.rnn._trace_packed(rows, batch_sizes, states)
+        logits, of_decoder = self.decoder.trace(y)
+        return (logits, last), self.keep((of_embedding, of_rnn, of_decoder))
 
-    def backward(self, grad_output: Array) -> None:
+    def pullback(self, context: Any, grad_output: Array) -> None:
         """Add to the parameters' gradients; none flows into the states before the first step."""
-        grad = self.decoder.backward(grad_output)
-        below, _ = self.rnn._backward_packed(grad, None, self.embedding is not None, need_state=False)
+        of_embedding, of_rnn, of_decoder = self.kept(context)
+        grad = self.decoder.pullback(of_decoder, grad_output)
+        below, _ = self.rnn._pullback_packed(of_rnn, grad, None, self.embedding is not None, need_state=False)
         if self.embedding is not None and below is not None:
-            self.embedding.backward(below)
+            self.embedding.pullback(of_embedding, below)
 
     def _one_hot(self, x: Integers) -> Array:
         rows = np.zeros((len(x), self.n_characters), np.float32)

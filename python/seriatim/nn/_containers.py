@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
 from seriatim.nn._activation import Elementwise
+from seriatim.nn._contexts import pull
 from seriatim.nn._convolution import Conv2d
 from seriatim.nn._module import Module
 
@@ -40,25 +41,29 @@ class Sequential(Module):
         for name, module in named.items():
             self.add_module(name, module)
 
-    def forward(self, x: Any) -> Any:
+    def trace(self, x: Any) -> tuple[Any, Any]:
         """Run the modules one after another; in evaluation a convolution and its activation at once."""
-        modules = list(self._modules.values())
+        modules, contexts = list(self._modules.values()), []
         index = 0
         while index < len(modules):
             module = modules[index]
             after = modules[index + 1] if index + 1 < len(modules) else None
             if type(module) is Conv2d and isinstance(after, Elementwise) and not (module.training or after.training):
-                x = module._forward(x, after.kind, after.slope)
+                x, _ = module._trace(x, after.kind, after.slope)
+                contexts += [None, None]
                 index += 2
             else:
-                x = module(x)
+                x, context = module.trace(x)
+                contexts.append(context)
                 index += 1
-        return x
+        return x, self.keep(contexts)
 
-    def backward(self, grad_output: Any) -> Any:
+    def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Run the gradient through the modules from the last to the first."""
-        for module in reversed(list(self._modules.values())):
-            grad_output = module.backward(grad_output)
+        parts = list(zip(self._modules.values(), self.kept(context), strict=True))
+        for index in reversed(range(len(parts))):
+            module, inner = parts[index]
+            grad_output = pull(module, inner, grad_output, need_input or index > 0)
         return grad_output
 
     def append(self, module: Module) -> Sequential:

@@ -59,6 +59,7 @@ class ConvCell(Module):
 
     gates: int
     states: int = 1
+    _is_cell = True
     hidden_size: int
     kernel_size: int
     hard: bool = False
@@ -100,7 +101,7 @@ class ConvCell(Module):
     def _get(self, key: str, make: Any) -> Any:
         return self._packs.get(key, self._owned(), make)
 
-    def _run(self, x: Array, states: States | None, *, fresh: bool = False) -> tuple[Array, States]:
+    def _trace(self, x: Array, states: States | None, *, fresh: bool = False) -> tuple[Array, States, Any]:
         """Run ``x (T, B, ...)``; a fresh array of convolved inputs may be written to."""
         weights: Weights = self._get("weights", self._assemble)
         packed = self._get("h", lambda: self._pack(weights.h, False))
@@ -116,18 +117,15 @@ class ConvCell(Module):
             images, cache = F.conv2d(flat, wx, weights.bias, padding=pad, packed=packed_x)
             gates = images.reshape(*size, *images.shape[1:])
         y, last, steps = self._steps(gates, packed, states, bias)
-        self._push((cache, steps, x.shape, y.shape))
-        return y, last
+        return y, last, self.keep([cache, steps, x.shape, y.shape])
 
-    def _run_backward(
-        self, grad_y: ArrayLike, grad_states: tuple[ArrayLike | None, ...]
+    def _pullback(
+        self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]
     ) -> tuple[Array, tuple[Array | None, ...]]:
-        cache, steps, shape, out = self._peek()
-        if np.shape(grad_y) != out:
-            raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_y)}")
-        for grad in grad_states:
-            if grad is not None and np.shape(grad) != out[1:]:
-                raise ValueError(f"grad_state: expected shape {out[1:]}, got {np.shape(grad)}")
+        cache, steps, shape, out = self._unused(context)
+        self._check_gradients(context, grad_y, grad_states)
+        if grad_y is None:
+            grad_y = np.zeros(out, np.float32)
         weights: Weights = self._get("weights", self._assemble)
         packed = self._get("h backward", lambda: self._pack(weights.h, True))
         owned = self._owned()
@@ -136,7 +134,7 @@ class ConvCell(Module):
         bias = np.empty_like(weights.bias) if wanted and weights.bias is not None else None
         given = {"grad_weight": grad_h, "grad_bias": bias if weights.x is None else None}
         grad_x, first = self._steps_backward(grad_y, grad_states, steps, packed=packed, **given)
-        self._pop()  # The gates have become gradients: there is no second time.
+        context.clear()  # The gates have become gradients: there is no second time.
         grad_wx = None
         if weights.x is not None:
             wx = weights.x
@@ -159,6 +157,16 @@ class ConvCell(Module):
                     if slot is not None and grad is not None:
                         np.add(slot, grad, out=slot) if accumulate else np.copyto(slot, grad)
         return grad_x, first
+
+    def _check_gradients(
+        self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]
+    ) -> None:
+        out = self._unused(context)[-1]
+        if grad_y is not None and np.shape(grad_y) != out:
+            raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_y)}")
+        for grad in grad_states:
+            if grad is not None and np.shape(grad) != out[1:]:
+                raise ValueError(f"grad_state: expected shape {out[1:]}, got {np.shape(grad)}")
 
 
 class GRUSteps(ConvCell):
@@ -277,18 +285,18 @@ class Remembering(ConvCell):
         super().__init__()
         self.memory = Memory()
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Run all steps, from where the last call ended."""
         return self._remember(sequence(x, self.in_size), False)
 
-    def _remember(self, x: Array, fresh: bool) -> Array:
+    def _remember(self, x: Array, fresh: bool) -> tuple[Array, Any]:
         states = self.memory.recall((x.shape[1], self.hidden_size, *x.shape[3:]))
-        y, self.memory.kept = self._run(x, states, fresh=fresh)
-        return y
+        y, self.memory.kept, context = self._trace(x, states, fresh=fresh)
+        return y, context
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient; add to the parameters'. None flows into the call before."""
-        return self._run_backward(grad_output, (None,) * self.states)[0]
+        return self._pullback(context, grad_output, (None,) * self.states)[0]
 
     def reset(self, mask: ArrayLike) -> None:
         """Clear the memory of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
@@ -397,7 +405,7 @@ class ConvStack(Module):
         """The layers."""
         return list(self._modules.values())
 
-    def forward(self, x: ArrayLike, hidden: Sequence[Any] | None = None) -> Any:
+    def trace(self, x: ArrayLike, hidden: Sequence[Any] | None = None) -> tuple[Any, Any]:
         """Run one step, or all steps of a sequence."""
         array = np.asarray(x)
         if array.ndim not in (4, 5):
@@ -411,26 +419,31 @@ class ConvStack(Module):
                 if np.shape(part) != wanted:
                     raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(part)}")
             given.append(None if parts is None else tuple([np.asarray(part, np.float32) for part in parts]))
-        last = []
+        last, contexts = [], []
         for cell, states in zip(self.cells, given, strict=True):
-            y, final = cell._run(y, states)
+            y, final, context = cell._trace(y, states)
             last.append(self._outside(final))
-        self._push(array.ndim == 4)
-        return last if array.ndim == 4 else (y, last)
+            contexts.append(context)
+        single = array.ndim == 4
+        return (last if single else (y, last)), self.keep((single, contexts))
 
-    def backward(self, grad_output: Any, grad_hidden: Sequence[Any] | None = None) -> tuple[Array, list[Any]]:
+    def pullback(
+        self, context: Any, grad_output: Any, grad_hidden: Sequence[Any] | None = None
+    ) -> tuple[Array, list[Any]]:
         """Return the gradients of x and of every layer's first states; add to the parameters'."""
-        single = self._peek()
+        single, contexts = self.kept(context)
         states = self._a_layer("grad_output", grad_output if single else grad_hidden)
         grad: ArrayLike | None = None if single else grad_output
         first = []
-        for cell, state in reversed(list(zip(self.cells, states, strict=True))):
-            if grad is None:
-                grad = np.zeros(cell._peek()[-1], np.float32)
-            parts = (None,) * cell.states if state is None else self._inside(state)
-            grad, before = cell._run_backward(grad, parts)
+        # All is looked at before the first gradient is added to.
+        given = [
+            (None,) * cell.states if s is None else self._inside(s) for cell, s in zip(self.cells, states, strict=True)
+        ]
+        for cell, inner, parts in zip(self.cells, contexts, given, strict=True):
+            cell._check_gradients(inner, None, parts)
+        for cell, inner, parts in reversed(list(zip(self.cells, contexts, given, strict=True))):
+            grad, before = cell._pullback(inner, grad, parts)
             first.append(self._outside(before))
-        self._pop()
         found = np.asarray(grad)
         return (found[0] if single else found), first[::-1]
 

@@ -71,19 +71,18 @@ class ConvGRUCell(GRUSteps):
         whole = np.split(np.concatenate([grads.x, grads.h], axis=1), 3)
         return [g for pair in zip(whole, np.split(grads.bias, 3), strict=True) for g in pair]
 
-    def forward(self, x: ArrayLike, h: ArrayLike | None = None) -> Array:
+    def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state."""
         images = sequence(np.asarray(x)[None], self.input_size)
         wanted = (images.shape[1], self.hidden_size, *images.shape[3:])
         if h is not None and np.shape(h) != wanted:
             raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(h)}")
-        y, _ = self._run(images, None if h is None else (np.asarray(h, np.float32),))
-        new: Array = y[0]
-        return new
+        y, _, context = self._trace(images, None if h is None else (np.asarray(h, np.float32),))
+        return y[0], context
 
-    def backward(self, grad_output: ArrayLike) -> tuple[Array, Array | None]:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> tuple[Array, Array | None]:
         """Return the gradients of x and h, the second None if h was; add to the parameters'."""
-        grad_x, (grad_h,) = self._run_backward(np.asarray(grad_output)[None], (None,))
+        grad_x, (grad_h,) = self._pullback(context, np.asarray(grad_output)[None], (None,))
         return grad_x[0], grad_h
 
     def extra_repr(self) -> str:

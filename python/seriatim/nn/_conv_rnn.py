@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from seriatim.functional._convolution import Pair
 from seriatim.nn import _activation, _init
 from seriatim.nn._batch_norm import BatchNorm2d
 from seriatim.nn._containers import Sequential
+from seriatim.nn._contexts import pull
 from seriatim.nn._conv_cells import (
     GRUSteps,
     HiddenConvolution,
@@ -23,10 +24,11 @@ from seriatim.nn._conv_cells import (
 )
 from seriatim.nn._conv_lstm import ConvLSTMCell
 from seriatim.nn._convolution import Conv2d
+from seriatim.nn._layouts import rows_of
 from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter
 from seriatim.nn._shape import Identity
-from seriatim.sequences import batch_to_time, time_to_batch
+from seriatim.sequences import PackedSequence, batch_to_time, time_to_batch
 
 _ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Identity")
 
@@ -105,29 +107,35 @@ class SequenceWise(Module):
 
     Notes
     -----
-    Input ``(T, B, C, H, W)``, or ``(B, C, H, W)``, which goes through as it is.
+    Input ``(T, B, C, H, W)``, or ``(B, C, H, W)``, which goes through as it is, or a PackedSequence of whatever the
+    module takes: its data go through, and the output is packed alike.
     """
 
     def __init__(self, module: Module) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, x: ArrayLike) -> AnyArray:
+    def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
         """Run the module on all images at once."""
+        if isinstance(x, PackedSequence):
+            rows, inner = self.module.trace(x.data)
+            return x._replace(data=rows), self.keep((x, 0, np.shape(rows), inner))
         array = np.asarray(x)
         images, batch = time_to_batch(array)
-        y = self.module(images)
-        self._push(array.ndim)
-        return batch_to_time(y, batch) if array.ndim == 5 else y
+        merged, inner = self.module.trace(images)
+        y = batch_to_time(merged, batch) if array.ndim == 5 else merged
+        return y, self.keep((None, batch if array.ndim == 5 else 0, np.shape(y), inner))
 
-    def backward(self, grad_output: ArrayLike) -> AnyArray:
-        """Run the module's backward on all images at once."""
-        grad = np.asarray(grad_output)
-        dimensions = self._peek()
-        images, batch = time_to_batch(grad) if dimensions == 5 else (grad, 0)
-        grad_x = self.module.backward(images)
-        self._pop()
-        return batch_to_time(grad_x, batch) if dimensions == 5 else grad_x
+    def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence, need_input: bool = True) -> Any:
+        """Run the module's pullback on all images at once."""
+        packed, batch, shape, inner = self.kept(context)
+        grad = rows_of(grad_output)
+        if grad.shape != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        grad_x = pull(self.module, inner, grad.reshape(-1, *shape[2:]) if batch else grad, need_input)
+        if packed is not None and grad_x is not None:
+            return packed._replace(data=grad_x)
+        return batch_to_time(grad_x, batch) if batch and grad_x is not None else grad_x
 
 
 class _GRUPool(GRUSteps, Remembering):
@@ -236,27 +244,17 @@ class ConvRNN(Module):
         else:
             self.timepool = _RNNPool(out_channels, separable=separable_hidden, rng=random)
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Run all steps, from where the last call ended."""
-        images = sequence(x, self.in_channels)
-        convolved = self.conv_x2h(images)
-        try:
-            # The convolution's output is nobody else's: it may become the gates.
-            return self.timepool._remember(convolved, True)
-        except BaseException:
-            self._forget_last()
-            raise
+        convolved, of_input = self.conv_x2h.trace(sequence(x, self.in_channels))
+        # The convolution's output is nobody else's: it may become the gates.
+        y, of_steps = self.timepool._remember(convolved, True)
+        return y, self.keep((of_input, of_steps))
 
-    def _forget_last(self) -> None:
-        """Close what a failed forward has opened."""
-        if self.training:
-            for module in self.conv_x2h.modules():
-                if module._contexts:
-                    module._contexts.pop()
-
-    def backward(self, grad_output: ArrayLike) -> AnyArray:
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
         """Return the input's gradient; add to the parameters'."""
-        grad: AnyArray = self.conv_x2h.backward(self.timepool.backward(grad_output))
+        of_input, of_steps = self.kept(context)
+        grad: AnyArray | None = pull(self.conv_x2h, of_input, self.timepool.pullback(of_steps, grad_output), need_input)
         return grad
 
     def reset(self, mask: ArrayLike) -> None:
@@ -279,42 +277,56 @@ class VideoSequential(Sequential):
     :meth:`reset` and :meth:`reset_all` reach every memory inside.
     """
 
-    def forward(self, x: ArrayLike) -> Any:
-        """Run the modules one after another."""
+    def trace(self, x: ArrayLike) -> tuple[Any, Any]:
+        """Run the modules one after another; after an error in one, no memory has changed."""
         y: Any = np.asarray(x)
         if y.ndim != 5:
             raise ValueError(f"x: expected shape (T, B, C, H, W), got {y.shape}")
-        steps = []
-        for module in self:
-            if isinstance(module, (ConvRNN, Remembering, SequenceWise, VideoSequential)):
-                y = module(y)
-                steps.append(0)
-            else:
-                images, batch = time_to_batch(y)
-                y = batch_to_time(module(images), batch)
-                steps.append(batch)
-        self._push(steps)
-        return y
+        before = [(module.memory, module.memory.kept) for module in self._memories()]
+        kept = []
+        try:
+            for module in self:
+                if isinstance(module, (ConvRNN, Remembering, SequenceWise, VideoSequential)):
+                    y, context = module.trace(y)
+                    kept.append((0, context))
+                else:
+                    images, batch = time_to_batch(y)
+                    merged, context = module.trace(images)
+                    y = batch_to_time(merged, batch)
+                    kept.append((batch, context))
+        except BaseException:
+            for memory, states in before:
+                memory.kept = states
+            raise
+        return y, self.keep((np.shape(y), kept))
 
-    def backward(self, grad_output: ArrayLike) -> AnyArray:
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
         """Run the gradient through the modules from the last to the first."""
-        grad: AnyArray = np.asarray(grad_output)
-        for module, batch in reversed(list(zip(self, self._peek(), strict=True))):
-            if batch:
-                grad = batch_to_time(module.backward(grad.reshape(-1, *grad.shape[2:])), batch)
-            else:
-                grad = module.backward(grad)
-        self._pop()
-        return grad
+        shape, kept = self.kept(context)
+        grad: Any = np.asarray(grad_output)
+        if grad.shape != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        parts = list(zip(self, kept, strict=True))
+        for index in reversed(range(len(parts))):
+            module, (batch, inner) = parts[index]
+            merged = grad.reshape(-1, *grad.shape[2:]) if batch else grad
+            grad = pull(module, inner, merged, need_input or index > 0)
+            if batch and grad is not None:
+                grad = batch_to_time(grad, batch)
+        found: AnyArray | None = grad
+        return found
+
+    def _memories(self) -> Iterator[Remembering]:
+        for module in self.modules():
+            if isinstance(module, Remembering):
+                yield module
 
     def reset(self, mask: ArrayLike) -> None:
         """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
-        for module in self.modules():
-            if isinstance(module, Remembering):
-                module.reset(mask)
+        for module in self._memories():
+            module.reset(mask)
 
     def reset_all(self) -> None:
         """Clear every memory inside."""
-        for module in self.modules():
-            if isinstance(module, Remembering):
-                module.reset_all()
+        for module in self._memories():
+            module.reset_all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim import functional as F
@@ -86,11 +88,11 @@ class Conv2d(Module):
             )
         return spans[0] // 2, spans[1] // 2
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Convolve."""
-        return self._forward(x, "identity", 0.0)
+        return self._trace(x, "identity", 0.0)
 
-    def _forward(self, x: ArrayLike, activation: str, slope: float) -> Array:
+    def _trace(self, x: ArrayLike, activation: str, slope: float) -> tuple[Array, Any]:
         """Convolve, with an activation that backward knows nothing of."""
         array = np.asarray(x)
         if array.ndim not in (3, 4) or array.shape[-3] != self.in_channels:
@@ -109,17 +111,11 @@ class Conv2d(Module):
             activation=activation,
             slope=slope,
         )
-        self._push((cache, array.shape, y.shape))
-        return y if array.ndim == 4 else y[0]
+        return (y if array.ndim == 4 else y[0]), self.keep((cache, array.shape, y.shape))
 
-    def backward(self, grad_output: ArrayLike) -> Array:
-        """Return the input's gradient; add to those of weight and bias."""
-        grad = self._backward(grad_output, True)
-        assert grad is not None
-        return grad
-
-    def _backward(self, grad_output: ArrayLike, need_input: bool) -> Array | None:
-        cache, shape, out = self._peek()
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> Array | None:
+        """Return the input's gradient, None without ``need_input``; add to those of weight and bias."""
+        cache, shape, out = self.kept(context)
         wanted = out if len(shape) == 4 else out[1:]
         if np.shape(grad_output) != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
@@ -139,7 +135,6 @@ class Conv2d(Module):
                 grad_bias=grad_bias,
                 accumulate=accumulate,
             )
-        self._pop()
         return None if grad_x is None else grad_x.reshape(shape)
 
     def extra_repr(self) -> str:

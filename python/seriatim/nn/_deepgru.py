@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._sequence_pooling import check_kinds
-from seriatim.nn import _init
+from seriatim.nn import _contexts, _init
 from seriatim.nn._activation import LogSoftmax, ReLU
 from seriatim.nn._attention import Attention
 from seriatim.nn._batch_norm import BatchNorm1d
 from seriatim.nn._containers import ModuleList, Sequential
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._gru import GRU
-from seriatim.nn._layouts import packed_batch
+from seriatim.nn._layouts import SequenceInput
 from seriatim.nn._linear import Linear
 from seriatim.nn._module import Module
 from seriatim.nn._sequence_pooling import SequencePool
@@ -110,7 +111,7 @@ class DeepGRU(Module):
             LogSoftmax() if head == "log_softmax" else Identity(),
         )
 
-    def forward(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
+    def trace(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Classify.
 
         Parameters
@@ -125,13 +126,12 @@ class DeepGRU(Module):
         ndarray, shape (B, n_classes)
             Log-probabilities (with the head 'linear' any numbers), in the caller's order.
         """
-        packed = packed_batch(x, lengths, self.n_features)
-        log_probs: Array = self.classifier(self._features(packed))
-        self._push(packed)
-        order = packed.unsorted_indices
-        return log_probs if order is None else log_probs[order]
+        given = SequenceInput.read(x, lengths, self.n_features)
+        features, inner = self._features(given.packed)
+        log_probs, of_classifier = self.classifier.trace(features)
+        return given.sequences_out(log_probs), self.keep((given, inner, of_classifier))
 
-    def backward(self, grad_output: ArrayLike, need_input: bool = False) -> Array | None:
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
         """Add to the parameters' gradients.
 
         Parameters
@@ -143,59 +143,56 @@ class DeepGRU(Module):
         Returns
         -------
         ndarray or None
-            Gradient of x: packed rows ``(sum of lengths, n_features)``, in the order of the packed batch.
+            Gradient of x, in its layout: a PackedSequence, or ``(B, T, n_features)`` with zeros on padding.
         """
-        packed: PackedSequence = self._pop()
-        grad = np.asarray(grad_output, dtype=np.float32)
-        if packed.sorted_indices is not None:
-            grad = grad[packed.sorted_indices]
-        parts = np.split(self.classifier.backward(grad), np.cumsum(self._widths)[:-1], axis=1)
+        given, (of_grus, of_attention, of_pools), of_classifier = self.kept(context)
+        grad = self.classifier.pullback(of_classifier, given.sequences_in("grad_output", grad_output, self.n_classes))
+        parts = np.split(grad, np.cumsum(self._widths)[:-1], axis=1)
         rows: Array | None
-        rows, grad_last = self.attention.backward(parts[0])
+        rows, grad_last = self.attention.pullback(of_attention, parts[0])
         states: Array | None = np.stack(np.split(grad_last, self.gru3.num_directions, axis=1))
         for level, gru in reversed(list(enumerate((self.gru1, self.gru2, self.gru3)))):
             if self.pooling:
-                rows = rows + self.pools[level].backward(np.ascontiguousarray(parts[1 + level]))
-            given = None if states is None else (states,)
-            rows, _ = gru._backward_packed(rows, given, need_input or level > 0, need_state=False)
+                rows = rows + self.pools[level].pullback(of_pools[level], np.ascontiguousarray(parts[1 + level]))
+            last = None if states is None else (states,)
+            rows, _ = gru._pullback_packed(of_grus[level], rows, last, need_input or level > 0, need_state=False)
             states = None
-        return rows
+        return given.rows_out(rows)
 
     def embed(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return what the classifier stands on, ``(B, width)``: context, auxiliary context, and what is pooled."""
-        packed = packed_batch(x, lengths, self.n_features)
-        with self._evaluating():
-            found = self._features(packed)
-        return found if packed.unsorted_indices is None else found[packed.unsorted_indices]
+        given = SequenceInput.read(x, lengths, self.n_features)
+        with _contexts.evaluation():
+            features, _ = self._features(given.packed)
+        return given.sequences_out(features)
 
     def attention_weights(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return how much each step counts: ``(B, T)``, each row summing to 1, 0 on padding."""
-        packed = packed_batch(x, lengths, self.n_features)
-        # An open forward stays open: looking at the weights is no step of training.
-        with self._evaluating():
-            (*_, h), h_last = self._encode(packed)
+        packed, steps = SequenceInput.read(x, lengths, self.n_features)
+        with _contexts.evaluation():
+            ((*_, h), h_last), _ = self._encode(packed)
         weights = self.attention.weights(h, h_last, packed.batch_sizes)
-        steps = None if isinstance(x, PackedSequence) else np.shape(x)[1]
         padded, _ = pad_packed_sequence(packed._replace(data=weights[:, None]), batch_first=True, total_length=steps)
         return padded[:, :, 0]
 
-    def _features(self, packed: PackedSequence) -> Array:
-        """Return what the classifier stands on, in packed order."""
-        levels, last = self._encode(packed)
-        parts = [self.attention(levels[-1], last, packed.batch_sizes)]
-        parts += [
-            pool(rows, packed.batch_sizes)
-            for pool, rows in zip(self.pools, levels if self.pooling else (), strict=True)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    def _features(self, packed: PackedSequence) -> tuple[Array, Any]:
+        """Return what the classifier stands on, in packed order, and the contexts."""
+        (levels, last), of_grus = self._encode(packed)
+        found, of_attention = self.attention.trace(levels[-1], last, packed.batch_sizes)
+        if not self.pooling:
+            return found, (of_grus, of_attention, ())
+        pooled = [pool.trace(rows, packed.batch_sizes) for pool, rows in zip(self.pools, levels, strict=True)]
+        parts = [found, *[part for part, _ in pooled]]
+        return np.concatenate(parts, axis=1), (of_grus, of_attention, [kept for _, kept in pooled])
 
-    def _encode(self, packed: PackedSequence) -> tuple[list[Array], Array]:
-        """Return the outputs of each GRU, packed, and each sequence's last state in the last one, in packed order."""
-        rows, levels = packed.data, []
+    def _encode(self, packed: PackedSequence) -> tuple[tuple[list[Array], Array], list[Any]]:
+        """Return the outputs of each GRU, each sequence's last state in the last one, and the contexts; all packed."""
+        rows, levels, contexts = packed.data, [], []
         for gru in (self.gru1, self.gru2, self.gru3):
-            rows, (h_n, *_) = gru._forward_packed(rows, packed.batch_sizes)
+            (rows, (h_n, *_)), context = gru._trace_packed(rows, packed.batch_sizes)
             levels.append(rows)
-        return levels, h_n[0] if len(h_n) == 1 else np.concatenate(list(h_n), axis=1)
+            contexts.append(context)
+        return (levels, h_n[0] if len(h_n) == 1 else np.concatenate(list(h_n), axis=1)), contexts
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim import functional as F
@@ -28,15 +30,21 @@ class Dropout(Module):
         self.seed = int(_init.generator(rng).integers(2**63))
         self.calls = 0
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Drop."""
         call = self.count() if self.training else None
-        self._push(call)
-        return self.mask(x, call)
+        y = self.mask(x, call)
+        return y, self.keep((call, y.shape))
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Drop the same elements of the gradient."""
-        return self.mask(grad_output, self._pop())
+        call, shape = self.kept(context)
+        if np.shape(grad_output) != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
+        return self.mask(grad_output, call)
+
+    def _draws(self) -> Dropout:
+        return self
 
     def count(self) -> int | None:
         """Return the number of a new call, None if there is nothing to drop."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
@@ -44,7 +46,7 @@ class Embedding(Module):
             table[self.padding_idx] = 0
         self.weight = Parameter(table)
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Look rows up."""
         index = np.asarray(x)
         if index.dtype.kind not in "iu":
@@ -53,12 +55,11 @@ class Embedding(Module):
             raise ValueError(
                 f"x: expected integers from 0 to {self.num_embeddings - 1}, got {index.min()} to {index.max()}"
             )
-        self._push(index)
-        return np.take(self.weight._array, index, axis=0)
+        return np.take(self.weight._array, index, axis=0), self.keep(index)
 
-    def backward(self, grad_output: ArrayLike) -> None:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> None:
         """Add to the gradient of the table; there is none of the input."""
-        index = self._peek()
+        index = self.kept(context)
         grad = np.asarray(grad_output, np.float32)
         if grad.shape != (*index.shape, self.embedding_dim):
             raise ValueError(f"grad_output: expected shape {(*index.shape, self.embedding_dim)}, got {grad.shape}")
@@ -68,7 +69,6 @@ class Embedding(Module):
                 if not accumulate:
                     slot.fill(0)
                 np.add.at(slot, index.reshape(-1)[kept], grad.reshape(-1, self.embedding_dim)[kept])
-        self._pop()
 
     def extra_repr(self) -> str:
         """Return the sizes."""

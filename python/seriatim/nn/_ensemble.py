@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import numpy as np
 
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike
+from seriatim.nn._contexts import pull
+from seriatim.nn._layouts import like, rows_of
+from seriatim.nn._loss import Loss
 from seriatim.nn._module import Module
 
 Item = TypeVar("Item")
@@ -58,21 +62,25 @@ class Ensemble(Module):
     def __getitem__(self, index: int) -> Module:
         return list(self.children())[index]
 
-    def forward(self, *args: Any, **kwargs: Any) -> Array:
+    def trace(self, *args: Any, **kwargs: Any) -> tuple[Array, Any]:
         """Return what each module gives, ``(n_modules, ...)``."""
-        y = np.stack(self.each(lambda module: module(*args, **kwargs)))
-        self._push(None)
-        return y
+        found = self.each(lambda module: module.trace(*args, **kwargs))
+        y = np.stack([output for output, _ in found])
+        return y, self.keep((y.shape, [context for _, context in found]))
 
-    def backward(self, grad_output: ArrayLike) -> None:
-        """Add to the parameters' gradients; ``grad_output`` has the shape of what forward gave."""
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
+        """Add to the parameters' gradients; return the sum of the input's, None without ``need_input``."""
+        shape, contexts = self.kept(context)
         grad = np.asarray(grad_output, dtype=np.float32)
-        self._peek()
         if len(grad) != len(self):
             raise ValueError(f"grad_output: expected one gradient for each of {len(self)} modules, got {len(grad)}")
-        each = list(enumerate(self.children()))
-        _side_by_side(lambda item: item[1].backward(grad[item[0]]), each)
-        self._pop()
+        if grad.shape != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        each = list(zip(self.children(), contexts, grad, strict=True))
+        found = _side_by_side(lambda item: pull(item[0], item[1], item[2], need_input), each)
+        if not need_input or found[0] is None:
+            return None
+        return like(found[0], np.sum([rows_of(one) for one in found], axis=0))
 
     def each(self, call: Callable[[Any], Item]) -> list[Item]:
         """Return what ``call`` gives of each module, side by side where threads are there."""
@@ -92,7 +100,8 @@ def _side_by_side(call: Callable[[Any], Item], items: Sequence[Any]) -> list[Ite
     if _workers is None or _workers[:2] != (os.getpid(), threads):
         made = ThreadPoolExecutor(threads, "seriatim", _core.set_runs_alone, (True,))
         _workers = (os.getpid(), threads, made)
-    running = [_workers[2].submit(call, item) for item in items]
+    # What holds for this thread, such as to evaluate for a while, holds for its workers.
+    running = [_workers[2].submit(copy_context().run, call, item) for item in items]
     try:
         return [one.result() for one in running]
     finally:
@@ -112,7 +121,7 @@ def average(outputs: Array, log_probs: bool) -> Array:
     return found
 
 
-class EnsembleLoss:
+class EnsembleLoss(Loss):
     """The mean of a loss over the modules of an :class:`Ensemble`; backward gives every module its own gradient.
 
     Parameters
@@ -125,19 +134,21 @@ class EnsembleLoss:
     """
 
     def __init__(self, criterion: Any) -> None:
+        super().__init__()
         self.criterion = criterion
-        self._shape: tuple[int, ...] = ()
 
-    def __call__(self, pred: Array, target: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def trace(self, pred: Array, target: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Any]:
         """Return the loss of ``pred (n_modules, batch, outputs)`` for the target of each."""
-        self._shape = pred.shape
         count = len(pred)
         weight = None if sample_weight is None else np.tile(np.asarray(sample_weight), count)
         targets = np.asarray(target)
         repeated = np.tile(targets, (count, *[1] * (targets.ndim - 1)))
-        return float(self.criterion(pred.reshape(-1, *pred.shape[2:]), repeated, weight))
+        loss, inner = self.criterion.trace(pred.reshape(-1, *pred.shape[2:]), repeated, weight)
+        return float(loss), (inner, pred.shape)
 
-    def backward(self) -> Array:
-        """Return the gradient of ``pred`` for the last call."""
-        grad: Array = self.criterion.backward(float(self._shape[0]))
-        return grad.reshape(self._shape)
+    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
+        """Return the gradient of ``pred``."""
+        inner, shape = context
+        of_one = 1.0 if grad_output is None else float(np.asarray(grad_output))
+        grad: Array = self.criterion.pullback(inner, of_one * shape[0])
+        return grad.reshape(shape)

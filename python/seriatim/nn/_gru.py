@@ -165,9 +165,9 @@ class GRU(RecurrentStack):
         value: bool = self._kind.reset_after  # type: ignore[attr-defined]
         return value
 
-    def forward(
+    def trace(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
-    ) -> tuple[Array | PackedSequence, Array]:
+    ) -> tuple[tuple[Array | PackedSequence, Array], Any]:
         """Run all layers.
 
         Parameters
@@ -182,11 +182,11 @@ class GRU(RecurrentStack):
         h_n : like h0
             Each sequence's own last state; in the reverse direction its state at step 0.
         """
-        y, (h_n,) = self._forward(x, ("h0",), (h0,))
-        return y, h_n
+        y, (h_n,), context = self._trace(x, ("h0",), (h0,))
+        return (y, h_n), context
 
-    def backward(
-        self, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
+    def pullback(
+        self, context: Any, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
     ) -> tuple[Array | PackedSequence, Array]:
         """Back-propagate through time.
 
@@ -201,7 +201,7 @@ class GRU(RecurrentStack):
         grad_x : like x
         grad_state0 : like h0
         """
-        grad_x, (grad_h0,) = self._backward(grad_y, ("grad_state",), (grad_state,))
+        grad_x, (grad_h0,) = self._pullback(context, grad_y, ("grad_state",), (grad_state,))
         return grad_x, grad_h0
 
     def _options(self) -> Mapping[str, Any]:
@@ -237,13 +237,14 @@ class GRUCell(RecurrentCell):
         value: bool = self._kind.reset_after  # type: ignore[attr-defined]
         return value
 
-    def forward(self, x: ArrayLike, h: ArrayLike | None = None) -> Array:
+    def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
-        return self._forward(x, ("h",), (h,))[0]
+        (new,), context = self._trace(x, ("h",), (h,))
+        return new, context
 
-    def backward(self, grad_h: ArrayLike) -> tuple[Array, Array]:
+    def pullback(self, context: Any, grad_h: ArrayLike) -> tuple[Array, Array]:
         """Return the gradients of x and of the state before."""
-        grad_x, (grad_before,) = self._backward(("grad_h",), (grad_h,))
+        grad_x, (grad_before,) = self._pullback(context, ("grad_h",), (grad_h,))
         return grad_x, grad_before
 
     def _options(self) -> Mapping[str, Any]:

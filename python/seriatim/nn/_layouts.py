@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,6 +55,8 @@ class RecurrentInput:
         """Return the gradient of what :meth:`give_back` gave, as packed rows."""
         if isinstance(grad_y, PackedSequence):
             grad = np.asarray(grad_y.data)
+            if not same_batch(self.batch_sizes, grad_y):
+                raise ValueError("grad_y: expected sequences as long as those of y, got other lengths")
         else:
             grad = np.asarray(grad_y)
             if self.layout in ("time", "batch") and grad.ndim == 3:
@@ -121,3 +124,118 @@ def packed_batch(x: ArrayLike | PackedSequence, lengths: ArrayLike | None, featu
     if lengths is None:
         lengths = np.full(len(array), array.shape[1], np.int64)
     return pack_padded_sequence(array, lengths, batch_first=True, enforce_sorted=False)
+
+
+class PackedRows(NamedTuple):
+    """What pools sequences is given: a PackedSequence, whose callers know their own order, or packed rows.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (rows, features)
+    batch_sizes : ndarray of int64, shape (steps,)
+    whole : PackedSequence or None
+        What was given, if it was one.
+    """
+
+    rows: Array
+    batch_sizes: Integers
+    whole: PackedSequence | None
+
+    @classmethod
+    def read(
+        cls, h: ArrayLike | PackedSequence, batch_sizes: Integers | None, features: int | None = None
+    ) -> PackedRows:
+        """Take an input apart, or raise when it is neither."""
+        if isinstance(h, PackedSequence):
+            if batch_sizes is not None:
+                raise ValueError("batch_sizes: expected None beside a PackedSequence, which knows them")
+            rows, sizes, whole = np.asarray(h.data), h.batch_sizes, h
+        elif batch_sizes is None:
+            raise TypeError(
+                f"h: expected a PackedSequence, or packed rows and their batch_sizes, got {type(h).__name__} alone; "
+                "pack_sequence and pack_padded_sequence pack"
+            )
+        else:
+            rows, sizes, whole = np.asarray(h), batch_sizes, None
+        if rows.ndim != 2 or (features is not None and rows.shape[1] != features):
+            wanted = "features" if features is None else features
+            raise ValueError(f"h: expected rows of shape (rows, {wanted}), got {rows.shape}")
+        return cls(rows, sizes, whole)
+
+    def like(self, rows: Array) -> Array | PackedSequence:
+        """Return packed rows as what was given."""
+        return rows if self.whole is None else self.whole._replace(data=rows)
+
+    def sequences_out(self, values: Array) -> Array:
+        """Return what there is of each sequence, ``(B, ...)``, in the caller's order."""
+        order = None if self.whole is None else self.whole.unsorted_indices
+        return values if order is None else values[order]
+
+    def sequences_in(self, name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+        """Return ``(B, ...)`` in packed order, or raise when its shape is wrong."""
+        array = np.asarray(values, np.float32)
+        if array.shape != shape:
+            raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
+        order = None if self.whole is None else self.whole.sorted_indices
+        return array if order is None else array[order]
+
+    def rows_in(self, name: str, values: ArrayLike | PackedSequence, shape: tuple[int, ...]) -> Array:
+        """Return packed rows given like the input, or raise when these are others."""
+        rows = np.asarray(values.data if isinstance(values, PackedSequence) else values, np.float32)
+        if rows.shape != shape or not same_batch(self.batch_sizes, values):
+            raise ValueError(f"{name}: expected packed rows of shape {shape}, as the output's, got {rows.shape}")
+        return rows
+
+
+def same_batch(batch_sizes: Integers, other: Any) -> bool:
+    """Whether a PackedSequence holds sequences of these lengths; what is none may."""
+    if not isinstance(other, PackedSequence) or other.batch_sizes is batch_sizes:
+        return True
+    return np.array_equal(other.batch_sizes, batch_sizes)
+
+
+class SequenceInput(NamedTuple):
+    """A batch of whole sequences, and how to give results and gradients back in the caller's layout."""
+
+    packed: PackedSequence
+    # Steps of the padded array; None where a PackedSequence was given.
+    steps: int | None
+
+    @classmethod
+    def read(cls, x: ArrayLike | PackedSequence, lengths: ArrayLike | None, features: int) -> SequenceInput:
+        """Take an input apart, or raise when it is neither a PackedSequence nor padded with lengths."""
+        packed = packed_batch(x, lengths, features)
+        return cls(packed, None if isinstance(x, PackedSequence) else np.shape(x)[1])
+
+    def sequences_out(self, values: Array) -> Array:
+        """Return what there is of each sequence, ``(B, ...)``, in the caller's order."""
+        order = self.packed.unsorted_indices
+        return values if order is None else values[order]
+
+    def sequences_in(self, name: str, values: ArrayLike, width: int) -> Array:
+        """Return ``(B, width)`` in packed order, or raise when its shape is wrong."""
+        array, wanted = np.asarray(values, np.float32), (int(self.packed.batch_sizes[0]), width)
+        if array.shape != wanted:
+            raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+        order = self.packed.sorted_indices
+        return array if order is None else array[order]
+
+    def rows_out(self, rows: Array | None) -> Any:
+        """Return packed rows in the layout of x, zeros on padding; None for None."""
+        if rows is None:
+            return None
+        if self.steps is None:
+            return self.packed._replace(data=rows)
+        packed = self.packed
+        order = np.arange(int(packed.batch_sizes[0])) if packed.sorted_indices is None else packed.sorted_indices
+        return F.unpack_rows(rows, packed.batch_sizes, order, total_length=self.steps)
+
+
+def rows_of(x: Any) -> Array:
+    """Return the data of a PackedSequence, or an array as it is."""
+    return np.asarray(x.data if isinstance(x, PackedSequence) else x)
+
+
+def like(x: Any, rows: Array) -> Any:
+    """Return rows as a PackedSequence if ``x`` is one, else as they are."""
+    return x._replace(data=rows) if isinstance(x, PackedSequence) else rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim import functional as F
@@ -43,7 +45,7 @@ class Linear(Module):
         self.register_parameter("bias", drawn)
         self._packs = Packs()
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Multiply."""
         array = np.asarray(x)
         if array.ndim == 0 or array.shape[-1] != self.in_features:
@@ -53,17 +55,18 @@ class Linear(Module):
         bias = None if self.bias is None else self.bias._array
         rows = array.reshape(-1, self.in_features)
         y, cache = F.linear(rows, weight, bias, packed=packed)
-        self._push((cache, array.shape))
-        return y.reshape(*array.shape[:-1], self.out_features)
+        return y.reshape(*array.shape[:-1], self.out_features), self.keep((cache, array.shape))
 
-    def backward(self, grad_output: ArrayLike) -> Array:
-        """Return the input's gradient; add to those of weight and bias."""
-        cache, shape = self._peek()
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> Array | None:
+        """Return the input's gradient, None without ``need_input``; add to those of weight and bias."""
+        cache, shape = self.kept(context)
         wanted = (*shape[:-1], self.out_features)
         if np.shape(grad_output) != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
         weight = self.weight._array
-        packed = self._packs.get("backward", (self.weight,), lambda: F.linear_pack_backward(weight))
+        packed = None
+        if need_input:
+            packed = self._packs.get("backward", (self.weight,), lambda: F.linear_pack_backward(weight))
         grad_y = np.asarray(grad_output).reshape(-1, self.out_features)
         with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.linear_backward(
@@ -71,14 +74,13 @@ class Linear(Module):
                 cache,
                 weight,
                 packed=packed,
+                need_input=need_input,
                 grad_weight=grad_weight,
                 grad_bias=grad_bias,
                 accumulate=accumulate,
                 need_parameters=False,
             )
-        self._pop()
-        assert grad_x is not None
-        return grad_x.reshape(shape)
+        return None if grad_x is None else grad_x.reshape(shape)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike
-from seriatim.functional._loss import REDUCTIONS, NLLCache, PointLossCache
+from seriatim.functional._loss import REDUCTIONS
+from seriatim.nn._contexts import Open, Output, note_gradient
 
 
-class NLLLoss:
+class Loss:
+    """What losses share: the pair of :class:`~seriatim.nn.Module`, and the last call, which waits for its backward.
+
+    ``loss, context = criterion.trace(pred, target)`` and ``grad_pred = criterion.pullback(context)`` touch no hidden
+    state. ``criterion(pred, target)`` keeps the context for one ``backward()``.
+    """
+
+    def __init__(self) -> None:
+        self._last: Open | None = None
+
+    def trace(self, pred: Any, target: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, Any]:
+        """Return the loss and the context of its :meth:`pullback`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no trace()")
+
+    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
+        """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
+        raise NotImplementedError(f"{type(self).__name__} defines no pullback()")
+
+    def __call__(self, pred: Any, target: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """Return the loss of ``pred`` for ``target``."""
+        loss, context = self.trace(pred, target, sample_weight)
+        self._last = Open(context, Output.of(pred))
+        return loss
+
+    def backward(self, grad_output: ArrayLike | None = None) -> Array:
+        """Return the gradient of ``pred`` for the last call; ``grad_output`` is that of the loss, 1 by default.
+
+        Raises
+        ------
+        RuntimeError
+            The loss has not been called since the last backward.
+        """
+        if self._last is None:
+            raise RuntimeError(
+                f"{type(self).__name__}.backward(): call the loss first. It remembers its last call, for one backward: "
+                "several losses at a time need a criterion each."
+            )
+        grad = self.pullback(self._last.context, grad_output)
+        note_gradient(grad, self._last.output)
+        self._last = None
+        return grad
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a call keeps is memory, not state.
+        return {**self.__dict__, "_last": None}
+
+
+class NLLLoss(Loss):
     """Negative log-likelihood of class labels: ``-w log_probs[i, target_i]``.
 
     Parameters
@@ -29,6 +79,7 @@ class NLLLoss:
     """
 
     def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__()
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
         if not 0 <= label_smoothing < 1:
@@ -36,18 +87,16 @@ class NLLLoss:
         self.label_smoothing = label_smoothing
         self.weight = None if weight is None else np.asarray(weight, dtype=np.float32)
         self.reduction = reduction
-        self._cache: NLLCache | None = None
 
-    def __call__(self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
-        """Return the loss of ``pred (batch, classes)`` for ``target (batch,)``."""
-        loss, self._cache = F.nll_loss(pred, target, self.weight, sample_weight, self.reduction, self.label_smoothing)
-        return loss
+    def trace(
+        self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float | Array, Any]:
+        """Return the loss of ``pred (batch, classes)`` for ``target (batch,)``, and the context."""
+        return F.nll_loss(pred, target, self.weight, sample_weight, self.reduction, self.label_smoothing)
 
-    def backward(self, grad_output: ArrayLike | None = None) -> Array:
-        """Return the gradient of ``pred`` for the last call; ``grad_output`` is that of the loss, 1 by default."""
-        if self._cache is None:
-            raise RuntimeError("NLLLoss.backward(): call the loss first")
-        return F.nll_loss_backward(self._cache, grad_output)
+    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
+        """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
+        return F.nll_loss_backward(context, grad_output)
 
 
 class CrossEntropyLoss(NLLLoss):
@@ -63,23 +112,21 @@ class CrossEntropyLoss(NLLLoss):
         How much of a label's probability is spread over all classes.
     """
 
-    def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
-        super().__init__(weight, reduction, label_smoothing)
-        self._log_probs: Array | None = None
+    def trace(
+        self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float | Array, Any]:
+        """Return the loss of logits ``pred (batch, classes)`` for ``target (batch,)``, and the context."""
+        log_probs, cache = F.log_softmax(pred)
+        loss, inner = super().trace(log_probs, target, sample_weight)
+        return loss, (cache, inner)
 
-    def __call__(self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
-        """Return the loss of logits ``pred (batch, classes)`` for ``target (batch,)``."""
-        log_probs, self._log_probs = F.log_softmax(pred)
-        return super().__call__(log_probs, target, sample_weight)
-
-    def backward(self, grad_output: ArrayLike | None = None) -> Array:
-        """Return the gradient of ``pred`` for the last call; ``grad_output`` is that of the loss, 1 by default."""
-        grad = super().backward(grad_output)
-        assert self._log_probs is not None
-        return F.log_softmax_backward(grad, self._log_probs)
+    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
+        """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
+        cache, inner = context
+        return F.log_softmax_backward(super().pullback(inner, grad_output), cache)
 
 
-class _PointLoss:
+class _PointLoss(Loss):
     """A loss of every number."""
 
     kind: str
@@ -87,23 +134,20 @@ class _PointLoss:
     def __init__(
         self, weight: ArrayLike | None = None, reduction: str = "mean", pos_weight: ArrayLike | None = None
     ) -> None:
+        super().__init__()
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
         self.weight, self.pos_weight, self.reduction = weight, pos_weight, reduction
-        self._cache: PointLossCache | None = None
 
-    def __call__(self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
+    def trace(
+        self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float | Array, Any]:
         """Return the loss of ``pred`` for ``target``, of one shape; ``sample_weight`` is of the rows of both."""
-        loss, self._cache = F.point_loss(
-            self.kind, pred, target, self.weight, self.pos_weight, self.reduction, sample_weight
-        )
-        return loss
+        return F.point_loss(self.kind, pred, target, self.weight, self.pos_weight, self.reduction, sample_weight)
 
-    def backward(self, grad_output: ArrayLike | None = None) -> Array:
-        """Return the gradient of ``pred`` for the last call; ``grad_output`` is that of the loss, 1 by default."""
-        if self._cache is None:
-            raise RuntimeError(f"{type(self).__name__}.backward(): call the loss first")
-        return F.point_loss_backward(self._cache, grad_output)
+    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
+        """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
+        return F.point_loss_backward(context, grad_output)
 
 
 class MSELoss(_PointLoss):

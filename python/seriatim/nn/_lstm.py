@@ -187,9 +187,9 @@ class LSTM(RecurrentStack):
         value: int = self._kind.proj_size  # type: ignore[attr-defined]
         return value
 
-    def forward(
+    def trace(
         self, x: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
-    ) -> tuple[Array | PackedSequence, tuple[Array, Array]]:
+    ) -> tuple[tuple[Array | PackedSequence, tuple[Array, Array]], Any]:
         """Run all layers.
 
         Parameters
@@ -205,11 +205,12 @@ class LSTM(RecurrentStack):
         (h_n, c_n) : like hx
             Each sequence's own last states; in the reverse direction those at step 0.
         """
-        y, (h_n, c_n) = self._forward(x, ("h0", "c0"), _pair("hx", hx))
-        return y, (h_n, c_n)
+        y, (h_n, c_n), context = self._trace(x, ("h0", "c0"), _pair("hx", hx))
+        return (y, (h_n, c_n)), context
 
-    def backward(
+    def pullback(
         self,
+        context: Any,
         grad_y: ArrayLike | PackedSequence | None,
         grad_state: tuple[ArrayLike | None, ArrayLike | None] | None = None,
     ) -> tuple[Array | PackedSequence, tuple[Array, Array]]:
@@ -227,7 +228,7 @@ class LSTM(RecurrentStack):
         (grad_h0, grad_c0) : like hx
         """
         pair = _pair("grad_state", grad_state)
-        grad_x, (grad_h0, grad_c0) = self._backward(grad_y, ("grad_h_n", "grad_c_n"), pair)
+        grad_x, (grad_h0, grad_c0) = self._pullback(context, grad_y, ("grad_h_n", "grad_c_n"), pair)
         return grad_x, (grad_h0, grad_c0)
 
     def _options(self) -> Mapping[str, Any]:
@@ -254,12 +255,14 @@ class LSTMCell(RecurrentCell):
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, rng: Seed = None) -> None:
         super().__init__(_LSTMKind(hidden_size, 0), input_size, hidden_size, bias=bias, rng=rng)
 
-    def forward(self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[Array, Array]:
+    def trace(self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[tuple[Array, Array], Any]:
         """Return (h', c'), each (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
-        h, c = self._forward(x, ("h", "c"), _pair("hx", hx))
-        return h, c
+        (h, c), context = self._trace(x, ("h", "c"), _pair("hx", hx))
+        return (h, c), context
 
-    def backward(self, grad_h: ArrayLike | None, grad_c: ArrayLike | None = None) -> tuple[Array, tuple[Array, Array]]:
+    def pullback(
+        self, context: Any, grad_h: ArrayLike | None, grad_c: ArrayLike | None = None
+    ) -> tuple[Array, tuple[Array, Array]]:
         """Return the gradients of x and of (h, c) before; None for a gradient that is zero."""
-        grad_x, (before_h, before_c) = self._backward(("grad_h", "grad_c"), (grad_h, grad_c))
+        grad_x, (before_h, before_c) = self._pullback(context, ("grad_h", "grad_c"), (grad_h, grad_c))
         return grad_x, (before_h, before_c)

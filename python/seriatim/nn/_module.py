@@ -1,15 +1,18 @@
-"""The base of all modules: registration, states, and the stack of what backward needs."""
+"""The base of all modules: the pair of forward and backward, registration, states, modes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from seriatim._typing import AnyArray, ArrayLike
-from seriatim.nn._parameter import Parameter
+from seriatim.nn import _contexts
+from seriatim.nn._parameter import CLOCK, Parameter
+
+if TYPE_CHECKING:
+    from seriatim.nn._dropout import Dropout
 
 Self = TypeVar("Self", bound="Module")
 
@@ -24,18 +27,49 @@ class LoadResult(NamedTuple):
 class Module:
     """A function with parameters.
 
-    Attributes that are modules or parameters register themselves, as in torch. A subclass with ``forward`` alone
-    serves inference; one that also has ``backward`` can be trained. ``backward`` takes the gradient of the last
-    forward's output that is still open, adds to the parameters' gradients and returns that of the input.
+    Attributes that are modules or parameters register themselves, as in torch. A subclass defines one of two pairs, and
+    the other one is made of it:
+
+    ``trace`` and ``pullback``
+        Contexts are values. ``output, context = module.trace(*inputs)`` computes the output and what is needed for its
+        gradients; ``grad_input = module.pullback(context, grad_output)`` adds to the parameters' gradients and returns
+        the input's. Neither touches hidden state: a composite calls the pairs of its parts, holds their contexts in its
+        own, and calls of it may be pulled back in any order. (``jax.vjp`` and ``torch.autograd.Function`` are alike.)
+        All modules of the library are made in this way.
+    ``forward`` and ``backward``
+        forward calls other modules, ``self.part(x)``, and backward calls ``self.part.backward(grad)``, in the opposite
+        order. With forward alone the module serves inference.
+
+    ``module(*inputs)`` is forward: in training mode the context stays open, on top of those of earlier calls.
+    ``module.backward(grad_output)`` is the pullback of the last call that is open, which it closes when it has
+    succeeded: after an error all is as before, and it may be called again.
 
     Attributes
     ----------
     training : bool
-        True after construction and :meth:`train`: forward keeps what backward needs. False after :meth:`eval`: it
-        keeps nothing.
+        True after construction and :meth:`train`. False after :meth:`eval`: contexts are None, and nothing is kept.
+        Forward in evaluation touches nothing that threads could disturb.
+
+    Examples
+    --------
+    >>> class Scaled(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.linear, self.gain = nn.Linear(3, 2), nn.Parameter([2.0])
+    ...
+    ...     def trace(self, x):
+    ...         y, context = self.linear.trace(x)
+    ...         return self.gain.data * y, self.keep((y, context))
+    ...
+    ...     def pullback(self, context, grad_output):
+    ...         y, context = self.kept(context)
+    ...         self.gain.add_grad([np.sum(grad_output * y)])
+    ...         return self.linear.pullback(context, self.gain.data * grad_output)
     """
 
-    training: bool
+    # Whether pullback takes need_input; whether the module makes one step.
+    _has_need_input = False
+    _is_cell = False
 
     def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
         """Note the arguments: a file tells how to make the module again."""
@@ -46,41 +80,84 @@ class Module:
     def __init__(self) -> None:
         self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _contexts=[], training=True)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _contexts.complete(cls, Module)
+
     # ---- Calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output. Subclasses define it."""
-        raise NotImplementedError(f"{type(self).__name__} defines no forward()")
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output and the context of its :meth:`pullback`; the context is None in evaluation.
 
-    def backward(self, grad_output: Any) -> Any:
-        """Compute the input's gradient and add to the parameters'. Subclasses that can be trained define it."""
-        raise NotImplementedError(
+        Returns
+        -------
+        output, context
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no forward() and no trace()")
+
+    def pullback(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the input's gradient from a context and the output's gradient, and add to the parameters'.
+
+        A context is good for one pullback: some kernels use it up.
+        """
+        raise NotImplementedError(self._infers_only())
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; in training its context stays open until :meth:`backward`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward() and no trace()")
+
+    def backward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the input's gradient from that of the last open forward's output, and add to the parameters'.
+
+        Raises
+        ------
+        RuntimeError
+            No forward in training mode is open, or the gradient is known to be another output's.
+        ValueError
+            The gradient has another shape than the output. The forward stays open.
+        """
+        raise NotImplementedError(self._infers_only())
+
+    def _infers_only(self) -> str:
+        return (
             f"{type(self).__name__} defines no backward(): it serves inference only. Define it, or compose the module "
             "from Sequential and other modules that have one."
         )
 
-    def _push(self, context: Any) -> None:
-        """Keep what backward needs, in training."""
-        if self.training:
-            self._contexts.append(context)
+    def keep(self, context: Any) -> Any:
+        """Return a context as :meth:`trace` gives it: itself in training, None in evaluation."""
+        if not self.training:
+            return None
+        self.__dict__["_used"] = CLOCK.now
+        return context
 
-    def _peek(self) -> Any:
-        """Return what the last open forward kept, and leave it open: backward closes it when it has succeeded."""
-        if not self._contexts:
+    def kept(self, context: Any) -> Any:
+        """Return a context as :meth:`pullback` takes it.
+
+        Raises
+        ------
+        RuntimeError
+            The context is None, which is that of a call in evaluation.
+        """
+        if context is None:
             raise RuntimeError(
                 f"{type(self).__name__}.backward(): no forward in training mode is open; call forward once for every "
                 "backward, after train()."
             )
-        return self._contexts[-1]
-
-    def _pop(self) -> Any:
-        """Take what the last open forward kept."""
-        context = self._peek()
-        self._contexts.pop()
         return context
+
+    def _unused(self, context: Any) -> Any:
+        """Return a context that a pullback uses up: a list, which that empties."""
+        if not self.kept(context):
+            raise RuntimeError(f"{type(self).__name__}.pullback(): the context was used up by a pullback before")
+        return context
+
+    def _runs_a_step(self) -> bool:
+        """Whether a loop may well call the module once a step, so that thousands of forwards are open rightly."""
+        return not self._modules or any(module._is_cell for module in self.modules())
 
     # ---- Registration
 
@@ -90,6 +167,7 @@ class Module:
         own: dict[str, Any] | None = None
         if isinstance(value, Parameter):
             own = self._parameters
+            value._owned_by(self)
         elif isinstance(value, Module):
             own = self._modules
         if own is not None:
@@ -131,6 +209,8 @@ class Module:
         """Register a parameter; None says that the module could have one of this name and has not."""
         self.__dict__.pop(name, None)
         self._parameters[name] = parameter
+        if parameter is not None:
+            parameter._owned_by(self)
 
     def register_buffer(self, name: str, value: ArrayLike | None) -> None:
         """Register an array that is part of the state but not trained; float or integer type is kept."""
@@ -259,13 +339,22 @@ class Module:
 
     # ---- Modes
 
+    @property
+    def training(self) -> bool:
+        """Whether forward keeps what backward needs."""
+        return self.__dict__["training"] and not _contexts.is_evaluating.get()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self.__dict__["training"] = bool(mode)
+
     def train(self: Self, mode: bool = True) -> Self:
-        """Set training mode here and in all modules inside; returns the module.
+        """Set training mode here and in all modules inside, and drop open forwards; returns the module.
 
         Children are told through their own ``train``, so a module that overrides it to stay frozen does.
         """
-        self.training = bool(mode)
-        self._contexts.clear()
+        _contexts.drop(self, noted=bool(mode) and self.__dict__["training"])
+        self.__dict__["training"] = bool(mode)
         for module in self.children():
             module.train(mode)
         return self
@@ -274,17 +363,16 @@ class Module:
         """Set evaluation mode: forward keeps nothing; returns the module."""
         return self.train(False)
 
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Evaluate for a while: modes and open forwards are afterwards what they were."""
-        kept = [(module, module.training, list(module._contexts)) for module in self.modules()]
-        self.eval()
-        try:
-            yield
-        finally:
-            for module, mode, contexts in kept:
-                module.__dict__["training"] = mode
-                module._contexts[:] = contexts
+    def _draws(self) -> Dropout | None:
+        """Return what the module itself draws masks with."""
+        return None
+
+    def _dropouts(self) -> Iterator[tuple[str, Dropout]]:
+        """Yield all that draws masks here and inside, with the names of the modules."""
+        for name, module in self.named_modules():
+            drawn = module._draws()
+            if drawn is not None:
+                yield name, drawn
 
     def zero_grad(self) -> None:
         """Make all gradients zeros."""
@@ -310,6 +398,9 @@ class Module:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        for parameter in self._parameters.values():
+            if parameter is not None:
+                parameter._owned_by(self)
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the representation."""

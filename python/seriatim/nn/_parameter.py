@@ -17,6 +17,15 @@ import numpy as np
 
 from seriatim._typing import AnyArray, Array, ArrayLike
 
+
+class _Clock:
+    """How many steps optimisers have made: what tells whether something happened since one's last step."""
+
+    now = 0
+
+
+CLOCK = _Clock()
+
 # Versions are unique among all parameters: a packed copy is not mistaken for one of a parameter that took the place.
 _versions = itertools.count()
 
@@ -68,7 +77,9 @@ class Parameter:
         "_gradient",
         "_lease",
         "_offset",
+        "_owner",
         "_version",
+        "_written",
         "requires_grad",
     )
 
@@ -80,6 +91,9 @@ class Parameter:
         self._version = next(_versions)
         self._flat: _Flat | None = None
         self._offset = 0
+        # The module that has it, and when a gradient was last computed: what an optimiser's warnings go by.
+        self._owner: weakref.ref[Any] | None = None
+        self._written = -1
         self.requires_grad = requires_grad
 
     @property
@@ -123,6 +137,23 @@ class Parameter:
         """Make the gradient zeros, if there is one; the memory is cleared when it is next read."""
         self._fresh = self._gradient is not None
 
+    def add_grad(self, values: ArrayLike) -> None:
+        """Add to the gradient, as backward does; nothing happens to a parameter that requires none.
+
+        Raises
+        ------
+        TypeError
+            The values are no real numbers.
+        ValueError
+            Their shape is not the parameter's.
+        """
+        new = _numbers("grad", values)
+        if new.shape != self._array.shape:
+            raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
+        if self.requires_grad:
+            slot, accumulate = self._grad_slot()
+            np.add(slot, new, out=slot, casting="unsafe") if accumulate else np.copyto(slot, new, casting="unsafe")
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the values."""
@@ -147,6 +178,9 @@ class Parameter:
 
     # ---- For this package only
 
+    def _owned_by(self, module: Any) -> None:
+        self._owner = weakref.ref(module)
+
     def _touch(self) -> None:
         """Note that the values have changed."""
         self._version = next(_versions)
@@ -169,6 +203,7 @@ class Parameter:
                 self._gradient = np.empty_like(self._array)
             self._fresh = True
         accumulate, self._fresh = not self._fresh, False
+        self._written = CLOCK.now
         return self._gradient, accumulate
 
 

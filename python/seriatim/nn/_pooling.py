@@ -37,19 +37,16 @@ class MaxPool2d(Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.dilation, self.ceil_mode = dilation, bool(ceil_mode)
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Pool ``(N, C, height, width)`` or ``(C, height, width)``."""
         y, cache = F.max_pool2d(
             x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, training=self.training
         )
-        self._push(cache)
-        return y
+        return y, self.keep(cache)
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
-        grad = F.max_pool2d_backward(grad_output, self._peek())
-        self._pop()
-        return grad
+        return F.max_pool2d_backward(grad_output, self.kept(context))
 
     def extra_repr(self) -> str:
         """Return the configuration."""
@@ -83,20 +80,17 @@ class AvgPool2d(Module):
         self.ceil_mode, self.count_include_pad = bool(ceil_mode), bool(count_include_pad)
         self.divisor_override = divisor_override
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Pool ``(N, C, height, width)`` or ``(C, height, width)``."""
         y, cache = F.avg_pool2d(
             x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
             self.divisor_override,
         )  # fmt: skip
-        self._push(cache)
-        return y
+        return y, self.keep(cache)
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
-        grad = F.avg_pool2d_backward(grad_output, self._peek())
-        self._pop()
-        return grad
+        return F.avg_pool2d_backward(grad_output, self.kept(context))
 
     def extra_repr(self) -> str:
         """Return the configuration."""
@@ -116,17 +110,14 @@ class AdaptiveAvgPool2d(Module):
         super().__init__()
         self.output_size = output_size
 
-    def forward(self, x: ArrayLike) -> Array:
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Pool ``(N, C, height, width)`` or ``(C, height, width)``."""
         y, cache = F.adaptive_avg_pool2d(x, self.output_size)
-        self._push(cache)
-        return y
+        return y, self.keep(cache)
 
-    def backward(self, grad_output: ArrayLike) -> Array:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
-        grad = F.adaptive_avg_pool2d_backward(grad_output, self._peek())
-        self._pop()
-        return grad
+        return F.adaptive_avg_pool2d_backward(grad_output, self.kept(context))
 
     def extra_repr(self) -> str:
         """Return the size."""

@@ -204,23 +204,25 @@ class RecurrentStack(Module):
 
     # ---- Whatever the caller's layout is
 
-    def _forward(
+    def _trace(
         self, x: ArrayLike | PackedSequence, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]
-    ) -> tuple[Array | PackedSequence, States]:
+    ) -> tuple[Array | PackedSequence, States, Any]:
+        """Return the output, the last states and the context."""
         given = RecurrentInput.read(x, self.input_size, self.batch_first)
-        y, last = self._forward_packed(given.data, given.batch_sizes, self._states_in(given, names, states))
-        self._push(given)
-        return given.give_back(y), tuple([given.states_out(state) for state in last])
+        first = self._states_in(given, names, states)
+        (y, last), inner = self._trace_packed(given.data, given.batch_sizes, first)
+        return given.give_back(y), tuple([given.states_out(state) for state in last]), self.keep((given, inner))
 
-    def _backward(
+    def _pullback(
         self,
+        context: Any,
         grad_y: ArrayLike | PackedSequence | None,
         names: tuple[str, ...],
         grad_states: tuple[ArrayLike | None, ...],
     ) -> tuple[Array | PackedSequence, States]:
-        given: RecurrentInput = self._pop()
+        given, inner = self.kept(context)
         grad = None if grad_y is None else given.read_gradient(grad_y, self.output_size)
-        grad_x, first = self._backward_packed(grad, self._states_in(given, names, grad_states))
+        grad_x, first = self._pullback_packed(inner, grad, self._states_in(given, names, grad_states))
         assert grad_x is not None
         assert first is not None
         return given.give_back(grad_x), tuple([given.states_out(state) for state in first])
@@ -239,8 +241,10 @@ class RecurrentStack(Module):
 
     # ---- Packed rows, sorted states: what other modules of this package call
 
-    def _forward_packed(self, data: Array, batch_sizes: Integers, states: States | None = None) -> tuple[Array, States]:
-        batch = int(batch_sizes[0])
+    def _trace_packed(
+        self, data: Array, batch_sizes: Integers, states: States | None = None
+    ) -> tuple[tuple[Array, States], Any]:
+        training, batch = self.training, int(batch_sizes[0])
         count, size = self.num_layers * self.num_directions, self._kind.state_sizes[0]
         last = tuple([np.empty((count, batch, width), np.float32) for width in self._kind.state_sizes])
         between: Dropout = self.__dict__["_between"]
@@ -248,7 +252,7 @@ class RecurrentStack(Module):
         calls: list[int | None] = []
         for layer, directions in enumerate(self._directions):
             if layer > 0:
-                calls.append(between.count() if self.training else None)
+                calls.append(between.count() if training else None)
                 data = between.mask(data, calls[-1])
             wide = F.empty(len(data), 2 * size) if self.bidirectional else None
             for index, direction in enumerate(directions):
@@ -258,25 +262,25 @@ class RecurrentStack(Module):
                     batch_sizes,
                     None if states is None else tuple([state[place] for state in states]),
                     reverse=index == 1,
-                    training=self.training,
+                    training=training,
                     out=None if wide is None else wide[:, index * size : (index + 1) * size],
                 )
                 for target, final in zip(last, finals, strict=True):
                     target[place] = final
                 caches.append(cache)
             data = y if wide is None else wide
-        self._push((caches, calls))
-        return data, last
+        return (data, last), self.keep([caches, calls])
 
-    def _backward_packed(
+    def _pullback_packed(
         self,
+        context: Any,
         grad: Array | None,
         grad_states: States | None,
         need_input: bool = True,
         need_state: bool = True,
     ) -> tuple[Array | None, States | None]:
         size = self._kind.state_sizes[0]
-        caches, calls = self._pop()
+        caches, calls = self._unused(context)
         between: Dropout = self.__dict__["_between"]
         first: list[States | None] = [None] * len(caches)
         place = len(caches)
@@ -297,12 +301,21 @@ class RecurrentStack(Module):
                     need_state=need_state,
                     grad_x=below,
                 )
+                # The kernels turn the caches into gradients.
+                context.clear()
             grad = below
             if layer > 0 and grad is not None:
                 grad = between.mask(grad, calls[layer - 1])
         if not need_state:
             return grad, None
         return grad, tuple([np.stack(parts) for parts in zip(*first, strict=True)])
+
+    def _draws(self) -> Dropout:
+        between: Dropout = self.__dict__["_between"]
+        return between
+
+    def _runs_a_step(self) -> bool:
+        return False
 
     def _options(self) -> Mapping[str, Any]:
         """Return the arguments of this kind alone, with their defaults."""
@@ -319,6 +332,8 @@ class RecurrentStack(Module):
 class RecurrentCell(Module):
     """One step of one kind; the base of GRUCell, LSTMCell and RNNCell."""
 
+    _is_cell = True
+
     def __init__(self, kind: Kind, input_size: int, hidden_size: int, *, bias: bool, rng: Seed) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size)
@@ -329,7 +344,8 @@ class RecurrentCell(Module):
             self.register_parameter(name, Parameter(_init.uniform(random, shape, hidden_size)))
         self._direction = _Direction(kind, self, "")
 
-    def _forward(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> States:
+    def _trace(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> tuple[States, Any]:
+        """Return the new states and the context."""
         data = np.asarray(x)
         if data.ndim not in (1, 2) or data.shape[-1] != self.input_size or 0 in data.shape:
             raise ValueError(
@@ -341,14 +357,15 @@ class RecurrentCell(Module):
         given = self._states_in(names, states, batch, single)
         sizes = np.array([batch], np.int64)
         _, last, cache = self._direction.forward(rows, sizes, given, reverse=False, training=self.training, out=None)
-        self._push((cache, batch, single))
-        return tuple([state[0] for state in last]) if single else last
+        return (tuple([state[0] for state in last]) if single else last), self.keep([cache, batch, single])
 
-    def _backward(self, names: tuple[str, ...], grads: tuple[ArrayLike | None, ...]) -> tuple[Array, States]:
-        cache, batch, single = self._peek()
+    def _pullback(
+        self, context: Any, names: tuple[str, ...], grads: tuple[ArrayLike | None, ...]
+    ) -> tuple[Array, States]:
+        cache, batch, single = self._unused(context)
         given = self._states_in(names, grads, batch, single)
         grad_x, first = self._direction.backward(None, given, cache, need_input=True, need_state=True)
-        self._pop()
+        context.clear()  # The kernel has turned the cache into gradients.
         assert grad_x is not None
         assert first is not None
         return (grad_x[0], tuple([state[0] for state in first])) if single else (grad_x, first)

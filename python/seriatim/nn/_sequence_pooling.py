@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.functional._sequence_pooling import KINDS, check_kinds
+from seriatim.nn._layouts import PackedRows
 from seriatim.nn._module import Module
+from seriatim.sequences import PackedSequence
 
 
 class SequencePool(Module):
@@ -19,9 +22,10 @@ class SequencePool(Module):
 
     Notes
     -----
-    ``y (B, len(kinds) * H) = pool(h, batch_sizes)`` of packed rows ``h (rows, H)``, in the order above. With T
-    steps, ``mean = sum_t h_t / T``, ``max = max_t h_t`` and ``positive = (number of t with h_t > 0) / T``; backward
-    gives a greatest value's gradient to the first step that has it, and shares have none.
+    ``y (B, len(kinds) * H) = pool(h)`` of a PackedSequence, in the caller's order of sequences, or ``pool(h,
+    batch_sizes)`` of packed rows ``h (rows, H)``, in packed order; kinds stand in the order above. With T steps,
+    ``mean = sum_t h_t / T``, ``max = max_t h_t`` and ``positive = (number of t with h_t > 0) / T``; backward gives a
+    greatest value's gradient to the first step that has it, and shares have none.
 
     Raises
     ------
@@ -34,17 +38,17 @@ class SequencePool(Module):
         check_kinds(kinds)
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
 
-    def forward(self, h: ArrayLike, batch_sizes: Integers) -> Array:
-        """Pool packed rows."""
-        pooled, cache = F.sequence_pool(h, batch_sizes, self.kinds)
-        self._push(cache)
-        return pooled
+    def trace(self, h: ArrayLike | PackedSequence, batch_sizes: Integers | None = None) -> tuple[Array, Any]:
+        """Pool packed rows, or a PackedSequence."""
+        given = PackedRows.read(h, batch_sizes)
+        pooled, cache = F.sequence_pool(given.rows, given.batch_sizes, self.kinds)
+        return given.sequences_out(pooled), self.keep((given, cache))
 
-    def backward(self, grad_output: ArrayLike) -> Array:
-        """Return the gradient of ``h``."""
-        grad = F.sequence_pool_backward(grad_output, self._peek())
-        self._pop()
-        return grad
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Any:
+        """Return the gradient of ``h``, like it."""
+        given, cache = self.kept(context)
+        grad = given.sequences_in("grad_output", grad_output, cache.pooled.shape)
+        return given.like(F.sequence_pool_backward(grad, cache))
 
     def extra_repr(self) -> str:
         """Return the kinds."""

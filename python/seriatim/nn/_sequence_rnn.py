@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn import _init
+from seriatim.nn import _contexts, _init
 from seriatim.nn._activation import LogSoftmax
 from seriatim.nn._containers import Sequential
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._gru import GRU
-from seriatim.nn._layouts import packed_batch
+from seriatim.nn._layouts import SequenceInput
 from seriatim.nn._linear import Linear
 from seriatim.nn._lstm import LSTM
 from seriatim.nn._module import Module
@@ -102,51 +103,62 @@ class SequenceRNN(Module):
             LogSoftmax() if head == "log_softmax" else Identity(),
         )
 
-    def forward(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
+    def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return outputs ``(B, n_outputs)`` in the caller's order."""
-        packed = packed_batch(x, lengths, self.input_size)
-        y: Array = self.classifier(self._pooled(packed))
-        self._push(packed)
-        order = packed.unsorted_indices
-        return y if order is None else y[order]
+        given = SequenceInput.read(x, lengths, self.input_size)
+        pooled, inner = self._pooled(given.packed)
+        y, of_classifier = self.classifier.trace(pooled)
+        return given.sequences_out(y), self.keep((given, inner, of_classifier))
 
-    def backward(self, grad_output: ArrayLike) -> None:
-        """Add to the parameters' gradients."""
-        packed: PackedSequence = self._peek()
-        grad = np.asarray(grad_output, dtype=np.float32)
-        if packed.sorted_indices is not None:
-            grad = grad[packed.sorted_indices]
-        grad = self.classifier.backward(grad)
-        self._pop()
-        grad_y, grad_states = None, None
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
+        """Add to the parameters' gradients.
+
+        Parameters
+        ----------
+        grad_output : array_like, shape (B, n_outputs)
+        need_input : bool, default False
+            Whether to compute the gradient of the input; training does not need it.
+
+        Returns
+        -------
+        ndarray, PackedSequence or None
+            Gradient of x, in its layout: a PackedSequence, or ``(B, T, input_size)`` with zeros on padding.
+        """
+        given, (of_rnn, of_pool), of_classifier = self.kept(context)
+        grad = self.classifier.pullback(of_classifier, given.sequences_in("grad_output", grad_output, self.n_outputs))
+        grad_y: Array | None = None
+        grad_states = None
         if self.pool is not None:
-            grad_y = self.pool.backward(np.ascontiguousarray(grad[:, self._last_width :]))
+            grad_y = self.pool.pullback(of_pool, np.ascontiguousarray(grad[:, self._last_width :]))
         if self._last_width:
             count = self.rnn.num_directions
             states = np.zeros((self.rnn.num_layers * count, len(grad), self.rnn.hidden_size), np.float32)
             states[-count:] = np.split(grad[:, : self._last_width], count, axis=1)
             grad_states = (states, np.zeros_like(states)) if isinstance(self.rnn, LSTM) else (states,)
-        self.rnn._backward_packed(grad_y, grad_states, need_input=False, need_state=False)
+        rows, _ = self.rnn._pullback_packed(of_rnn, grad_y, grad_states, need_input, need_state=False)
+        return given.rows_out(rows)
 
     def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return what the linear layer stands on, ``(B, width)``: pooled outputs, forward and reverse side by side."""
-        packed = packed_batch(x, lengths, self.input_size)
-        with self._evaluating():
-            found = self._pooled(packed)
-        return found if packed.unsorted_indices is None else found[packed.unsorted_indices]
+        given = SequenceInput.read(x, lengths, self.input_size)
+        with _contexts.evaluation():
+            pooled, _ = self._pooled(given.packed)
+        return given.sequences_out(pooled)
 
     @property
     def _last_width(self) -> int:
         """Columns of the last states among those of what is pooled."""
         return self.rnn.hidden_size * self.rnn.num_directions if "last" in self.pooling else 0
 
-    def _pooled(self, packed: PackedSequence) -> Array:
-        """Return what the linear layer stands on, in packed order."""
-        y, states = self.rnn._forward_packed(packed.data, packed.batch_sizes)
+    def _pooled(self, packed: PackedSequence) -> tuple[Array, Any]:
+        """Return what the linear layer stands on, in packed order, and the contexts."""
+        (y, states), of_rnn = self.rnn._trace_packed(packed.data, packed.batch_sizes)
+        of_pool = None
         parts = list(states[0][-self.rnn.num_directions :]) if self._last_width else []
         if self.pool is not None:
-            parts.append(self.pool(y, packed.batch_sizes))
-        return np.concatenate(parts, axis=1)
+            pooled, of_pool = self.pool.trace(y, packed.batch_sizes)
+            parts.append(pooled)
+        return np.concatenate(parts, axis=1), (of_rnn, of_pool)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -16,12 +16,15 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
-    def forward(self, x: Any) -> Any:
+    def trace(self, x: Any) -> tuple[Any, Any]:
         """Return ``x``."""
-        return x
+        return x, self.keep((x.shape if isinstance(x, np.ndarray) else None,))
 
-    def backward(self, grad_output: Any) -> Any:
+    def pullback(self, context: Any, grad_output: Any) -> Any:
         """Return ``grad_output``."""
+        (shape,) = self.kept(context)
+        if shape is not None and np.shape(grad_output) != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
         return grad_output
 
 
@@ -38,19 +41,22 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: ArrayLike) -> AnyArray:
+    def trace(self, x: ArrayLike) -> tuple[AnyArray, Any]:
         """Merge the axes."""
         array = np.asarray(x)
         first, last = (d + array.ndim if d < 0 else d for d in (self.start_dim, self.end_dim))
         if not 0 <= first <= last < array.ndim:
             raise ValueError(f"x: expected axes {self.start_dim} to {self.end_dim}, got shape {array.shape}")
-        self._push(array.shape)
         merged = int(np.prod(array.shape[first : last + 1]))
-        return array.reshape(*array.shape[:first], merged, *array.shape[last + 1 :])
+        y = array.reshape(*array.shape[:first], merged, *array.shape[last + 1 :])
+        return y, self.keep((array.shape, y.shape))
 
-    def backward(self, grad_output: ArrayLike) -> AnyArray:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> AnyArray:
         """Split the axes again."""
-        return np.asarray(grad_output).reshape(self._pop())
+        shape, out = self.kept(context)
+        if np.shape(grad_output) != out:
+            raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_output)}")
+        return np.asarray(grad_output).reshape(shape)
 
     def extra_repr(self) -> str:
         """Return the range."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers, Seed
-from seriatim.nn import _init
+from seriatim.nn import _contexts, _init
 from seriatim.nn._activation import ReLU
 from seriatim.nn._containers import Sequential
 from seriatim.nn._convolution import Conv2d
@@ -24,7 +24,7 @@ from seriatim.sequences import PackedSequence, pack_padded_sequence
 
 def _leaves(module: Module) -> Iterator[Module]:
     """Yield the modules that a Sequential runs one after another, with those inside of inner ones."""
-    if type(module).forward is Sequential.forward:
+    if type(module).trace is Sequential.trace:
         for child in module.children():
             yield from _leaves(child)
     else:
@@ -101,19 +101,21 @@ class VideoRNN(Module):
         first = next((i for i, leaf in enumerate(leaves) if _learns(leaf)), len(leaves))
         return leaves[:first], leaves[first:]
 
-    def _embed(self, frames: AnyArray) -> tuple[Array, list[Module]]:
-        """Return the embeddings, and the modules whose backward is to run."""
-        rest: list[Module] = []
-        if not isinstance(self.embedding, Module) or not self.training:
-            y = self.embedding(frames)
+    def _embed(self, frames: AnyArray) -> tuple[Array, Any]:
+        """Return the embeddings, and what is trained of the embedding with its context."""
+        rest: tuple[Module, Any] | None = None
+        if not isinstance(self.embedding, Module):
+            y: Any = self.embedding(frames)
+        elif not self.training:
+            y, _ = self.embedding.trace(frames)
         else:
-            frozen, rest = self._stages(self.embedding)
-            # Evaluation mode, and pairs that can be computed at once.
-            beginning = Sequential(*frozen)
-            with beginning._evaluating():
-                y = beginning(frames)
-            for module in rest:
-                y = module(y)
+            frozen, learning = self._stages(self.embedding)
+            with _contexts.evaluation():
+                y, _ = Sequential(*frozen).trace(frames)
+            if learning:
+                trained = Sequential(*learning)
+                y, context = trained.trace(y)
+                rest = trained, context
         found = np.asarray(y, np.float32)
         if found.shape != (len(frames), self.embedding_size):
             raise ValueError(
@@ -121,44 +123,37 @@ class VideoRNN(Module):
             )
         return found, rest
 
-    def forward(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
+    def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return logits ``(B, n_classes)`` in the caller's order."""
-        features, rest, shape = self._features(x, lengths)
-        logits: Array = self.classifier(features)
-        self._push((rest, shape))
-        return logits
+        features, inner = self._features(x, lengths)
+        logits, of_classifier = self.classifier.trace(features)
+        return logits, self.keep((inner, of_classifier))
 
     def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return the top layer's last states ``(B, directions * hidden_size)`` that the classifier stands on."""
-        with self._evaluating():
+        with _contexts.evaluation():
             return self._features(x, lengths)[0]
 
-    def _features(
-        self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None
-    ) -> tuple[Array, list[Module], tuple[int, ...]]:
+    def _features(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None) -> tuple[Array, Any]:
         packed = self._packed(x, lengths)
         embedded, rest = self._embed(packed.data)
-        _, states = self.rnn(packed._replace(data=embedded))
+        (_, states), of_rnn = self.rnn.trace(packed._replace(data=embedded))
         last = states[0] if isinstance(states, tuple) else states
-        return np.concatenate(list(last[-self.rnn.num_directions :]), axis=1), rest, last.shape
+        found = np.concatenate(list(last[-self.rnn.num_directions :]), axis=1)
+        return found, (rest, of_rnn, last.shape)
 
-    def backward(self, grad_output: ArrayLike) -> None:
+    def pullback(self, context: Any, grad_output: ArrayLike) -> None:
         """Add to the parameters' gradients; there is none of the frames."""
-        rest, shape = self._peek()
-        grad = self.classifier.backward(grad_output)
-        self._pop()
+        (rest, of_rnn, shape), of_classifier = self.kept(context)
+        grad = self.classifier.pullback(of_classifier, grad_output)
         grad_h = np.zeros(shape, np.float32)
         count = self.rnn.num_directions
         grad_h[-count:] = np.split(grad, count, axis=1)
         rnn: Any = self.rnn
-        grad_x, _ = rnn.backward(None, (grad_h, None) if isinstance(self.rnn, LSTM) else grad_h)
-        grad = grad_x.data
-        for index in reversed(range(len(rest))):
-            module = rest[index]
-            if index == 0 and type(module) is Conv2d:
-                module._backward(grad, need_input=False)
-            else:
-                grad = module.backward(grad)
+        grad_x, _ = rnn.pullback(of_rnn, None, (grad_h, None) if isinstance(self.rnn, LSTM) else grad_h)
+        if rest is not None:
+            trained, inner = rest
+            trained.pullback(inner, grad_x.data, need_input=False)
 
     def _packed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None) -> PackedSequence:
         if isinstance(x, PackedSequence):
