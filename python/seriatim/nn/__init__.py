@@ -1,11 +1,12 @@
 """Modules: parameters, forward, backward; NumPy arrays in and out.
 
 The names, arguments and parameter names are torch's. There is no tape: ``module.backward(grad)`` mirrors
-``module.forward(x)``.
+``module.forward(x)``, and :class:`Module` says how both are made of a pair that touches no hidden state.
 """
 
 from seriatim.nn._activation import ELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from seriatim.nn._attention import Attention
+from seriatim.nn._attention_pooling import AttentionPool, SequenceSoftmax
 from seriatim.nn._batch_norm import BatchNorm1d, BatchNorm2d
 from seriatim.nn._character_rnn import CharacterRNN
 from seriatim.nn._containers import ModuleList, Sequential
@@ -17,7 +18,8 @@ from seriatim.nn._deepgru import DeepGRU
 from seriatim.nn._dropout import Dropout
 from seriatim.nn._embedding import Embedding
 from seriatim.nn._ensemble import Ensemble
-from seriatim.nn._graphs import Concat, Residual
+from seriatim.nn._gradcheck import gradcheck
+from seriatim.nn._graphs import Concat, Join, Parallel, Residual, Split, Sum
 from seriatim.nn._gru import GRU, GRUCell
 from seriatim.nn._init import manual_seed
 from seriatim.nn._linear import Linear
@@ -26,6 +28,7 @@ from seriatim.nn._lstm import LSTM, LSTMCell
 from seriatim.nn._module import Module
 from seriatim.nn._parameter import Parameter, flatten
 from seriatim.nn._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from seriatim.nn._recurrent_parts import LastState, Outputs
 from seriatim.nn._reservoir import reservoir_
 from seriatim.nn._rnn import RNN, RNNCell
 from seriatim.nn._sequence_pooling import SequencePool
@@ -41,6 +44,7 @@ __all__ = [
     "VGG16",
     "AdaptiveAvgPool2d",
     "Attention",
+    "AttentionPool",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -62,7 +66,9 @@ __all__ = [
     "Flatten",
     "GRUCell",
     "Identity",
+    "Join",
     "LSTMCell",
+    "LastState",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -71,20 +77,26 @@ __all__ = [
     "Module",
     "ModuleList",
     "NLLLoss",
+    "Outputs",
+    "Parallel",
     "Parameter",
     "RNNCell",
     "ReLU",
     "Residual",
     "SequencePool",
     "SequenceRNN",
+    "SequenceSoftmax",
     "SequenceWise",
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "Split",
+    "Sum",
     "Tanh",
     "VideoRNN",
     "VideoSequential",
     "flatten",
+    "gradcheck",
     "manual_seed",
     "reservoir_",
 ]

@@ -343,7 +343,7 @@ def complete(cls: type[Module], base: type[Module]) -> None:
     explicit, by_hand = own.keys() & {"trace", "pullback"}, own.keys() & {"forward", "backward"}
     if explicit and by_hand:
         raise TypeError(
-            f"{cls.__name__}: expected either trace and pullback or forward and backward; the others are made of these; "
+            f"{cls.__name__}: expected either trace and pullback or forward and backward (the others are made of it), "
             f"got {', '.join(sorted(own))}"
         )
     if by_hand:

@@ -10,6 +10,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.sequences import PackedSequence, pack_padded_sequence
+from seriatim.sequences._packed import lengths_of
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,10 @@ class PackedRows(NamedTuple):
             wanted = "features" if features is None else features
             raise ValueError(f"h: expected rows of shape (rows, {wanted}), got {rows.shape}")
         return cls(rows, sizes, whole)
+
+    def lengths(self) -> Integers:
+        """Lengths of the sequences, in packed order."""
+        return lengths_of(self.batch_sizes)
 
     def like(self, rows: Array) -> Array | PackedSequence:
         """Return packed rows as what was given."""
