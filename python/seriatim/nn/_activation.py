@@ -37,6 +37,11 @@ class ReLU(Elementwise):
     ----------
     inplace : bool, default False
         torch's; the output is a new array either way.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
     """
 
     kind = "relu"
@@ -54,6 +59,11 @@ class LeakyReLU(Elementwise):
     negative_slope : float, default 0.01
     inplace : bool, default False
         torch's; the output is a new array either way.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
     """
 
     kind = "leaky_relu"
@@ -80,6 +90,11 @@ class ELU(Elementwise):
     alpha : float, default 1.0
     inplace : bool, default False
         torch's; the output is a new array either way.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
     """
 
     kind = "elu"
@@ -99,13 +114,25 @@ class ELU(Elementwise):
 
 
 class Sigmoid(Elementwise):
-    """``1 / (1 + e^-x)``."""
+    """``1 / (1 + e^-x)``.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
 
     kind = "sigmoid"
 
 
 class Tanh(Elementwise):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
 
     kind = "tanh"
 
@@ -146,12 +173,34 @@ class _OverAxis(Module):
 
 
 class Softmax(_OverAxis):
-    """``exp(x_j) / sum_k exp(x_k)`` along an axis, the last by default."""
+    """``exp(x_j) / sum_k exp(x_k)`` along an axis, the last by default.
+
+    Parameters
+    ----------
+    dim : int, default -1
+        The axis.
+
+    Raises
+    ------
+    ValueError
+        From forward: there is no such axis. From backward: the gradient has another shape than the output.
+    """
 
     logarithm = False
 
 
 class LogSoftmax(_OverAxis):
-    """``x_j - log sum_k exp(x_k)`` along an axis, the last by default."""
+    """``x_j - log sum_k exp(x_k)`` along an axis, the last by default.
+
+    Parameters
+    ----------
+    dim : int, default -1
+        The axis.
+
+    Raises
+    ------
+    ValueError
+        From forward: there is no such axis. From backward: the gradient has another shape than the output.
+    """
 
     logarithm = True

@@ -28,6 +28,11 @@ class Attention(Module):
         W, shape (hidden_size, hidden_size), no bias.
     gru : GRU
 
+    Raises
+    ------
+    ValueError
+        ``hidden_size`` is not positive. From backward: the gradient has another shape than the output.
+
     Notes
     -----
     With the states ``h_t`` of a sequence and its last one, ``h_T``::

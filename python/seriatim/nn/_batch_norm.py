@@ -102,6 +102,12 @@ class BatchNorm1d(_BatchNorm):
     running_mean, running_var : ndarray, shape (num_features,), or None
     num_batches_tracked : ndarray of int64, shape (), or None
 
+    Raises
+    ------
+    ValueError
+        ``num_features`` is not positive. From forward: x has another shape, or one value per feature in training.
+        From backward: the gradient has another shape than the output.
+
     Notes
     -----
     Input ``(N, C)`` or ``(N, C, L)``. In training, one value per feature raises ValueError, as in torch.
@@ -133,6 +139,12 @@ class BatchNorm2d(_BatchNorm):
     weight, bias : Parameter, shape (num_features,), or None
     running_mean, running_var : ndarray, shape (num_features,), or None
     num_batches_tracked : ndarray of int64, shape (), or None
+
+    Raises
+    ------
+    ValueError
+        ``num_features`` is not positive. From forward: x has another shape, or one value per channel in training.
+        From backward: the gradient has another shape than the output.
 
     Notes
     -----

@@ -32,6 +32,12 @@ class CharacterRNN(Module):
         Between the recurrent layers, in training.
     rng : int, Generator or None
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``dropout`` is no probability. From forward and backward: an array has another
+        shape.
+
     Notes
     -----
     ``logits (rows, n_characters), states = net(x, batch_sizes, states=None)``; x: ``(rows,)`` of int, packed.

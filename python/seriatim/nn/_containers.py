@@ -90,7 +90,12 @@ class Sequential(Module):
 
 
 class ModuleList(Module):
-    """A list of modules that registers them; it has no forward."""
+    """A list of modules that registers them; it has no forward.
+
+    Parameters
+    ----------
+    modules : iterable of Module, optional
+    """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()

@@ -34,6 +34,11 @@ class ConvGRUCell(GRUSteps):
     reset_gate, update_gate, out_gate : Conv2d
         Their weights are ``(hidden_size, input_size + hidden_size, k, k)``, the input's channels first.
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``kernel_size`` is even. From forward and backward: an array has another shape.
+
     Notes
     -----
     ``h = cell(x, h)`` with x ``(B, input_size, height, width)`` and h ``(B, hidden_size, height, width)`` or None for
@@ -102,6 +107,12 @@ class ConvGRU(ConvStack):
     n_layers : int
     rng : int, Generator or None
         Of the initial values.
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, a kernel is even, or there is not one number a layer. From forward and backward: an
+        array has another shape.
 
     Notes
     -----

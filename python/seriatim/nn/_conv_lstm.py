@@ -35,6 +35,12 @@ class ConvLSTMCell(LSTMSteps, HiddenConvolution):
     ----------
     conv_h2h : Conv2d, or Sequential of two
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``kernel_size`` is even. From forward: x has another shape, or one that does not
+        fit the memory. From backward: the gradient has another shape than the output.
+
     Notes
     -----
     Input ``(T, B, 4 * hidden_dim, H, W)``, gates in the order i, f, o, g; output ``(T, B, hidden_dim, H, W)``. The
@@ -93,6 +99,12 @@ class ConvLSTM(ConvStack):
     n_layers : int
     rng : int, Generator or None
         Of the initial values.
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, a kernel is even, or there is not one number a layer. From forward and backward: an
+        array has another shape.
 
     Notes
     -----

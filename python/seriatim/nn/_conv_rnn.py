@@ -50,6 +50,12 @@ class ConvLayer(Sequential):
     rng : int, Generator or None
         Of the initial values.
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``norm`` or ``activation`` is another one. From forward: x has another shape.
+        From backward: the gradient has another shape than the output.
+
     Notes
     -----
     Images ``(N, C, H, W)``; inside :class:`SequenceWise` sequences too. Parameters: ``0.weight`` (or ``0.0.weight``,
@@ -104,6 +110,12 @@ class SequenceWise(Module):
     ----------
     module : Module
         Takes ``(N, C, H, W)``.
+
+    Raises
+    ------
+    ValueError
+        From forward: x is no sequence and no batch of images. From backward: the gradient has another shape than
+        the output.
 
     Notes
     -----
@@ -202,6 +214,13 @@ class ConvRNN(Module):
     timepool : Module
         The recurrence.
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, ``cell`` is another one, or ``separable_hidden`` is asked of a GRU. From forward: x
+        has another shape, or one that does not fit the memory. From backward: the gradient has another shape than
+        the output.
+
     Notes
     -----
     Input ``(T, B, in_channels, H, W)``, output ``(T, B, out_channels, H', W')``. The memory is kept between calls and
@@ -271,6 +290,16 @@ class VideoSequential(Sequential):
 
     Those that know of time (:class:`ConvRNN`, :class:`SequenceWise`, ...) get sequences; all others get images, with
     time merged into the batch.
+
+    Parameters
+    ----------
+    *modules : Module
+        As of :class:`Sequential`.
+
+    Raises
+    ------
+    ValueError
+        From forward: x has another shape. From backward: the gradient has another shape than the output.
 
     Notes
     -----

@@ -36,6 +36,12 @@ class Conv2d(Module):
     weight : Parameter, shape (out_channels, in_channels / groups, kernel height, kernel width)
     bias : Parameter, shape (out_channels,), or None
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, ``groups`` divides no channels, or ``padding`` is none of these. From forward: x has
+        another shape. From backward: the gradient has another shape than the output.
+
     Notes
     -----
     Input ``(N, C, height, width)`` or ``(C, height, width)``; output sizes

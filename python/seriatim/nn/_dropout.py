@@ -20,6 +20,11 @@ class Dropout(Module):
     p : float in [0, 1], default 0.5
     rng : int, Generator or None
         Of the seed. The mask depends on the seed, the number of the call and the element's position alone.
+
+    Raises
+    ------
+    ValueError
+        ``p`` is no probability. From backward: the gradient has another shape than the output.
     """
 
     def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:

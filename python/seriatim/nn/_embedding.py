@@ -27,6 +27,14 @@ class Embedding(Module):
     ----------
     weight : Parameter, shape (num_embeddings, embedding_dim)
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``padding_idx`` is no row. From forward: an index is no row. From backward: the
+        gradient has another shape than the output.
+    TypeError
+        From forward: x are no integers.
+
     Notes
     -----
     Input: integers of any shape. There is no input gradient: backward returns None.

@@ -223,9 +223,14 @@ def _varied(module: Module, probe: Module, inputs: tuple[Any, ...], found: tuple
             if values.dtype.kind != "f" or place >= len(gradient_leaves):
                 continue
 
-            def moved(step: Any, place: int = begin + place) -> tuple[Module, Any]:
+            def moved_input(step: Any, place: int = begin + place) -> tuple[Module, Any]:
                 given = [(a + step).astype(np.float32) if i == place else a for i, a in enumerate(leaves)]
                 return _copy(module), _refill(inputs, given)
 
-            yield f"input {number}" + (f", part {place}" if len(own) > 1 else ""), values, gradient_leaves[place], moved
+            yield (
+                f"input {number}" + (f", part {place}" if len(own) > 1 else ""),
+                values,
+                gradient_leaves[place],
+                moved_input,
+            )
         begin += len(own)

@@ -110,6 +110,12 @@ class GRU(RecurrentStack):
     bias_ih_l{k}[_reverse], bias_hh_l{k}[_reverse] : Parameter, shape (3 * hidden_size,)
         Rows in the order r, z, n: torch's names and layouts.
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``dropout`` is no probability. From forward and backward: an array has another
+        shape.
+
     Notes
     -----
     ::
@@ -224,6 +230,11 @@ class GRUCell(RecurrentCell):
     weight_ih : Parameter, shape (3 * hidden_size, input_size)
     weight_hh : Parameter, shape (3 * hidden_size, hidden_size)
     bias_ih, bias_hh : Parameter, shape (3 * hidden_size,)
+
+    Raises
+    ------
+    ValueError
+        A size is not positive. From forward and backward: an array has another shape.
     """
 
     def __init__(

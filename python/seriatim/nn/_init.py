@@ -10,7 +10,12 @@ _shared = np.random.default_rng()
 
 
 def manual_seed(seed: int) -> None:
-    """Seed the generator that modules use when they are given none."""
+    """Seed the generator that modules use when they are given none.
+
+    Parameters
+    ----------
+    seed : int
+    """
     global _shared
     _shared = np.random.default_rng(seed)
 

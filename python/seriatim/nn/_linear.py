@@ -29,6 +29,12 @@ class Linear(Module):
     weight : Parameter, shape (out_features, in_features)
     bias : Parameter, shape (out_features,), or None
 
+    Raises
+    ------
+    ValueError
+        A size is not positive. From forward: x has another last axis. From backward: the gradient has another shape
+        than the output.
+
     Notes
     -----
     Input ``(..., in_features)``, output ``(..., out_features)``. ``grad_x = grad_y W``, ``grad_W = grad_y^T x``,

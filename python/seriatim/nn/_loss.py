@@ -71,6 +71,13 @@ class NLLLoss(Loss):
     label_smoothing : float in [0, 1), default 0
         How much of a label's probability is spread over all classes.
 
+    Raises
+    ------
+    ValueError
+        ``reduction`` or ``label_smoothing`` is another one. From the call: shapes or classes do not fit.
+    RuntimeError
+        From backward: the loss was not called since the last one.
+
     Examples
     --------
     >>> criterion = NLLLoss()
@@ -110,6 +117,13 @@ class CrossEntropyLoss(NLLLoss):
         'mean' divides by the sum of the weights.
     label_smoothing : float in [0, 1), default 0
         How much of a label's probability is spread over all classes.
+
+    Raises
+    ------
+    ValueError
+        ``reduction`` or ``label_smoothing`` is another one. From the call: shapes or classes do not fit.
+    RuntimeError
+        From backward: the loss was not called since the last one.
     """
 
     def trace(
@@ -156,6 +170,13 @@ class MSELoss(_PointLoss):
     Parameters
     ----------
     reduction : {'mean', 'sum', 'none'}
+
+    Raises
+    ------
+    ValueError
+        ``reduction`` is another one. From the call: shapes differ.
+    RuntimeError
+        From backward: the loss was not called since the last one.
     """
 
     kind = "mse"
@@ -174,6 +195,13 @@ class BCEWithLogitsLoss(_PointLoss):
     reduction : {'mean', 'sum', 'none'}
     pos_weight : array_like, optional
         How much positives weigh; broadcasts to ``pred``.
+
+    Raises
+    ------
+    ValueError
+        ``reduction`` is another one. From the call: shapes differ.
+    RuntimeError
+        From backward: the loss was not called since the last one.
     """
 
     kind = "bce_with_logits"

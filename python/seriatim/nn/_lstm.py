@@ -127,6 +127,14 @@ class LSTM(RecurrentStack):
     weight_hr_l{k}[_reverse] : Parameter, shape (proj_size, hidden_size)
         With a projection only.
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, ``proj_size`` is not below ``hidden_size``, or ``dropout`` is no probability. From
+        forward and backward: an array has another shape.
+    TypeError
+        From forward and backward: states are no pair.
+
     Notes
     -----
     ::
@@ -250,6 +258,13 @@ class LSTMCell(RecurrentCell):
     weight_ih : Parameter, shape (4 * hidden_size, input_size)
     weight_hh : Parameter, shape (4 * hidden_size, hidden_size)
     bias_ih, bias_hh : Parameter, shape (4 * hidden_size,)
+
+    Raises
+    ------
+    ValueError
+        A size is not positive. From forward and backward: an array has another shape.
+    TypeError
+        From forward: the states are no pair.
     """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, rng: Seed = None) -> None:

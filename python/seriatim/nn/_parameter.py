@@ -67,6 +67,13 @@ class Parameter:
     grad : ndarray of float32 or None
         None until the first backward; then the sum since the last ``zero_grad``.
     requires_grad : bool
+
+    Raises
+    ------
+    TypeError
+        ``data``, or what is assigned to it or to ``grad``, are no real numbers.
+    ValueError
+        What is assigned has another shape.
     """
 
     __slots__ = (
@@ -247,6 +254,10 @@ def flatten(parameters: Iterable[Parameter]) -> None:
     """Move parameters and their gradients behind each other into one buffer each.
 
     Values do not change. A parameter whose memory a user still holds a view of stays where it is.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
     """
     movable = [p for p in dict.fromkeys(parameters) if p._stamp() is not None]
     if len({id(p._flat) for p in movable}) <= 1 and all(p._flat is not None for p in movable):

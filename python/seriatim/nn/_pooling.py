@@ -23,6 +23,12 @@ class MaxPool2d(Module):
     dilation : int or pair of int, default 1
     ceil_mode : bool, default False
         Whether windows that are not whole count.
+
+    Raises
+    ------
+    ValueError
+        From forward: x has another shape, or the options fit no window. From backward: the gradient has another
+        shape than the output.
     """
 
     def __init__(
@@ -64,6 +70,12 @@ class AvgPool2d(Module):
         Whether the zeros of the padding count.
     divisor_override : int, optional
         Divide by this instead of by the window's size.
+
+    Raises
+    ------
+    ValueError
+        From forward: x has another shape, or the options fit no window. From backward: the gradient has another
+        shape than the output.
     """
 
     def __init__(
@@ -104,6 +116,11 @@ class AdaptiveAvgPool2d(Module):
     ----------
     output_size : int or pair of int or None
         None keeps a side's size.
+
+    Raises
+    ------
+    ValueError
+        From forward: x has another shape. From backward: the gradient has another shape than the output.
     """
 
     def __init__(self, output_size: Any) -> None:

@@ -106,6 +106,12 @@ class RNN(RecurrentStack):
     bias_ih_l{k}[_reverse], bias_hh_l{k}[_reverse] : Parameter, shape (hidden_size,)
         torch's names and layouts.
 
+    Raises
+    ------
+    ValueError
+        A size is not positive, ``dropout`` is no probability, or ``nonlinearity`` is another one. From forward and
+        backward: an array has another shape.
+
     Notes
     -----
     ``h' = tanh(W_ih x + b_ih + W_hh h + b_hh)``, or relu of the same. Gradients are those of back-propagation through
@@ -182,6 +188,12 @@ class RNNCell(RecurrentCell):
     weight_ih : Parameter, shape (hidden_size, input_size)
     weight_hh : Parameter, shape (hidden_size, hidden_size)
     bias_ih, bias_hh : Parameter, shape (hidden_size,)
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``nonlinearity`` is another one. From forward and backward: an array has another
+        shape.
     """
 
     def __init__(

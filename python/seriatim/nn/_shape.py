@@ -11,7 +11,18 @@ from seriatim.nn._module import Module
 
 
 class Identity(Module):
-    """Give back what comes; any arguments are ignored, as in torch."""
+    """Give back what comes; any arguments are ignored, as in torch.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Ignored, so that it can take another module's place.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -35,6 +46,11 @@ class Flatten(Module):
     ----------
     start_dim, end_dim : int, default 1 and -1
         The first and the last axis of the range.
+
+    Raises
+    ------
+    ValueError
+        From forward: there are no such axes. From backward: the gradient has another shape than the output.
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:

@@ -57,6 +57,14 @@ class VideoRNN(Module):
     embedding, rnn, classifier
         Where the parameters are.
 
+    Raises
+    ------
+    TypeError
+        ``embedding`` is not callable.
+    ValueError
+        A size is not positive, or ``rnn`` is another one. From forward: x has another shape, or the embedding gives
+        one. From backward: the gradient has another shape than the output.
+
     Notes
     -----
     ``logits (B, n_classes) = model(x, lengths=None)``; x: a PackedSequence of frames, or padded ``(B, T, C, H, W)``
@@ -182,6 +190,11 @@ class VGG16(Sequential):
     dropout : float, default 0.5
     rng : int, Generator or None
         Of the initial values.
+
+    Raises
+    ------
+    ValueError
+        There are not five ``channels``, or a size is not positive. From forward: x has another shape.
 
     Notes
     -----
