@@ -43,11 +43,12 @@ class _BatchNorm(Module):
         shapes = [shape.replace("C", str(self.num_features)) for shape in self._shapes]
         if array.ndim not in [shape.count(",") + 1 for shape in shapes] or array.shape[1] != self.num_features:
             raise ValueError(f"x: expected shape {' or '.join(shapes)}, got {array.shape}")
-        batch_statistics = self.training or self.running_mean is None
+        training = self.training
+        batch_statistics = training or self.running_mean is None
         if batch_statistics and array.size == self.num_features:
             raise ValueError(f"x: expected more than one value per feature in training, got shape {array.shape}")
         momentum = 0.0 if self.momentum is None else self.momentum
-        update = self.training and self.running_mean is not None
+        update = training and self.running_mean is not None
         if update and self.momentum is None:
             momentum = 1 / float(self.num_batches_tracked + 1)
         statistics = (self.running_mean, self.running_var) if update or not batch_statistics else (None, None)

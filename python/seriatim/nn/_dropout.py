@@ -37,9 +37,10 @@ class Dropout(Module):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Drop."""
-        call = self.count() if self.training else None
+        training = self.training
+        call = self.count() if training else None
         y = self.mask(x, call)
-        return y, self.keep((call, y.shape))
+        return y, self.keep((call, y.shape)) if training else None
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Drop the same elements of the gradient."""

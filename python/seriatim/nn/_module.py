@@ -129,7 +129,8 @@ class Module:
 
     def keep(self, context: Any) -> Any:
         """Return a context as :meth:`trace` gives it: itself in training, None in evaluation."""
-        if not self.training:
+        # As `training` says; every layer comes here, so its call is saved.
+        if not self.__dict__["training"] or _contexts.is_evaluating.get():
             return None
         self.__dict__["_used"] = CLOCK.now
         return context
