@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SWIFT := $(if $(SERIATIM_SWIFT),$(SERIATIM_SWIFT),swift)
-SOURCES := $(shell find Sources Bindings -name '*.swift' -o -name '*.c' -o -name '*.h') Package.swift setup.py pyproject.toml
+SOURCES := $(shell find Sources Bindings -name '*.swift' -o -name '*.c' -o -name '*.h' -o -name '*.modulemap') Package.swift setup.py pyproject.toml
 # Instruction-set levels that this CPU can run, each with its flag for the kernels' own tests.
 CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
 LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \

@@ -11,13 +11,15 @@ let package = Package(
   targets: [
     // pthreads, atomics and memory advice: the part of libc that Embedded Swift cannot import by itself.
     .target(name: "SeriatimSystem"),
+    // Bindings/include/seriatim.h, the C ABI, for Swift: the compiler holds both sides to it.
+    .systemLibrary(name: "CSeriatim", path: "Bindings/include"),
     // Every number is computed here.
     .target(
-      name: "SeriatimKernels", dependencies: ["SeriatimSystem"],
+      name: "SeriatimKernels", dependencies: ["CSeriatim", "SeriatimSystem"],
       // Vector/Arithmetic.swift names single instructions.
       swiftSettings: [.enableExperimentalFeature("BuiltinModule")]),
-    // The C ABI of Bindings/include/seriatim.h: check, call, return a status.
-    .target(name: "SeriatimC", dependencies: ["SeriatimKernels"]),
-    .testTarget(name: "SeriatimKernelsTests", dependencies: ["SeriatimKernels", "SeriatimSystem"]),
+    // The functions of CSeriatim: check, call, return a status.
+    .target(name: "SeriatimC", dependencies: ["CSeriatim", "SeriatimKernels"]),
+    .testTarget(name: "SeriatimKernelsTests", dependencies: ["CSeriatim", "SeriatimKernels", "SeriatimSystem"]),
   ]
 )

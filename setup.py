@@ -136,7 +136,13 @@ if not free_threaded:
 sources = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "Bindings").glob("*.c"))
 watched = [
     path.relative_to(ROOT).as_posix()
-    for pattern in ("Bindings/**/*.h", "Sources/**/*.swift", "Sources/**/*.[ch]", "Package.swift")
+    for pattern in (
+        "Bindings/**/*.h",
+        "Bindings/**/*.modulemap",
+        "Sources/**/*.swift",
+        "Sources/**/*.[ch]",
+        "Package.swift",
+    )
     for path in sorted(ROOT.glob(pattern))
 ]
 

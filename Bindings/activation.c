@@ -1,88 +1,57 @@
 // Activations of whole arrays: see Activations in include/seriatim.h.
 #include "binding.h"
 
-// x, activation, slope -> y
-SRT_FUNCTION(activation_forward) {
-  SRT_TAKES(activation_forward, 3);
-  srt_call call = {0};
-  const float *x;
-  float *y;
-  ptrdiff_t size, activation;
-  double slope;
-  PyObject *array;
-  if (!(srt_count(args[1], "activation", &activation) && srt_number(args[2], "slope", &slope) &&
-        srt_flat(&call, args[0], "x", &x, &size, &array)))
-    return srt_fail(&call);
-  PyObject *result = srt_new_like(&call, array, &y);
-  if (!result) return srt_fail(&call);
-  if (size == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->activation_forward(y, x, size, (int32_t)activation, (float)slope));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+enum { ELEMENTS = 1, ROWS, CLASSES, ACTIVATIONS = 6 };
 
-// grad_y, x, y, activation, slope -> grad_x
-SRT_FUNCTION(activation_backward) {
-  SRT_TAKES(activation_backward, 5);
-  srt_call call = {0};
+static const char *const symbols[] = {[ELEMENTS] = "size", [ROWS] = "rows", [CLASSES] = "classes"};
+
+typedef struct {
+  srt_frame frame;
   const float *grad_y, *x, *y;
-  float *grad_x;
-  ptrdiff_t size, inputs, outputs, activation;
+  float *result;
+  ptrdiff_t activation, logarithm;
   double slope;
-  PyObject *array;
-  if (!(srt_count(args[3], "activation", &activation) && srt_number(args[4], "slope", &slope) &&
-        srt_flat(&call, args[0], "grad_y", &grad_y, &size, &array) && srt_flat(&call, args[1], "x", &x, &inputs, NULL) &&
-        srt_flat(&call, args[2], "y", &y, &outputs, NULL)))
-    return srt_fail(&call);
-  if (size != outputs || size != inputs) {
-    PyErr_Format(PyExc_ValueError, "grad_y: expected %zd elements, as many as y has, got %zd", outputs, size);
-    return srt_fail(&call);
-  }
-  PyObject *result = srt_new_like(&call, array, &grad_x);
-  if (!result) return srt_fail(&call);
-  if (size == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->activation_backward(grad_x, grad_y, x, y, size, (int32_t)activation, (float)slope));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+} arguments;
 
-// x (rows, columns), logarithm -> y
-SRT_FUNCTION(softmax_forward) {
-  SRT_TAKES(softmax_forward, 2);
-  srt_call call = {0};
-  const float *x;
-  float *y;
-  ptrdiff_t rows = -1, columns = -1;
-  int32_t logarithm;
-  if (!(srt_flag(args[1], "logarithm", &logarithm) &&
-        srt_floats(&call, args[0], "x", &x, 2, &rows, "rows", &columns, "classes")))
-    return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &y, 2, rows, columns);
-  if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->softmax_forward(y, x, rows, columns, logarithm));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+SRT_SIGNATURE(
+    activation_forward, "An activation of every element.",
+    .empty = SRT_BIT(ELEMENTS),
+    TABLE(ARRAY(ELEMENTS, x, OF(ELEMENTS)),
+          VALUES(CHOICE, activation, ACTIVATIONS),
+          VALUE(NUMBER, slope),
+          LIKE(result, "y", 0)))
+SRT_OPERATOR(activation_forward, srt->activation_forward(a.result, a.x, n[ELEMENTS], (int32_t)a.activation, (float)a.slope))
 
-// grad_y, y, logarithm -> grad_x
-SRT_FUNCTION(softmax_backward) {
-  SRT_TAKES(softmax_backward, 3);
-  srt_call call = {0};
-  const float *grad_y, *y;
-  float *grad_x;
-  ptrdiff_t rows = -1, columns = -1;
-  int32_t logarithm;
-  if (!(srt_flag(args[2], "logarithm", &logarithm) &&
-        srt_floats(&call, args[1], "y", &y, 2, &rows, "rows", &columns, "classes") &&
-        srt_floats(&call, args[0], "grad_y", &grad_y, 2, &rows, "rows", &columns, "classes")))
-    return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &grad_x, 2, rows, columns);
-  if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->softmax_backward(grad_x, grad_y, y, rows, columns, logarithm));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+SRT_SIGNATURE(
+    activation_backward, "The gradient of activation_forward.",
+    .empty = SRT_BIT(ELEMENTS),
+    TABLE(ARRAY(ELEMENTS, grad_y, OF(ELEMENTS)),
+          ARRAY(ELEMENTS, x, OF(ELEMENTS), FIRST),
+          ARRAY(ELEMENTS, y, OF(ELEMENTS), FIRST),
+          VALUES(CHOICE, activation, ACTIVATIONS),
+          VALUE(NUMBER, slope),
+          LIKE(result, "grad_x", 0)))
+SRT_OPERATOR(activation_backward, srt->activation_backward(a.result, a.grad_y, a.x, a.y, n[ELEMENTS], (int32_t)a.activation,
+                                                           (float)a.slope))
 
-PyMethodDef srt_activation_methods[] = {
-    SRT_METHOD(activation_forward, "An activation of every element."),
-    SRT_METHOD(activation_backward, "The gradient of activation_forward."),
-    SRT_METHOD(softmax_forward, "Softmax of every row, or its logarithm."),
-    SRT_METHOD(softmax_backward, "The gradient of softmax_forward."),
-    {NULL, NULL, 0, NULL},
+SRT_SIGNATURE(
+    softmax_forward, "Softmax of every row, or its logarithm.",
+    .empty = SRT_BIT(ROWS),
+    TABLE(ARRAY(FLOATS, x, OF(ROWS, CLASSES)),
+          VALUE(FLAG, logarithm),
+          ARRAY_AS(RESULT, result, "y", OF(ROWS, CLASSES))))
+SRT_OPERATOR(softmax_forward, srt->softmax_forward(a.result, a.x, n[ROWS], n[CLASSES], (int32_t)a.logarithm))
+
+SRT_SIGNATURE(
+    softmax_backward, "The gradient of softmax_forward.",
+    .empty = SRT_BIT(ROWS),
+    TABLE(ARRAY(FLOATS, grad_y, OF(ROWS, CLASSES)),
+          ARRAY(FLOATS, y, OF(ROWS, CLASSES), FIRST),
+          VALUE(FLAG, logarithm),
+          ARRAY_AS(RESULT, result, "grad_x", OF(ROWS, CLASSES))))
+SRT_OPERATOR(softmax_backward, srt->softmax_backward(a.result, a.grad_y, a.y, n[ROWS], n[CLASSES], (int32_t)a.logarithm))
+
+const srt_operator srt_activation_operators[] = {
+    SRT_ENTRY(activation_forward), SRT_ENTRY(activation_backward), SRT_ENTRY(softmax_forward), SRT_ENTRY(softmax_backward),
+    {0},
 };

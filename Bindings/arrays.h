@@ -1,4 +1,4 @@
-// The only place that checks NumPy arrays and words what is wrong with them.
+// How gru.c, lstm.c and rnn.c check arguments by hand. All of arrays.c and arrays.h goes with them: signature.h is the way.
 //
 // Dimensions are given as pairs (ptrdiff_t *size, const char *name). A size of -1 is learned from the array, any other
 // must match: so `rows` of one argument is checked against `rows` of the next. The name appears in messages.

@@ -1,52 +1,40 @@
 // Attention over each sequence's own steps: see Attention in include/seriatim.h for the shapes.
 #include "binding.h"
 
-// query, h, batch_sizes -> context, weights
-SRT_FUNCTION(attention_forward) {
-  SRT_TAKES(attention_forward, 3);
-  srt_call call = {0};
-  const float *query, *h;
-  const int64_t *batch_sizes;
-  float *context, *weights;
-  ptrdiff_t rows = -1, size = -1, steps;
-  if (!(srt_floats(&call, args[1], "h", &h, 2, &rows, "rows", &size, "size") &&
-        srt_batch_sizes(&call, args[2], &batch_sizes, &steps, &rows)))
-    return srt_fail(&call);
-  ptrdiff_t batch = (ptrdiff_t)batch_sizes[0];
-  if (!srt_floats(&call, args[0], "query", &query, 2, &batch, "batch", &size, "size")) return srt_fail(&call);
-  PyObject *first = srt_new_floats(&call, &context, 2, batch, size);
-  PyObject *second = first ? srt_new_floats(&call, &weights, 1, rows) : NULL;
-  if (!second) return srt_fail(&call);
-  SRT_RUN(status, srt->attention_forward(context, weights, query, h, batch_sizes, steps, size));
-  return srt_finish(&call, status, PyTuple_Pack(2, first, second));
-}
+enum { ROWS = 1, FEATURES, STEPS, BATCH };
 
-// grad_context, query, h, weights, batch_sizes -> grad_query, grad_h
-SRT_FUNCTION(attention_backward) {
-  SRT_TAKES(attention_backward, 5);
-  srt_call call = {0};
-  const float *grad_context, *query, *h, *weights;
-  const int64_t *batch_sizes;
-  float *grad_query, *grad_h, *scratch;
-  ptrdiff_t rows = -1, size = -1, steps;
-  if (!(srt_floats(&call, args[2], "h", &h, 2, &rows, "rows", &size, "size") &&
-        srt_batch_sizes(&call, args[4], &batch_sizes, &steps, &rows)))
-    return srt_fail(&call);
-  ptrdiff_t batch = (ptrdiff_t)batch_sizes[0];
-  if (!(srt_floats(&call, args[0], "grad_context", &grad_context, 2, &batch, "batch", &size, "size") &&
-        srt_floats(&call, args[1], "query", &query, 2, &batch, "batch", &size, "size") &&
-        srt_floats(&call, args[3], "weights", &weights, 1, &rows, "rows") && srt_scratch(&call, &scratch, rows)))
-    return srt_fail(&call);
-  PyObject *first = srt_new_floats(&call, &grad_query, 2, batch, size);
-  PyObject *second = first ? srt_new_floats(&call, &grad_h, 2, rows, size) : NULL;
-  if (!second) return srt_fail(&call);
-  SRT_RUN(status, srt->attention_backward(grad_query, grad_h, grad_context, query, h, weights, batch_sizes, steps, size,
-                                          scratch));
-  return srt_finish(&call, status, PyTuple_Pack(2, first, second));
-}
+static const char *const symbols[] = {[ROWS] = "rows", [FEATURES] = "size", [STEPS] = "steps", [BATCH] = "batch"};
 
-PyMethodDef srt_attention_methods[] = {
-    SRT_METHOD(attention_forward, "Softmax over each sequence's own steps of query . h, and the weighted sum of h."),
-    SRT_METHOD(attention_backward, "The gradients of attention_forward."),
-    {NULL, NULL, 0, NULL},
-};
+typedef struct {
+  srt_frame frame;
+  const float *query, *h, *grad_context, *weights;
+  const int64_t *batch_sizes;
+  float *context, *new_weights, *grad_query, *grad_h, *scratch;
+} arguments;
+
+SRT_SIGNATURE(
+    attention_forward, "Softmax over each sequence's own steps of query . h, and the weighted sum of h.",
+    .derived = SRT_BIT(BATCH),
+    TABLE(ARRAY(FLOATS, query, OF(BATCH, FEATURES)),
+          ARRAY(FLOATS, h, OF(ROWS, FEATURES), FIRST),
+          ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),
+          ARRAY(RESULT, context, OF(BATCH, FEATURES)),
+          ARRAY_AS(RESULT, new_weights, "weights", OF(ROWS))))
+SRT_OPERATOR(attention_forward, srt->attention_forward(a.context, a.new_weights, a.query, a.h, a.batch_sizes, n[STEPS],
+                                                       n[FEATURES]))
+
+SRT_SIGNATURE(
+    attention_backward, "The gradients of attention_forward.",
+    .derived = SRT_BIT(BATCH),
+    TABLE(ARRAY(FLOATS, grad_context, OF(BATCH, FEATURES)),
+          ARRAY(FLOATS, query, OF(BATCH, FEATURES)),
+          ARRAY(FLOATS, h, OF(ROWS, FEATURES), FIRST),
+          ARRAY(FLOATS, weights, OF(ROWS)),
+          ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),
+          ARRAY(RESULT, grad_query, OF(BATCH, FEATURES)),
+          ARRAY(RESULT, grad_h, OF(ROWS, FEATURES)),
+          ARRAY(SCRATCH, scratch, OF(ROWS))))
+SRT_OPERATOR(attention_backward, srt->attention_backward(a.grad_query, a.grad_h, a.grad_context, a.query, a.h, a.weights,
+                                                         a.batch_sizes, n[STEPS], n[FEATURES], a.scratch))
+
+const srt_operator srt_attention_operators[] = {SRT_ENTRY(attention_forward), SRT_ENTRY(attention_backward), {0}};

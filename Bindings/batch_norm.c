@@ -1,124 +1,76 @@
 // Batch normalisation: see Batch normalisation in include/seriatim.h for the shapes.
 #include "binding.h"
 
-// Written to in training only: in evaluation memory that is mapped from a file will do.
-static bool running_statistics(srt_call *call, PyObject *object, const char *name, float **data, ptrdiff_t *columns,
-                               int32_t training) {
-  if (training) return srt_maybe_output(call, object, name, data, 1, columns, "num_features");
-  const float *read = NULL;
-  const bool right = srt_maybe_floats(call, object, name, &read, 1, columns, "num_features");
-  *data = (float *)read;
-  return right;
+enum { ROWS = 1, FEATURES, PIXELS };
+
+static const char *const symbols[] = {[ROWS] = "rows", [FEATURES] = "num_features", [PIXELS] = "pixels"};
+
+typedef struct {
+  srt_frame frame;
+  const float *grad_y, *x, *weight, *bias, *mean, *inverse;
+  float *y, *new_mean, *new_inverse, *running_mean, *running_var, *grad_x, *grad_weight, *grad_bias;
+  ptrdiff_t training, need_input, accumulate;
+  double momentum, eps;
+} arguments;
+
+static bool check(void *given, const ptrdiff_t *n) {
+  (void)n;
+  const arguments *a = given;
+  if (a->training || (a->running_mean && a->running_var)) return true;
+  PyErr_Format(PyExc_ValueError, "%s: expected an array outside training, got None",
+               a->running_mean ? "running_var" : "running_mean");
+  return false;
 }
 
-// x, weight | None, bias | None, running_mean | None, running_var | None, training, momentum, eps -> y, mean, inverse
-SRT_FUNCTION(batch_norm_forward) {
-  SRT_TAKES(batch_norm_forward, 8);
-  srt_call call = {0};
-  const float *x, *weight, *bias;
-  float *y, *mean, *inverse, *running_mean, *running_variance;
-  ptrdiff_t rows = -1, columns = -1;
-  int32_t training;
-  double momentum, epsilon;
-  if (!(srt_flag(args[5], "training", &training) && srt_number(args[6], "momentum", &momentum) &&
-        srt_number(args[7], "eps", &epsilon) &&
-        srt_floats(&call, args[0], "x", &x, 2, &rows, "rows", &columns, "num_features") &&
-        srt_maybe_floats(&call, args[1], "weight", &weight, 1, &columns, "num_features") &&
-        srt_maybe_floats(&call, args[2], "bias", &bias, 1, &columns, "num_features") &&
-        running_statistics(&call, args[3], "running_mean", &running_mean, &columns, training) &&
-        running_statistics(&call, args[4], "running_var", &running_variance, &columns, training)))
-    return srt_fail(&call);
-  PyObject *output = srt_new_floats(&call, &y, 2, rows, columns);
-  PyObject *first = output ? srt_new_floats(&call, &mean, 1, columns) : NULL;
-  PyObject *second = first ? srt_new_floats(&call, &inverse, 1, columns) : NULL;
-  if (!second) return srt_fail(&call);
-  SRT_RUN(status, srt->batch_norm_forward(y, mean, inverse, running_mean, running_variance, x, weight, bias, rows,
-                                          columns, training, (float)momentum, (float)epsilon));
-  return srt_finish(&call, status, PyTuple_Pack(3, output, first, second));
-}
+// The running statistics are written to in training only: in evaluation memory that is mapped from a file will do.
+#define FORWARD(...)                                                               \
+  TABLE(ARRAY(FLOATS, x, OF(__VA_ARGS__)),                                         \
+        ARRAY(FLOATS, weight, OF(FEATURES), OPTIONAL),                             \
+        ARRAY(FLOATS, bias, OF(FEATURES), OPTIONAL),                               \
+        ARRAY(WRITTEN, running_mean, OF(FEATURES), OPTIONAL, WHEN(training)),      \
+        ARRAY(WRITTEN, running_var, OF(FEATURES), OPTIONAL, WHEN(training)),       \
+        VALUE(FLAG, training),                                                     \
+        VALUE(NUMBER, momentum),                                                   \
+        VALUE(NUMBER, eps),                                                        \
+        ARRAY(RESULT, y, OF(__VA_ARGS__)),                                         \
+        ARRAY_AS(RESULT, new_mean, "mean", OF(FEATURES)),                          \
+        ARRAY_AS(RESULT, new_inverse, "inverse", OF(FEATURES)))
+#define BACKWARD(...)                                    \
+  TABLE(ARRAY(FLOATS, grad_y, OF(__VA_ARGS__)),          \
+        ARRAY(FLOATS, x, OF(__VA_ARGS__), FIRST),        \
+        ARRAY(FLOATS, mean, OF(FEATURES)),               \
+        ARRAY(FLOATS, inverse, OF(FEATURES)),            \
+        ARRAY(FLOATS, weight, OF(FEATURES), OPTIONAL),   \
+        VALUE(FLAG, training),                           \
+        VALUE(FLAG, need_input),                         \
+        ARRAY(WRITTEN, grad_weight, OF(FEATURES), OPTIONAL), \
+        ARRAY(WRITTEN, grad_bias, OF(FEATURES), OPTIONAL), \
+        VALUE(FLAG, accumulate),                         \
+        ARRAY(RESULT, grad_x, OF(__VA_ARGS__), WHEN(need_input)))
 
-// grad_y, x, mean, inverse, weight | None, training, need_input, grad_weight | None, grad_bias | None, accumulate
-//   -> grad_x | None
-SRT_FUNCTION(batch_norm_backward) {
-  SRT_TAKES(batch_norm_backward, 10);
-  srt_call call = {0};
-  const float *grad_y, *x, *mean, *inverse, *weight;
-  float *grad_x = NULL, *grad_weight, *grad_bias;
-  ptrdiff_t rows = -1, columns = -1;
-  int32_t training, need_input, accumulate;
-  PyObject *result = Py_None;
-  if (!(srt_flag(args[5], "training", &training) && srt_flag(args[6], "need_input", &need_input) &&
-        srt_flag(args[9], "accumulate", &accumulate) &&
-        srt_floats(&call, args[1], "x", &x, 2, &rows, "rows", &columns, "num_features") &&
-        srt_floats(&call, args[0], "grad_y", &grad_y, 2, &rows, "rows", &columns, "num_features") &&
-        srt_floats(&call, args[2], "mean", &mean, 1, &columns, "num_features") &&
-        srt_floats(&call, args[3], "inverse", &inverse, 1, &columns, "num_features") &&
-        srt_maybe_floats(&call, args[4], "weight", &weight, 1, &columns, "num_features") &&
-        srt_maybe_output(&call, args[7], "grad_weight", &grad_weight, 1, &columns, "num_features") &&
-        srt_maybe_output(&call, args[8], "grad_bias", &grad_bias, 1, &columns, "num_features")))
-    return srt_fail(&call);
-  if (need_input && !(result = srt_new_floats(&call, &grad_x, 2, rows, columns))) return srt_fail(&call);
-  SRT_RUN(status, srt->batch_norm_backward(grad_x, grad_weight, grad_bias, accumulate, grad_y, x, mean, inverse, weight,
-                                           rows, columns, training));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+SRT_SIGNATURE(batch_norm_forward, "Normalises columns; updates the running statistics in training.", .check = check,
+              FORWARD(ROWS, FEATURES))
+SRT_OPERATOR(batch_norm_forward,
+             srt->batch_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var, a.x, a.weight, a.bias,
+                                     n[ROWS], n[FEATURES], (int32_t)a.training, (float)a.momentum, (float)a.eps))
 
-// x, weight | None, bias | None, running_mean | None, running_var | None, training, momentum, eps -> y, mean, inverse
-SRT_FUNCTION(image_norm_forward) {
-  SRT_TAKES(image_norm_forward, 8);
-  srt_call call = {0};
-  const float *x, *weight, *bias;
-  float *y, *mean, *inverse, *running_mean, *running_variance;
-  ptrdiff_t images = -1, columns = -1, pixels = -1;
-  int32_t training;
-  double momentum, epsilon;
-  if (!(srt_flag(args[5], "training", &training) && srt_number(args[6], "momentum", &momentum) &&
-        srt_number(args[7], "eps", &epsilon) &&
-        srt_floats(&call, args[0], "x", &x, 3, &images, "images", &columns, "num_features", &pixels, "pixels") &&
-        srt_maybe_floats(&call, args[1], "weight", &weight, 1, &columns, "num_features") &&
-        srt_maybe_floats(&call, args[2], "bias", &bias, 1, &columns, "num_features") &&
-        running_statistics(&call, args[3], "running_mean", &running_mean, &columns, training) &&
-        running_statistics(&call, args[4], "running_var", &running_variance, &columns, training)))
-    return srt_fail(&call);
-  PyObject *output = srt_new_floats(&call, &y, 3, images, columns, pixels);
-  PyObject *first = output ? srt_new_floats(&call, &mean, 1, columns) : NULL;
-  PyObject *second = first ? srt_new_floats(&call, &inverse, 1, columns) : NULL;
-  if (!second) return srt_fail(&call);
-  SRT_RUN(status, srt->image_norm_forward(y, mean, inverse, running_mean, running_variance, x, weight, bias, images,
-                                          columns, pixels, training, (float)momentum, (float)epsilon));
-  return srt_finish(&call, status, PyTuple_Pack(3, output, first, second));
-}
+SRT_SIGNATURE(batch_norm_backward, "The gradients of batch_norm_forward.", BACKWARD(ROWS, FEATURES))
+SRT_OPERATOR(batch_norm_backward,
+             srt->batch_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate, a.grad_y, a.x, a.mean,
+                                      a.inverse, a.weight, n[ROWS], n[FEATURES], (int32_t)a.training))
 
-// grad_y, x, mean, inverse, weight | None, training, need_input, grad_weight | None, grad_bias | None, accumulate
-//   -> grad_x | None
-SRT_FUNCTION(image_norm_backward) {
-  SRT_TAKES(image_norm_backward, 10);
-  srt_call call = {0};
-  const float *grad_y, *x, *mean, *inverse, *weight;
-  float *grad_x = NULL, *grad_weight, *grad_bias;
-  ptrdiff_t images = -1, columns = -1, pixels = -1;
-  int32_t training, need_input, accumulate;
-  PyObject *result = Py_None;
-  if (!(srt_flag(args[5], "training", &training) && srt_flag(args[6], "need_input", &need_input) &&
-        srt_flag(args[9], "accumulate", &accumulate) &&
-        srt_floats(&call, args[1], "x", &x, 3, &images, "images", &columns, "num_features", &pixels, "pixels") &&
-        srt_floats(&call, args[0], "grad_y", &grad_y, 3, &images, "images", &columns, "num_features", &pixels, "pixels") &&
-        srt_floats(&call, args[2], "mean", &mean, 1, &columns, "num_features") &&
-        srt_floats(&call, args[3], "inverse", &inverse, 1, &columns, "num_features") &&
-        srt_maybe_floats(&call, args[4], "weight", &weight, 1, &columns, "num_features") &&
-        srt_maybe_output(&call, args[7], "grad_weight", &grad_weight, 1, &columns, "num_features") &&
-        srt_maybe_output(&call, args[8], "grad_bias", &grad_bias, 1, &columns, "num_features")))
-    return srt_fail(&call);
-  if (need_input && !(result = srt_new_floats(&call, &grad_x, 3, images, columns, pixels))) return srt_fail(&call);
-  SRT_RUN(status, srt->image_norm_backward(grad_x, grad_weight, grad_bias, accumulate, grad_y, x, mean, inverse, weight,
-                                           images, columns, pixels, training));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+SRT_SIGNATURE(image_norm_forward, "batch_norm_forward of images.", .check = check, FORWARD(ROWS, FEATURES, PIXELS))
+SRT_OPERATOR(image_norm_forward,
+             srt->image_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var, a.x, a.weight, a.bias,
+                                     n[ROWS], n[FEATURES], n[PIXELS], (int32_t)a.training, (float)a.momentum,
+                                     (float)a.eps))
 
-PyMethodDef srt_batch_norm_methods[] = {
-    SRT_METHOD(batch_norm_forward, "Normalises columns; updates the running statistics in training."),
-    SRT_METHOD(batch_norm_backward, "The gradients of batch_norm_forward."),
-    SRT_METHOD(image_norm_forward, "batch_norm_forward of images."),
-    SRT_METHOD(image_norm_backward, "The gradients of image_norm_forward."),
-    {NULL, NULL, 0, NULL},
+SRT_SIGNATURE(image_norm_backward, "The gradients of image_norm_forward.", BACKWARD(ROWS, FEATURES, PIXELS))
+SRT_OPERATOR(image_norm_backward,
+             srt->image_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate, a.grad_y, a.x, a.mean,
+                                      a.inverse, a.weight, n[ROWS], n[FEATURES], n[PIXELS], (int32_t)a.training))
+
+const srt_operator srt_batch_norm_operators[] = {
+    SRT_ENTRY(batch_norm_forward), SRT_ENTRY(batch_norm_backward), SRT_ENTRY(image_norm_forward),
+    SRT_ENTRY(image_norm_backward), {0},
 };

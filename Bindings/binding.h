@@ -1,10 +1,4 @@
-// What every operator's binding includes. A binding function has one form:
-//
-//   srt_call call = {0};                       what this call holds and must give back
-//   if (!(srt_floats(...) && ...)) return srt_fail(&call);     check the arguments (arrays.c)
-//   ... srt_new_floats(...), srt_scratch(...)                  memory for the results (memory.c)
-//   SRT_RUN(status, srt->operator(...));                       one kernel call, without the GIL
-//   return srt_finish(&call, status, result);
+// What every operator's binding includes: signature.h says what a binding is made of.
 #ifndef SRT_BINDING_H
 #define SRT_BINDING_H
 
@@ -21,6 +15,7 @@
 #include "arrays.h"
 #include "dispatch.h"
 #include "memory.h"
+#include "signature.h"
 #include "SeriatimSystem.h"
 
 // Calls kernels with the GIL released, denormal numbers being zero for so long: `statement` sets `status`.
@@ -44,11 +39,13 @@
   (void)self;                       \
   if (count != (wanted)) return PyErr_Format(PyExc_TypeError, #function " takes %d arguments, got %zd", wanted, count)
 
-// The methods of each operator, ended by an empty entry; module.c gathers them.
-extern PyMethodDef srt_activation_methods[], srt_attention_methods[], srt_batch_norm_methods[], srt_collate_methods[], srt_conv_gru_methods[],
-    srt_conv_lstm_methods[], srt_conv_rnn_methods[], srt_convolution_methods[],
-    srt_dropout_methods[], srt_gru_methods[], srt_linear_methods[], srt_loss_methods[], srt_lstm_methods[],
-    srt_memory_methods[], srt_optimizer_methods[], srt_pooling_methods[], srt_ragged_methods[], srt_rnn_methods[],
-    srt_sequence_pooling_methods[];
+// The functions of each operator, ended by an empty entry; module.c gathers them.
+extern const srt_operator srt_activation_operators[], srt_attention_operators[], srt_batch_norm_operators[],
+    srt_collate_operators[], srt_convolution_operators[], srt_dropout_operators[], srt_linear_operators[],
+    srt_loss_operators[], srt_memory_operators[], srt_optimizer_operators[], srt_pooling_operators[],
+    srt_ragged_operators[], srt_recurrent_operators[], srt_sequence_pooling_operators[];
+
+// Of operators without tables.
+extern PyMethodDef srt_conv_gru_methods[], srt_conv_lstm_methods[], srt_conv_rnn_methods[];
 
 #endif

@@ -1,269 +1,281 @@
 // Collation: see Collation in include/seriatim.h. Sequences stay where they are until the one pass that writes the batch.
 #include "binding.h"
 
-// Sequences in the order of a batch.
+enum { BATCH = 1, OUTER, INNER, FEATURES, ROWS, STEPS, LENGTH };
+
+static const char *const symbols[] = {
+    [BATCH] = "batch", [OUTER] = "batch or steps", [INNER] = "steps or batch", [FEATURES] = "features", [ROWS] = "rows",
+    [STEPS] = "steps", [LENGTH] = "total_length",
+};
+
 typedef struct {
+  srt_frame frame;
+  PyObject *sequences, *X;
+  const int64_t *order, *starts, *lengths, *batch_sizes;
+  const float *input, *data;
+  ptrdiff_t packed, batch_first;
+  double padding_value;
+  float *padded;
+  // Sequences in the order of a batch: where their first rows are, and how many rows they have.
   const void **sources;
-  int64_t *lengths;
+  int64_t *counts;
   ptrdiff_t batch, features, row_stride;
   int32_t is_double;
-} sequences;
+  // What is written: a packed batch with its batch sizes, or a padded one.
+  float *written;
+  int64_t *sizes;
+  ptrdiff_t steps;
+  PyObject *result, *result_sizes;
+} arguments;
 
-static void free_sequences(sequences *s) {
-  PyMem_Free(s->sources);
-  PyMem_Free(s->lengths);
+static bool make_room(arguments *a, ptrdiff_t batch) {
+  float *sources, *counts;
+  a->batch = batch;
+  if (!srt_scratch(&a->frame.call, &sources, 2 * batch) || !srt_scratch(&a->frame.call, &counts, 2 * batch)) return false;
+  a->sources = (const void **)sources;
+  a->counts = (int64_t *)counts;
+  return true;
 }
 
-static bool make_room(sequences *s, ptrdiff_t batch) {
-  s->batch = batch;
-  s->sources = PyMem_Calloc((size_t)batch + 1, sizeof *s->sources);
-  s->lengths = PyMem_Calloc((size_t)batch + 1, sizeof *s->lengths);
-  if (s->sources && s->lengths) return true;
-  PyErr_NoMemory();
-  return false;
-}
-
-// The packed batch of `s`: data (N, features), and batch_sizes.
-static PyObject *collate_to_packed(srt_call *call, sequences *s) {
-  for (ptrdiff_t i = 1; i < s->batch; i++) {
-    if (s->lengths[i] <= s->lengths[i - 1]) continue;
+// Room for the packed batch: `result` (rows, features) and `result_sizes`.
+static bool make_packed(arguments *a) {
+  for (ptrdiff_t i = 1; i < a->batch; i++) {
+    if (a->counts[i] <= a->counts[i - 1]) continue;
     PyErr_Format(PyExc_ValueError, "order: expected lengths in descending order, got %lld before %lld at position %zd",
-                 (long long)s->lengths[i - 1], (long long)s->lengths[i], (Py_ssize_t)i);
-    return NULL;
+                 (long long)a->counts[i - 1], (long long)a->counts[i], (Py_ssize_t)i);
+    return false;
   }
-  npy_intp steps = (npy_intp)s->lengths[0];
-  PyObject *sizes = PyArray_SimpleNew(1, &steps, NPY_INT64);
-  if (!srt_keep(call, sizes)) return NULL;
-  int64_t *batch_sizes = PyArray_DATA((PyArrayObject *)sizes);
-  ptrdiff_t rows = 0, alive = s->batch;
-  for (npy_intp step = 0; step < steps; step++) {
-    while (s->lengths[alive - 1] <= step) alive--;
-    batch_sizes[step] = alive;
+  void *sizes, *data;
+  a->steps = (ptrdiff_t)a->counts[0];
+  a->result_sizes = srt_new_array(&a->frame.call, &sizes, NPY_INT64, 1, &a->steps);
+  if (!a->result_sizes) return false;
+  a->sizes = sizes;
+  ptrdiff_t rows = 0, alive = a->batch;
+  for (ptrdiff_t step = 0; step < a->steps; step++) {
+    while (a->counts[alive - 1] <= step) alive--;
+    a->sizes[step] = alive;
     rows += alive;
   }
-  float *packed;
-  PyObject *data = srt_new_floats(call, &packed, 2, rows, s->features);
-  if (!data) return NULL;
-  SRT_RUN(status, srt->collate_packed(packed, s->sources, s->row_stride, s->is_double, s->features, batch_sizes, steps));
-  if (status != SRT_OK) return srt_finish(call, status, NULL);
-  return PyTuple_Pack(2, data, sizes);
+  const npy_intp shape[2] = {rows, a->features};
+  a->result = srt_new_array(&a->frame.call, &data, NPY_FLOAT32, 2, shape);
+  a->written = data;
+  return a->result != NULL;
 }
 
-// The padded batch of `s`: (batch, longest, features), zeros behind each sequence.
-static PyObject *collate_to_padded(srt_call *call, sequences *s) {
-  ptrdiff_t longest = 0;
-  for (ptrdiff_t i = 0; i < s->batch; i++) {
-    if (s->lengths[i] > longest) longest = (ptrdiff_t)s->lengths[i];
+// Room for the padded batch: `result` (batch, longest, features).
+static bool make_padded(arguments *a) {
+  void *data;
+  a->steps = 0;
+  for (ptrdiff_t i = 0; i < a->batch; i++) {
+    if (a->counts[i] > a->steps) a->steps = (ptrdiff_t)a->counts[i];
   }
-  float *padded;
-  PyObject *data = srt_new_floats(call, &padded, 3, s->batch, longest, s->features);
-  if (!data) return NULL;
-  SRT_RUN(status, srt->collate_padded(padded, longest * s->features, s->features, longest, 0, s->sources, s->row_stride,
-                                      s->is_double, s->features, s->lengths, s->batch));
-  if (status != SRT_OK) return srt_finish(call, status, NULL);
-  return Py_NewRef(data);
+  const npy_intp shape[3] = {a->batch, a->steps, a->features};
+  a->result = srt_new_array(&a->frame.call, &data, NPY_FLOAT32, 3, shape);
+  a->written = data;
+  return a->result != NULL;
+}
+
+// Room for either; the packed one and its sizes are one result.
+static bool make_either(arguments *a) {
+  if (!a->packed) return make_padded(a);
+  return make_packed(a) && srt_keep(&a->frame.call, a->result = PyTuple_Pack(2, a->result, a->result_sizes));
+}
+
+static int32_t write_batch(const arguments *a) {
+  if (a->packed) {
+    return srt->collate_packed(a->written, a->sources, a->row_stride, a->is_double, a->features, a->sizes, a->steps);
+  }
+  return srt->collate_padded(a->written, a->steps * a->features, a->features, a->steps, 0, a->sources, a->row_stride,
+                             a->is_double, a->features, a->counts, a->batch);
 }
 
 // A C-contiguous native float array as the kernel reads it, or one converted to float32. New reference.
-static PyArrayObject *readable(PyObject *object, Py_ssize_t index) {
+static PyArrayObject *readable(PyObject *object, const char *name) {
   PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object);
-  if (!array) return NULL;
-  const char kind = PyArray_DESCR(array)->kind;
-  if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') {
-    PyErr_Format(PyExc_TypeError, "sequence %zd: expected an array of numbers, got %S", index, PyArray_DESCR(array));
+  if (array) {
+    const int type = PyArray_TYPE(array);
+    if ((type == NPY_FLOAT32 || type == NPY_FLOAT64) && PyArray_ISCARRAY_RO(array)) return array;
     Py_DECREF(array);
-    return NULL;
   }
-  const int type = PyArray_TYPE(array);
-  if ((type == NPY_FLOAT32 || type == NPY_FLOAT64) && PyArray_ISCARRAY_RO(array)) return array;
-  PyArrayObject *copy = (PyArrayObject *)PyArray_FROM_OTF((PyObject *)array, NPY_FLOAT32,
-                                                          NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
-  Py_DECREF(array);
-  return copy;
+  PyErr_Clear();
+  return (PyArrayObject *)srt_as_floats(object, name);
 }
 
-// Fills `s` from a list of (T, D) or (T,) arrays, of which order[i] is the i-th of the batch. `arrays` holds references.
-static bool read_list(PyObject *list, const int64_t *order, sequences *s, PyObject *arrays) {
+// Reads the list of (T, D) or (T,) arrays, of which order[i] is the i-th of the batch. `arrays` holds references.
+static bool read_list(arguments *a, PyObject *list, PyObject *arrays) {
   const Py_ssize_t known = PyList_Size(list);
   bool all_double = true, any_double = false;
-  for (ptrdiff_t i = 0; i < s->batch; i++) {
-    if (order[i] < 0 || order[i] >= known) {
-      PyErr_Format(PyExc_IndexError, "order: expected indices from 0 to %zd, got %lld", known - 1, (long long)order[i]);
+  a->features = -1;
+  for (ptrdiff_t i = 0; i < a->batch; i++) {
+    const int64_t place = a->order[i];
+    char name[40];
+    snprintf(name, sizeof name, "sequence %lld", (long long)place);
+    if (place < 0 || place >= known) {
+      PyErr_Format(PyExc_IndexError, "order: expected indices from 0 to %zd, got %lld", known - 1, (long long)place);
       return false;
     }
-    PyArrayObject *array = readable(PyList_GetItem(list, (Py_ssize_t)order[i]), (Py_ssize_t)order[i]);
+    PyArrayObject *array = readable(PyList_GetItem(list, (Py_ssize_t)place), name);
     if (!array || PyList_SetItem(arrays, i, (PyObject *)array) < 0) return false;
     const int dimensions = PyArray_NDIM(array);
     const ptrdiff_t features = dimensions == 2 ? PyArray_DIM(array, 1) : 1;
     if ((dimensions != 1 && dimensions != 2) || PyArray_DIM(array, 0) < 1 || features < 1 ||
-        (s->features >= 0 && features != s->features)) {
+        (a->features >= 0 && features != a->features)) {
       PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
-      if (shape && s->features >= 0) {
-        PyErr_Format(PyExc_ValueError, "sequence %lld: expected shape (T, %zd) with T >= 1, got %S", (long long)order[i],
-                     (Py_ssize_t)s->features, shape);
+      if (shape && a->features >= 0) {
+        PyErr_Format(PyExc_ValueError, "%s: expected shape (T, %zd) with T >= 1, got %S", name, (Py_ssize_t)a->features,
+                     shape);
       } else if (shape) {
-        PyErr_Format(PyExc_ValueError, "sequence %lld: expected shape (T, D) or (T,) with T >= 1, got %S",
-                     (long long)order[i], shape);
+        PyErr_Format(PyExc_ValueError, "%s: expected shape (T, D) or (T,) with T >= 1, got %S", name, shape);
       }
       Py_XDECREF(shape);
       return false;
     }
-    s->features = features;
-    s->lengths[i] = PyArray_DIM(array, 0);
+    a->features = a->row_stride = features;
+    a->counts[i] = PyArray_DIM(array, 0);
     const bool is_double = PyArray_TYPE(array) == NPY_FLOAT64;
     all_double &= is_double;
     any_double |= is_double;
   }
-  for (ptrdiff_t i = 0; i < s->batch; i++) {
+  for (ptrdiff_t i = 0; i < a->batch; i++) {
     PyArrayObject *array = (PyArrayObject *)PyList_GetItem(arrays, i);
     // A mixture is converted beforehand: one pass reads one type.
     if (any_double && !all_double && PyArray_TYPE(array) == NPY_FLOAT64) {
-      PyObject *copy = PyArray_FROM_OTF((PyObject *)array, NPY_FLOAT32, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+      PyObject *copy = srt_as_floats((PyObject *)array, "sequences");
       if (!copy || PyList_SetItem(arrays, i, copy) < 0) return false;
       array = (PyArrayObject *)copy;
     }
-    s->sources[i] = PyArray_DATA(array);
+    a->sources[i] = PyArray_DATA(array);
   }
-  s->is_double = all_double;
-  s->row_stride = s->features;
+  a->is_double = all_double;
   return true;
 }
 
-// list of arrays, order, packed -> (data, batch_sizes) or padded
-SRT_FUNCTION(collate) {
-  SRT_TAKES(collate, 3);
-  srt_call call = {0};
-  sequences s = {.features = -1};
-  const int64_t *order;
-  ptrdiff_t batch = -1;
-  int32_t packed;
-  PyObject *list = PySequence_List(args[0]), *arrays = NULL, *result = NULL;
-  if (srt_keep(&call, list) && srt_flag(args[2], "packed", &packed) &&
-      srt_integers(&call, args[1], "order", &order, 1, &batch, "batch")) {
-    if (batch < 1) {
-      PyErr_SetString(PyExc_ValueError, "sequences: expected at least one, got none");
-    } else if (make_room(&s, batch) && srt_keep(&call, arrays = PyList_New(batch)) && read_list(list, order, &s, arrays)) {
-      result = packed ? collate_to_packed(&call, &s) : collate_to_padded(&call, &s);
-    }
+static bool check_list(void *given, const ptrdiff_t *n) {
+  arguments *a = given;
+  PyObject *list = PySequence_Check(a->sequences) ? PySequence_List(a->sequences) : NULL, *arrays = NULL;
+  if (!list && !PyErr_Occurred()) {
+    PyErr_Format(PyExc_TypeError, "sequences: expected a sequence of arrays, got %S", Py_TYPE(a->sequences));
   }
-  free_sequences(&s);
-  return result ? srt_finish(&call, SRT_OK, result) : srt_fail(&call);
+  return srt_keep(&a->frame.call, list) && srt_keep(&a->frame.call, arrays = PyList_New(n[BATCH])) &&
+         make_room(a, n[BATCH]) && read_list(a, list, arrays) && make_either(a);
 }
 
-// X (N, D), starts (batch,), lengths (batch,), packed -> (data, batch_sizes) or padded
-SRT_FUNCTION(collate_concatenated) {
-  SRT_TAKES(collate_concatenated, 4);
-  srt_call call = {0};
-  sequences s = {.features = -1};
-  const int64_t *starts, *lengths;
-  ptrdiff_t batch = -1;
-  int32_t packed;
-  PyObject *result = NULL;
-  PyArrayObject *array = readable(args[0], 0);
-  if (!srt_keep(&call, (PyObject *)array)) return srt_fail(&call);
+#define BATCH_TYPE "Array | tuple[Array, Integers]"
+
+SRT_SIGNATURE(
+    collate, "Sequences from a list as one packed or padded batch.",
+    .check = check_list,
+    TABLE(OBJECT(OBJECT, sequences, "Sequence[ArrayLike]"),
+          ARRAY(INTEGERS, order, OF(BATCH)),
+          VALUE(FLAG, packed),
+          OBJECT(RESULT_OBJECT, result, BATCH_TYPE)))
+SRT_OPERATOR(collate, write_batch(&a))
+
+static bool check_concatenated(void *given, const ptrdiff_t *n) {
+  arguments *a = given;
+  PyArrayObject *array = readable(a->X, "X");
+  if (!srt_keep(&a->frame.call, (PyObject *)array)) return false;
   if (PyArray_NDIM(array) != 2 || PyArray_DIM(array, 1) < 1) {
     PyErr_SetString(PyExc_ValueError, "X: expected shape (observations, features) with at least one feature");
-    return srt_fail(&call);
+    return false;
   }
-  if (!(srt_flag(args[3], "packed", &packed) && srt_integers(&call, args[1], "starts", &starts, 1, &batch, "batch") &&
-        srt_integers(&call, args[2], "lengths", &lengths, 1, &batch, "batch")))
-    return srt_fail(&call);
-  if (batch < 1) {
-    PyErr_SetString(PyExc_ValueError, "lengths: expected at least one sequence, got none");
-    return srt_fail(&call);
-  }
-  s.features = s.row_stride = PyArray_DIM(array, 1);
-  s.is_double = PyArray_TYPE(array) == NPY_FLOAT64;
-  bool right = make_room(&s, batch);
-  for (ptrdiff_t i = 0; right && i < batch; i++) {
-    if (starts[i] < 0 || lengths[i] < 1 || starts[i] > PyArray_DIM(array, 0) - lengths[i]) {
+  a->features = a->row_stride = PyArray_DIM(array, 1);
+  a->is_double = PyArray_TYPE(array) == NPY_FLOAT64;
+  if (!make_room(a, n[BATCH])) return false;
+  const ptrdiff_t rows = PyArray_DIM(array, 0);
+  for (ptrdiff_t i = 0; i < n[BATCH]; i++) {
+    if (a->starts[i] < 0 || a->lengths[i] < 1 || a->lengths[i] > rows || a->starts[i] > rows - a->lengths[i]) {
       PyErr_Format(PyExc_ValueError, "lengths: expected sequences of at least one of the %zd observations, got %lld from "
-                   "observation %lld on", (Py_ssize_t)PyArray_DIM(array, 0), (long long)lengths[i], (long long)starts[i]);
-      right = false;
-    } else {
-      s.lengths[i] = lengths[i];
-      s.sources[i] = (const char *)PyArray_DATA(array) + starts[i] * PyArray_STRIDE(array, 0);
+                   "observation %lld on", (Py_ssize_t)rows, (long long)a->lengths[i], (long long)a->starts[i]);
+      return false;
     }
+    a->counts[i] = a->lengths[i];
+    a->sources[i] = (const char *)PyArray_DATA(array) + a->starts[i] * a->features * PyArray_ITEMSIZE(array);
   }
-  if (right) result = packed ? collate_to_packed(&call, &s) : collate_to_padded(&call, &s);
-  free_sequences(&s);
-  return result ? srt_finish(&call, SRT_OK, result) : srt_fail(&call);
+  return make_either(a);
 }
 
-// padded (batch, T, D) or (T, batch, D), lengths in the order of the batch, order, batch_first -> (data, batch_sizes)
-SRT_FUNCTION(pack_rows) {
-  SRT_TAKES(pack_rows, 4);
-  srt_call call = {0};
-  sequences s = {.features = -1};
-  const int64_t *lengths, *order;
-  const float *padded;
-  ptrdiff_t batch = -1, first = -1, second = -1;
-  int32_t batch_first;
-  PyObject *result = NULL;
-  if (!(srt_flag(args[3], "batch_first", &batch_first) &&
-        srt_floats(&call, args[0], "input", &padded, 3, &first, batch_first ? "batch" : "steps", &second,
-                   batch_first ? "steps" : "batch", &s.features, "features") &&
-        srt_integers(&call, args[1], "lengths", &lengths, 1, &batch, "batch") &&
-        srt_integers(&call, args[2], "order", &order, 1, &batch, "batch")))
-    return srt_fail(&call);
-  const ptrdiff_t sequences_given = batch_first ? first : second, steps = batch_first ? second : first;
-  s.row_stride = batch_first ? s.features : sequences_given * s.features;
-  bool right = make_room(&s, batch);
-  for (ptrdiff_t i = 0; right && i < batch; i++) {
-    if (order[i] < 0 || order[i] >= sequences_given || lengths[i] < 1 || lengths[i] > steps) {
+SRT_SIGNATURE(
+    collate_concatenated, "Sequences that lie behind each other as one packed or padded batch.",
+    .check = check_concatenated,
+    TABLE(OBJECT(OBJECT, X, "ArrayLike"),
+          ARRAY(INTEGERS, starts, OF(BATCH)),
+          ARRAY(INTEGERS, lengths, OF(BATCH)),
+          VALUE(FLAG, packed),
+          OBJECT(RESULT_OBJECT, result, BATCH_TYPE)))
+SRT_OPERATOR(collate_concatenated, write_batch(&a))
+
+static bool check_padded(void *given, const ptrdiff_t *n) {
+  arguments *a = given;
+  const ptrdiff_t sequences = a->batch_first ? n[OUTER] : n[INNER], steps = a->batch_first ? n[INNER] : n[OUTER];
+  a->features = n[FEATURES];
+  a->row_stride = a->batch_first ? n[FEATURES] : sequences * n[FEATURES];
+  a->is_double = 0;
+  a->packed = 1;
+  if (!make_room(a, n[BATCH])) return false;
+  for (ptrdiff_t i = 0; i < n[BATCH]; i++) {
+    if (a->order[i] < 0 || a->order[i] >= sequences || a->lengths[i] < 1 || a->lengths[i] > steps) {
       PyErr_Format(PyExc_ValueError, "lengths: expected lengths from 1 to %zd of %zd sequences, got length %lld of sequence "
-                   "%lld", (Py_ssize_t)steps, (Py_ssize_t)sequences_given, (long long)lengths[i], (long long)order[i]);
-      right = false;
-    } else {
-      s.lengths[i] = lengths[i];
-      s.sources[i] = padded + order[i] * (batch_first ? steps * s.features : s.features);
+                   "%lld", (Py_ssize_t)steps, (Py_ssize_t)sequences, (long long)a->lengths[i], (long long)a->order[i]);
+      return false;
     }
+    a->counts[i] = a->lengths[i];
+    a->sources[i] = a->input + a->order[i] * (a->batch_first ? steps * n[FEATURES] : n[FEATURES]);
   }
-  if (right) result = collate_to_packed(&call, &s);
-  free_sequences(&s);
-  return result ? srt_finish(&call, SRT_OK, result) : srt_fail(&call);
+  return make_packed(a);
 }
 
-// data (N, D), batch_sizes, order, length, padding_value, batch_first -> padded
-SRT_FUNCTION(unpack_rows) {
-  SRT_TAKES(unpack_rows, 6);
-  srt_call call = {0};
-  const float *data;
-  const int64_t *batch_sizes, *order;
-  float *padded;
-  ptrdiff_t rows = -1, features = -1, steps, length;
-  double padding;
-  int32_t batch_first;
-  if (!(srt_size(args[3], "total_length", &length) && srt_number(args[4], "padding_value", &padding) &&
-        srt_flag(args[5], "batch_first", &batch_first) &&
-        srt_floats(&call, args[0], "data", &data, 2, &rows, "rows", &features, "features") &&
-        srt_batch_sizes(&call, args[1], &batch_sizes, &steps, &rows)))
-    return srt_fail(&call);
-  ptrdiff_t batch = (ptrdiff_t)batch_sizes[0];
-  if (!srt_integers(&call, args[2], "order", &order, 1, &batch, "batch")) return srt_fail(&call);
-  for (ptrdiff_t i = 0; i < batch; i++) {
-    if (order[i] >= 0 && order[i] < batch) continue;
-    PyErr_Format(PyExc_IndexError, "order: expected indices from 0 to %zd, got %lld", (Py_ssize_t)batch - 1,
-                 (long long)order[i]);
-    return srt_fail(&call);
-  }
-  if (length < steps) {
+SRT_SIGNATURE(
+    pack_rows, "A padded batch as a packed one.",
+    .check = check_padded,
+    TABLE(ARRAY(FLOATS, input, OF(OUTER, INNER, FEATURES)),
+          ARRAY(INTEGERS, lengths, OF(BATCH)),
+          ARRAY(INTEGERS, order, OF(BATCH)),
+          VALUE(FLAG, batch_first),
+          OBJECT(RESULT_OBJECT, result, "Array"),
+          OBJECT(RESULT_OBJECT, result_sizes, "Integers")))
+SRT_OPERATOR(pack_rows, write_batch(&a))
+
+static bool derive_unpack(void *given, ptrdiff_t *n) {
+  const arguments *a = given;
+  n[OUTER] = a->batch_first ? n[BATCH] : n[LENGTH];
+  n[INNER] = a->batch_first ? n[LENGTH] : n[BATCH];
+  return true;
+}
+
+// Every sequence of the padded batch is written once.
+static bool check_unpack(void *given, const ptrdiff_t *n) {
+  arguments *a = given;
+  if (n[LENGTH] < n[STEPS]) {
     PyErr_Format(PyExc_ValueError, "total_length: expected at least %zd, the longest sequence's length, got %zd",
-                 (Py_ssize_t)steps, (Py_ssize_t)length);
-    return srt_fail(&call);
+                 (Py_ssize_t)n[STEPS], (Py_ssize_t)n[LENGTH]);
+    return false;
   }
-  PyObject *result = batch_first ? srt_new_floats(&call, &padded, 3, batch, length, features)
-                                 : srt_new_floats(&call, &padded, 3, length, batch, features);
-  if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->unpack(padded, batch_first ? length * features : features, batch_first ? features : batch * features,
-                              length, (float)padding, data, batch_sizes, steps, order, features));
-  return srt_finish(&call, status, Py_NewRef(result));
+  if (!make_room(a, n[BATCH])) return false;
+  for (ptrdiff_t i = 0; i < n[BATCH]; i++) a->counts[i] = 0;
+  for (ptrdiff_t i = 0; i < n[BATCH]; i++) {
+    if (a->order[i] >= 0 && a->order[i] < n[BATCH] && !a->counts[a->order[i]]++) continue;
+    PyErr_Format(PyExc_IndexError, "order: expected indices from 0 to %zd, each once, got %lld at %zd",
+                 (Py_ssize_t)n[BATCH] - 1, (long long)a->order[i], (Py_ssize_t)i);
+    return false;
+  }
+  return true;
 }
 
-PyMethodDef srt_collate_methods[] = {
-    SRT_METHOD(collate, "Sequences from a list as one packed or padded batch."),
-    SRT_METHOD(collate_concatenated, "Sequences that lie behind each other as one packed or padded batch."),
-    SRT_METHOD(pack_rows, "A padded batch as a packed one."),
-    SRT_METHOD(unpack_rows, "A packed batch as a padded one."),
-    {NULL, NULL, 0, NULL},
+SRT_SIGNATURE(
+    unpack_rows, "A packed batch as a padded one.",
+    .derived = SRT_BIT(BATCH) | SRT_BIT(OUTER) | SRT_BIT(INNER), .derive = derive_unpack, .check = check_unpack,
+    TABLE(ARRAY(FLOATS, data, OF(ROWS, FEATURES)),
+          ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH)),
+          ARRAY(INTEGERS, order, OF(BATCH)),
+          SIZE(LENGTH),
+          VALUE(NUMBER, padding_value),
+          VALUE(FLAG, batch_first),
+          ARRAY(RESULT, padded, OF(OUTER, INNER, FEATURES))))
+SRT_OPERATOR(unpack_rows, srt->unpack(a.padded, a.batch_first ? n[LENGTH] * n[FEATURES] : n[FEATURES],
+                                      a.batch_first ? n[FEATURES] : n[BATCH] * n[FEATURES], n[LENGTH],
+                                      (float)a.padding_value, a.data, a.batch_sizes, n[STEPS], a.order, n[FEATURES]))
+
+const srt_operator srt_collate_operators[] = {
+    SRT_ENTRY(collate), SRT_ENTRY(collate_concatenated), SRT_ENTRY(pack_rows), SRT_ENTRY(unpack_rows), {0},
 };

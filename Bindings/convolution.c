@@ -1,121 +1,144 @@
 // 2-D convolution: see Convolution in include/seriatim.h for the shapes.
-//
-// geometry: a tuple of 10 numbers: out_channels, kernel height, kernel width, stride y, x, padding y, x, dilation y, x,
-// groups. Of the 14 sizes of the C ABI the first four are the image's.
 #include "binding.h"
 
-enum { BATCH, IN_CHANNELS, HEIGHT, WIDTH, OUT_CHANNELS, KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X,
-       DILATION_Y, DILATION_X, GROUPS, SIZES };
+// The sizes of the C ABI in their order, all but the first four in Python's tuple `geometry`; then others.
+enum {
+  BATCH = 1, IN_CHANNELS, HEIGHT, WIDTH, OUT_CHANNELS, KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X,
+  DILATION_Y, DILATION_X, GROUPS, GROUP_CHANNELS, OUT_HEIGHT, OUT_WIDTH, PACKED, SCRATCH, INPUT_SCRATCH,
+  ACTIVATIONS = 6,
+};
 
-static bool geometry(PyObject *object, ptrdiff_t *sizes) {
-  if (!srt_sizes(object, "geometry", sizes + OUT_CHANNELS, SIZES - OUT_CHANNELS)) return false;
-  for (int i = OUT_CHANNELS; i < SIZES; i++) {
-    if (i != PADDING_Y && i != PADDING_X && sizes[i] < 1) {
-      PyErr_Format(PyExc_ValueError, "geometry: expected positive sizes, strides, dilations and groups, got %R", object);
-      return false;
-    }
-  }
-  return true;
-}
+static const char *const symbols[] = {
+    [BATCH] = "batch", [IN_CHANNELS] = "in_channels", [HEIGHT] = "height", [WIDTH] = "width",
+    [OUT_CHANNELS] = "out_channels", [KERNEL_Y] = "kernel height", [KERNEL_X] = "kernel width", [STRIDE_Y] = "stride y",
+    [STRIDE_X] = "stride x", [PADDING_Y] = "padding y", [PADDING_X] = "padding x", [DILATION_Y] = "dilation y",
+    [DILATION_X] = "dilation x", [GROUPS] = "groups", [GROUP_CHANNELS] = "in_channels / groups",
+    [OUT_HEIGHT] = "out_height", [OUT_WIDTH] = "out_width", [PACKED] = "packed_size", [SCRATCH] = "scratch",
+    [INPUT_SCRATCH] = "input_scratch",
+};
+
+typedef struct {
+  srt_frame frame;
+  const float *weight, *x, *packed, *bias, *grad_y;
+  float *new_packed, *y, *grad_x, *grad_weight, *grad_bias, *scratch, *input_scratch;
+  ptrdiff_t transposed, activation, accumulate;
+  double slope;
+} arguments;
+
+#define GEOMETRY SIZES("geometry", OUT_CHANNELS, GROUPS - OUT_CHANNELS + 1)
+#define PADDING_MAY_BE_ZERO .zero = SRT_BIT(PADDING_Y) | SRT_BIT(PADDING_X)
 
 static ptrdiff_t outputs(ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t padding, ptrdiff_t dilation) {
   const ptrdiff_t reach = size + 2 * padding - dilation * (kernel - 1) - 1;
   return reach < 0 ? 0 : reach / stride + 1;
 }
 
+// Raises unless the groups divide the channels and the kernel's sizes can be reckoned with.
+static bool weights_are_sound(const ptrdiff_t *n) {
+  if (n[IN_CHANNELS] % n[GROUPS] || n[OUT_CHANNELS] % n[GROUPS]) {
+    PyErr_Format(PyExc_ValueError, "geometry: expected groups that divide the channels, got %zd groups of %zd and %zd",
+                 (Py_ssize_t)n[GROUPS], (Py_ssize_t)n[IN_CHANNELS], (Py_ssize_t)n[OUT_CHANNELS]);
+    return false;
+  }
+  // The input gradient has weights of its own for each phase of the strides.
+  return srt_bounded("geometry", n[STRIDE_Y], n[STRIDE_X], 1 << 30, 1) &&
+         srt_bounded("geometry", n[IN_CHANNELS], n[OUT_CHANNELS], n[KERNEL_Y], n[KERNEL_X]);
+}
+
 // The output's size; raises when there is none.
-static bool output_size(const ptrdiff_t *sizes, ptrdiff_t *height, ptrdiff_t *width) {
-  *height = outputs(sizes[HEIGHT], sizes[KERNEL_Y], sizes[STRIDE_Y], sizes[PADDING_Y], sizes[DILATION_Y]);
-  *width = outputs(sizes[WIDTH], sizes[KERNEL_X], sizes[STRIDE_X], sizes[PADDING_X], sizes[DILATION_X]);
-  if (*height > 0 && *width > 0) return true;
-  PyErr_Format(PyExc_ValueError, "x: expected images that the kernel of %zd x %zd fits into, got %zd x %zd with padding %zd x %zd",
-               sizes[KERNEL_Y], sizes[KERNEL_X], sizes[HEIGHT], sizes[WIDTH], sizes[PADDING_Y], sizes[PADDING_X]);
+static bool images_are_sound(ptrdiff_t *n) {
+  n[OUT_HEIGHT] = outputs(n[HEIGHT], n[KERNEL_Y], n[STRIDE_Y], n[PADDING_Y], n[DILATION_Y]);
+  n[OUT_WIDTH] = outputs(n[WIDTH], n[KERNEL_X], n[STRIDE_X], n[PADDING_X], n[DILATION_X]);
+  n[GROUP_CHANNELS] = n[IN_CHANNELS] / n[GROUPS];
+  if (n[OUT_HEIGHT] > 0 && n[OUT_WIDTH] > 0) {
+    return srt_bounded("geometry", n[BATCH], n[OUT_CHANNELS], n[OUT_HEIGHT], n[OUT_WIDTH]) &&
+           srt_bounded("geometry", n[BATCH] + 1, n[IN_CHANNELS], n[HEIGHT] + 2 * n[PADDING_Y] + n[STRIDE_Y],
+                       n[WIDTH] + 2 * n[PADDING_X] + n[STRIDE_X]);
+  }
+  PyErr_Format(PyExc_ValueError,
+               "x: expected images that the kernel of %zd x %zd fits into, got %zd x %zd with padding %zd x %zd",
+               (Py_ssize_t)n[KERNEL_Y], (Py_ssize_t)n[KERNEL_X], (Py_ssize_t)n[HEIGHT], (Py_ssize_t)n[WIDTH],
+               (Py_ssize_t)n[PADDING_Y], (Py_ssize_t)n[PADDING_X]);
   return false;
 }
 
-// weight, geometry, transposed -> packed
-SRT_FUNCTION(convolution_pack) {
-  SRT_TAKES(convolution_pack, 3);
-  srt_call call = {0};
-  const float *weight;
-  float *packed;
-  ptrdiff_t sizes[SIZES] = {1, 1, 1, 1}, inner = -1;
-  int32_t transposed;
-  if (!(geometry(args[1], sizes) && srt_flag(args[2], "transposed", &transposed) &&
-        srt_floats(&call, args[0], "weight", &weight, 4, &sizes[OUT_CHANNELS], "out_channels", &inner,
-                   "in_channels / groups", &sizes[KERNEL_Y], "kernel height", &sizes[KERNEL_X], "kernel width")))
-    return srt_fail(&call);
-  sizes[IN_CHANNELS] = inner * sizes[GROUPS];
-  PyObject *result = srt_new_floats(&call, &packed, 1, srt->convolution_packed_size(sizes, transposed));
-  if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->convolution_pack(packed, weight, sizes, transposed));
-  return srt_finish(&call, status, Py_NewRef(result));
+static bool derive_pack(void *given, ptrdiff_t *n) {
+  n[BATCH] = n[HEIGHT] = n[WIDTH] = 1;
+  if (!srt_bounded("geometry", n[GROUP_CHANNELS], n[GROUPS], 1, 1)) return false;
+  n[IN_CHANNELS] = n[GROUP_CHANNELS] * n[GROUPS];
+  if (!weights_are_sound(n)) return false;
+  n[PACKED] = srt->convolution_packed_size(n + BATCH, (int32_t)((arguments *)given)->transposed);
+  return true;
 }
 
-// x, packed, bias | None, geometry, activation, slope -> y
-SRT_FUNCTION(convolution_forward) {
-  SRT_TAKES(convolution_forward, 6);
-  srt_call call = {0};
-  const float *x, *packed, *bias;
-  float *y, *scratch;
-  ptrdiff_t sizes[SIZES] = {-1, -1, -1, -1}, activation, height, width;
-  double slope;
-  if (!(geometry(args[3], sizes) && srt_count(args[4], "activation", &activation) && srt_number(args[5], "slope", &slope) &&
-        srt_floats(&call, args[0], "x", &x, 4, &sizes[BATCH], "batch", &sizes[IN_CHANNELS], "in_channels",
-                   &sizes[HEIGHT], "height", &sizes[WIDTH], "width") &&
-        output_size(sizes, &height, &width)))
-    return srt_fail(&call);
-  ptrdiff_t packed_size = srt->convolution_packed_size(sizes, 0);
-  if (!(srt_floats(&call, args[1], "packed", &packed, 1, &packed_size, "packed_size") &&
-        srt_maybe_floats(&call, args[2], "bias", &bias, 1, &sizes[OUT_CHANNELS], "out_channels") &&
-        srt_scratch(&call, &scratch, srt->convolution_scratch(sizes, 0))))
-    return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &y, 4, sizes[BATCH], sizes[OUT_CHANNELS], height, width);
-  if (!result) return srt_fail(&call);
-  if (sizes[BATCH] == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->convolution_forward(y, x, packed, bias, sizes, (int32_t)activation, (float)slope, scratch));
-  return srt_finish(&call, status, Py_NewRef(result));
+static bool derive_forward(void *given, ptrdiff_t *n) {
+  (void)given;
+  if (!weights_are_sound(n) || !images_are_sound(n)) return false;
+  n[PACKED] = srt->convolution_packed_size(n + BATCH, 0);
+  n[SCRATCH] = srt->convolution_scratch(n + BATCH, 0);
+  return true;
 }
 
-// grad_y, x, packed | None, geometry, grad_weight | None, grad_bias | None, accumulate -> grad_x | None
-SRT_FUNCTION(convolution_backward) {
-  SRT_TAKES(convolution_backward, 7);
-  srt_call call = {0};
-  const float *grad_y, *x, *packed;
-  float *grad_x = NULL, *grad_weight, *grad_bias, *scratch, *input_scratch = NULL;
-  ptrdiff_t sizes[SIZES] = {-1, -1, -1, -1}, height, width;
-  int32_t accumulate;
-  PyObject *result = Py_None;
-  if (!(geometry(args[3], sizes) && srt_flag(args[6], "accumulate", &accumulate) &&
-        srt_floats(&call, args[1], "x", &x, 4, &sizes[BATCH], "batch", &sizes[IN_CHANNELS], "in_channels",
-                   &sizes[HEIGHT], "height", &sizes[WIDTH], "width") &&
-        output_size(sizes, &height, &width) &&
-        srt_floats(&call, args[0], "grad_y", &grad_y, 4, &sizes[BATCH], "batch", &sizes[OUT_CHANNELS], "out_channels",
-                   &height, "out_height", &width, "out_width")))
-    return srt_fail(&call);
-  ptrdiff_t packed_size = srt->convolution_packed_size(sizes, 1), inner = sizes[IN_CHANNELS] / sizes[GROUPS];
-  if (!(srt_maybe_floats(&call, args[2], "packed", &packed, 1, &packed_size, "packed_size") &&
-        srt_maybe_output(&call, args[4], "grad_weight", &grad_weight, 4, &sizes[OUT_CHANNELS], "out_channels", &inner,
-                         "in_channels / groups", &sizes[KERNEL_Y], "kernel height", &sizes[KERNEL_X], "kernel width") &&
-        srt_maybe_output(&call, args[5], "grad_bias", &grad_bias, 1, &sizes[OUT_CHANNELS], "out_channels") &&
-        srt_scratch(&call, &scratch, srt->convolution_gradient_scratch(sizes))))
-    return srt_fail(&call);
-  if (packed) {
-    result = srt_new_floats(&call, &grad_x, 4, sizes[BATCH], sizes[IN_CHANNELS], sizes[HEIGHT], sizes[WIDTH]);
-    if (!result || !srt_scratch(&call, &input_scratch, srt->convolution_scratch(sizes, 1))) return srt_fail(&call);
+static bool derive_backward(void *given, ptrdiff_t *n) {
+  (void)given;
+  if (!weights_are_sound(n) || !images_are_sound(n)) return false;
+  n[PACKED] = srt->convolution_packed_size(n + BATCH, 1);
+  n[SCRATCH] = srt->convolution_gradient_scratch(n + BATCH);
+  n[INPUT_SCRATCH] = srt->convolution_scratch(n + BATCH, 1);
+  return true;
+}
+
+SRT_SIGNATURE(
+    convolution_pack, "Packs weights for convolution_forward or, transposed, for the input gradient.",
+    PADDING_MAY_BE_ZERO, .derived = SRT_BIT(PACKED), .derive = derive_pack,
+    TABLE(ARRAY(FLOATS, weight, OF(OUT_CHANNELS, GROUP_CHANNELS, KERNEL_Y, KERNEL_X)),
+          GEOMETRY,
+          VALUE(FLAG, transposed),
+          ARRAY_AS(RESULT, new_packed, "packed", OF(PACKED))))
+SRT_OPERATOR(convolution_pack, srt->convolution_pack(a.new_packed, a.weight, n + BATCH, (int32_t)a.transposed))
+
+SRT_SIGNATURE(
+    convolution_forward, "2-D convolution with bias and activation.",
+    PADDING_MAY_BE_ZERO, .empty = SRT_BIT(BATCH), .derive = derive_forward,
+    .derived = SRT_BIT(OUT_HEIGHT) | SRT_BIT(OUT_WIDTH) | SRT_BIT(PACKED) | SRT_BIT(SCRATCH),
+    TABLE(ARRAY(FLOATS, x, OF(BATCH, IN_CHANNELS, HEIGHT, WIDTH)),
+          ARRAY(FLOATS, packed, OF(PACKED)),
+          ARRAY(FLOATS, bias, OF(OUT_CHANNELS), OPTIONAL),
+          GEOMETRY,
+          VALUES(CHOICE, activation, ACTIVATIONS),
+          VALUE(NUMBER, slope),
+          ARRAY(RESULT, y, OF(BATCH, OUT_CHANNELS, OUT_HEIGHT, OUT_WIDTH)),
+          ARRAY(SCRATCH, scratch, OF(SCRATCH))))
+SRT_OPERATOR(convolution_forward, srt->convolution_forward(a.y, a.x, a.packed, a.bias, n + BATCH, (int32_t)a.activation,
+                                                           (float)a.slope, a.scratch))
+
+static int32_t backward(const arguments *a, const ptrdiff_t *sizes) {
+  if (a->grad_x) {
+    const int32_t status = srt->convolution_input_gradient(a->grad_x, a->grad_y, a->packed, sizes, a->input_scratch);
+    if (status != SRT_OK) return status;
   }
-  SRT_RUN_STATEMENT(status, {
-    status = grad_x ? srt->convolution_input_gradient(grad_x, grad_y, packed, sizes, input_scratch) : SRT_OK;
-    if (status == SRT_OK && (grad_weight || grad_bias)) {
-      status = srt->convolution_weight_gradient(grad_weight, grad_bias, accumulate, grad_y, x, sizes, scratch);
-    }
-  });
-  return srt_finish(&call, status, Py_NewRef(result));
+  if (!a->grad_weight && !a->grad_bias) return SRT_OK;
+  return srt->convolution_weight_gradient(a->grad_weight, a->grad_bias, (int32_t)a->accumulate, a->grad_y, a->x, sizes,
+                                          a->scratch);
 }
 
-PyMethodDef srt_convolution_methods[] = {
-    SRT_METHOD(convolution_pack, "Packs weights for convolution_forward or, transposed, for the input gradient."),
-    SRT_METHOD(convolution_forward, "2-D convolution with bias and activation."),
-    SRT_METHOD(convolution_backward, "The gradients of convolution_forward without its activation."),
-    {NULL, NULL, 0, NULL},
+SRT_SIGNATURE(
+    convolution_backward, "The gradients of convolution_forward without its activation.",
+    PADDING_MAY_BE_ZERO, .derive = derive_backward,
+    .derived = SRT_BIT(OUT_HEIGHT) | SRT_BIT(OUT_WIDTH) | SRT_BIT(PACKED) | SRT_BIT(GROUP_CHANNELS) | SRT_BIT(SCRATCH) |
+               SRT_BIT(INPUT_SCRATCH),
+    TABLE(ARRAY(FLOATS, grad_y, OF(BATCH, OUT_CHANNELS, OUT_HEIGHT, OUT_WIDTH)),
+          ARRAY(FLOATS, x, OF(BATCH, IN_CHANNELS, HEIGHT, WIDTH), FIRST),
+          ARRAY(FLOATS, packed, OF(PACKED), OPTIONAL),
+          GEOMETRY,
+          ARRAY(WRITTEN, grad_weight, OF(OUT_CHANNELS, GROUP_CHANNELS, KERNEL_Y, KERNEL_X), OPTIONAL),
+          ARRAY(WRITTEN, grad_bias, OF(OUT_CHANNELS), OPTIONAL),
+          VALUE(FLAG, accumulate),
+          ARRAY(RESULT, grad_x, OF(BATCH, IN_CHANNELS, HEIGHT, WIDTH), WHEN(packed)),
+          ARRAY(SCRATCH, scratch, OF(SCRATCH)),
+          ARRAY(SCRATCH, input_scratch, OF(INPUT_SCRATCH), WHEN(packed))))
+SRT_OPERATOR(convolution_backward, backward(&a, n + BATCH))
+
+const srt_operator srt_convolution_operators[] = {
+    SRT_ENTRY(convolution_pack), SRT_ENTRY(convolution_forward), SRT_ENTRY(convolution_backward), {0},
 };

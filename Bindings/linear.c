@@ -1,80 +1,77 @@
 // Linear: see Linear in include/seriatim.h for the shapes.
 #include "binding.h"
 
-SRT_FUNCTION(linear_pack) {
-  SRT_TAKES(linear_pack, 1);
-  srt_call call = {0};
-  const float *weight;
-  float *packed;
-  ptrdiff_t in = -1, out = -1;
-  if (!srt_floats(&call, args[0], "weight", &weight, 2, &out, "out_features", &in, "in_features")) return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &packed, 1, srt->packed_size(in, out));
-  if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->linear_pack(packed, weight, in, out));
-  return srt_finish(&call, status, Py_NewRef(result));
+enum { ROWS = 1, IN, OUT, PACKED, SCRATCH };
+
+static const char *const symbols[] = {
+    [ROWS] = "rows", [IN] = "in_features", [OUT] = "out_features", [PACKED] = "packed_size", [SCRATCH] = "scratch",
+};
+
+typedef struct {
+  srt_frame frame;
+  const float *grad_y, *x, *weight, *bias;
+  float *y, *grad_x, *grad_weight, *grad_bias, *scratch;
+  const float *packed;
+  float *result;
+  ptrdiff_t accumulate;
+} arguments;
+
+static bool derive_forward(void *a, ptrdiff_t *n) {
+  (void)a;
+  if (!srt_bounded("out_features", n[IN], n[OUT], 1, 1)) return false;
+  n[PACKED] = srt->packed_size(n[IN], n[OUT]);
+  return true;
 }
 
-SRT_FUNCTION(linear_pack_backward) {
-  SRT_TAKES(linear_pack_backward, 1);
-  srt_call call = {0};
-  const float *weight;
-  float *packed;
-  ptrdiff_t in = -1, out = -1;
-  if (!srt_floats(&call, args[0], "weight", &weight, 2, &out, "out_features", &in, "in_features")) return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &packed, 1, srt->packed_size(out, in));
-  if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->linear_pack_backward(packed, weight, in, out));
-  return srt_finish(&call, status, Py_NewRef(result));
+static bool derive_backward(void *a, ptrdiff_t *n) {
+  (void)a;
+  if (!srt_bounded("grad_y", n[IN], n[OUT], 1, 1)) return false;
+  n[PACKED] = srt->packed_size(n[OUT], n[IN]);
+  n[SCRATCH] = srt->gradient_scratch();
+  return true;
 }
 
-// x, packed, bias | None, out_features -> y
-SRT_FUNCTION(linear_forward) {
-  SRT_TAKES(linear_forward, 4);
-  srt_call call = {0};
-  const float *x, *packed, *bias;
-  float *y;
-  ptrdiff_t rows = -1, in = -1, out;
-  if (!(srt_size(args[3], "out_features", &out) && srt_floats(&call, args[0], "x", &x, 2, &rows, "rows", &in, "in_features")))
-    return srt_fail(&call);
-  ptrdiff_t packed_size = srt->packed_size(in, out);
-  if (!(srt_floats(&call, args[1], "packed", &packed, 1, &packed_size, "packed_size") &&
-        srt_maybe_floats(&call, args[2], "bias", &bias, 1, &out, "out_features")))
-    return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &y, 2, rows, out);
-  if (!result) return srt_fail(&call);
-  if (rows == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->linear_forward(y, x, packed, bias, rows, in, out));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+SRT_SIGNATURE(
+    linear_pack, "Packs a weight for linear_forward.",
+    .derived = SRT_BIT(PACKED),
+    .derive = derive_forward,
+    TABLE(ARRAY(FLOATS, weight, OF(OUT, IN)), ARRAY_AS(RESULT, result, "packed", OF(PACKED))))
+SRT_OPERATOR(linear_pack, srt->linear_pack(a.result, a.weight, n[IN], n[OUT]))
 
-// grad_y, x, packed_backward | None, grad_weight | None, grad_bias | None, accumulate -> grad_x | None
-SRT_FUNCTION(linear_backward) {
-  SRT_TAKES(linear_backward, 6);
-  srt_call call = {0};
-  const float *grad_y, *x, *packed;
-  float *grad_x = NULL, *grad_weight, *grad_bias, *scratch;
-  ptrdiff_t rows = -1, in = -1, out = -1;
-  int32_t accumulate;
-  PyObject *result = Py_None;
-  if (!(srt_floats(&call, args[0], "grad_y", &grad_y, 2, &rows, "rows", &out, "out_features") &&
-        srt_floats(&call, args[1], "x", &x, 2, &rows, "rows", &in, "in_features")))
-    return srt_fail(&call);
-  ptrdiff_t packed_size = srt->packed_size(out, in);
-  if (!(srt_maybe_floats(&call, args[2], "packed", &packed, 1, &packed_size, "packed_size") &&
-        srt_maybe_output(&call, args[3], "grad_weight", &grad_weight, 2, &out, "out_features", &in, "in_features") &&
-        srt_maybe_output(&call, args[4], "grad_bias", &grad_bias, 1, &out, "out_features") &&
-        srt_flag(args[5], "accumulate", &accumulate) && srt_scratch(&call, &scratch, srt->gradient_scratch())))
-    return srt_fail(&call);
-  if (packed && !(result = srt_new_floats(&call, &grad_x, 2, rows, in))) return srt_fail(&call);
-  SRT_RUN(status, srt->linear_backward(grad_x, grad_weight, grad_bias, accumulate, grad_y, x, packed, rows, in, out,
-                                       scratch));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+SRT_SIGNATURE(
+    linear_pack_backward, "Packs a weight for linear_backward.",
+    .derived = SRT_BIT(PACKED),
+    .derive = derive_backward,
+    TABLE(ARRAY(FLOATS, weight, OF(OUT, IN)), ARRAY_AS(RESULT, result, "packed", OF(PACKED))))
+SRT_OPERATOR(linear_pack_backward, srt->linear_pack_backward(a.result, a.weight, n[IN], n[OUT]))
 
-PyMethodDef srt_linear_methods[] = {
-    SRT_METHOD(linear_pack, "Packs a weight for linear_forward."),
-    SRT_METHOD(linear_pack_backward, "Packs a weight for linear_backward."),
-    SRT_METHOD(linear_forward, "x @ weight.T + bias."),
-    SRT_METHOD(linear_backward, "The gradients of linear_forward."),
-    {NULL, NULL, 0, NULL},
+SRT_SIGNATURE(
+    linear_forward, "x @ weight.T + bias.",
+    .derived = SRT_BIT(PACKED),
+    .empty = SRT_BIT(ROWS),
+    .derive = derive_forward,
+    TABLE(ARRAY(FLOATS, x, OF(ROWS, IN)),
+          ARRAY(FLOATS, packed, OF(PACKED)),
+          ARRAY(FLOATS, bias, OF(OUT), OPTIONAL),
+          SIZE(OUT),
+          ARRAY(RESULT, y, OF(ROWS, OUT))))
+SRT_OPERATOR(linear_forward, srt->linear_forward(a.y, a.x, a.packed, a.bias, n[ROWS], n[IN], n[OUT]))
+
+SRT_SIGNATURE(
+    linear_backward, "The gradients of linear_forward.",
+    .derived = SRT_BIT(PACKED) | SRT_BIT(SCRATCH),
+    .derive = derive_backward,
+    TABLE(ARRAY(FLOATS, grad_y, OF(ROWS, OUT)),
+          ARRAY(FLOATS, x, OF(ROWS, IN)),
+          ARRAY(FLOATS, packed, OF(PACKED), OPTIONAL),
+          ARRAY(WRITTEN, grad_weight, OF(OUT, IN), OPTIONAL),
+          ARRAY(WRITTEN, grad_bias, OF(OUT), OPTIONAL),
+          VALUE(FLAG, accumulate),
+          ARRAY(RESULT, grad_x, OF(ROWS, IN), WHEN(packed)),
+          ARRAY(SCRATCH, scratch, OF(SCRATCH))))
+SRT_OPERATOR(linear_backward, srt->linear_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate,
+                                                   a.grad_y, a.x, a.packed, n[ROWS], n[IN], n[OUT], a.scratch))
+
+const srt_operator srt_linear_operators[] = {
+    SRT_ENTRY(linear_pack), SRT_ENTRY(linear_pack_backward), SRT_ENTRY(linear_forward), SRT_ENTRY(linear_backward), {0},
 };

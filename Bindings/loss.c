@@ -1,89 +1,78 @@
 // Losses: see Losses in include/seriatim.h for the shapes.
 #include "binding.h"
 
-static bool targets_exist(const int64_t *targets, ptrdiff_t rows, ptrdiff_t classes) {
-  for (ptrdiff_t row = 0; row < rows; row++) {
-    if (targets[row] >= 0 && targets[row] < classes) continue;
+enum { BATCH = 1, CLASSES, SCALES, ELEMENTS };
+
+static const char *const symbols[] = {[BATCH] = "batch", [CLASSES] = "classes", [SCALES] = "batch", [ELEMENTS] = "size"};
+
+typedef struct {
+  srt_frame frame;
+  const float *log_probs, *weights, *weight, *sample_weight, *scale, *pred, *pred_target, *pos_weight;
+  const int64_t *target;
+  float *losses, *new_weights, *grad;
+  double label_smoothing, totals[2];
+  ptrdiff_t kind;
+} arguments;
+
+static bool check_targets(void *given, const ptrdiff_t *n) {
+  const int64_t *target = ((arguments *)given)->target;
+  for (ptrdiff_t row = 0; row < n[BATCH]; row++) {
+    if (target[row] >= 0 && target[row] < n[CLASSES]) continue;
     PyErr_Format(PyExc_ValueError, "target: expected classes from 0 to %zd, got %lld at position %zd",
-                 (Py_ssize_t)classes - 1, (long long)targets[row], (Py_ssize_t)row);
+                 (Py_ssize_t)n[CLASSES] - 1, (long long)target[row], (Py_ssize_t)row);
     return false;
   }
   return true;
 }
 
-// log_probs, target, class_weight | None, sample_weight | None, smoothing -> losses, weights, sum of losses, sum of weights
-SRT_FUNCTION(nll_forward) {
-  SRT_TAKES(nll_forward, 5);
-  srt_call call = {0};
-  const float *log_probs, *class_weight, *sample_weight;
-  const int64_t *targets;
-  float *losses, *weights;
-  double totals[2], smoothing;
-  ptrdiff_t rows = -1, classes = -1;
-  if (!(srt_number(args[4], "label_smoothing", &smoothing) &&
-        srt_floats(&call, args[0], "log_probs", &log_probs, 2, &rows, "batch", &classes, "classes") &&
-        srt_integers(&call, args[1], "target", &targets, 1, &rows, "batch") && targets_exist(targets, rows, classes) &&
-        srt_maybe_floats(&call, args[2], "weight", &class_weight, 1, &classes, "classes") &&
-        srt_maybe_floats(&call, args[3], "sample_weight", &sample_weight, 1, &rows, "batch")))
-    return srt_fail(&call);
-  PyObject *first = srt_new_floats(&call, &losses, 1, rows);
-  PyObject *second = first ? srt_new_floats(&call, &weights, 1, rows) : NULL;
-  if (!second) return srt_fail(&call);
-  SRT_RUN(status, srt->nll_forward(losses, weights, totals, log_probs, targets, class_weight, sample_weight,
-                                   (float)smoothing, rows, classes));
-  return srt_finish(&call, status, Py_BuildValue("OOdd", first, second, totals[0], totals[1]));
-}
-
-// weights, target, class_weight | None, sample_weight | None, smoothing, scale (1,) or (batch,), classes
-//   -> grad_log_probs
-SRT_FUNCTION(nll_backward) {
-  SRT_TAKES(nll_backward, 7);
-  srt_call call = {0};
-  const float *weights, *class_weight, *sample_weight, *scale;
-  const int64_t *targets;
-  float *grad;
-  double smoothing;
-  ptrdiff_t rows = -1, scales = -1, classes;
-  if (!(srt_size(args[6], "classes", &classes) && srt_number(args[4], "label_smoothing", &smoothing) &&
-        srt_floats(&call, args[0], "weights", &weights, 1, &rows, "batch") &&
-        srt_integers(&call, args[1], "target", &targets, 1, &rows, "batch") && targets_exist(targets, rows, classes) &&
-        srt_maybe_floats(&call, args[2], "weight", &class_weight, 1, &classes, "classes") &&
-        srt_maybe_floats(&call, args[3], "sample_weight", &sample_weight, 1, &rows, "batch") &&
-        srt_floats(&call, args[5], "scale", &scale, 1, &scales, "batch")))
-    return srt_fail(&call);
-  if (scales != 1 && scales != rows) {
-    PyErr_Format(PyExc_ValueError, "scale: expected 1 or %zd elements, got %zd", rows, scales);
-    return srt_fail(&call);
+static bool check_backward(void *given, const ptrdiff_t *n) {
+  if (n[SCALES] != 1 && n[SCALES] != n[BATCH]) {
+    PyErr_Format(PyExc_ValueError, "scale: expected 1 or %zd elements, got %zd", (Py_ssize_t)n[BATCH],
+                 (Py_ssize_t)n[SCALES]);
+    return false;
   }
-  PyObject *result = srt_new_floats(&call, &grad, 2, rows, classes);
-  if (!result) return srt_fail(&call);
-  SRT_RUN(status, srt->nll_backward(grad, weights, targets, class_weight, sample_weight, (float)smoothing, scale,
-                                    scales == rows, rows, classes));
-  return srt_finish(&call, status, Py_NewRef(result));
+  return check_targets(given, n);
 }
 
-// prediction, target, positive | None, kind -> losses, grad
-SRT_FUNCTION(point_loss) {
-  SRT_TAKES(point_loss, 4);
-  srt_call call = {0};
-  const float *prediction, *target, *positive;
-  float *losses, *grad;
-  ptrdiff_t size = -1, kind;
-  if (!(srt_count(args[3], "kind", &kind) && srt_floats(&call, args[0], "pred", &prediction, 1, &size, "size") &&
-        srt_floats(&call, args[1], "target", &target, 1, &size, "size") &&
-        srt_maybe_floats(&call, args[2], "pos_weight", &positive, 1, &size, "size")))
-    return srt_fail(&call);
-  PyObject *first = srt_new_floats(&call, &losses, 1, size);
-  PyObject *second = first ? srt_new_floats(&call, &grad, 1, size) : NULL;
-  if (!second) return srt_fail(&call);
-  if (size == 0) return srt_finish(&call, SRT_OK, PyTuple_Pack(2, first, second));
-  SRT_RUN(status, srt->point_loss(losses, grad, prediction, target, positive, size, (int32_t)kind));
-  return srt_finish(&call, status, PyTuple_Pack(2, first, second));
-}
+SRT_SIGNATURE(
+    nll_forward, "Weighted negative log-likelihood of each row, and the sums.",
+    .check = check_targets,
+    TABLE(ARRAY(FLOATS, log_probs, OF(BATCH, CLASSES)),
+          ARRAY(INTEGERS, target, OF(BATCH)),
+          ARRAY(FLOATS, weight, OF(CLASSES), OPTIONAL),
+          ARRAY(FLOATS, sample_weight, OF(BATCH), OPTIONAL),
+          VALUE(NUMBER, label_smoothing),
+          ARRAY(RESULT, losses, OF(BATCH)),
+          ARRAY_AS(RESULT, new_weights, "weights", OF(BATCH)),
+          RESULT_NUMBER(totals[0], "total"),
+          RESULT_NUMBER(totals[1], "total_weight")))
+SRT_OPERATOR(nll_forward, srt->nll_forward(a.losses, a.new_weights, a.totals, a.log_probs, a.target, a.weight,
+                                           a.sample_weight, (float)a.label_smoothing, n[BATCH], n[CLASSES]))
 
-PyMethodDef srt_loss_methods[] = {
-    SRT_METHOD(nll_forward, "Weighted negative log-likelihood of each row, and the sums."),
-    SRT_METHOD(nll_backward, "The gradient of nll_forward."),
-    SRT_METHOD(point_loss, "Losses of single numbers, and their derivatives."),
-    {NULL, NULL, 0, NULL},
-};
+SRT_SIGNATURE(
+    nll_backward, "The gradient of nll_forward.",
+    .check = check_backward,
+    TABLE(ARRAY(FLOATS, weights, OF(BATCH)),
+          ARRAY(INTEGERS, target, OF(BATCH)),
+          ARRAY(FLOATS, weight, OF(CLASSES), OPTIONAL),
+          ARRAY(FLOATS, sample_weight, OF(BATCH), OPTIONAL),
+          VALUE(NUMBER, label_smoothing),
+          ARRAY(FLOATS, scale, OF(SCALES)),
+          SIZE(CLASSES),
+          ARRAY_AS(RESULT, grad, "grad_log_probs", OF(BATCH, CLASSES))))
+SRT_OPERATOR(nll_backward, srt->nll_backward(a.grad, a.weights, a.target, a.weight, a.sample_weight,
+                                             (float)a.label_smoothing, a.scale, n[SCALES] == n[BATCH], n[BATCH], n[CLASSES]))
+
+SRT_SIGNATURE(
+    point_loss, "Losses of single numbers, and their derivatives: squared errors, or cross-entropies of logits.",
+    .empty = SRT_BIT(ELEMENTS),
+    TABLE(ARRAY(FLOATS, pred, OF(ELEMENTS)),
+          ARRAY_AS(FLOATS, pred_target, "target", OF(ELEMENTS)),
+          ARRAY(FLOATS, pos_weight, OF(ELEMENTS), OPTIONAL),
+          VALUES(CHOICE, kind, 2),
+          ARRAY(RESULT, losses, OF(ELEMENTS)),
+          ARRAY(RESULT, grad, OF(ELEMENTS))))
+SRT_OPERATOR(point_loss, srt->point_loss(a.losses, a.grad, a.pred, a.pred_target, a.pos_weight, n[ELEMENTS],
+                                         (int32_t)a.kind))
+
+const srt_operator srt_loss_operators[] = {SRT_ENTRY(nll_forward), SRT_ENTRY(nll_backward), SRT_ENTRY(point_loss), {0}};

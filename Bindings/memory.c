@@ -49,6 +49,7 @@ static block *take_cached(size_t size) {
 }
 
 static void *allocate(size_t bytes) {
+  if (bytes > PTRDIFF_MAX / 2) return NULL;
   size_t size = size_class(bytes ? bytes : 1);
   pthread_mutex_lock(&lock);
   block *found = size >= SMALLEST_CACHED ? take_cached(size) : NULL;
@@ -131,7 +132,7 @@ PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result) {
 }
 
 bool srt_scratch(srt_call *call, float **data, ptrdiff_t count) {
-  void *memory = allocate((size_t)count * sizeof(float));
+  void *memory = count <= PTRDIFF_MAX / 8 ? allocate((size_t)count * sizeof(float)) : NULL;
   if (!memory) {
     PyErr_NoMemory();
     return false;
@@ -143,12 +144,16 @@ bool srt_scratch(srt_call *call, float **data, ptrdiff_t count) {
 
 static void free_capsule(PyObject *capsule) { free_block(PyCapsule_GetPointer(capsule, NULL)); }
 
-static PyObject *new_floats(srt_call *call, float **data, int dimensions, const npy_intp *shape) {
-  size_t bytes = sizeof(float);
-  for (int i = 0; i < dimensions; i++) bytes *= (size_t)shape[i];
+PyObject *srt_new_array(srt_call *call, void **data, int type, int dimensions, const npy_intp *shape) {
+  const size_t item = type == NPY_INT64 ? sizeof(int64_t) : sizeof(float), most = PTRDIFF_MAX;
+  size_t bytes = item;
+  for (int i = 0; i < dimensions; i++) {
+    if (shape[i] && bytes > most / (size_t)shape[i]) return PyErr_NoMemory();
+    bytes *= (size_t)shape[i];
+  }
   PyObject *array, *capsule = NULL;
   if (bytes < SMALLEST_CACHED) {
-    array = PyArray_SimpleNew(dimensions, shape, NPY_FLOAT32);
+    array = PyArray_SimpleNew(dimensions, shape, type);
   } else {
     void *memory = allocate(bytes);
     if (!memory) return PyErr_NoMemory();
@@ -157,7 +162,7 @@ static PyObject *new_floats(srt_call *call, float **data, int dimensions, const 
       free_block(memory);
       return NULL;
     }
-    array = PyArray_SimpleNewFromData(dimensions, shape, NPY_FLOAT32, memory);
+    array = PyArray_SimpleNewFromData(dimensions, shape, type, memory);
   }
   if (!srt_keep(call, array)) {
     Py_XDECREF(capsule);
@@ -165,41 +170,48 @@ static PyObject *new_floats(srt_call *call, float **data, int dimensions, const 
   }
   // The array takes the capsule's reference, even when this fails.
   if (capsule && PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) return NULL;
-  *data = (float *)PyArray_DATA((PyArrayObject *)array);
+  *data = PyArray_DATA((PyArrayObject *)array);
   return array;
 }
 
+// For gru.c, lstm.c and rnn.c; goes with them.
 PyObject *srt_new_floats(srt_call *call, float **data, int dimensions, ...) {
   npy_intp shape[8];
   va_list list;
   va_start(list, dimensions);
   for (int i = 0; i < dimensions; i++) shape[i] = va_arg(list, ptrdiff_t);
   va_end(list);
-  return new_floats(call, data, dimensions, shape);
+  void *memory = NULL;
+  PyObject *array = srt_new_array(call, &memory, NPY_FLOAT32, dimensions, shape);
+  *data = memory;
+  return array;
 }
 
-PyObject *srt_new_like(srt_call *call, PyObject *array, float **data) {
-  return new_floats(call, data, PyArray_NDIM((PyArrayObject *)array), PyArray_DIMS((PyArrayObject *)array));
-}
+// ---- What Python can ask
 
-SRT_FUNCTION(memory_info) {
-  (void)args;
-  SRT_TAKES(memory_info, 0);
+static const char *const symbols[] = {""};
+
+typedef struct {
+  srt_frame frame;
+  PyObject *info;
+} arguments;
+
+static PyObject *information(void) {
   return Py_BuildValue("{s:n,s:n,s:n}", "blocks_allocated", (Py_ssize_t)blocks_allocated, "bytes_used",
                        (Py_ssize_t)bytes_used, "bytes_cached", (Py_ssize_t)bytes_cached);
 }
 
-SRT_FUNCTION(release_memory) {
-  (void)args;
-  SRT_TAKES(release_memory, 0);
+SRT_SIGNATURE(memory_info, "Large blocks asked from the system since import, and bytes in use and kept for reuse.",
+              TABLE(OBJECT(RESULT_OBJECT, info, "dict[str, int]")))
+SRT_PLAIN(memory_info, srt_keep(&a.frame.call, a.info = information()))
+
+static void release_all(void) {
   pthread_mutex_lock(&lock);
   shrink_cache(0);
   pthread_mutex_unlock(&lock);
-  Py_RETURN_NONE;
 }
 
-PyMethodDef srt_memory_methods[] = {
-    SRT_METHOD(memory_info, "Large blocks asked from the system since import, and bytes in use and kept for reuse."),
-    SRT_METHOD(release_memory, "Gives the kept memory back to the system."),
-    {NULL, NULL, 0, NULL},
-};
+SRT_SIGNATURE(release_memory, "Gives the kept memory back to the system.", TABLE({.kind = SRT_END}))
+SRT_PLAIN(release_memory, release_all())
+
+const srt_operator srt_memory_operators[] = {SRT_ENTRY(memory_info), SRT_ENTRY(release_memory), {0}};

@@ -10,7 +10,7 @@
 
 // What a call holds: references to arrays that its pointers point into, and scratch memory.
 typedef struct {
-  PyObject *owned[24];
+  PyObject *owned[40];
   int owned_count;
   void *scratch[3];
   int scratch_count;
@@ -24,6 +24,9 @@ PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result);
 
 // Keeps a reference until the call ends; false if `object` is NULL.
 bool srt_keep(srt_call *call, PyObject *object);
+
+// A new array, not initialised, kept by the call as well; NULL with MemoryError. `data` gets its memory.
+PyObject *srt_new_array(srt_call *call, void **data, int type, int dimensions, const Py_ssize_t *shape);
 
 // A new float32 array, not initialised, kept by the call as well; NULL with MemoryError. `data` gets its memory.
 PyObject *srt_new_floats(srt_call *call, float **data, int dimensions, ...);

@@ -47,47 +47,7 @@ static long initial_threads(void) {
   return count > 0 ? count : 1;
 }
 
-SRT_FUNCTION(set_num_threads) {
-  SRT_TAKES(set_num_threads, 1);
-  ptrdiff_t wanted;
-  if (!srt_size(args[0], "num_threads", &wanted)) return NULL;
-  srt->set_thread_limit(wanted);
-  Py_RETURN_NONE;
-}
-
-SRT_FUNCTION(get_num_threads) {
-  (void)args;
-  SRT_TAKES(get_num_threads, 0);
-  return PyLong_FromSsize_t(srt->thread_limit());
-}
-
-SRT_FUNCTION(set_runs_alone) {
-  SRT_TAKES(set_runs_alone, 1);
-  int32_t alone;
-  if (!srt_flag(args[0], "alone", &alone)) return NULL;
-  srt->set_runs_alone(alone);
-  Py_RETURN_NONE;
-}
-
 // ---- Levels
-
-SRT_FUNCTION(level) {
-  (void)args;
-  SRT_TAKES(level, 0);
-  return PyUnicode_FromString(srt->level);
-}
-
-SRT_FUNCTION(levels) {
-  (void)args;
-  SRT_TAKES(levels, 0);
-  PyObject *names = PyList_New(0);
-  for (int i = 0; names && srt_level_name(i); i++) {
-    PyObject *name = PyUnicode_FromString(srt_level_name(i));
-    if (!name || PyList_Append(names, name) < 0) Py_CLEAR(names);
-    Py_XDECREF(name);
-  }
-  return names;
-}
 
 static int choose_level(void) {
   const char *wanted = getenv("SERIATIM_LEVEL");
@@ -102,43 +62,107 @@ static int choose_level(void) {
   return -1;
 }
 
-// ---- Arrays
+// ---- Functions that belong to no operator
 
-// x, name -> x if it is C-contiguous native float32, else a converted copy
-SRT_FUNCTION(as_floats) {
-  SRT_TAKES(as_floats, 2);
-  srt_call call = {0};
-  const float *data;
-  ptrdiff_t size;
-  PyObject *array;
-  const char *name = PyUnicode_AsUTF8AndSize(args[1], NULL);
-  if (!name || !srt_flat(&call, args[0], name, &data, &size, &array)) return srt_fail(&call);
-  return srt_finish(&call, SRT_OK, Py_NewRef(array));
+enum { THREADS = 1, ROWS, COLUMNS };
+
+static const char *const symbols[] = {[THREADS] = "num_threads", [ROWS] = "rows", [COLUMNS] = "columns"};
+
+typedef struct {
+  srt_frame frame;
+  PyObject *x, *name, *result;
+  float *y;
+  ptrdiff_t alone;
+} arguments;
+
+SRT_SIGNATURE(set_num_threads, "Sets the number of threads a call may use.", TABLE(SIZE(THREADS)))
+SRT_PLAIN(set_num_threads, srt->set_thread_limit(n[THREADS]))
+
+SRT_SIGNATURE(get_num_threads, "The number of threads a call may use.", TABLE(OBJECT(RESULT_OBJECT, result, "int")))
+SRT_PLAIN(get_num_threads, srt_keep(&a.frame.call, a.result = PyLong_FromSsize_t(srt->thread_limit())))
+
+SRT_SIGNATURE(set_runs_alone, "Whether calls of this thread run on it alone.", TABLE(VALUE(FLAG, alone)))
+SRT_PLAIN(set_runs_alone, srt->set_runs_alone((int32_t)a.alone))
+
+SRT_SIGNATURE(level, "The instruction-set level in use.", TABLE(OBJECT(RESULT_OBJECT, result, "str")))
+SRT_PLAIN(level, srt_keep(&a.frame.call, a.result = PyUnicode_FromString(srt->level)))
+
+static PyObject *level_names(void) {
+  PyObject *names = PyList_New(0);
+  for (int i = 0; names && srt_level_name(i); i++) {
+    PyObject *name = PyUnicode_FromString(srt_level_name(i));
+    if (!name || PyList_Append(names, name) < 0) Py_CLEAR(names);
+    Py_XDECREF(name);
+  }
+  return names;
 }
 
-// rows, columns -> an array that is not initialised
-SRT_FUNCTION(empty) {
-  SRT_TAKES(empty, 2);
-  srt_call call = {0};
-  ptrdiff_t rows, columns;
-  float *data;
-  if (!(srt_size(args[0], "rows", &rows) && srt_size(args[1], "columns", &columns))) return srt_fail(&call);
-  PyObject *array = srt_new_floats(&call, &data, 2, rows, columns);
-  return array ? srt_finish(&call, SRT_OK, Py_NewRef(array)) : srt_fail(&call);
+SRT_SIGNATURE(levels, "The instruction-set levels that this CPU can run, best first.",
+              TABLE(OBJECT(RESULT_OBJECT, result, "list[str]")))
+SRT_PLAIN(levels, srt_keep(&a.frame.call, a.result = level_names()))
+
+static PyObject *named_floats(PyObject *x, PyObject *name) {
+  const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, NULL) : NULL;
+  if (text) return srt_as_floats(x, text);
+  PyErr_Format(PyExc_TypeError, "name: expected a string, got %S", Py_TYPE(name));
+  return NULL;
 }
+
+SRT_SIGNATURE(as_floats, "An array as the kernels read it: itself if it is right, else converted once.",
+              TABLE(OBJECT(OBJECT, x, "ArrayLike"), OBJECT(OBJECT, name, "str"), OBJECT(RESULT_OBJECT, result, "Array")))
+SRT_PLAIN(as_floats, srt_keep(&a.frame.call, a.result = named_floats(a.x, a.name)))
+
+SRT_SIGNATURE(empty, "A matrix for results, not initialised.",
+              TABLE(SIZE(ROWS), SIZE(COLUMNS), ARRAY(RESULT, y, OF(ROWS, COLUMNS))))
+SRT_PLAIN(empty, (void)0)
+
+static PyObject *all_signatures(void);
+
+SRT_SIGNATURE(signatures, "What every function takes and gives, as data.",
+              TABLE(OBJECT(RESULT_OBJECT, result, "list[dict[str, Any]]")))
+SRT_PLAIN(signatures, srt_keep(&a.frame.call, a.result = all_signatures()))
 
 // ---- The module
 
-static PyMethodDef module_methods[] = {
-    SRT_METHOD(as_floats, "An array as the kernels read it: itself if it is right, else converted once."),
-    SRT_METHOD(empty, "A matrix for results, not initialised."),
-    SRT_METHOD(level, "The instruction-set level in use."),
-    SRT_METHOD(levels, "The instruction-set levels that this CPU can run, best first."),
-    SRT_METHOD(set_num_threads, "Sets the number of threads a call may use."),
-    SRT_METHOD(get_num_threads, "The number of threads a call may use."),
-    SRT_METHOD(set_runs_alone, "Whether calls of this thread run on it alone."),
-    {NULL, NULL, 0, NULL},
+static const srt_operator module_operators[] = {
+    SRT_ENTRY(level), SRT_ENTRY(levels), SRT_ENTRY(set_num_threads), SRT_ENTRY(get_num_threads), SRT_ENTRY(set_runs_alone),
+    SRT_ENTRY(as_floats), SRT_ENTRY(empty), SRT_ENTRY(signatures), {0},
 };
+
+// Every operator's functions.
+static const srt_operator *const operators[] = {
+    module_operators, srt_memory_operators, srt_linear_operators, srt_attention_operators, srt_sequence_pooling_operators,
+    srt_batch_norm_operators, srt_dropout_operators, srt_activation_operators, srt_loss_operators, srt_optimizer_operators,
+    srt_collate_operators, srt_convolution_operators, srt_pooling_operators, srt_ragged_operators, srt_recurrent_operators,
+};
+enum { OPERATORS = sizeof operators / sizeof *operators, MOST_FUNCTIONS = 128 };
+
+static PyObject *all_signatures(void) {
+  PyObject *all = PyList_New(0);
+  for (int i = 0; all && i < OPERATORS; i++) {
+    PyObject *some = srt_describe(operators[i]);
+    if (!some || PyList_SetSlice(all, PY_SSIZE_T_MAX, PY_SSIZE_T_MAX, some) < 0) Py_CLEAR(all);
+    Py_XDECREF(some);
+  }
+  return all;
+}
+
+// Python's table of functions, made of ours.
+static int add_operators(PyObject *module) {
+  static PyMethodDef methods[MOST_FUNCTIONS + 1];
+  int count = 0;
+  for (int i = 0; i < OPERATORS; i++) {
+    for (const srt_operator *o = operators[i]; o->signature; o++) {
+      if (count == MOST_FUNCTIONS) {
+        PyErr_SetString(PyExc_SystemError, "seriatim: more functions than MOST_FUNCTIONS");
+        return -1;
+      }
+      methods[count++] = (PyMethodDef){o->signature->name, (PyCFunction)(void (*)(void))o->function, METH_FASTCALL,
+                                       o->signature->doc};
+    }
+  }
+  return PyModule_AddFunctions(module, methods);
+}
 
 static int import_numpy(void) {
 #if NPY_ABI_VERSION >= 0x02000000
@@ -153,12 +177,8 @@ static int execute(PyObject *module) {
   if (choose_level() < 0) return -1;
   srt->set_thread_limit(initial_threads());
   srt_memory_setup();
-  PyMethodDef *tables[] = {
-      module_methods,      srt_activation_methods, srt_attention_methods, srt_batch_norm_methods, srt_collate_methods, srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods, srt_convolution_methods,
-      srt_dropout_methods, srt_gru_methods,        srt_linear_methods,    srt_loss_methods,       srt_lstm_methods,
-      srt_memory_methods,  srt_optimizer_methods, srt_pooling_methods,  srt_ragged_methods,
-      srt_rnn_methods, srt_sequence_pooling_methods,
-  };
+  if (add_operators(module) < 0) return -1;
+  PyMethodDef *tables[] = {srt_conv_gru_methods, srt_conv_lstm_methods, srt_conv_rnn_methods};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;
   }

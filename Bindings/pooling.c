@@ -1,144 +1,125 @@
 // Pooling of planes: see Pooling in include/seriatim.h for the shapes.
-//
-// windows: a tuple of 10 numbers: out height, out width, kernel y, x, stride y, x, padding y, x, dilation y, x. Of the 13
-// sizes of the C ABI the first three are the input's.
 #include "binding.h"
 
-enum { PLANES, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, SIZES = 13 };
+// The sizes of the C ABI in their order, all but the first three in Python's tuple `windows`.
+enum {
+  PLANES = 1, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X,
+  DILATION_Y, DILATION_X, OUTPUTS,
+};
 
-static bool windows(srt_call *call, PyObject *object, PyObject *x, const float **data, ptrdiff_t *sizes) {
-  sizes[PLANES] = sizes[HEIGHT] = sizes[WIDTH] = -1;
-  return srt_sizes(object, "windows", sizes + OUT_HEIGHT, SIZES - OUT_HEIGHT) &&
-         srt_floats(call, x, "x", data, 3, &sizes[PLANES], "planes", &sizes[HEIGHT], "height", &sizes[WIDTH], "width");
-}
+static const char *const symbols[] = {
+    [PLANES] = "planes", [HEIGHT] = "height", [WIDTH] = "width", [OUT_HEIGHT] = "out_height", [OUT_WIDTH] = "out_width",
+    [KERNEL_Y] = "kernel height", [KERNEL_X] = "kernel width", [STRIDE_Y] = "stride y", [STRIDE_X] = "stride x",
+    [PADDING_Y] = "padding y", [PADDING_X] = "padding x", [DILATION_Y] = "dilation y", [DILATION_X] = "dilation x",
+    [OUTPUTS] = "planes * out_height * out_width",
+};
 
-// x, windows, need_index -> y, index | None
-SRT_FUNCTION(max_pool_forward) {
-  SRT_TAKES(max_pool_forward, 3);
-  srt_call call = {0};
-  const float *x;
-  float *y;
-  int32_t need_index, *places = NULL;
-  ptrdiff_t sizes[SIZES];
-  PyObject *index = Py_None;
-  if (!(srt_flag(args[2], "need_index", &need_index) && windows(&call, args[1], args[0], &x, sizes))) return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &y, 3, sizes[PLANES], sizes[OUT_HEIGHT], sizes[OUT_WIDTH]);
-  if (!result) return srt_fail(&call);
-  if (need_index) {
-    const npy_intp shape[3] = {sizes[PLANES], sizes[OUT_HEIGHT], sizes[OUT_WIDTH]};
-    index = PyArray_SimpleNew(3, shape, NPY_INT32);
-    if (!srt_keep(&call, index)) return srt_fail(&call);
-    places = (int32_t *)PyArray_DATA((PyArrayObject *)index);
-  }
-  if (sizes[PLANES] == 0) return srt_finish(&call, SRT_OK, PyTuple_Pack(2, result, index));
-  SRT_RUN(status, srt->max_pool_forward(y, places, x, sizes));
-  return srt_finish(&call, status, PyTuple_Pack(2, result, index));
-}
-
-// The gradient of the output, and the input's size in `sizes`: grad_y, height, width, windows
-static bool gradient(srt_call *call, PyObject *const *args, const float **grad_y, ptrdiff_t *sizes) {
-  sizes[PLANES] = -1;
-  return srt_sizes(args[3], "windows", sizes + OUT_HEIGHT, SIZES - OUT_HEIGHT) &&
-         srt_size(args[1], "height", &sizes[HEIGHT]) && srt_size(args[2], "width", &sizes[WIDTH]) &&
-         srt_floats(call, args[0], "grad_y", grad_y, 3, &sizes[PLANES], "planes", &sizes[OUT_HEIGHT], "out_height",
-                    &sizes[OUT_WIDTH], "out_width");
-}
-
-// grad_y, height, width, windows, index -> grad_x
-SRT_FUNCTION(max_pool_backward) {
-  SRT_TAKES(max_pool_backward, 5);
-  srt_call call = {0};
-  const float *grad_y;
-  float *grad_x;
-  ptrdiff_t sizes[SIZES];
-  if (!gradient(&call, args, &grad_y, sizes)) return srt_fail(&call);
-  // The index is what max_pool_forward gave: nobody else makes one.
-  PyArrayObject *index = (PyArrayObject *)args[4];
-  if (!PyArray_Check(args[4]) || PyArray_TYPE(index) != NPY_INT32 || !PyArray_ISCARRAY_RO(index) ||
-      PyArray_SIZE(index) != sizes[PLANES] * sizes[OUT_HEIGHT] * sizes[OUT_WIDTH]) {
-    PyErr_SetString(PyExc_ValueError, "index: expected the index that max_pool_forward gave with this output");
-    return srt_fail(&call);
-  }
-  PyObject *result = srt_new_floats(&call, &grad_x, 3, sizes[PLANES], sizes[HEIGHT], sizes[WIDTH]);
-  if (!result) return srt_fail(&call);
-  if (sizes[PLANES] == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->max_pool_backward(grad_x, grad_y, (const int32_t *)PyArray_DATA(index), sizes));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
-
-// x, windows, divisor -> y
-SRT_FUNCTION(average_pool_forward) {
-  SRT_TAKES(average_pool_forward, 3);
-  srt_call call = {0};
-  const float *x;
-  float *y;
+typedef struct {
+  srt_frame frame;
+  const float *x, *grad_y;
+  const int32_t *index;
+  float *y, *grad_x;
+  int32_t *places;
+  ptrdiff_t need_index;
   double divisor;
-  ptrdiff_t sizes[SIZES];
-  if (!(srt_number(args[2], "divisor", &divisor) && windows(&call, args[1], args[0], &x, sizes))) return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &y, 3, sizes[PLANES], sizes[OUT_HEIGHT], sizes[OUT_WIDTH]);
-  if (!result) return srt_fail(&call);
-  if (sizes[PLANES] == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->average_pool_forward(y, x, sizes, (float)divisor));
-  return srt_finish(&call, status, Py_NewRef(result));
+} arguments;
+
+#define PADDING_MAY_BE_ZERO .zero = SRT_BIT(PADDING_Y) | SRT_BIT(PADDING_X), .empty = SRT_BIT(PLANES)
+#define WINDOWS SIZES("windows", OUT_HEIGHT, DILATION_X - OUT_HEIGHT + 1)
+
+static bool reaches(ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_t padding, ptrdiff_t kernel, ptrdiff_t dilation,
+                    ptrdiff_t size) {
+  return 2 * padding <= dilation * (kernel - 1) + 1 && (outputs - 1) * stride - padding < size;
 }
 
-// grad_y, height, width, windows, divisor -> grad_x
-SRT_FUNCTION(average_pool_backward) {
-  SRT_TAKES(average_pool_backward, 5);
-  srt_call call = {0};
-  const float *grad_y;
-  float *grad_x;
-  double divisor;
-  ptrdiff_t sizes[SIZES];
-  if (!(srt_number(args[4], "divisor", &divisor) && gradient(&call, args, &grad_y, sizes))) return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &grad_x, 3, sizes[PLANES], sizes[HEIGHT], sizes[WIDTH]);
-  if (!result) return srt_fail(&call);
-  if (sizes[PLANES] == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->average_pool_backward(grad_x, grad_y, sizes, (float)divisor));
-  return srt_finish(&call, status, Py_NewRef(result));
+// Raises unless the kernels would take the sizes: every window touches the plane, and a place in it is an int32.
+static bool derive(void *given, ptrdiff_t *n) {
+  (void)given;
+  n[OUTPUTS] = n[PLANES] * n[OUT_HEIGHT] * n[OUT_WIDTH];
+  if (!reaches(n[OUT_HEIGHT], n[STRIDE_Y], n[PADDING_Y], n[KERNEL_Y], n[DILATION_Y], n[HEIGHT]) ||
+      !reaches(n[OUT_WIDTH], n[STRIDE_X], n[PADDING_X], n[KERNEL_X], n[DILATION_X], n[WIDTH])) {
+    PyErr_SetString(PyExc_ValueError, "windows: expected windows that all reach into the plane, and padding of at most half "
+                    "of one");
+    return false;
+  }
+  return srt_bounded("windows", n[PLANES], n[OUT_HEIGHT], n[OUT_WIDTH], 1) &&
+         srt_bounded("x", n[PLANES], n[HEIGHT], n[WIDTH], 1);
 }
 
-// x, out_height, out_width -> y
-SRT_FUNCTION(adaptive_pool_forward) {
-  SRT_TAKES(adaptive_pool_forward, 3);
-  srt_call call = {0};
-  const float *x;
-  float *y;
-  ptrdiff_t planes = -1, height = -1, width = -1, out_height, out_width;
-  if (!(srt_size(args[1], "out_height", &out_height) && srt_size(args[2], "out_width", &out_width) &&
-        srt_floats(&call, args[0], "x", &x, 3, &planes, "planes", &height, "height", &width, "width")))
-    return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &y, 3, planes, out_height, out_width);
-  if (!result) return srt_fail(&call);
-  if (planes == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->adaptive_pool_forward(y, x, planes, height, width, out_height, out_width));
-  return srt_finish(&call, status, Py_NewRef(result));
+static bool check_index(void *given, const ptrdiff_t *n) {
+  const int32_t *index = ((arguments *)given)->index;
+  const int64_t plane = n[HEIGHT] * n[WIDTH];
+  for (ptrdiff_t i = 0; i < n[OUTPUTS]; i++) {
+    if (index[i] >= -1 && index[i] < plane) continue;
+    PyErr_Format(PyExc_IndexError, "index: expected what max_pool_forward gave with this output, got %d in a plane of %lld",
+                 (int)index[i], (long long)plane);
+    return false;
+  }
+  return true;
 }
 
-// grad_y, height, width -> grad_x
-SRT_FUNCTION(adaptive_pool_backward) {
-  SRT_TAKES(adaptive_pool_backward, 3);
-  srt_call call = {0};
-  const float *grad_y;
-  float *grad_x;
-  ptrdiff_t planes = -1, height, width, out_height = -1, out_width = -1;
-  if (!(srt_size(args[1], "height", &height) && srt_size(args[2], "width", &width) &&
-        srt_floats(&call, args[0], "grad_y", &grad_y, 3, &planes, "planes", &out_height, "out_height", &out_width,
-                   "out_width")))
-    return srt_fail(&call);
-  PyObject *result = srt_new_floats(&call, &grad_x, 3, planes, height, width);
-  if (!result) return srt_fail(&call);
-  if (planes == 0) return srt_finish(&call, SRT_OK, Py_NewRef(result));
-  SRT_RUN(status, srt->adaptive_pool_backward(grad_x, grad_y, planes, height, width, out_height, out_width));
-  return srt_finish(&call, status, Py_NewRef(result));
-}
+SRT_SIGNATURE(
+    max_pool_forward, "Maxima over windows, and where they were.",
+    PADDING_MAY_BE_ZERO, .derive = derive,
+    TABLE(ARRAY(FLOATS, x, OF(PLANES, HEIGHT, WIDTH)),
+          WINDOWS,
+          VALUE(FLAG, need_index),
+          ARRAY(RESULT, y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH)),
+          ARRAY_AS(RESULT_PLACES, places, "index", OF(PLANES, OUT_HEIGHT, OUT_WIDTH), WHEN(need_index))))
+SRT_OPERATOR(max_pool_forward, srt->max_pool_forward(a.y, a.places, a.x, n + PLANES))
 
-PyMethodDef srt_pooling_methods[] = {
-    SRT_METHOD(max_pool_forward, "Maxima over windows, and where they were."),
-    SRT_METHOD(max_pool_backward, "The gradient of max_pool_forward."),
-    SRT_METHOD(average_pool_forward, "Averages over windows."),
-    SRT_METHOD(average_pool_backward, "The gradient of average_pool_forward."),
-    SRT_METHOD(adaptive_pool_forward, "Averages over windows that share out the plane."),
-    SRT_METHOD(adaptive_pool_backward, "The gradient of adaptive_pool_forward."),
-    {NULL, NULL, 0, NULL},
+SRT_SIGNATURE(
+    max_pool_backward, "The gradient of max_pool_forward.",
+    PADDING_MAY_BE_ZERO, .derived = SRT_BIT(OUTPUTS), .derive = derive, .check = check_index,
+    TABLE(ARRAY(FLOATS, grad_y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH)),
+          SIZE(HEIGHT),
+          SIZE(WIDTH),
+          WINDOWS,
+          ARRAY(PLACES, index, OF(OUTPUTS)),
+          ARRAY(RESULT, grad_x, OF(PLANES, HEIGHT, WIDTH))))
+SRT_OPERATOR(max_pool_backward, srt->max_pool_backward(a.grad_x, a.grad_y, a.index, n + PLANES))
+
+SRT_SIGNATURE(
+    average_pool_forward, "Averages over windows.",
+    PADDING_MAY_BE_ZERO, .derive = derive,
+    TABLE(ARRAY(FLOATS, x, OF(PLANES, HEIGHT, WIDTH)),
+          WINDOWS,
+          VALUE(NUMBER, divisor),
+          ARRAY(RESULT, y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH))))
+SRT_OPERATOR(average_pool_forward, srt->average_pool_forward(a.y, a.x, n + PLANES, (float)a.divisor))
+
+SRT_SIGNATURE(
+    average_pool_backward, "The gradient of average_pool_forward.",
+    PADDING_MAY_BE_ZERO, .derive = derive,
+    TABLE(ARRAY(FLOATS, grad_y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH)),
+          SIZE(HEIGHT),
+          SIZE(WIDTH),
+          WINDOWS,
+          VALUE(NUMBER, divisor),
+          ARRAY(RESULT, grad_x, OF(PLANES, HEIGHT, WIDTH))))
+SRT_OPERATOR(average_pool_backward, srt->average_pool_backward(a.grad_x, a.grad_y, n + PLANES, (float)a.divisor))
+
+SRT_SIGNATURE(
+    adaptive_pool_forward, "Averages over windows that share out the plane.",
+    .empty = SRT_BIT(PLANES),
+    TABLE(ARRAY(FLOATS, x, OF(PLANES, HEIGHT, WIDTH)),
+          SIZE(OUT_HEIGHT),
+          SIZE(OUT_WIDTH),
+          ARRAY(RESULT, y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH))))
+SRT_OPERATOR(adaptive_pool_forward, srt->adaptive_pool_forward(a.y, a.x, n[PLANES], n[HEIGHT], n[WIDTH], n[OUT_HEIGHT],
+                                                               n[OUT_WIDTH]))
+
+SRT_SIGNATURE(
+    adaptive_pool_backward, "The gradient of adaptive_pool_forward.",
+    .empty = SRT_BIT(PLANES),
+    TABLE(ARRAY(FLOATS, grad_y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH)),
+          SIZE(HEIGHT),
+          SIZE(WIDTH),
+          ARRAY(RESULT, grad_x, OF(PLANES, HEIGHT, WIDTH))))
+SRT_OPERATOR(adaptive_pool_backward, srt->adaptive_pool_backward(a.grad_x, a.grad_y, n[PLANES], n[HEIGHT], n[WIDTH],
+                                                                 n[OUT_HEIGHT], n[OUT_WIDTH]))
+
+const srt_operator srt_pooling_operators[] = {
+    SRT_ENTRY(max_pool_forward), SRT_ENTRY(max_pool_backward), SRT_ENTRY(average_pool_forward),
+    SRT_ENTRY(average_pool_backward), SRT_ENTRY(adaptive_pool_forward), SRT_ENTRY(adaptive_pool_backward), {0},
 };

@@ -16,6 +16,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Swift imports this header: a pointer that may be NULL says so.
+#ifdef __clang__
+#pragma clang assume_nonnull begin
+#define SRT_NULLABLE _Nullable
+#define SRT_NONNULL _Nonnull
+#else
+#define SRT_NULLABLE
+#define SRT_NONNULL
+#endif
+
 enum {
   SRT_OK = 0,
   SRT_BAD_SIZE = 1,         // a size is not positive, or two sizes do not fit together
@@ -34,32 +44,11 @@ enum {
   X(linear_pack_backward)      \
   X(linear_forward)            \
   X(linear_backward)           \
-  X(gru_packed_size)           \
-  X(gru_packed_backward_size)  \
-  X(gru_cache_stride)          \
-  X(gru_forward_scratch)       \
-  X(gru_backward_scratch)      \
-  X(gru_pack)                  \
-  X(gru_pack_backward)         \
-  X(gru_forward)               \
-  X(gru_backward)              \
-  X(lstm_packed_size)          \
-  X(lstm_packed_backward_size) \
-  X(lstm_cache_stride)         \
-  X(lstm_forward_scratch)      \
-  X(lstm_backward_scratch)     \
-  X(lstm_pack)                 \
-  X(lstm_pack_backward)        \
-  X(lstm_forward)              \
-  X(lstm_backward)             \
-  X(rnn_packed_size)           \
-  X(rnn_packed_backward_size)  \
-  X(rnn_forward_scratch)       \
-  X(rnn_backward_scratch)      \
-  X(rnn_pack)                  \
-  X(rnn_pack_backward)         \
-  X(rnn_forward)               \
-  X(rnn_backward)              \
+  X(recurrent_measure) \
+  X(recurrent_pack) \
+  X(recurrent_pack_backward) \
+  X(recurrent_forward) \
+  X(recurrent_backward) \
   X(convolution_packed_size)   \
   X(convolution_scratch)       \
   X(convolution_gradient_scratch) \
@@ -155,144 +144,123 @@ int32_t srt_linear_pack(float *packed, const float *weight, ptrdiff_t in_feature
 int32_t srt_linear_pack_backward(float *packed, const float *weight, ptrdiff_t in_features, ptrdiff_t out_features);
 
 // y: (rows, out_features). x: (rows, in_features). packed: from srt_linear_pack. bias: (out_features,) or NULL.
-int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *bias, ptrdiff_t rows,
+int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *SRT_NULLABLE bias, ptrdiff_t rows,
                            ptrdiff_t in_features, ptrdiff_t out_features);
 
 // grad_x: (rows, in_features) or NULL; then packed_backward (from srt_linear_pack_backward) may be NULL too.
 // grad_weight: (out_features, in_features) or NULL; grad_bias: (out_features,) or NULL: added to when accumulate is not 0.
 // grad_y: (rows, out_features). x: (rows, in_features). scratch: srt_gradient_scratch().
-int32_t srt_linear_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
-                            const float *grad_y, const float *x, const float *packed_backward, ptrdiff_t rows,
+int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
+                            const float *grad_y, const float *x, const float *SRT_NULLABLE packed_backward, ptrdiff_t rows,
                             ptrdiff_t in_features, ptrdiff_t out_features, float *scratch);
 
-// ---- GRU (GRU+C.swift): one direction of one layer over a packed ragged batch
+// ---- Recurrent layers (Recurrent+C.swift): one direction of one layer of any cell over a packed ragged batch
 //
-// H = hidden_size, I = input_size, B = batch_sizes[0], N = sum(batch_sizes). Rows of weights and biases: r, z, n.
-// reset_after != 0: n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), torch's. Else W_hn (r * h) + b_hn.
-// reverse != 0: the recurrence runs from each sequence's last step to its first.
-
-// Floats of packed weights; for the backward pass with those of the input gradient; and of one frame's cache row.
-ptrdiff_t srt_gru_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
-ptrdiff_t srt_gru_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
-ptrdiff_t srt_gru_cache_stride(ptrdiff_t hidden_size);
-
-// Floats of scratch. batch = B, rows = N. training: a cache is given.
-ptrdiff_t srt_gru_forward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps,
-                                  int32_t training);
-ptrdiff_t srt_gru_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows);
-
-// packed: srt_gru_packed_size. weight_ih: (3H, I). weight_hh: (3H, H). biases: (3H,) or NULL.
-int32_t srt_gru_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
-                     const float *bias_hh, ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t reset_after);
-
-// packed: srt_gru_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
-int32_t srt_gru_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, ptrdiff_t input_size,
-                              ptrdiff_t hidden_size, int32_t reset_after);
-
-// y: (N, H), row stride output_stride >= H. final_state: (B, H), each sequence's own last state. cache: (N, cache_stride),
-// or NULL in inference. x: (N, I). batch_sizes: (steps,). initial_state: (B, H) or NULL for zeros.
-// scratch: srt_gru_forward_scratch floats.
-int32_t srt_gru_forward(float *y, ptrdiff_t output_stride, float *final_state, float *cache, const float *x,
-                        const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state, const float *packed,
-                        ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t reset_after, int32_t reverse,
-                        float *scratch);
-
-// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, H) or NULL. grad_weight_ih: (3H, I),
-// grad_weight_hh: (3H, H), grad_bias_*: (3H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride grad_output_stride, or NULL for
-// zeros. grad_final_state: (B, H) or NULL for zeros. cache: of the forward call, OVERWRITTEN with the gates' gradients.
-// x, y, output_stride, batch_sizes, steps, initial_state, reset_after, reverse: as in the forward call.
-// packed: from srt_gru_pack_backward. scratch: srt_gru_backward_scratch floats.
-int32_t srt_gru_backward(float *grad_x, float *grad_initial_state, float *grad_weight_ih, float *grad_weight_hh,
-                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, int32_t accumulate_x,
-                         const float *grad_y, ptrdiff_t grad_output_stride, const float *grad_final_state, float *cache,
-                         const float *x, const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes,
-                         ptrdiff_t steps, const float *initial_state, const float *packed, ptrdiff_t input_size,
-                         ptrdiff_t hidden_size, int32_t reset_after, int32_t reverse, float *scratch);
-
-// ---- LSTM (LSTM+C.swift): one direction of one layer over a packed ragged batch
+// A cell is a kind, its options and its sizes. H = hidden_size, I = input_size, P = projection_size (0: none), S = P or
+// else H: the size of h, which is also the output. G = gates: blocks of H rows in weights and biases.
 //
-// H = hidden_size, P = projection_size (0: none), S = P or else H: the size of the output and of the recurrent state.
-// I, B, N, reverse: as for GRU. Rows of weights and biases: i, f, g, o.
-
-// Floats of packed weights; for the backward pass with those of the input gradient; and of one frame's cache row.
-ptrdiff_t srt_lstm_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
-ptrdiff_t srt_lstm_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
-ptrdiff_t srt_lstm_cache_stride(ptrdiff_t hidden_size, ptrdiff_t projection_size);
-
-// Floats of scratch. batch = B, rows = N. training: a cache is given.
-ptrdiff_t srt_lstm_forward_scratch(ptrdiff_t hidden_size, ptrdiff_t projection_size, ptrdiff_t batch, ptrdiff_t rows,
-                                   ptrdiff_t steps, int32_t training);
-ptrdiff_t srt_lstm_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t projection_size, ptrdiff_t batch, ptrdiff_t rows);
-
-// packed: srt_lstm_packed_size. weight_ih: (4H, I). weight_hh: (4H, S). biases: (4H,) or NULL. weight_hr: (P, H), or NULL
-// when P is 0.
-int32_t srt_lstm_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
-                      const float *bias_hh, const float *weight_hr, ptrdiff_t input_size, ptrdiff_t hidden_size,
-                      ptrdiff_t projection_size);
-
-// packed: srt_lstm_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
-int32_t srt_lstm_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, const float *weight_hr,
-                               ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size);
-
-// y: (N, S), row stride output_stride >= S. final_state: (B, S), final_cell: (B, H): each sequence's own last states.
-// cache: (N, cache_stride), or NULL in inference. x: (N, I). batch_sizes: (steps,). initial_state: (B, S), initial_cell:
-// (B, H), or NULL for zeros. scratch: srt_lstm_forward_scratch floats.
-int32_t srt_lstm_forward(float *y, ptrdiff_t output_stride, float *final_state, float *final_cell, float *cache,
-                         const float *x, const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state,
-                         const float *initial_cell, const float *packed, ptrdiff_t input_size, ptrdiff_t hidden_size,
-                         ptrdiff_t projection_size, int32_t reverse, float *scratch);
-
-// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, S), grad_initial_cell: (B, H), or NULL.
-// grad_weight_ih: (4H, I), grad_weight_hh: (4H, S), grad_bias_*: (4H,) or NULL, grad_weight_hr: (P, H) or NULL: added to
-// when accumulate != 0. grad_y: (N, S), row stride grad_output_stride, or NULL for zeros. grad_final_state: (B, S),
-// grad_final_cell: (B, H), or NULL for zeros. cache: of the forward call, OVERWRITTEN with the gates' gradients.
-// The rest as in the forward call. packed: from srt_lstm_pack_backward. scratch: srt_lstm_backward_scratch floats.
-int32_t srt_lstm_backward(float *grad_x, float *grad_initial_state, float *grad_initial_cell, float *grad_weight_ih,
-                          float *grad_weight_hh, float *grad_bias_ih, float *grad_bias_hh, float *grad_weight_hr,
-                          int32_t accumulate, int32_t accumulate_x, const float *grad_y, ptrdiff_t grad_output_stride,
-                          const float *grad_final_state, const float *grad_final_cell, float *cache, const float *x,
-                          const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes, ptrdiff_t steps,
-                          const float *initial_state, const float *initial_cell, const float *packed,
-                          ptrdiff_t input_size, ptrdiff_t hidden_size, ptrdiff_t projection_size, int32_t reverse,
-                          float *scratch);
-
-// ---- RNN (RNN+C.swift): one direction of one layer over a packed ragged batch
+//   kind      G  rows        states  options
+//   SRT_GRU   3  r, z, n     h       SRT_RESET_BEFORE: n = tanh(W_in x + b_in + W_hn (r * h) + b_hn), else torch's
+//   SRT_LSTM  4  i, f, g, o  h, c    projection_size
+//   SRT_RNN   1              h       SRT_RELU: else tanh
 //
-// H, I, B, N, reverse: as for GRU. rectifies != 0: relu, else tanh. There is no cache: backward reads the output.
+// B = batch_sizes[0], N = sum(batch_sizes).
 
-// Floats of packed weights, and for the backward pass with those of the input gradient.
-ptrdiff_t srt_rnn_packed_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
-ptrdiff_t srt_rnn_packed_backward_size(ptrdiff_t input_size, ptrdiff_t hidden_size);
+enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_CELLS };
+enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2 };
 
-// Floats of scratch. batch = B, rows = N.
-ptrdiff_t srt_rnn_forward_scratch(ptrdiff_t rows);
-ptrdiff_t srt_rnn_backward_scratch(ptrdiff_t hidden_size, ptrdiff_t batch, ptrdiff_t rows);
+typedef struct {
+  int32_t kind, options;
+  ptrdiff_t input_size, hidden_size, projection_size;
+} srt_cell;
 
-// packed: srt_rnn_packed_size. weight_ih: (H, I). weight_hh: (H, H). biases: (H,) or NULL.
-int32_t srt_rnn_pack(float *packed, const float *weight_ih, const float *weight_hh, const float *bias_ih,
-                     const float *bias_hh, ptrdiff_t input_size, ptrdiff_t hidden_size);
+// The parameters; NULL for those that a cell has not, and for biases that are zeros.
+typedef struct {
+  const float *SRT_NULLABLE weight_ih;  // (G H, I)
+  const float *SRT_NULLABLE weight_hh;  // (G H, S)
+  const float *SRT_NULLABLE bias_ih;    // (G H,)
+  const float *SRT_NULLABLE bias_hh;    // (G H,)
+  const float *SRT_NULLABLE weight_hr;  // (P, H)
+} srt_cell_weights;
 
-// packed: srt_rnn_packed_backward_size; without weight_ih (NULL) its part is not written and grad_x cannot be had.
-int32_t srt_rnn_pack_backward(float *packed, const float *weight_ih, const float *weight_hh, ptrdiff_t input_size,
-                              ptrdiff_t hidden_size);
+// Their gradients: the same members; NULL where nobody asks, which only the biases and what follows them may be.
+typedef struct {
+  float *SRT_NULLABLE weight_ih;
+  float *SRT_NULLABLE weight_hh;
+  float *SRT_NULLABLE bias_ih;
+  float *SRT_NULLABLE bias_hh;
+  float *SRT_NULLABLE weight_hr;
+} srt_cell_gradients;
 
-// y: (N, H), row stride output_stride >= H. final_state: (B, H), each sequence's own last state. x: (N, I).
-// batch_sizes: (steps,). initial_state: (B, H) or NULL for zeros. scratch: srt_rnn_forward_scratch floats.
-int32_t srt_rnn_forward(float *y, ptrdiff_t output_stride, float *final_state, const float *x,
-                        const int64_t *batch_sizes, ptrdiff_t steps, const float *initial_state, const float *packed,
-                        ptrdiff_t input_size, ptrdiff_t hidden_size, int32_t rectifies, int32_t reverse,
-                        float *scratch);
+// States, h (B, S) and c (B, H): NULL for zeros, and for c of a cell without one.
+typedef struct {
+  const float *SRT_NULLABLE h;
+  const float *SRT_NULLABLE c;
+} srt_states;
 
-// grad_x: (N, I) or NULL: added to when accumulate_x != 0. grad_initial_state: (B, H) or NULL. grad_weight_ih: (H, I),
-// grad_weight_hh: (H, H), grad_bias_*: (H,) or NULL: added to when accumulate != 0. grad_y: (N, H), row stride
-// grad_output_stride, or NULL for zeros. grad_final_state: (B, H) or NULL for zeros. The rest as in the forward call.
-// packed: from srt_rnn_pack_backward. scratch: srt_rnn_backward_scratch floats.
-int32_t srt_rnn_backward(float *grad_x, float *grad_initial_state, float *grad_weight_ih, float *grad_weight_hh,
-                         float *grad_bias_ih, float *grad_bias_hh, int32_t accumulate, int32_t accumulate_x,
-                         const float *grad_y, ptrdiff_t grad_output_stride, const float *grad_final_state,
-                         const float *x, const float *y, ptrdiff_t output_stride, const int64_t *batch_sizes,
-                         ptrdiff_t steps, const float *initial_state, const float *packed, ptrdiff_t input_size,
-                         ptrdiff_t hidden_size, int32_t rectifies, int32_t reverse, float *scratch);
+// States that are written; NULL where nobody asks.
+typedef struct {
+  float *SRT_NULLABLE h;
+  float *SRT_NULLABLE c;
+} srt_new_states;
+
+// Which parameters a cell has besides weight_ih and bias_ih.
+enum { SRT_HAS_WEIGHT_HH = 1, SRT_HAS_WEIGHT_HR = 2 };
+
+// What follows from a cell and a batch.
+typedef struct {
+  ptrdiff_t gates, state_size, cell_size;  // G, S, and H, or 0 without c
+  int32_t parameters;                      // SRT_HAS_*
+  // Floats of opaque memory: packed weights; those for the backward pass, and without the input gradient's; a cache row
+  // (0: the cell has no cache); scratch.
+  ptrdiff_t packed, packed_backward, packed_state, cache_stride, forward_scratch, backward_scratch;
+} srt_recurrent_sizes;
+
+// What a layer reads and writes, forward.
+typedef struct {
+  float *y;                     // (N, S), row stride output_stride >= S
+  ptrdiff_t output_stride;
+  srt_new_states final_states;  // each sequence's own last ones (reverse: those at its first step)
+  float *SRT_NULLABLE cache;    // (N, cache_stride), or NULL in inference
+  const float *x;               // (N, I)
+  const int64_t *batch_sizes;   // (steps,)
+  ptrdiff_t steps;
+  srt_states initial_states;
+  const float *packed;          // from srt_recurrent_pack
+  int32_t reverse;              // not 0: from each sequence's last step to its first
+  float *scratch;
+} srt_recurrent_call;
+
+// What a layer reads and writes, backward. y to reverse: as in the forward call.
+typedef struct {
+  float *SRT_NULLABLE grad_x;         // (N, I): added to when accumulate_x is not 0
+  srt_new_states grad_initial_states;
+  srt_cell_gradients gradients;       // added to when accumulate is not 0
+  int32_t accumulate, accumulate_x;
+  const float *SRT_NULLABLE grad_y;   // (N, S), row stride grad_output_stride; NULL for zeros
+  ptrdiff_t grad_output_stride;
+  srt_states grad_final_states;
+  float *SRT_NULLABLE cache;          // OVERWRITTEN with the gates' gradients
+  const float *x;
+  const float *y;
+  ptrdiff_t output_stride;
+  const int64_t *batch_sizes;
+  ptrdiff_t steps;
+  srt_states initial_states;
+  const float *packed;                // from srt_recurrent_pack_backward, with weight_ih if grad_x is wanted
+  int32_t reverse;
+  float *scratch;
+} srt_recurrent_gradient_call;
+
+int32_t srt_recurrent_measure(const srt_cell *cell, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps, int32_t training,
+                              srt_recurrent_sizes *sizes);
+
+// packed: sizes.packed floats, or sizes.packed_backward, or without weight_ih sizes.packed_state: then grad_x cannot be had.
+int32_t srt_recurrent_pack(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
+int32_t srt_recurrent_pack_backward(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
+
+int32_t srt_recurrent_forward(const srt_cell *cell, const srt_recurrent_call *call);
+int32_t srt_recurrent_backward(const srt_cell *cell, const srt_recurrent_gradient_call *call);
 
 // ---- Convolution (Convolution+C.swift): 2-D, torch's rules
 //
@@ -311,7 +279,7 @@ ptrdiff_t srt_convolution_gradient_scratch(const ptrdiff_t *sizes);
 int32_t srt_convolution_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t transposed);
 
 // y = activation(bias + convolution). bias: (K,) or NULL. activation, slope: as in srt_activation_forward.
-int32_t srt_convolution_forward(float *y, const float *x, const float *packed, const float *bias,
+int32_t srt_convolution_forward(float *y, const float *x, const float *packed, const float *SRT_NULLABLE bias,
                                 const ptrdiff_t *sizes, int32_t activation, float slope, float *scratch);
 
 // grad_x: like x, overwritten. packed: packed with transposed != 0.
@@ -319,7 +287,7 @@ int32_t srt_convolution_input_gradient(float *grad_x, const float *grad_y, const
                                        float *scratch);
 
 // grad_weight: like weight, grad_bias: (K,), or NULL: added to when accumulate != 0.
-int32_t srt_convolution_weight_gradient(float *grad_weight, float *grad_bias, int32_t accumulate, const float *grad_y,
+int32_t srt_convolution_weight_gradient(float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y,
                                         const float *x, const ptrdiff_t *sizes, float *scratch);
 
 // ---- Convolutional recurrences (ConvGRU+C.swift, ConvLSTM+C.swift, ConvRNN+C.swift)
@@ -337,11 +305,11 @@ ptrdiff_t srt_conv_gru_backward_scratch(const ptrdiff_t *sizes);
 int32_t srt_conv_gru_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
 
 // h' = (1 - z) h + z n, n = tanh(x + W (r h)): reset before the convolution, and z weighs the candidate.
-int32_t srt_conv_gru_forward(float *y, float *gates, const float *initial_state, const float *packed, const float *bias,
+int32_t srt_conv_gru_forward(float *y, float *gates, const float *SRT_NULLABLE initial_state, const float *packed, const float *SRT_NULLABLE bias,
                              const ptrdiff_t *sizes, int32_t hard, float *scratch);
-int32_t srt_conv_gru_backward(float *grad_initial_state, float *gates, float *grad_weight, float *grad_bias,
-                              int32_t accumulate, const float *grad_y, const float *grad_final_state, const float *y,
-                              const float *initial_state, const float *packed, const ptrdiff_t *sizes, int32_t hard,
+int32_t srt_conv_gru_backward(float *grad_initial_state, float *gates, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
+                              int32_t accumulate, const float *grad_y, const float *SRT_NULLABLE grad_final_state, const float *y,
+                              const float *SRT_NULLABLE initial_state, const float *packed, const ptrdiff_t *sizes, int32_t hard,
                               float *scratch);
 
 ptrdiff_t srt_conv_lstm_packed_size(const ptrdiff_t *sizes, int32_t backward);
@@ -350,13 +318,13 @@ ptrdiff_t srt_conv_lstm_backward_scratch(const ptrdiff_t *sizes);
 int32_t srt_conv_lstm_pack(float *packed, const float *weight, const ptrdiff_t *sizes, int32_t backward);
 
 // cells: (T, B, H, P).
-int32_t srt_conv_lstm_forward(float *y, float *cells, float *gates, const float *initial_state,
-                              const float *initial_cell, const float *packed, const float *bias, const ptrdiff_t *sizes,
+int32_t srt_conv_lstm_forward(float *y, float *cells, float *gates, const float *SRT_NULLABLE initial_state,
+                              const float *SRT_NULLABLE initial_cell, const float *packed, const float *SRT_NULLABLE bias, const ptrdiff_t *sizes,
                               int32_t hard, float *scratch);
-int32_t srt_conv_lstm_backward(float *grad_initial_state, float *grad_initial_cell, float *gates, float *grad_weight,
-                               float *grad_bias, int32_t accumulate, const float *grad_y,
-                               const float *grad_final_state, const float *grad_final_cell, const float *y,
-                               const float *cells, const float *initial_state, const float *initial_cell,
+int32_t srt_conv_lstm_backward(float *grad_initial_state, float *grad_initial_cell, float *gates, float *SRT_NULLABLE grad_weight,
+                               float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y,
+                               const float *SRT_NULLABLE grad_final_state, const float *SRT_NULLABLE grad_final_cell, const float *y,
+                               const float *cells, const float *SRT_NULLABLE initial_state, const float *SRT_NULLABLE initial_cell,
                                const float *packed, const ptrdiff_t *sizes, int32_t hard, float *scratch);
 
 ptrdiff_t srt_conv_rnn_packed_size(const ptrdiff_t *sizes, int32_t backward);
@@ -366,11 +334,11 @@ int32_t srt_conv_rnn_pack(float *packed, const float *weight, const ptrdiff_t *s
 
 // y: holds the convolved input and becomes the outputs. activation: as in srt_activation_forward, without a slope.
 // grad_x: (T, B, H, P).
-int32_t srt_conv_rnn_forward(float *y, const float *initial_state, const float *packed, const float *bias,
+int32_t srt_conv_rnn_forward(float *y, const float *SRT_NULLABLE initial_state, const float *packed, const float *SRT_NULLABLE bias,
                              const ptrdiff_t *sizes, int32_t activation, float *scratch);
-int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *grad_weight, float *grad_bias,
-                              int32_t accumulate, const float *grad_y, const float *grad_final_state, const float *y,
-                              const float *initial_state, const float *packed, const ptrdiff_t *sizes,
+int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
+                              int32_t accumulate, const float *grad_y, const float *SRT_NULLABLE grad_final_state, const float *y,
+                              const float *SRT_NULLABLE initial_state, const float *packed, const ptrdiff_t *sizes,
                               int32_t activation, float *scratch);
 
 // ---- Pooling (Pooling+C.swift), torch's rules
@@ -379,7 +347,7 @@ int32_t srt_conv_rnn_backward(float *grad_x, float *grad_initial_state, float *g
 // x: (planes, height, width); y: (planes, out height, out width). Gradients of x are overwritten.
 
 // index: like y, the place of each maximum in its plane; or NULL.
-int32_t srt_max_pool_forward(float *y, int32_t *index, const float *x, const ptrdiff_t *sizes);
+int32_t srt_max_pool_forward(float *y, int32_t *SRT_NULLABLE index, const float *x, const ptrdiff_t *sizes);
 int32_t srt_max_pool_backward(float *grad_x, const float *grad_y, const int32_t *index, const ptrdiff_t *sizes);
 
 // divisor: below 0 the padded window, 0 what of it is inside, else this number. The dilations must be 1.
@@ -399,7 +367,7 @@ int32_t srt_adaptive_pool_backward(float *grad_x, const float *grad_y, ptrdiff_t
 
 // mean, spread, least, greatest: (count, features); spread, the population's standard deviation, may be NULL. Zeros for a
 // sequence without rows.
-int32_t srt_ragged_moments(float *mean, float *spread, const float *x, const int64_t *offsets, ptrdiff_t count,
+int32_t srt_ragged_moments(float *mean, float *SRT_NULLABLE spread, const float *x, const int64_t *offsets, ptrdiff_t count,
                            ptrdiff_t features);
 int32_t srt_ragged_extrema(float *least, float *greatest, const float *x, const int64_t *offsets, ptrdiff_t count,
                            ptrdiff_t features);
@@ -444,35 +412,35 @@ int32_t srt_attention_backward(float *grad_query, float *grad_h, const float *gr
 // ---- Pooling over time (SequencePooling+C.swift): the mean, the greatest and the share above 0 of a sequence's own steps
 
 // mean, greatest, positive: (B, size), rows `stride` floats apart, or NULL: not wanted. h: (N, size), packed.
-int32_t srt_sequence_pool_forward(float *mean, float *greatest, float *positive, ptrdiff_t stride, const float *h,
+int32_t srt_sequence_pool_forward(float *SRT_NULLABLE mean, float *SRT_NULLABLE greatest, float *SRT_NULLABLE positive, ptrdiff_t stride, const float *h,
                                   const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size);
 
 // grad_h: (N, size): overwritten. grad_mean, grad_greatest, greatest: (B, size), rows `stride` floats apart; NULL for what
 // was not wanted; greatest is the forward call's. scratch: (2, B, size). A tie's gradient goes to its first step.
-int32_t srt_sequence_pool_backward(float *grad_h, const float *grad_mean, const float *grad_greatest,
-                                   const float *greatest, ptrdiff_t stride, const float *h,
+int32_t srt_sequence_pool_backward(float *grad_h, const float *SRT_NULLABLE grad_mean, const float *SRT_NULLABLE grad_greatest,
+                                   const float *SRT_NULLABLE greatest, ptrdiff_t stride, const float *h,
                                    const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size, float *scratch);
 
 // ---- Batch normalisation (BatchNorm+C.swift)
 
 // y, x: (rows, columns). mean, inverse: (columns,), kept for backward. running_*: (columns,): updated in place when
 // training != 0 (or NULL: not kept), read otherwise. weight, bias: (columns,) or NULL for 1 and 0.
-int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *running_mean, float *running_variance,
-                               const float *x, const float *weight, const float *bias, ptrdiff_t rows,
+int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean, float *SRT_NULLABLE running_variance,
+                               const float *x, const float *SRT_NULLABLE weight, const float *SRT_NULLABLE bias, ptrdiff_t rows,
                                ptrdiff_t columns, int32_t training, float momentum, float epsilon);
 
 // grad_x: (rows, columns) or NULL. grad_weight, grad_bias: (columns,) or NULL: added to when accumulate != 0.
-int32_t srt_batch_norm_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
+int32_t srt_batch_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
                                 const float *grad_y, const float *x, const float *mean, const float *inverse,
-                                const float *weight, ptrdiff_t rows, ptrdiff_t columns, int32_t training);
+                                const float *SRT_NULLABLE weight, ptrdiff_t rows, ptrdiff_t columns, int32_t training);
 
 // The same for images: y, x: (images, channels, pixels); the others: (channels,).
-int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *running_mean, float *running_variance,
-                               const float *x, const float *weight, const float *bias, ptrdiff_t images,
+int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean, float *SRT_NULLABLE running_variance,
+                               const float *x, const float *SRT_NULLABLE weight, const float *SRT_NULLABLE bias, ptrdiff_t images,
                                ptrdiff_t channels, ptrdiff_t pixels, int32_t training, float momentum, float epsilon);
-int32_t srt_image_norm_backward(float *grad_x, float *grad_weight, float *grad_bias, int32_t accumulate,
+int32_t srt_image_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
                                 const float *grad_y, const float *x, const float *mean, const float *inverse,
-                                const float *weight, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
+                                const float *SRT_NULLABLE weight, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
                                 int32_t training);
 
 // ---- Dropout (Dropout+C.swift)
@@ -505,18 +473,18 @@ int32_t srt_softmax_backward(float *grad_x, const float *grad_y, const float *y,
 // totals: 2 doubles, the sums of both. targets: (rows,), each within [0, classes). class_weight: (classes,) or NULL.
 // sample_weight: (rows,) or NULL. smoothing: in [0, 1), spread over all classes; losses are then those of both parts.
 int32_t srt_nll_forward(float *losses, float *weights, double *totals, const float *log_probabilities,
-                        const int64_t *targets, const float *class_weight, const float *sample_weight, float smoothing,
+                        const int64_t *targets, const float *SRT_NULLABLE class_weight, const float *SRT_NULLABLE sample_weight, float smoothing,
                         ptrdiff_t rows, ptrdiff_t classes);
 
 // grad: (rows, classes), overwritten; without smoothing -weights[i] * scale at the target, 0 elsewhere. weights: from
 // the forward call. scale: one float, or (rows,) if scale_per_row.
-int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *class_weight,
-                         const float *sample_weight, float smoothing, const float *scale, int32_t scale_per_row,
+int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *SRT_NULLABLE class_weight,
+                         const float *SRT_NULLABLE sample_weight, float smoothing, const float *scale, int32_t scale_per_row,
                          ptrdiff_t rows, ptrdiff_t classes);
 
 // losses, grad, prediction, target: (count,); positive: (count,), the weight of positives, or NULL. kind: 0 squared error,
 // 1 binary cross-entropy of logits. grad is the derivative of each loss.
-int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target, const float *positive,
+int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target, const float *SRT_NULLABLE positive,
                        ptrdiff_t count, int32_t kind);
 
 // ---- Optimisers (Optimizer+C.swift): flat buffers, updated in place
@@ -528,7 +496,7 @@ int32_t srt_adam_step(float *parameters, float *first, float *second, const floa
                       float shrink);
 
 // torch's SGD. momentum_buffer: (count,), or NULL without momentum; is_first: it holds nothing yet.
-int32_t srt_sgd_step(float *parameters, float *momentum_buffer, const float *gradients, ptrdiff_t count,
+int32_t srt_sgd_step(float *parameters, float *SRT_NULLABLE momentum_buffer, const float *gradients, ptrdiff_t count,
                      float learning_rate, float momentum, float dampening, float decay, int32_t nesterov,
                      int32_t is_first);
 
@@ -536,7 +504,7 @@ int32_t srt_sgd_step(float *parameters, float *momentum_buffer, const float *gra
 // g / (sqrt(square - mean^2) + epsilon), and with momentum the buffer: momentum * buffer + direction. p -= learning_rate
 // * direction. momentum_buffer: (count,), or NULL without momentum; mean: (count,), or NULL unless centred, then taken as
 // zeros; the others (count,). weight: 1 - alpha.
-int32_t srt_rmsprop_step(float *parameters, float *square, float *momentum_buffer, float *mean, const float *gradients,
+int32_t srt_rmsprop_step(float *parameters, float *square, float *SRT_NULLABLE momentum_buffer, float *SRT_NULLABLE mean, const float *gradients,
                          ptrdiff_t count, float learning_rate, float weight, float epsilon, float decay, float momentum);
 
 // average += weight (data - average). Both (count,), apart from each other. weight: 1 - decay.
@@ -557,17 +525,21 @@ int32_t srt_scale(float *x, float factor, ptrdiff_t count);
 // apart and hold `features` float32, or float64 if is_double.
 
 // packed: (N, features). sources: sorted by length, descending, as batch_sizes says.
-int32_t srt_collate_packed(float *packed, const void *const *sources, ptrdiff_t row_stride, int32_t is_double,
+int32_t srt_collate_packed(float *packed, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride, int32_t is_double,
                            ptrdiff_t features, const int64_t *batch_sizes, ptrdiff_t steps);
 
 // Row (b, t) is written at padded + b * batch_stride + t * step_stride, for t < length; `padding` where t >= lengths[b].
 int32_t srt_collate_padded(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length,
-                           float padding, const void *const *sources, ptrdiff_t row_stride, int32_t is_double,
+                           float padding, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride, int32_t is_double,
                            ptrdiff_t features, const int64_t *lengths, ptrdiff_t batch);
 
 // The padded batch of a packed one: sequence b of packed becomes sequence order[b]. packed: (N, features).
 int32_t srt_unpack(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length, float padding,
                    const float *packed, const int64_t *batch_sizes, ptrdiff_t steps, const int64_t *order,
                    ptrdiff_t features);
+
+#ifdef __clang__
+#pragma clang assume_nonnull end
+#endif
 
 #endif

@@ -1,8 +1,9 @@
 // The C ABI of activations: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_activation_forward")
+@_cdecl("srt_activation_forward") @implementation
 public func srt_activation_forward(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ count: Int, _ activation: Int32, _ slope: Float
 ) -> Int32 {
@@ -11,7 +12,7 @@ public func srt_activation_forward(
   return done
 }
 
-@_cdecl("srt_activation_backward")
+@_cdecl("srt_activation_backward") @implementation
 public func srt_activation_backward(
   _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ x: UnsafePointer<Float>,
   _ y: UnsafePointer<Float>, _ count: Int, _ activation: Int32, _ slope: Float
@@ -21,7 +22,7 @@ public func srt_activation_backward(
   return done
 }
 
-@_cdecl("srt_softmax_forward")
+@_cdecl("srt_softmax_forward") @implementation
 public func srt_softmax_forward(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ rows: Int, _ columns: Int, _ logarithm: Int32
 ) -> Int32 {
@@ -30,7 +31,7 @@ public func srt_softmax_forward(
   return done
 }
 
-@_cdecl("srt_softmax_backward")
+@_cdecl("srt_softmax_backward") @implementation
 public func srt_softmax_backward(
   _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ rows: Int,
   _ columns: Int,

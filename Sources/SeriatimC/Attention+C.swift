@@ -1,8 +1,9 @@
 // The C ABI of attention: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_attention_forward")
+@_cdecl("srt_attention_forward") @implementation
 public func srt_attention_forward(
   _ context: UnsafeMutablePointer<Float>, _ weights: UnsafeMutablePointer<Float>, _ query: UnsafePointer<Float>,
   _ h: UnsafePointer<Float>,
@@ -15,7 +16,7 @@ public func srt_attention_forward(
   return done
 }
 
-@_cdecl("srt_attention_backward")
+@_cdecl("srt_attention_backward") @implementation
 public func srt_attention_backward(
   _ gradQuery: UnsafeMutablePointer<Float>, _ gradH: UnsafeMutablePointer<Float>, _ gradContext: UnsafePointer<Float>,
   _ query: UnsafePointer<Float>, _ h: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,

@@ -1,8 +1,9 @@
 // The C ABI of batch normalisation: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_batch_norm_forward")
+@_cdecl("srt_batch_norm_forward") @implementation
 public func srt_batch_norm_forward(
   _ y: UnsafeMutablePointer<Float>, _ mean: UnsafeMutablePointer<Float>, _ inverse: UnsafeMutablePointer<Float>,
   _ runningMean: UnsafeMutablePointer<Float>?, _ runningVariance: UnsafeMutablePointer<Float>?,
@@ -19,7 +20,7 @@ public func srt_batch_norm_forward(
   return done
 }
 
-@_cdecl("srt_batch_norm_backward")
+@_cdecl("srt_batch_norm_backward") @implementation
 public func srt_batch_norm_backward(
   _ gradX: UnsafeMutablePointer<Float>?, _ gradWeight: UnsafeMutablePointer<Float>?,
   _ gradBias: UnsafeMutablePointer<Float>?, _ accumulate: Int32, _ gradY: UnsafePointer<Float>,
@@ -33,7 +34,7 @@ public func srt_batch_norm_backward(
   return done
 }
 
-@_cdecl("srt_image_norm_forward")
+@_cdecl("srt_image_norm_forward") @implementation
 public func srt_image_norm_forward(
   _ y: UnsafeMutablePointer<Float>, _ mean: UnsafeMutablePointer<Float>, _ inverse: UnsafeMutablePointer<Float>,
   _ runningMean: UnsafeMutablePointer<Float>?, _ runningVariance: UnsafeMutablePointer<Float>?,
@@ -49,7 +50,7 @@ public func srt_image_norm_forward(
   return done
 }
 
-@_cdecl("srt_image_norm_backward")
+@_cdecl("srt_image_norm_backward") @implementation
 public func srt_image_norm_backward(
   _ gradX: UnsafeMutablePointer<Float>?, _ gradWeight: UnsafeMutablePointer<Float>?,
   _ gradBias: UnsafeMutablePointer<Float>?, _ accumulate: Int32, _ gradY: UnsafePointer<Float>,

@@ -1,8 +1,9 @@
 // The C ABI of collation: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_collate_packed")
+@_cdecl("srt_collate_packed") @implementation
 public func srt_collate_packed(
   _ packed: UnsafeMutablePointer<Float>, _ sources: UnsafePointer<UnsafeRawPointer>, _ rowStride: Int,
   _ isDouble: Int32, _ features: Int, _ batchSizes: UnsafePointer<Int64>, _ steps: Int
@@ -14,7 +15,7 @@ public func srt_collate_packed(
   return done
 }
 
-@_cdecl("srt_collate_padded")
+@_cdecl("srt_collate_padded") @implementation
 public func srt_collate_padded(
   _ padded: UnsafeMutablePointer<Float>, _ batchStride: Int, _ stepStride: Int, _ length: Int, _ padding: Float,
   _ sources: UnsafePointer<UnsafeRawPointer>, _ rowStride: Int, _ isDouble: Int32, _ features: Int,
@@ -28,7 +29,7 @@ public func srt_collate_padded(
   return done
 }
 
-@_cdecl("srt_unpack")
+@_cdecl("srt_unpack") @implementation
 public func srt_unpack(
   _ padded: UnsafeMutablePointer<Float>, _ batchStride: Int, _ stepStride: Int, _ length: Int, _ padding: Float,
   _ packed: UnsafePointer<Float>, _ batchSizes: UnsafePointer<Int64>, _ steps: Int,

@@ -1,23 +1,24 @@
 // The C ABI of the convolutional GRU: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_conv_gru_packed_size")
+@_cdecl("srt_conv_gru_packed_size") @implementation
 public func srt_conv_gru_packed_size(_ sizes: UnsafePointer<Int>, _ backward: Int32) -> Int {
   convGRUPackedSize(ConvRecurrentShape(sizes), backward: backward != 0)
 }
 
-@_cdecl("srt_conv_gru_forward_scratch")
+@_cdecl("srt_conv_gru_forward_scratch") @implementation
 public func srt_conv_gru_forward_scratch(_ sizes: UnsafePointer<Int>) -> Int {
   convGRUForwardScratchSize(ConvRecurrentShape(sizes))
 }
 
-@_cdecl("srt_conv_gru_backward_scratch")
+@_cdecl("srt_conv_gru_backward_scratch") @implementation
 public func srt_conv_gru_backward_scratch(_ sizes: UnsafePointer<Int>) -> Int {
   convGRUBackwardScratchSize(ConvRecurrentShape(sizes))
 }
 
-@_cdecl("srt_conv_gru_pack")
+@_cdecl("srt_conv_gru_pack") @implementation
 public func srt_conv_gru_pack(
   _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ sizes: UnsafePointer<Int>,
   _ backward: Int32
@@ -28,7 +29,7 @@ public func srt_conv_gru_pack(
   return done
 }
 
-@_cdecl("srt_conv_gru_forward")
+@_cdecl("srt_conv_gru_forward") @implementation
 public func srt_conv_gru_forward(
   _ y: UnsafeMutablePointer<Float>, _ gates: UnsafeMutablePointer<Float>, _ h0: UnsafePointer<Float>?,
   _ packed: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ sizes: UnsafePointer<Int>, _ hard: Int32,
@@ -41,7 +42,7 @@ public func srt_conv_gru_forward(
   return done
 }
 
-@_cdecl("srt_conv_gru_backward")
+@_cdecl("srt_conv_gru_backward") @implementation
 public func srt_conv_gru_backward(
   _ gradH0: UnsafeMutablePointer<Float>, _ gates: UnsafeMutablePointer<Float>,
   _ gradWeight: UnsafeMutablePointer<Float>?, _ gradBias: UnsafeMutablePointer<Float>?, _ accumulate: Int32,

@@ -1,23 +1,24 @@
 // The C ABI of the convolutional LSTM: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_conv_lstm_packed_size")
+@_cdecl("srt_conv_lstm_packed_size") @implementation
 public func srt_conv_lstm_packed_size(_ sizes: UnsafePointer<Int>, _ backward: Int32) -> Int {
   convLSTMPackedSize(ConvRecurrentShape(sizes), backward: backward != 0)
 }
 
-@_cdecl("srt_conv_lstm_forward_scratch")
+@_cdecl("srt_conv_lstm_forward_scratch") @implementation
 public func srt_conv_lstm_forward_scratch(_ sizes: UnsafePointer<Int>) -> Int {
   convLSTMForwardScratchSize(ConvRecurrentShape(sizes))
 }
 
-@_cdecl("srt_conv_lstm_backward_scratch")
+@_cdecl("srt_conv_lstm_backward_scratch") @implementation
 public func srt_conv_lstm_backward_scratch(_ sizes: UnsafePointer<Int>) -> Int {
   convLSTMBackwardScratchSize(ConvRecurrentShape(sizes))
 }
 
-@_cdecl("srt_conv_lstm_pack")
+@_cdecl("srt_conv_lstm_pack") @implementation
 public func srt_conv_lstm_pack(
   _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ sizes: UnsafePointer<Int>,
   _ backward: Int32
@@ -28,7 +29,7 @@ public func srt_conv_lstm_pack(
   return done
 }
 
-@_cdecl("srt_conv_lstm_forward")
+@_cdecl("srt_conv_lstm_forward") @implementation
 public func srt_conv_lstm_forward(
   _ y: UnsafeMutablePointer<Float>, _ cells: UnsafeMutablePointer<Float>, _ gates: UnsafeMutablePointer<Float>,
   _ h0: UnsafePointer<Float>?, _ c0: UnsafePointer<Float>?, _ packed: UnsafePointer<Float>,
@@ -42,7 +43,7 @@ public func srt_conv_lstm_forward(
   return done
 }
 
-@_cdecl("srt_conv_lstm_backward")
+@_cdecl("srt_conv_lstm_backward") @implementation
 public func srt_conv_lstm_backward(
   _ gradH0: UnsafeMutablePointer<Float>, _ gradC0: UnsafeMutablePointer<Float>,
   _ gates: UnsafeMutablePointer<Float>, _ gradWeight: UnsafeMutablePointer<Float>?,

@@ -1,23 +1,24 @@
 // The C ABI of convolution: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_convolution_packed_size")
+@_cdecl("srt_convolution_packed_size") @implementation
 public func srt_convolution_packed_size(_ sizes: UnsafePointer<Int>, _ transposed: Int32) -> Int {
   convolutionPackedSize(ConvolutionShape(sizes), transposed: transposed != 0)
 }
 
-@_cdecl("srt_convolution_scratch")
+@_cdecl("srt_convolution_scratch") @implementation
 public func srt_convolution_scratch(_ sizes: UnsafePointer<Int>, _ transposed: Int32) -> Int {
   convolutionScratchSize(ConvolutionShape(sizes), transposed: transposed != 0)
 }
 
-@_cdecl("srt_convolution_gradient_scratch")
+@_cdecl("srt_convolution_gradient_scratch") @implementation
 public func srt_convolution_gradient_scratch(_ sizes: UnsafePointer<Int>) -> Int {
   convolutionWeightGradientScratchSize(ConvolutionShape(sizes))
 }
 
-@_cdecl("srt_convolution_pack")
+@_cdecl("srt_convolution_pack") @implementation
 public func srt_convolution_pack(
   _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ sizes: UnsafePointer<Int>,
   _ transposed: Int32
@@ -29,7 +30,7 @@ public func srt_convolution_pack(
   return done
 }
 
-@_cdecl("srt_convolution_forward")
+@_cdecl("srt_convolution_forward") @implementation
 public func srt_convolution_forward(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
   _ bias: UnsafePointer<Float>?, _ sizes: UnsafePointer<Int>, _ activation: Int32, _ slope: Float,
@@ -43,7 +44,7 @@ public func srt_convolution_forward(
   return done
 }
 
-@_cdecl("srt_convolution_input_gradient")
+@_cdecl("srt_convolution_input_gradient") @implementation
 public func srt_convolution_input_gradient(
   _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
   _ sizes: UnsafePointer<Int>, _ scratch: UnsafeMutablePointer<Float>
@@ -56,7 +57,7 @@ public func srt_convolution_input_gradient(
   return done
 }
 
-@_cdecl("srt_convolution_weight_gradient")
+@_cdecl("srt_convolution_weight_gradient") @implementation
 public func srt_convolution_weight_gradient(
   _ gradWeight: UnsafeMutablePointer<Float>?, _ gradBias: UnsafeMutablePointer<Float>?, _ accumulate: Int32,
   _ gradY: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ sizes: UnsafePointer<Int>,

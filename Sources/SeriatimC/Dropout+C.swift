@@ -1,8 +1,9 @@
 // The C ABI of dropout: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_dropout")
+@_cdecl("srt_dropout") @implementation
 public func srt_dropout(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ count: Int, _ threshold: UInt32, _ scale: Float,
   _ seed: UInt64, _ offset: UInt64

@@ -1,8 +1,9 @@
 // The C ABI of Linear: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_linear_pack")
+@_cdecl("srt_linear_pack") @implementation
 public func srt_linear_pack(
   _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ inFeatures: Int, _ outFeatures: Int
 ) -> Int32 {
@@ -11,7 +12,7 @@ public func srt_linear_pack(
   return done
 }
 
-@_cdecl("srt_linear_pack_backward")
+@_cdecl("srt_linear_pack_backward") @implementation
 public func srt_linear_pack_backward(
   _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ inFeatures: Int, _ outFeatures: Int
 ) -> Int32 {
@@ -20,7 +21,7 @@ public func srt_linear_pack_backward(
   return done
 }
 
-@_cdecl("srt_linear_forward")
+@_cdecl("srt_linear_forward") @implementation
 public func srt_linear_forward(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
   _ bias: UnsafePointer<Float>?, _ rows: Int, _ inFeatures: Int, _ outFeatures: Int
@@ -31,7 +32,7 @@ public func srt_linear_forward(
   return done
 }
 
-@_cdecl("srt_linear_backward")
+@_cdecl("srt_linear_backward") @implementation
 public func srt_linear_backward(
   _ gradX: UnsafeMutablePointer<Float>?, _ gradWeight: UnsafeMutablePointer<Float>?,
   _ gradBias: UnsafeMutablePointer<Float>?, _ accumulate: Int32, _ gradY: UnsafePointer<Float>,

@@ -1,8 +1,9 @@
 // The C ABI of losses: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_nll_forward")
+@_cdecl("srt_nll_forward") @implementation
 public func srt_nll_forward(
   _ losses: UnsafeMutablePointer<Float>, _ weights: UnsafeMutablePointer<Float>, _ totals: UnsafeMutablePointer<Double>,
   _ logProbabilities: UnsafePointer<Float>, _ targets: UnsafePointer<Int64>, _ classWeight: UnsafePointer<Float>?,
@@ -17,7 +18,7 @@ public func srt_nll_forward(
   return done
 }
 
-@_cdecl("srt_nll_backward")
+@_cdecl("srt_nll_backward") @implementation
 public func srt_nll_backward(
   _ grad: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<Float>, _ targets: UnsafePointer<Int64>,
   _ classWeight: UnsafePointer<Float>?, _ sampleWeight: UnsafePointer<Float>?, _ smoothing: Float,
@@ -30,7 +31,7 @@ public func srt_nll_backward(
   return done
 }
 
-@_cdecl("srt_point_loss")
+@_cdecl("srt_point_loss") @implementation
 public func srt_point_loss(
   _ losses: UnsafeMutablePointer<Float>, _ grad: UnsafeMutablePointer<Float>, _ prediction: UnsafePointer<Float>,
   _ target: UnsafePointer<Float>, _ positive: UnsafePointer<Float>?, _ count: Int, _ kind: Int32

@@ -1,8 +1,9 @@
 // The C ABI of optimisers: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_adam_step")
+@_cdecl("srt_adam_step") @implementation
 public func srt_adam_step(
   _ parameters: UnsafeMutablePointer<Float>, _ first: UnsafeMutablePointer<Float>,
   _ second: UnsafeMutablePointer<Float>,
@@ -18,7 +19,7 @@ public func srt_adam_step(
   return done
 }
 
-@_cdecl("srt_sgd_step")
+@_cdecl("srt_sgd_step") @implementation
 public func srt_sgd_step(
   _ parameters: UnsafeMutablePointer<Float>, _ momentumBuffer: UnsafeMutablePointer<Float>?,
   _ gradients: UnsafePointer<Float>,
@@ -34,7 +35,7 @@ public func srt_sgd_step(
   return done
 }
 
-@_cdecl("srt_rmsprop_step")
+@_cdecl("srt_rmsprop_step") @implementation
 public func srt_rmsprop_step(
   _ parameters: UnsafeMutablePointer<Float>, _ square: UnsafeMutablePointer<Float>,
   _ momentumBuffer: UnsafeMutablePointer<Float>?, _ mean: UnsafeMutablePointer<Float>?,
@@ -48,7 +49,7 @@ public func srt_rmsprop_step(
   return done
 }
 
-@_cdecl("srt_average_step")
+@_cdecl("srt_average_step") @implementation
 public func srt_average_step(
   _ average: UnsafeMutablePointer<Float>, _ data: UnsafePointer<Float>, _ count: Int, _ weight: Float
 ) -> Int32 {
@@ -57,10 +58,10 @@ public func srt_average_step(
   return done
 }
 
-@_cdecl("srt_sum_of_squares_scratch")
+@_cdecl("srt_sum_of_squares_scratch") @implementation
 public func srt_sum_of_squares_scratch(_ count: Int) -> Int { sumOfSquaresScratchSize(count: count) }
 
-@_cdecl("srt_sum_of_squares")
+@_cdecl("srt_sum_of_squares") @implementation
 public func srt_sum_of_squares(
   _ result: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Float>, _ count: Int,
   _ scratch: UnsafeMutablePointer<Float>
@@ -70,7 +71,7 @@ public func srt_sum_of_squares(
   return done
 }
 
-@_cdecl("srt_scale")
+@_cdecl("srt_scale") @implementation
 public func srt_scale(_ x: UnsafeMutablePointer<Float>, _ factor: Float, _ count: Int) -> Int32 {
   guard count > 0 else { return badSize }
   scale(x, by: factor, count: count)

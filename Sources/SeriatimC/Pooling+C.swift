@@ -1,8 +1,9 @@
 // The C ABI of pooling: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_max_pool_forward")
+@_cdecl("srt_max_pool_forward") @implementation
 public func srt_max_pool_forward(
   _ y: UnsafeMutablePointer<Float>, _ index: UnsafeMutablePointer<Int32>?, _ x: UnsafePointer<Float>,
   _ sizes: UnsafePointer<Int>
@@ -13,7 +14,7 @@ public func srt_max_pool_forward(
   return done
 }
 
-@_cdecl("srt_max_pool_backward")
+@_cdecl("srt_max_pool_backward") @implementation
 public func srt_max_pool_backward(
   _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ index: UnsafePointer<Int32>,
   _ sizes: UnsafePointer<Int>
@@ -29,7 +30,7 @@ private func averageDivisor(_ divisor: Float) -> AverageDivisor {
   divisor == 0 ? .inside : divisor < 0 ? .padded : .fixed(divisor)
 }
 
-@_cdecl("srt_average_pool_forward")
+@_cdecl("srt_average_pool_forward") @implementation
 public func srt_average_pool_forward(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ sizes: UnsafePointer<Int>, _ divisor: Float
 ) -> Int32 {
@@ -39,7 +40,7 @@ public func srt_average_pool_forward(
   return done
 }
 
-@_cdecl("srt_average_pool_backward")
+@_cdecl("srt_average_pool_backward") @implementation
 public func srt_average_pool_backward(
   _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ sizes: UnsafePointer<Int>, _ divisor: Float
 ) -> Int32 {
@@ -49,7 +50,7 @@ public func srt_average_pool_backward(
   return done
 }
 
-@_cdecl("srt_adaptive_pool_forward")
+@_cdecl("srt_adaptive_pool_forward") @implementation
 public func srt_adaptive_pool_forward(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ planes: Int, _ height: Int, _ width: Int,
   _ outHeight: Int, _ outWidth: Int
@@ -60,7 +61,7 @@ public func srt_adaptive_pool_forward(
   return done
 }
 
-@_cdecl("srt_adaptive_pool_backward")
+@_cdecl("srt_adaptive_pool_backward") @implementation
 public func srt_adaptive_pool_backward(
   _ gradX: UnsafeMutablePointer<Float>, _ gradY: UnsafePointer<Float>, _ planes: Int, _ height: Int, _ width: Int,
   _ outHeight: Int, _ outWidth: Int

@@ -1,8 +1,9 @@
 // The C ABI of preprocessing: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_ragged_moments")
+@_cdecl("srt_ragged_moments") @implementation
 public func srt_ragged_moments(
   _ mean: UnsafeMutablePointer<Float>, _ spread: UnsafeMutablePointer<Float>?, _ x: UnsafePointer<Float>,
   _ offsets: UnsafePointer<Int64>, _ count: Int, _ features: Int
@@ -14,7 +15,7 @@ public func srt_ragged_moments(
   return done
 }
 
-@_cdecl("srt_ragged_extrema")
+@_cdecl("srt_ragged_extrema") @implementation
 public func srt_ragged_extrema(
   _ least: UnsafeMutablePointer<Float>, _ greatest: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>,
   _ offsets: UnsafePointer<Int64>, _ count: Int, _ features: Int
@@ -26,7 +27,7 @@ public func srt_ragged_extrema(
   return done
 }
 
-@_cdecl("srt_ragged_scale")
+@_cdecl("srt_ragged_scale") @implementation
 public func srt_ragged_scale(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int64>, _ count: Int,
   _ features: Int, _ shift: UnsafePointer<Float>, _ scale: UnsafePointer<Float>
@@ -38,12 +39,12 @@ public func srt_ragged_scale(
   return done
 }
 
-@_cdecl("srt_ragged_filter_scratch")
+@_cdecl("srt_ragged_filter_scratch") @implementation
 public func srt_ragged_filter_scratch(_ width: Int, _ isMedian: Int32) -> Int {
   raggedFilterScratchSize(width: width, kind: isMedian != 0 ? .median : .mean)
 }
 
-@_cdecl("srt_ragged_filter")
+@_cdecl("srt_ragged_filter") @implementation
 public func srt_ragged_filter(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int64>, _ count: Int,
   _ features: Int, _ width: Int, _ isMedian: Int32, _ scratch: UnsafeMutablePointer<Float>
@@ -55,7 +56,7 @@ public func srt_ragged_filter(
   return done
 }
 
-@_cdecl("srt_ragged_deltas")
+@_cdecl("srt_ragged_deltas") @implementation
 public func srt_ragged_deltas(
   _ y: UnsafeMutablePointer<Float>, _ stride: Int, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int64>,
   _ count: Int, _ features: Int, _ reach: Int
@@ -67,7 +68,7 @@ public func srt_ragged_deltas(
   return done
 }
 
-@_cdecl("srt_rotate_points")
+@_cdecl("srt_rotate_points") @implementation
 public func srt_rotate_points(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int64>, _ count: Int,
   _ features: Int, _ matrices: UnsafePointer<Float>
@@ -79,7 +80,7 @@ public func srt_rotate_points(
   return done
 }
 
-@_cdecl("srt_interpolate_columns")
+@_cdecl("srt_interpolate_columns") @implementation
 public func srt_interpolate_columns(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int64>, _ count: Int,
   _ features: Int, _ columns: Int, _ index: UnsafePointer<Int64>, _ weight: UnsafePointer<Float>
@@ -91,7 +92,7 @@ public func srt_interpolate_columns(
   return done
 }
 
-@_cdecl("srt_interpolate_rows")
+@_cdecl("srt_interpolate_rows") @implementation
 public func srt_interpolate_rows(
   _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ features: Int, _ index: UnsafePointer<Int64>,
   _ weight: UnsafePointer<Float>, _ rows: Int

@@ -1,8 +1,9 @@
 // The C ABI of pooling over time: Bindings/include/seriatim.h says what every argument is.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, AllPublicDeclarationsHaveDocumentation
+import CSeriatim
 import SeriatimKernels
 
-@_cdecl("srt_sequence_pool_forward")
+@_cdecl("srt_sequence_pool_forward") @implementation
 public func srt_sequence_pool_forward(
   _ mean: UnsafeMutablePointer<Float>?, _ greatest: UnsafeMutablePointer<Float>?,
   _ positive: UnsafeMutablePointer<Float>?, _ stride: Int, _ h: UnsafePointer<Float>,
@@ -15,7 +16,7 @@ public func srt_sequence_pool_forward(
   return done
 }
 
-@_cdecl("srt_sequence_pool_backward")
+@_cdecl("srt_sequence_pool_backward") @implementation
 public func srt_sequence_pool_backward(
   _ gradH: UnsafeMutablePointer<Float>, _ gradMean: UnsafePointer<Float>?, _ gradGreatest: UnsafePointer<Float>?,
   _ greatest: UnsafePointer<Float>?, _ stride: Int, _ h: UnsafePointer<Float>, _ batchSizes: UnsafePointer<Int64>,

@@ -25,134 +25,6 @@ def linear_backward(
     accumulate: bool,
     /,
 ) -> Array | None: ...
-def gru_pack(
-    weight_ih: ArrayLike,
-    weight_hh: ArrayLike,
-    bias_ih: ArrayLike | None,
-    bias_hh: ArrayLike | None,
-    reset_after: bool,
-    /,
-) -> Array: ...
-def gru_pack_backward(weight_ih: ArrayLike, weight_hh: ArrayLike, reset_after: bool, need_input: bool, /) -> Array: ...
-def gru_forward(
-    x: ArrayLike,
-    batch_sizes: ArrayLike,
-    h0: ArrayLike | None,
-    packed: Array,
-    hidden_size: int,
-    reset_after: bool,
-    reverse: bool,
-    training: bool,
-    out: Array | None,
-    /,
-) -> tuple[Array, Array, Array | None]: ...
-def gru_backward(
-    grad_y: ArrayLike | None,
-    grad_h_n: ArrayLike | None,
-    cache: Array,
-    x: ArrayLike,
-    y: Array,
-    batch_sizes: ArrayLike,
-    h0: ArrayLike | None,
-    packed: Array,
-    hidden_size: int,
-    reset_after: bool,
-    reverse: bool,
-    need_input: bool,
-    need_state: bool,
-    grad_weight_ih: Array,
-    grad_weight_hh: Array,
-    grad_bias_ih: Array | None,
-    grad_bias_hh: Array | None,
-    accumulate: bool,
-    grad_x: Array | None,
-    /,
-) -> tuple[Array | None, Array | None]: ...
-def lstm_pack(
-    weight_ih: ArrayLike,
-    weight_hh: ArrayLike,
-    bias_ih: ArrayLike | None,
-    bias_hh: ArrayLike | None,
-    weight_hr: ArrayLike | None,
-    /,
-) -> Array: ...
-def lstm_pack_backward(
-    weight_ih: ArrayLike, weight_hh: ArrayLike, weight_hr: ArrayLike | None, need_input: bool, /
-) -> Array: ...
-def lstm_forward(
-    x: ArrayLike,
-    batch_sizes: ArrayLike,
-    h0: ArrayLike | None,
-    c0: ArrayLike | None,
-    packed: Array,
-    hidden_size: int,
-    proj_size: int,
-    reverse: bool,
-    training: bool,
-    out: Array | None,
-    /,
-) -> tuple[Array, Array, Array, Array | None]: ...
-def lstm_backward(
-    grad_y: ArrayLike | None,
-    grad_h_n: ArrayLike | None,
-    grad_c_n: ArrayLike | None,
-    cache: Array,
-    x: ArrayLike,
-    y: Array,
-    batch_sizes: ArrayLike,
-    h0: ArrayLike | None,
-    c0: ArrayLike | None,
-    packed: Array,
-    hidden_size: int,
-    proj_size: int,
-    reverse: bool,
-    need_input: bool,
-    need_state: bool,
-    grad_weight_ih: Array,
-    grad_weight_hh: Array,
-    grad_bias_ih: Array | None,
-    grad_bias_hh: Array | None,
-    grad_weight_hr: Array | None,
-    accumulate: bool,
-    grad_x: Array | None,
-    /,
-) -> tuple[Array | None, Array | None, Array | None]: ...
-def rnn_pack(
-    weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: ArrayLike | None, bias_hh: ArrayLike | None, /
-) -> Array: ...
-def rnn_pack_backward(weight_ih: ArrayLike, weight_hh: ArrayLike, need_input: bool, /) -> Array: ...
-def rnn_forward(
-    x: ArrayLike,
-    batch_sizes: ArrayLike,
-    h0: ArrayLike | None,
-    packed: Array,
-    hidden_size: int,
-    rectifies: bool,
-    reverse: bool,
-    out: Array | None,
-    /,
-) -> tuple[Array, Array]: ...
-def rnn_backward(
-    grad_y: ArrayLike | None,
-    grad_h_n: ArrayLike | None,
-    x: ArrayLike,
-    y: Array,
-    batch_sizes: ArrayLike,
-    h0: ArrayLike | None,
-    packed: Array,
-    hidden_size: int,
-    rectifies: bool,
-    reverse: bool,
-    need_input: bool,
-    need_state: bool,
-    grad_weight_ih: Array,
-    grad_weight_hh: Array,
-    grad_bias_ih: Array | None,
-    grad_bias_hh: Array | None,
-    accumulate: bool,
-    grad_x: Array | None,
-    /,
-) -> tuple[Array | None, Array | None]: ...
 def attention_forward(query: ArrayLike, h: ArrayLike, batch_sizes: ArrayLike, /) -> tuple[Array, Array]: ...
 def attention_backward(
     grad_context: ArrayLike, query: Array, h: Array, weights: Array, batch_sizes: Integers, /
@@ -218,27 +90,13 @@ def nll_backward(
     /,
 ) -> Array: ...
 def adam_step(
-    parameters: Array,
-    exp_avg: Array,
-    exp_avg_sq: Array,
-    gradients: Array,
-    step_size: float,
-    second_scale: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    decay: float,
-    shrink: float,
-    /,
+    parameters: Array, exp_avg: Array, exp_avg_sq: Array, gradients: Array, numbers: tuple[float, ...], /
 ) -> None: ...
 def sgd_step(
     parameters: Array,
     momentum_buffer: Array | None,
     gradients: Array,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
+    numbers: tuple[float, ...],
     nesterov: bool,
     is_first: bool,
     /,
@@ -249,11 +107,7 @@ def rmsprop_step(
     momentum_buffer: Array | None,
     grad_avg: Array | None,
     gradients: Array,
-    lr: float,
-    alpha: float,
-    eps: float,
-    weight_decay: float,
-    momentum: float,
+    numbers: tuple[float, ...],
     /,
 ) -> None: ...
 def average_step(average: Array, data: Array, decay: float, /) -> None: ...
@@ -403,3 +257,27 @@ def ragged_deltas(y: Array, x: ArrayLike, offsets: Integers, reach: int, /) -> N
 def rotate_points(x: ArrayLike, offsets: Integers, matrices: ArrayLike, /) -> Array: ...
 def interpolate_columns(x: ArrayLike, offsets: Integers, index: Integers, weight: ArrayLike, /) -> Array: ...
 def interpolate_rows(x: ArrayLike, index: Integers, weight: ArrayLike, /) -> Array: ...
+def recurrent_names() -> tuple[dict[str, int], dict[str, int], dict[str, int]]: ...
+def recurrent_describe(cell: tuple[int, int, int, int, int], /) -> tuple[int, int, int, int]: ...
+def recurrent_pack(cell: tuple[int, int, int, int, int], weights: tuple[ArrayLike | None, ...], /) -> Array: ...
+def recurrent_pack_backward(
+    cell: tuple[int, int, int, int, int], weights: tuple[ArrayLike | None, ...], need_input: bool, /
+) -> Array: ...
+def recurrent_forward(
+    cell: tuple[int, int, int, int, int],
+    batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool],
+    packed: Array,
+    training: bool,
+    out: Array | None,
+    /,
+) -> tuple[Array, Array, Array | None, Array | None]: ...
+def recurrent_backward(
+    cell: tuple[int, int, int, int, int],
+    batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool],
+    packed: Array,
+    kept: tuple[ArrayLike, Array | None],
+    grads: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None],
+    gradients: tuple[Array | bool | None, ...],
+    needs: tuple[bool, bool, Array | None],
+    /,
+) -> tuple[Array | None, Array | None, Array | None]: ...

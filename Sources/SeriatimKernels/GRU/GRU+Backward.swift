@@ -10,20 +10,24 @@
 // frames after the time loop. FLOPs: 6 H H a frame in the loop, 6 H I for the input
 // gradient, 6 H (I + H) for the weights.
 
-/// Where the time loop reads and writes.
-private struct GRUBackward: Recurrence {
-  let shape: GRUShape
-  let packed: Input
-  let gradY: Input?
-  let gradOutputStride: Int
-  let y: Input
-  let outputStride: Int
-  let initialState: Input?
+import CSeriatim
+
+/// The time loop.
+struct GRUBackward: BackwardLoop {
+  let shape: GRU
+  let call: srt_recurrent_gradient_call
   let gates: Output
   /// dh of the step at hand, one padded row a sequence; and with the reset before, dq.
   let carry: Output
   let resetCarry: Output
-  let wantsInitialState: Bool
+
+  init(_ cell: GRU, _ call: srt_recurrent_gradient_call, carry: Output, cellCarry: Output, space: Output) {
+    shape = cell
+    self.call = call
+    gates = call.cache.unsafelyUnwrapped
+    self.carry = carry
+    resetCarry = space
+  }
 
   /// Gates' gradients and the product; with the reset before: dn', dq, then dr', then the product.
   var passes: Int { shape.resetAfter ? 2 : 3 }
@@ -32,55 +36,19 @@ private struct GRUBackward: Recurrence {
   /// What the last pass wrote is read by its own part only.
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { pass < passes &- 1 }
-}
 
-/// The gradients of `gruForward`.
-///
-/// - Parameters:
-///   - cache: of the forward call; overwritten
-///   - gradY: `(rows, hiddenSize)`, row stride `gradOutputStride`, or nil for zeros
-///   - gradFinalState: `(batch, hiddenSize)` or nil for zeros
-///   - x, y, outputStride, ragged, initialState, reverse: as in the forward call
-///   - packed: from `packGRUBackward`, with W_ih if `gradients.x` is wanted
-///   - scratch: `shape.backwardScratchSize` floats
-public func gruBackward(
-  _ shape: GRUShape, _ gradients: RecurrentGradients, gradY: UnsafePointer<Float>?, gradOutputStride: Int,
-  gradFinalState: UnsafePointer<Float>?, cache: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>,
-  y: UnsafePointer<Float>, outputStride: Int, ragged: RaggedBatch, initialState: UnsafePointer<Float>?,
-  packed: UnsafePointer<Float>, reverse: Bool, scratch: UnsafeMutablePointer<Float>
-) {
-  let (batch, hidden, units) = (ragged.batch, shape.hiddenSize, shape.units)
-  let carrySize = roundedUp(batch &* units, to: 16)
-  let carry = scratch + Schedule.scratchSize(rows: ragged.rows)
-  let schedule = Schedule(ragged, reverse: reverse, backward: true, scratch: scratch)
-  let loop = GRUBackward(
-    shape: shape, packed: packed, gradY: gradY, gradOutputStride: gradOutputStride, y: y, outputStride: outputStride,
-    initialState: initialState, gates: cache, carry: carry, resetCarry: carry + carrySize,
-    wantsInitialState: gradients.initialState != nil)
-  copyStates(carry, width: units, gradFinalState, size: hidden, batch: batch)
-  run(loop, schedule, RecurrentPlan(ragged, work: 3 &* hidden &* hidden, parts: loop.parts(0), tileRows: tileRows))
-  if let target = gradients.initialState {
-    for sequence in 0..<batch {
-      copyPadded(target + sequence &* hidden, carry + sequence &* units, hidden, width: hidden)
+  var gateGradients: RowSource { RowSource(gates, stride: shape.cacheStride) }
+
+  /// The rows of the weights are r, z, n; the input's gradients lie as | n r z |, the state's as | r z q |.
+  func addGradients(_ factors: RecurrentFactors) {
+    let units = shape.units
+    factors.add(gate: 0, gates: 2, column: units, units: units)
+    factors.addInput(gate: 2, column: 0)
+    if shape.resetAfter {
+      factors.addState(gate: 2, column: 3 &* units)
+    } else {
+      factors.addState(gate: 2, column: 0, right: 3 &* units)
     }
-  }
-  if let gradX = gradients.x {
-    product(
-      gradX, outputStride: shape.inputSize, start: gradients.accumulateX ? .output : .zero, cache,
-      inputStride: shape.gateStride, packed: packed + shape.hiddenPackedSize, rows: ragged.rows, depth: 3 &* units,
-      columns: shape.inputSize)
-  }
-  let factors = RecurrentFactors(
-    schedule, inputSize: shape.inputSize, hiddenSize: hidden, stateSize: hidden, cache: cache,
-    cacheStride: shape.gateStride, x: x, y: y, outputStride: outputStride, initialState: initialState,
-    scratch: carry + 2 &* carrySize)
-  // The rows of the weights are r, z, n; the input's gradients lie in the cache as | n r z |, the state's as | r z q |.
-  factors.add(gradients, gate: 0, gates: 2, column: units, units: units)
-  factors.addInput(gradients, gate: 2, column: 0)
-  if shape.resetAfter {
-    factors.addState(gradients, gate: 2, column: 3 &* units)
-  } else {
-    factors.addState(gradients, gate: 2, column: 0, right: 3 &* units)
   }
 }
 
@@ -94,18 +62,18 @@ extension GRUBackward {
       return
     }
     // Sequences that begin here need their dh only if someone asked for the initial state's gradient.
-    let rows = wantsInitialState ? step.count : step.continuing
+    let rows = call.grad_initial_states.h != nil ? step.count : step.continuing
     if shape.resetAfter {
-      stateProduct(step, gate: 1, gates: 3, packed: packed, into: carry, .output).run(
+      stateProduct(step, gate: 1, gates: 3, packed: call.packed, into: carry, .output).run(
         share, rows: 0..<rows, parts: parts)
     } else if pass == 1 {
-      let candidates = packed + packedSize(depth: 2 &* shape.units, columns: shape.hiddenSize)
+      let candidates = call.packed + shape.resetPackedOffset
       stateProduct(step, gate: 0, gates: 1, packed: candidates, into: resetCarry, .zero)
         .run(share, rows: 0..<step.count, parts: parts)
       let range = unitRange(of: parts, units: shape.units)
       forEachState(step, share) { sequence, previous in resetGradients(step, sequence, range, previous: previous) }
     } else {
-      stateProduct(step, gate: 1, gates: 2, packed: packed, into: carry, .output).run(
+      stateProduct(step, gate: 1, gates: 2, packed: call.packed, into: carry, .output).run(
         share, rows: 0..<rows, parts: parts)
     }
   }
@@ -113,9 +81,14 @@ extension GRUBackward {
   /// `body(sequence, previous state)` for this worker's rows; nil for zeros.
   @inline(__always)
   private func forEachState(_ step: Step, _ share: RowShare, _ body: (_ sequence: Int, _ previous: Input?) -> Void) {
-    share.forEach(in: 0..<step.continuing) { row in body(row, y + (step.previousRow &+ row) &* outputStride) }
+    share.forEach(in: 0..<step.continuing) { row in body(row, call.y + (step.previousRow &+ row) &* call.output_stride)
+    }
     share.forEach(in: step.continuing..<step.count) { row in
-      if let initialState { body(row, initialState + row &* shape.hiddenSize) } else { body(row, nil) }
+      if let initialState = call.initial_states.h {
+        body(row, initialState + row &* shape.hiddenSize)
+      } else {
+        body(row, nil)
+      }
     }
   }
 
@@ -126,10 +99,10 @@ extension GRUBackward {
     var unit = range.lowerBound
     while unit < range.upperBound {
       let width = shape.hiddenSize &- unit
-      let gate = gates + row &* shape.gateStride + unit
+      let gate = gates + row &* shape.cacheStride + unit
       let target = carry + sequence &* units + unit
       var dh = load(target)
-      if let gradY { dh += load(gradY + row &* gradOutputStride + unit, first: width) }
+      if let gradY = call.grad_y { dh += load(gradY + row &* call.grad_output_stride + unit, first: width) }
       var h = broadcast(0)
       if let previous { h = load(previous + unit, first: width) }
       let one = broadcast(1)
@@ -154,7 +127,7 @@ extension GRUBackward {
     let units = shape.units
     var unit = range.lowerBound
     while unit < range.upperBound {
-      let gate = gates + (step.row &+ sequence) &* shape.gateStride + unit
+      let gate = gates + (step.row &+ sequence) &* shape.cacheStride + unit
       let target = carry + sequence &* units + unit
       let dq = load(resetCarry + sequence &* units + unit)
       let r = load(gate + units)
@@ -172,7 +145,7 @@ extension GRUBackward {
     _ step: Step, gate: Int, gates count: Int, packed: Input, into target: Output, _ start: ProductStart
   ) -> StepProduct {
     StepProduct(
-      start: start, a: gates + step.row &* shape.gateStride + gate &* shape.units, inputStride: shape.gateStride,
+      start: start, a: gates + step.row &* shape.cacheStride + gate &* shape.units, inputStride: shape.cacheStride,
       packed: packed, depth: count &* shape.units, c: target, outputStride: shape.units, columns: shape.units,
       descending: step.descending)
   }

@@ -4,27 +4,33 @@
 // The input's product of a frame goes into the frame's cache row (in training) or into scratch just before the state's
 // product continues the same sums, while it is in the first-level cache; or long before, for steps with few rows.
 
-/// Where `gruForward` reads and writes.
-struct GRUForward: Recurrence {
-  let shape: GRUShape
-  let packed: Input
-  let x: Input
-  let initialState: Input?
-  let y: Output
-  let outputStride: Int
-  let keepsGates: Bool
-  /// Where the gates of a row are: cache rows, or scratch rows by sequence; and for rows from `firstReady` on, which have
-  /// their input's product already.
-  let gates: Output
-  var readyGates: Output
-  var firstReady = 0
+import CSeriatim
 
-  var gateStride: Int { shape.gateStride }
+/// The time loop.
+struct GRUForward: ForwardLoop {
+  let shape: GRU
+  let call: srt_recurrent_call
+  let gates: GateMemory
+
+  init(_ cell: GRU, _ call: srt_recurrent_call, _ gates: GateMemory) {
+    shape = cell
+    self.call = call
+    self.gates = gates
+  }
+
   var passes: Int { shape.resetAfter ? 1 : 2 }
   @inline(__always)
   func parts(_ pass: Int) -> Int { shape.panels }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
+
+  func multiplyInputs(_ ragged: RaggedBatch) {
+    forEachInputTile(
+      ragged, from: gates.firstReady, panels: shape.panels, tileRows: tileRows, work: shape.inputWork
+    ) { panel, panels, row, rows in
+      multiplyInput(panel, panels, row: row, rows: rows, tasks: 1, gates: gates.ready + row &* gates.stride)
+    }
+  }
 
   @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
@@ -38,57 +44,10 @@ struct GRUForward: Recurrence {
   }
 }
 
-/// One direction of one GRU layer.
-///
-/// - Parameters:
-///   - y: `(rows, hiddenSize)`, row stride `outputStride` (twice hiddenSize for one half of a bidirectional output)
-///   - finalState: `(batch, hiddenSize)`: each sequence's state after its own last step (reverse: after its first)
-///   - cache: `(rows, shape.gateStride)` for `gruBackward`, or nil in inference
-///   - x: `(rows, inputSize)`
-///   - initialState: `(batch, hiddenSize)`, or nil for zeros
-///   - packed: from `packGRU`
-///   - scratch: `shape.forwardScratchSize` floats
-public func gruForward(
-  _ shape: GRUShape, y: UnsafeMutablePointer<Float>, outputStride: Int, finalState: UnsafeMutablePointer<Float>,
-  cache: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>, ragged: RaggedBatch,
-  initialState: UnsafePointer<Float>?, packed: UnsafePointer<Float>, reverse: Bool,
-  scratch: UnsafeMutablePointer<Float>
-) {
-  let schedule = Schedule(ragged, reverse: reverse, backward: false, scratch: scratch)
-  let plan = RecurrentPlan(
-    ragged, work: 3 &* shape.hiddenSize &* shape.hiddenSize, parts: shape.panels, tileRows: tileRows)
-  let space = scratch + Schedule.scratchSize(rows: ragged.rows)
-  var layer = GRUForward(
-    shape: shape, packed: packed, x: x, initialState: initialState, y: y, outputStride: outputStride,
-    keepsGates: cache != nil, gates: cache ?? space, readyGates: cache ?? space)
-  layer.firstReady = ragged.firstRow(below: plan.mostTasks &* tileRows)
-  if cache == nil { layer.readyGates = space + (ragged.batch &- layer.firstReady) &* shape.gateStride }
-  forEachInputTile(
-    ragged, from: layer.firstReady, panels: shape.panels, tileRows: tileRows,
-    work: 3 &* shape.hiddenSize &* shape.inputSize
-  ) { panel, panels, row, rows in
-    layer.multiplyInput(
-      panel, panels, row: row, rows: rows, tasks: 1, gates: layer.readyGates + row &* shape.gateStride)
-  }
-  run(layer, schedule, plan)
-  copyFinalStates(
-    finalState, y: y, outputStride: outputStride, size: shape.hiddenSize, ragged: ragged, reverse: reverse)
-}
-
 extension GRUForward {
-  /// The cache row, or the scratch row that stands in for it, of a sequence at a step.
-  @inline(__always)
-  func gateRow(_ step: Step, _ sequence: Int) -> Output {
-    if isReady(step) { return readyGates + (step.row &+ sequence) &* gateStride }
-    return gates + (keepsGates ? step.row &+ sequence : sequence) &* gateStride
-  }
-
-  @inline(__always)
-  func isReady(_ step: Step) -> Bool { step.row >= firstReady }
-
   @inline(__always)
   func panel(_ index: Int) -> (biases: Input, input: Input, state: Input) {
-    let biases = packed + index &* shape.panelSize
+    let biases = call.packed + index &* shape.panelSize
     let input = biases + 4 &* laneCount
     return (biases, input, input + 3 &* laneCount &* shape.inputSize)
   }
@@ -99,22 +58,19 @@ extension GRUForward {
     forEachTile(step, share, parts) { index, panels, first, count, state, stateStride in
       let weights = panel(index)
       let unit = index &* laneCount
-      let gates = gateRow(step, first)
-      if !isReady(step) {
-        multiplyInput(index, panels, row: step.row &+ first, rows: count, tasks: share.tasks, gates: gates)
-      }
+      let row = productRow(step, share, index, panels, first, count)
       stateTile(
         panels: panels, rows: count,
         GRUStateTile(
           state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit,
           bias: weights.biases + 3 &* laneCount, weights: weights.state, panelStride: shape.panelSize,
-          gates: gates + unit, gateStride: share.tasks &* gateStride, units: shape.units, keepsGates: keepsGates,
-          y: y + (step.row &+ first) &* outputStride + unit, outputStride: share.tasks &* outputStride))
+          gates: row + unit, gateStride: share.tasks &* gates.stride, units: shape.units, keepsGates: gates.keeps,
+          y: call.y + (step.row &+ first) &* call.output_stride + unit, outputStride: share.tasks &* call.output_stride)
+      )
     }
   }
 
-  /// This worker's tiles of a step, with the states they continue: first the rows whose state is in `y`, then those that
-  /// begin here.
+  /// This worker's tiles of a step, with the states they continue.
   @inline(__always)
   func forEachTile(
     _ step: Step, _ share: RowShare, _ parts: Range<Int>,
@@ -122,21 +78,27 @@ extension GRUForward {
       _ panel: Int, _ panels: Int, _ first: Int, _ count: Int, _ state: Input?, _ stateStride: Int
     ) -> Void
   ) {
-    forEachPanelGroup(of: parts, rows: share.count(in: 0..<step.count), descending: step.descending) { panel, panels in
-      share.forEachTile(in: 0..<step.continuing, limit: tileRows) { first, count in
+    step.forEachTile(share, parts: parts, limit: tileRows) { panel, panels, first, count, continues in
+      if continues {
         body(
-          panel, panels, first, count, Input(y + (step.previousRow &+ first) &* outputStride),
-          share.tasks &* outputStride)
-      }
-      share.forEachTile(in: step.continuing..<step.count, limit: tileRows) { first, count in
-        if let initialState {
-          body(
-            panel, panels, first, count, initialState + first &* shape.hiddenSize, share.tasks &* shape.hiddenSize)
-        } else {
-          body(panel, panels, first, count, nil, 0)
-        }
+          panel, panels, first, count, Input(call.y + (step.previousRow &+ first) &* call.output_stride),
+          share.tasks &* call.output_stride)
+      } else if let initialState = call.initial_states.h {
+        body(panel, panels, first, count, initialState + first &* shape.hiddenSize, share.tasks &* shape.hiddenSize)
+      } else {
+        body(panel, panels, first, count, nil, 0)
       }
     }
+  }
+
+  /// The gates' row of a tile, with the input's product in it.
+  @inline(__always)
+  func productRow(_ step: Step, _ share: RowShare, _ index: Int, _ panels: Int, _ first: Int, _ count: Int) -> Output {
+    let row = gates.productRow(step, first)
+    if !gates.isReady(step) {
+      multiplyInput(index, panels, row: step.row &+ first, rows: count, tasks: share.tasks, gates: row)
+    }
+    return row
   }
 
   @inline(__always)
@@ -145,9 +107,9 @@ extension GRUForward {
     inputTile(
       panels: panels, rows: rows,
       GRUInputTile(
-        x: x + row &* shape.inputSize, rowStride: tasks &* shape.inputSize, inputSize: shape.inputSize,
+        x: call.x + row &* shape.inputSize, rowStride: tasks &* shape.inputSize, inputSize: shape.inputSize,
         biases: weights.biases, weights: weights.input, panelStride: shape.panelSize, gates: gates + index &* laneCount,
-        gateStride: tasks &* gateStride, units: shape.units))
+        gateStride: tasks &* self.gates.stride, units: shape.units))
   }
 }
 

@@ -1,21 +1,20 @@
 // GRU forward with the reset gate applied to the state before the recurrent product (Cho et al. 2014). All of r * h is
 // needed before the product of n can begin, so a step has two passes over the panels.
 
+import CSeriatim
+
 extension GRUForward {
   /// First pass: r, z and r * h.
   @inline(__always)
   func runResets(_ step: Step, _ share: RowShare, _ parts: Range<Int>) {
     forEachTile(step, share, parts) { index, panels, first, count, state, stateStride in
       let unit = index &* laneCount
-      let gates = gateRow(step, first)
-      if !isReady(step) {
-        multiplyInput(index, panels, row: step.row &+ first, rows: count, tasks: share.tasks, gates: gates)
-      }
+      let row = productRow(step, share, index, panels, first, count)
       resetTile(
         panels: panels, rows: count,
         ResetUpdateTile(
           state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit, weights: panel(index).state,
-          panelStride: shape.panelSize, gates: gates + unit, gateStride: share.tasks &* gateStride, units: shape.units))
+          panelStride: shape.panelSize, gates: row + unit, gateStride: share.tasks &* gates.stride, units: shape.units))
     }
   }
 
@@ -29,8 +28,9 @@ extension GRUForward {
         CandidateTile(
           state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit,
           weights: panel(index).state + 2 &* laneCount &* shape.hiddenSize, panelStride: shape.panelSize,
-          gates: gateRow(step, first), gateStride: share.tasks &* gateStride, units: shape.units,
-          y: y + (step.row &+ first) &* outputStride + unit, outputStride: share.tasks &* outputStride))
+          gates: gates.productRow(step, first), gateStride: share.tasks &* gates.stride, units: shape.units,
+          y: call.y + (step.row &+ first) &* call.output_stride + unit,
+          outputStride: share.tasks &* call.output_stride))
     }
   }
 }

@@ -1,81 +1,39 @@
 // LSTM forward. FLOPs: 8 H (I + S) a frame, and 2 H S for a projection to S. Both products continue one chain of sums in
 // the tile's registers, so the input's part is stored only for steps with few rows, where it is multiplied beforehand.
 
-/// Where `lstmForward` reads and writes.
-private struct LSTMForward: Recurrence {
-  let shape: LSTMShape
-  let packed: Input
-  let x: Input
-  let initialState: Input?
-  let initialCell: Input?
-  let y: Output
-  let outputStride: Int
-  let keepsGates: Bool
-  /// Cache rows by packed row, or scratch rows by sequence, where only c and h are kept; and where rows from `firstReady`
-  /// on have their input's product.
-  let gates: Output
-  var readyGates: Output
-  var firstReady = 0
+import CSeriatim
 
-  var gateStride: Int { shape.gateStride }
+/// The time loop. Of a row without a cache only c and h are kept.
+struct LSTMForward: ForwardLoop {
+  let shape: LSTM
+  let call: srt_recurrent_call
+  let gates: GateMemory
+
+  init(_ cell: LSTM, _ call: srt_recurrent_call, _ gates: GateMemory) {
+    shape = cell
+    self.call = call
+    self.gates = gates
+  }
+
   /// The gates; and the projection, which needs all of o * tanh(c').
   var passes: Int { shape.projects ? 2 : 1 }
   @inline(__always)
   func parts(_ pass: Int) -> Int { pass == 0 ? shape.panels : panelCount(shape.projectionSize) }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
-}
 
-/// One direction of one LSTM layer.
-///
-/// - Parameters:
-///   - y: `(rows, stateSize)`, row stride `outputStride`
-///   - finalState: `(batch, stateSize)`, finalCell: `(batch, hiddenSize)`: each sequence's states after its own last step
-///     (reverse: after its first)
-///   - cache: `(rows, shape.gateStride)` for `lstmBackward`, or nil in inference
-///   - x: `(rows, inputSize)`
-///   - initialState: `(batch, stateSize)`, initialCell: `(batch, hiddenSize)`, or nil for zeros
-///   - packed: from `packLSTM`
-///   - scratch: `shape.forwardScratchSize` floats
-public func lstmForward(
-  _ shape: LSTMShape, y: UnsafeMutablePointer<Float>, outputStride: Int, finalState: UnsafeMutablePointer<Float>,
-  finalCell: UnsafeMutablePointer<Float>, cache: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>,
-  ragged: RaggedBatch, initialState: UnsafePointer<Float>?, initialCell: UnsafePointer<Float>?,
-  packed: UnsafePointer<Float>, reverse: Bool, scratch: UnsafeMutablePointer<Float>
-) {
-  let schedule = Schedule(ragged, reverse: reverse, backward: false, scratch: scratch)
-  let plan = RecurrentPlan(
-    ragged, work: 4 &* shape.hiddenSize &* shape.stateSize, parts: shape.panels, tileRows: wideTileRows)
-  let space = scratch + Schedule.scratchSize(rows: ragged.rows)
-  var layer = LSTMForward(
-    shape: shape, packed: packed, x: x, initialState: initialState, initialCell: initialCell, y: y,
-    outputStride: outputStride, keepsGates: cache != nil, gates: cache ?? space, readyGates: cache ?? space)
-  layer.firstReady = ragged.firstRow(below: plan.mostTasks &* wideTileRows)
-  if cache == nil { layer.readyGates = space + (ragged.batch &- layer.firstReady) &* shape.gateStride }
-  forEachInputTile(
-    ragged, from: layer.firstReady, panels: shape.panels, tileRows: wideTileRows,
-    work: 4 &* shape.hiddenSize &* shape.inputSize
-  ) { panel, panels, row, rows in
-    let weights = layer.panel(panel)
-    inputTile(
-      panels: panels, rows: rows,
-      LSTMInputTile(
-        x: x + row &* shape.inputSize, inputSize: shape.inputSize, biases: weights.biases, weights: weights.input,
-        panelStride: shape.panelSize, gates: layer.readyGates + row &* shape.gateStride + panel &* laneCount,
-        gateStride: shape.gateStride, units: shape.units))
-  }
-  run(layer, schedule, plan)
-  copyFinalStates(
-    finalState, y: y, outputStride: outputStride, size: shape.stateSize, ragged: ragged, reverse: reverse)
-  if let cache {
-    copyFinalStates(
-      finalCell, y: cache + 4 &* shape.units, outputStride: shape.gateStride, size: shape.hiddenSize, ragged: ragged,
-      reverse: reverse)
-  } else {
-    for sequence in 0..<ragged.batch {
-      copyPadded(
-        finalCell + sequence &* shape.hiddenSize, space + sequence &* shape.gateStride + 4 &* shape.units,
-        shape.hiddenSize, width: shape.hiddenSize)
+  func multiplyInputs(_ ragged: RaggedBatch) {
+    forEachInputTile(
+      ragged, from: gates.firstReady, panels: shape.panels, tileRows: wideTileRows, work: shape.inputWork
+    ) { index, panels, row, rows in
+      let weights = panel(index)
+      inputTile(
+        panels: panels, rows: rows,
+        LSTMInputTile(
+          x: call.x + row &* shape.inputSize, inputSize: shape.inputSize, biases: weights.biases,
+          weights: weights.input,
+          panelStride: shape.panelSize, gates: gates.ready + row &* gates.stride + index &* laneCount,
+          gateStride: gates.stride, units: shape.units))
     }
   }
 }
@@ -83,41 +41,34 @@ public func lstmForward(
 extension LSTMForward {
   @inline(__always)
   func panel(_ index: Int) -> (biases: Input, input: Input, state: Input) {
-    let biases = packed + index &* shape.panelSize
+    let biases = call.packed + index &* shape.panelSize
     let input = biases + 4 &* laneCount
     return (biases, input, input + 4 &* laneCount &* shape.inputSize)
-  }
-
-  /// The row that keeps c and h of a sequence at a step.
-  @inline(__always)
-  private func keptRow(_ step: Step, _ sequence: Int) -> Output {
-    gates + (keepsGates ? step.row &+ sequence : sequence) &* gateStride
   }
 
   @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
     if pass == 1 {
       StepProduct(
-        start: .zero, a: keptRow(step, 0) + 5 &* shape.units, inputStride: gateStride,
-        packed: packed + shape.panels &* shape.panelSize, depth: shape.hiddenSize, c: y + step.row &* outputStride,
-        outputStride: outputStride, columns: shape.projectionSize, descending: step.descending
+        start: .zero, a: gates.keptRow(step, 0) + 5 &* shape.units, inputStride: gates.stride,
+        packed: call.packed + shape.panels &* shape.panelSize, depth: shape.hiddenSize,
+        c: call.y + step.row &* call.output_stride, outputStride: call.output_stride, columns: shape.projectionSize,
+        descending: step.descending
       ).run(share, rows: 0..<step.count, parts: parts)
       return
     }
-    let rows = share.count(in: 0..<step.count)
-    forEachPanelGroup(of: parts, rows: rows, descending: step.descending) { index, panels in
-      // First the rows whose states are those of the step before, then those that begin here.
-      share.forEachTile(in: 0..<step.continuing, limit: wideTileRows) { first, count in
-        let previous = keepsGates ? gates + (step.previousRow &+ first) &* gateStride : keptRow(step, first)
+    step.forEachTile(share, parts: parts, limit: wideTileRows) { index, panels, first, count, continues in
+      if continues {
+        let previous =
+          gates.keeps ? gates.kept + (step.previousRow &+ first) &* gates.stride : gates.keptRow(step, first)
         tile(
           step, share, index, panels, first, count,
-          state: Input(y + (step.previousRow &+ first) &* outputStride), stateStride: outputStride,
-          cell: Input(previous + 4 &* shape.units), cellStride: gateStride)
-      }
-      share.forEachTile(in: step.continuing..<step.count, limit: wideTileRows) { first, count in
+          state: Input(call.y + (step.previousRow &+ first) &* call.output_stride), stateStride: call.output_stride,
+          cell: Input(previous + 4 &* shape.units), cellStride: gates.stride)
+      } else {
         tile(
-          step, share, index, panels, first, count, state: initialState.map { $0 + first &* shape.stateSize },
-          stateStride: shape.stateSize, cell: initialCell.map { $0 + first &* shape.hiddenSize },
+          step, share, index, panels, first, count, state: call.initial_states.h.map { $0 + first &* shape.stateSize },
+          stateStride: shape.stateSize, cell: call.initial_states.c.map { $0 + first &* shape.hiddenSize },
           cellStride: shape.hiddenSize)
       }
     }
@@ -131,19 +82,19 @@ extension LSTMForward {
     let weights = panel(index)
     let unit = index &* laneCount
     let row = step.row &+ first
-    let kept = keptRow(step, first)
+    let kept = gates.keptRow(step, first)
     stateTile(
       panels: panels, rows: count,
       LSTMStateTile(
-        x: row >= firstReady ? nil : x + row &* shape.inputSize, rowStride: share.tasks &* shape.inputSize,
+        x: row >= gates.firstReady ? nil : call.x + row &* shape.inputSize, rowStride: share.tasks &* shape.inputSize,
         inputSize: shape.inputSize, biases: weights.biases, inputWeights: weights.input,
-        ready: Input(readyGates + row &* gateStride + unit), state: state, stateStride: share.tasks &* stateStride,
+        ready: Input(gates.ready + row &* gates.stride + unit), state: state, stateStride: share.tasks &* stateStride,
         stateSize: shape.stateSize, weights: weights.state, panelStride: shape.panelSize,
         cell: cell.map { $0 + unit }, cellStride: share.tasks &* cellStride, gates: kept + unit,
-        gateStride: share.tasks &* gateStride, units: shape.units, width: shape.hiddenSize &- unit,
-        keepsGates: keepsGates,
-        h: shape.projects ? kept + 5 &* shape.units + unit : y + row &* outputStride + unit,
-        hStride: share.tasks &* (shape.projects ? gateStride : outputStride)))
+        gateStride: share.tasks &* gates.stride, units: shape.units, width: shape.hiddenSize &- unit,
+        keepsGates: gates.keeps,
+        h: shape.projects ? kept + 5 &* shape.units + unit : call.y + row &* call.output_stride + unit,
+        hStride: share.tasks &* (shape.projects ? gates.stride : call.output_stride)))
   }
 }
 

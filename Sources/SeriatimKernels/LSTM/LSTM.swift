@@ -16,122 +16,93 @@
 // Cache, one row of `gateStride` floats a frame: | i | f | g | o | c | h |, `units` each, where c = c' and h = o * tanh(c')
 // is there only with a projection. Backward overwrites the gates with their gradients.
 
+import CSeriatim
+
 /// The sizes of one direction of one LSTM layer.
-public struct LSTMShape {
+struct LSTM: RecurrentCell {
+  typealias Forward = LSTMForward
+  typealias Backward = LSTMBackward
+
+  static var tileRows: Int { wideTileRows }
+
   let inputSize: Int
   let hiddenSize: Int
   /// 0: none.
   let projectionSize: Int
-  /// hiddenSize, padded.
   let units: Int
-  let panels: Int
 
-  /// The sizes of a layer.
-  public init(inputSize: Int, hiddenSize: Int, projectionSize: Int) {
-    self.inputSize = inputSize
-    self.hiddenSize = hiddenSize
-    self.projectionSize = projectionSize
+  init(_ cell: srt_cell) {
+    inputSize = cell.input_size
+    hiddenSize = cell.hidden_size
+    projectionSize = cell.projection_size
     units = roundedUp(hiddenSize, to: laneCount)
-    panels = units / laneCount
   }
 
   var projects: Bool { projectionSize > 0 }
-
-  /// Of the recurrent state and the output.
-  public var stateSize: Int { projects ? projectionSize : hiddenSize }
-
-  /// stateSize, padded.
-  var stateUnits: Int { roundedUp(stateSize, to: laneCount) }
-
+  var stateSize: Int { projects ? projectionSize : hiddenSize }
+  var gates: Int { 4 }
+  var parameters: Int32 { Int32(projects ? SRT_HAS_WEIGHT_HH | SRT_HAS_WEIGHT_HR : SRT_HAS_WEIGHT_HH) }
   var panelSize: Int { 4 &* (1 &+ inputSize &+ stateSize) &* laneCount }
-
-  /// Floats of the packed forward weights.
-  public var packedSize: Int {
+  var packedSize: Int {
     panels &* panelSize &+ SeriatimKernels.packedSize(depth: hiddenSize, columns: projectionSize)
   }
-
-  /// Floats of the packed backward weights, with those of the input gradient.
-  public var packedBackwardSize: Int {
+  var packedBackwardSize: Int {
     inputPackedOffset &+ SeriatimKernels.packedSize(depth: 4 &* units, columns: inputSize)
   }
-
   /// W_hh, then W_hr, then W_ih.
   var projectionPackedOffset: Int { SeriatimKernels.packedSize(depth: 4 &* units, columns: stateSize) }
-
   var inputPackedOffset: Int {
     projectionPackedOffset
       &+ (projects ? SeriatimKernels.packedSize(depth: projectionSize, columns: hiddenSize) : 0)
   }
-
-  /// Floats of a cache row. Padded by a line: rows a power of two apart would fall into one set of the cache.
-  public var gateStride: Int { (projects ? 6 : 5) &* units &+ 16 }
-
-  /// Floats of scratch that `lstmForward` needs.
-  public func forwardScratchSize(batch: Int, rows: Int, steps: Int, training: Bool) -> Int {
-    Schedule.scratchSize(rows: rows)
-      &+ (training ? 0 : (batch &+ mostReadyRows(rows: rows, steps: steps)) &* gateStride)
+  /// Padded by a line: rows a power of two apart would fall into one set of the cache.
+  var cacheStride: Int { (projects ? 6 : 5) &* units &+ 16 }
+  var cellColumn: Int? { 4 &* units }
+  /// With a projection: dp of every frame, and dh of the step at hand.
+  func backwardSpace(batch: Int, rows: Int) -> Int {
+    projects ? rows &* stateUnits &+ roundedUp(batch &* units, to: 16) : 0
   }
 
-  /// Floats of scratch that `lstmBackward` needs.
-  public func backwardScratchSize(batch: Int, rows: Int) -> Int {
-    let projected = projects ? rows &* stateUnits &+ roundedUp(batch &* units, to: 16) : 0
-    return Schedule.scratchSize(rows: rows) &+ roundedUp(batch &* stateUnits, to: 16)
-      &+ roundedUp(batch &* units, to: 16) &+ projected &+ RecurrentFactors.scratchSize(batch: batch, rows: rows)
-  }
-}
-
-/// Packs the forward weights.
-///
-/// - Parameters:
-///   - packed: `shape.packedSize` floats
-///   - weightIH: `(4 * hiddenSize, inputSize)`; weightHH: `(4 * hiddenSize, stateSize)`; rows i, f, g, o
-///   - biasIH, biasHH: `(4 * hiddenSize,)` or nil
-///   - weightHR: `(projectionSize, hiddenSize)`; read only with a projection
-public func packLSTM(
-  _ packed: UnsafeMutablePointer<Float>, _ shape: LSTMShape, weightIH: UnsafePointer<Float>,
-  weightHH: UnsafePointer<Float>, biasIH: UnsafePointer<Float>?, biasHH: UnsafePointer<Float>?,
-  weightHR: UnsafePointer<Float>?
-) {
-  let (hidden, width) = (shape.hiddenSize, laneCount)
-  parallel(tasks: min(shape.panels, taskLimit(work: shape.packedSize))) { task, tasks in
-    for panel in share(of: shape.panels, task, tasks) {
-      let unit = panel &* width
-      let count = min(width, hidden &- unit)
-      let biases = packed + panel &* shape.panelSize
-      let input = biases + 4 &* width
-      let state = input + 4 &* width &* shape.inputSize
-      for gate in 0..<4 {
-        let row = gate &* hidden &+ unit
-        for lane in 0..<width {
-          biases[gate &* width &+ lane] = lane < count ? (biasIH?[row &+ lane] ?? 0) + (biasHH?[row &+ lane] ?? 0) : 0
+  func pack(_ packed: Output, _ weights: srt_cell_weights) {
+    let (hidden, width) = (hiddenSize, laneCount)
+    let (weightIH, weightHH) = (weights.weight_ih.unsafelyUnwrapped, weights.weight_hh.unsafelyUnwrapped)
+    parallel(tasks: min(panels, taskLimit(work: packedSize))) { task, tasks in
+      for panel in share(of: panels, task, tasks) {
+        let unit = panel &* width
+        let count = min(width, hidden &- unit)
+        let biases = packed + panel &* panelSize
+        let input = biases + 4 &* width
+        let state = input + 4 &* width &* inputSize
+        for gate in 0..<4 {
+          let row = gate &* hidden &+ unit
+          for lane in 0..<width {
+            biases[gate &* width &+ lane] =
+              lane < count ? (weights.bias_ih?[row &+ lane] ?? 0) + (weights.bias_hh?[row &+ lane] ?? 0) : 0
+          }
+          packPanel(
+            input + gate &* width, stride: 4 &* width, width: width, weightIH + row &* inputSize, depthStride: 1,
+            columnStride: inputSize, depth: inputSize, columns: count)
+          packPanel(
+            state + gate &* width, stride: 4 &* width, width: width, weightHH + row &* stateSize, depthStride: 1,
+            columnStride: stateSize, depth: stateSize, columns: count)
         }
-        packPanel(
-          input + gate &* width, stride: 4 &* width, width: width, weightIH + row &* shape.inputSize, depthStride: 1,
-          columnStride: shape.inputSize, depth: shape.inputSize, columns: count)
-        packPanel(
-          state + gate &* width, stride: 4 &* width, width: width, weightHH + row &* shape.stateSize, depthStride: 1,
-          columnStride: shape.stateSize, depth: shape.stateSize, columns: count)
       }
     }
+    if projects, let weightHR = weights.weight_hr {
+      packPanels(
+        packed + panels &* panelSize, weightHR, depthStride: 1, columnStride: hidden, depth: hidden,
+        columns: projectionSize)
+    }
   }
-  if shape.projects, let weightHR {
-    packPanels(
-      packed + shape.panels &* shape.panelSize, weightHR, depthStride: 1, columnStride: hidden, depth: hidden,
-      columns: shape.projectionSize)
-  }
-}
 
-/// Packs the backward weights: W_hh, W_hr if there is a projection, and W_ih if it is given.
-public func packLSTMBackward(
-  _ packed: UnsafeMutablePointer<Float>, _ shape: LSTMShape, weightIH: UnsafePointer<Float>?,
-  weightHH: UnsafePointer<Float>, weightHR: UnsafePointer<Float>?
-) {
-  let gates = GateRows(hiddenSize: shape.hiddenSize, units: shape.units, gates: 4, first: 0, count: 4)
-  gates.pack(packed, weightHH, columns: shape.stateSize)
-  if shape.projects, let weightHR {
-    packPanels(
-      packed + shape.projectionPackedOffset, weightHR, depthStride: shape.hiddenSize, columnStride: 1,
-      depth: shape.projectionSize, columns: shape.hiddenSize)
+  func packBackward(_ packed: Output, _ weights: srt_cell_weights) {
+    let rows = GateRows(hiddenSize: hiddenSize, units: units, gates: 4, first: 0, count: 4)
+    rows.pack(packed, weights.weight_hh.unsafelyUnwrapped, columns: stateSize)
+    if projects, let weightHR = weights.weight_hr {
+      packPanels(
+        packed + projectionPackedOffset, weightHR, depthStride: hiddenSize, columnStride: 1, depth: projectionSize,
+        columns: hiddenSize)
+    }
+    if let weightIH = weights.weight_ih { rows.pack(packed + inputPackedOffset, weightIH, columns: inputSize) }
   }
-  if let weightIH { gates.pack(packed + shape.inputPackedOffset, weightIH, columns: shape.inputSize) }
 }

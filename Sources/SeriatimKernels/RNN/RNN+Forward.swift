@@ -1,36 +1,48 @@
 // RNN forward. FLOPs: 2 H (I + H) a frame.
 
-/// Where `rnnForward` reads and writes.
-private struct RNNForward: Recurrence {
-  let shape: RNNShape
-  let packed: Input
-  let initialState: Input?
-  let y: Output
-  let outputStride: Int
+import CSeriatim
+
+/// The time loop.
+struct RNNForward: ForwardLoop {
+  let shape: RNN
+  let call: srt_recurrent_call
+
+  init(_ cell: RNN, _ call: srt_recurrent_call, _ gates: GateMemory) {
+    shape = cell
+    self.call = call
+  }
 
   var passes: Int { 1 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { panelCount(shape.hiddenSize) }
+  func parts(_ pass: Int) -> Int { shape.panels }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
+  /// Of all frames, straight into the output.
+  func multiplyInputs(_ ragged: RaggedBatch) {
+    product(
+      call.y, outputStride: call.output_stride, start: .bias(call.packed), call.x, inputStride: shape.inputSize,
+      packed: call.packed + shape.biasSize, rows: ragged.rows, depth: shape.inputSize, columns: shape.hiddenSize)
+  }
+
   @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
-    stateProduct(step, y + step.previousRow &* outputStride, stride: outputStride)
+    stateProduct(step, call.y + step.previousRow &* call.output_stride, stride: call.output_stride)
       .run(share, rows: 0..<step.continuing, parts: parts)
-    if let initialState {
+    if let initialState = call.initial_states.h {
       stateProduct(step, initialState, stride: shape.hiddenSize)
         .run(share, rows: step.continuing..<step.count, parts: parts)
     }
     let range = unitRange(of: parts, units: shape.hiddenSize)
-    share.forEach(in: 0..<step.count) { row in activate(y + (step.row &+ row) &* outputStride, range) }
+    share.forEach(in: 0..<step.count) { row in activate(call.y + (step.row &+ row) &* call.output_stride, range) }
   }
 
   @inline(__always)
   private func stateProduct(_ step: Step, _ state: Input, stride: Int) -> StepProduct {
     StepProduct(
-      start: .output, a: state, inputStride: stride, packed: packed + shape.statePackedOffset, depth: shape.hiddenSize,
-      c: y + step.row &* outputStride, outputStride: outputStride, columns: shape.hiddenSize,
+      start: .output, a: state, inputStride: stride, packed: call.packed + shape.statePackedOffset,
+      depth: shape.hiddenSize,
+      c: call.y + step.row &* call.output_stride, outputStride: call.output_stride, columns: shape.hiddenSize,
       descending: step.descending)
   }
 
@@ -38,36 +50,9 @@ private struct RNNForward: Recurrence {
     var unit = range.lowerBound
     while unit < range.upperBound {
       let value = load(row + unit, first: range.upperBound &- unit)
-      let active = shape.rectifies ? value.atLeast(broadcast(0)) : hyperbolicTangent(value)
+      let active = shape.isReLU ? value.atLeast(broadcast(0)) : hyperbolicTangent(value)
       store(active, row + unit, first: range.upperBound &- unit)
       unit &+= laneCount
     }
   }
-}
-
-/// One direction of one RNN layer.
-///
-/// - Parameters:
-///   - y: `(rows, hiddenSize)`, row stride `outputStride`
-///   - finalState: `(batch, hiddenSize)`: each sequence's state after its own last step (reverse: after its first)
-///   - x: `(rows, inputSize)`
-///   - initialState: `(batch, hiddenSize)`, or nil for zeros
-///   - packed: from `packRNN`
-///   - scratch: `shape.forwardScratchSize` floats
-public func rnnForward(
-  _ shape: RNNShape, y: UnsafeMutablePointer<Float>, outputStride: Int, finalState: UnsafeMutablePointer<Float>,
-  x: UnsafePointer<Float>, ragged: RaggedBatch, initialState: UnsafePointer<Float>?, packed: UnsafePointer<Float>,
-  reverse: Bool, scratch: UnsafeMutablePointer<Float>
-) {
-  let schedule = Schedule(ragged, reverse: reverse, backward: false, scratch: scratch)
-  let layer = RNNForward(
-    shape: shape, packed: packed, initialState: initialState, y: y, outputStride: outputStride)
-  product(
-    y, outputStride: outputStride, start: .bias(packed), x, inputStride: shape.inputSize,
-    packed: packed + shape.inputPackedOffset, rows: ragged.rows, depth: shape.inputSize, columns: shape.hiddenSize)
-  run(
-    layer, schedule,
-    RecurrentPlan(ragged, work: shape.hiddenSize &* shape.hiddenSize, parts: layer.parts(0), tileRows: tileRows))
-  copyFinalStates(
-    finalState, y: y, outputStride: outputStride, size: shape.hiddenSize, ragged: ragged, reverse: reverse)
 }

@@ -21,8 +21,8 @@ def test_packed_weights_are_kept_until_a_parameter_changes(monkeypatch):
     from seriatim import functional as F
 
     calls = []
-    pack = F.gru_pack
-    monkeypatch.setattr(F, "gru_pack", lambda *a, **k: calls.append(1) or pack(*a, **k))
+    pack = F.recurrent_pack
+    monkeypatch.setattr(F, "recurrent_pack", lambda *a, **k: calls.append(1) or pack(*a, **k))
     model, x = nn.GRU(3, 8, rng=0).eval(), np.ones((4, 2, 3))
     first, _ = model(x)
     model(x)

@@ -54,10 +54,23 @@ from seriatim.functional._ragged import (
     ragged_scale,
     rotate_points,
 )
+from seriatim.functional._recurrent import (
+    PARAMETERS,
+    Cell,
+    RecurrentCache,
+    cell,
+    recurrent,
+    recurrent_backward,
+    recurrent_pack,
+    recurrent_pack_backward,
+)
 from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backward
 from seriatim.functional._sequence_pooling import sequence_pool, sequence_pool_backward
 
 __all__ = [
+    "PARAMETERS",
+    "Cell",
+    "RecurrentCache",
     "activation",
     "activation_backward",
     "adam_step",
@@ -70,6 +83,7 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "cell",
     "collate",
     "collate_concatenated",
     "conv2d",
@@ -121,6 +135,10 @@ __all__ = [
     "ragged_mean",
     "ragged_moments",
     "ragged_scale",
+    "recurrent",
+    "recurrent_backward",
+    "recurrent_pack",
+    "recurrent_pack_backward",
     "relu",
     "relu_backward",
     "rmsprop_step",

@@ -24,11 +24,7 @@ def adam_step(
 
     All arrays are 1-D, contiguous and equally long; ``step`` counts from 1.
     """
-    _core.adam_step(
-        data,
-        exp_avg,
-        exp_avg_sq,
-        grad,
+    numbers = (
         lr / (1 - beta1**step),
         (1 - beta2**step) ** -0.5,
         beta1,
@@ -37,6 +33,7 @@ def adam_step(
         0.0 if decoupled else weight_decay,
         1 - lr * weight_decay if decoupled else 1.0,
     )
+    _core.adam_step(data, exp_avg, exp_avg_sq, grad, numbers)
 
 
 def sgd_step(
@@ -52,7 +49,7 @@ def sgd_step(
     first: bool,
 ) -> None:
     """One step of stochastic gradient descent, torch's rules; ``first``: the momentum buffer holds nothing yet."""
-    _core.sgd_step(data, momentum_buffer, grad, lr, momentum, dampening, weight_decay, nesterov, first)
+    _core.sgd_step(data, momentum_buffer, grad, (lr, momentum, dampening, weight_decay), nesterov, first)
 
 
 def rmsprop_step(
@@ -72,7 +69,7 @@ def rmsprop_step(
 
     All arrays are 1-D, contiguous and equally long; those of the state are zeros before the first step.
     """
-    _core.rmsprop_step(data, square_avg, momentum_buffer, grad_avg, grad, lr, alpha, eps, weight_decay, momentum)
+    _core.rmsprop_step(data, square_avg, momentum_buffer, grad_avg, grad, (lr, alpha, eps, weight_decay, momentum))
 
 
 def average_step(average: Array, data: Array, decay: float) -> None:

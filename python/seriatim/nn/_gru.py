@@ -5,84 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seriatim import functional as F
-from seriatim._typing import Array, ArrayLike, Integers, Seed
-from seriatim.nn._recurrent import Kind, RecurrentCell, RecurrentStack, States
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn._recurrent import Kind, RecurrentCell, RecurrentStack
 from seriatim.sequences import PackedSequence
 
 
-class _GRUKind(Kind):
-    gates = 3
-
-    def __init__(self, hidden_size: int, reset_after: bool) -> None:
-        super().__init__(hidden_size)
-        self.reset_after = reset_after
-
-    def pack(self, arrays: list[Array | None]) -> Array:
-        return F.gru_pack(*arrays, reset_after=self.reset_after)  # type: ignore[arg-type]
-
-    def pack_backward(self, arrays: list[Array | None], need_input: bool) -> Array:
-        weight_ih, weight_hh = arrays[:2]
-        return F.gru_pack_backward(
-            weight_ih,  # type: ignore[arg-type]
-            weight_hh,  # type: ignore[arg-type]
-            reset_after=self.reset_after,
-            need_input=need_input,
-        )
-
-    def forward(
-        self,
-        x: Array,
-        batch_sizes: Integers,
-        packed: Array,
-        states: States | None,
-        *,
-        reverse: bool,
-        training: bool,
-        out: Array | None,
-    ) -> tuple[Array, States, Any]:
-        (y, h_n), cache = F.gru(
-            x,
-            batch_sizes,
-            packed,
-            None if states is None else states[0],
-            hidden_size=self.hidden_size,
-            reverse=reverse,
-            reset_after=self.reset_after,
-            training=training,
-            out=out,
-        )
-        return y, (h_n,), cache
-
-    def backward(
-        self,
-        grad_y: Array | None,
-        grad_states: States | None,
-        cache: Any,
-        packed: Array,
-        slots: list[Array | None],
-        *,
-        need_input: bool,
-        need_state: bool,
-        accumulate: bool,
-        grad_x: Array | None,
-    ) -> tuple[Array | None, States | None]:
-        weight_ih, weight_hh, bias_ih, bias_hh = slots
-        below, grad_h0 = F.gru_backward(
-            grad_y,
-            None if grad_states is None else grad_states[0],
-            cache,
-            packed,
-            grad_weight_ih=weight_ih,
-            grad_weight_hh=weight_hh,
-            grad_bias_ih=bias_ih,
-            grad_bias_hh=bias_hh,
-            need_input=need_input,
-            need_state=need_state,
-            accumulate=accumulate,
-            grad_x=grad_x,
-        )
-        return below, None if grad_h0 is None else (grad_h0,)
+def _kind(hidden_size: int, reset_after: bool) -> Kind:
+    return Kind("gru", hidden_size, options=() if reset_after else ("reset_before",))
 
 
 class GRU(RecurrentStack):
@@ -154,7 +83,7 @@ class GRU(RecurrentStack):
         rng: Seed = None,
     ) -> None:
         super().__init__(
-            _GRUKind(hidden_size, reset_after),
+            _kind(hidden_size, reset_after),
             input_size,
             hidden_size,
             num_layers,
@@ -168,8 +97,7 @@ class GRU(RecurrentStack):
     @property
     def reset_after(self) -> bool:
         """Whether the reset gate is applied after the recurrent product; what it was made with."""
-        value: bool = self._kind.reset_after  # type: ignore[attr-defined]
-        return value
+        return "reset_before" not in self._kind.options
 
     def trace(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
@@ -240,13 +168,18 @@ class GRUCell(RecurrentCell):
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, *, reset_after: bool = True, rng: Seed = None
     ) -> None:
-        super().__init__(_GRUKind(hidden_size, reset_after), input_size, hidden_size, bias=bias, rng=rng)
+        super().__init__(
+            _kind(hidden_size, reset_after),
+            input_size,
+            hidden_size,
+            bias=bias,
+            rng=rng,
+        )
 
     @property
     def reset_after(self) -> bool:
         """Whether the reset gate is applied after the recurrent product; what it was made with."""
-        value: bool = self._kind.reset_after  # type: ignore[attr-defined]
-        return value
+        return "reset_before" not in self._kind.options
 
     def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

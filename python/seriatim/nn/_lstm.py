@@ -5,90 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seriatim import functional as F
-from seriatim._typing import Array, ArrayLike, Integers, Seed
-from seriatim.nn._recurrent import Kind, RecurrentCell, RecurrentStack, States
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn._recurrent import Kind, RecurrentCell, RecurrentStack
 from seriatim.sequences import PackedSequence
-
-
-class _LSTMKind(Kind):
-    gates = 4
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-
-    def __init__(self, hidden_size: int, proj_size: int) -> None:
-        super().__init__(hidden_size)
-        self.proj_size = proj_size
-        self.state_sizes = (proj_size or hidden_size, hidden_size)
-
-    def shapes(self, input_size: int, bias: bool) -> dict[str, tuple[int, ...]]:
-        shapes = super().shapes(input_size, bias)
-        if self.proj_size:
-            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
-        return shapes
-
-    def pack(self, arrays: list[Array | None]) -> Array:
-        return F.lstm_pack(*arrays)  # type: ignore[arg-type]
-
-    def pack_backward(self, arrays: list[Array | None], need_input: bool) -> Array:
-        weight_ih, weight_hh, _, _, weight_hr = arrays
-        return F.lstm_pack_backward(weight_ih, weight_hh, weight_hr, need_input=need_input)  # type: ignore[arg-type]
-
-    def forward(
-        self,
-        x: Array,
-        batch_sizes: Integers,
-        packed: Array,
-        states: States | None,
-        *,
-        reverse: bool,
-        training: bool,
-        out: Array | None,
-    ) -> tuple[Array, States, Any]:
-        (y, h_n, c_n), cache = F.lstm(
-            x,
-            batch_sizes,
-            packed,
-            states,  # type: ignore[arg-type]
-            hidden_size=self.hidden_size,
-            proj_size=self.proj_size,
-            reverse=reverse,
-            training=training,
-            out=out,
-        )
-        return y, (h_n, c_n), cache
-
-    def backward(
-        self,
-        grad_y: Array | None,
-        grad_states: States | None,
-        cache: Any,
-        packed: Array,
-        slots: list[Array | None],
-        *,
-        need_input: bool,
-        need_state: bool,
-        accumulate: bool,
-        grad_x: Array | None,
-    ) -> tuple[Array | None, States | None]:
-        weight_ih, weight_hh, bias_ih, bias_hh, weight_hr = slots
-        grad_h_n, grad_c_n = grad_states or (None, None)
-        below, grad_h0, grad_c0 = F.lstm_backward(
-            grad_y,
-            grad_h_n,
-            grad_c_n,
-            cache,
-            packed,
-            grad_weight_ih=weight_ih,
-            grad_weight_hh=weight_hh,
-            grad_bias_ih=bias_ih,
-            grad_bias_hh=bias_hh,
-            grad_weight_hr=weight_hr,
-            need_input=need_input,
-            need_state=need_state,
-            accumulate=accumulate,
-            grad_x=grad_x,
-        )
-        return below, None if grad_h0 is None or grad_c0 is None else (grad_h0, grad_c0)
 
 
 def _pair(name: str, states: Any) -> tuple[ArrayLike | None, ArrayLike | None]:
@@ -178,7 +97,7 @@ class LSTM(RecurrentStack):
         if not 0 <= proj_size < max(hidden_size, 1):
             raise ValueError(f"proj_size: expected 0 or more and less than hidden_size {hidden_size}, got {proj_size}")
         super().__init__(
-            _LSTMKind(hidden_size, proj_size),
+            Kind("lstm", hidden_size, proj_size),
             input_size,
             hidden_size,
             num_layers,
@@ -192,8 +111,7 @@ class LSTM(RecurrentStack):
     @property
     def proj_size(self) -> int:
         """Width of the projected state, 0 for none; what it was made with."""
-        value: int = self._kind.proj_size  # type: ignore[attr-defined]
-        return value
+        return self._kind.proj_size
 
     def trace(
         self, x: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
@@ -268,7 +186,7 @@ class LSTMCell(RecurrentCell):
     """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, rng: Seed = None) -> None:
-        super().__init__(_LSTMKind(hidden_size, 0), input_size, hidden_size, bias=bias, rng=rng)
+        super().__init__(Kind("lstm", hidden_size), input_size, hidden_size, bias=bias, rng=rng)
 
     def trace(self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[tuple[Array, Array], Any]:
         """Return (h', c'), each (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

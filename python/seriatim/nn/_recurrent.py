@@ -1,13 +1,14 @@
 """What GRU, LSTM and RNN have in common: stacks of layers in one or both directions, and cells.
 
-A *kind* knows one recurrence: the shapes of its parameters and states, and its functions. The stack and the cell know
+A *kind* names one recurrence with its options; :mod:`seriatim.functional` computes it. The stack and the cell know
 layers, directions, layouts and gradients.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,72 +27,36 @@ from seriatim.sequences import PackedSequence
 States = tuple[Array, ...]
 
 
-class Kind(ABC):
-    """One recurrence over a packed ragged batch, in one direction.
+@dataclass(frozen=True)
+class Kind:
+    """One recurrence, whatever its input: the layers of a stack differ in their input's size alone.
 
     Attributes
     ----------
+    name : str
+        As :func:`seriatim.functional.cell` knows it.
     hidden_size : int
-    state_sizes : tuple of int
-        Of h, which is also the output, and of c where there is one.
-    gates : int
-        Blocks of ``hidden_size`` rows in weights and biases.
-    names : tuple of str
-        Of the parameters, as ``pack`` takes them; those that may be missing are None there.
+    proj_size : int
+    options : tuple of str
     """
 
-    gates: int
-    names: tuple[str, ...] = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    name: str
+    hidden_size: int
+    proj_size: int = 0
+    options: tuple[str, ...] = ()
 
-    def __init__(self, hidden_size: int) -> None:
-        self.hidden_size = hidden_size
-        self.state_sizes: tuple[int, ...] = (hidden_size,)
+    def cell(self, input_size: int) -> F.Cell:
+        """Return what the functions of a layer take."""
+        return F.cell(self.name, input_size, self.hidden_size, self.proj_size, self.options)
+
+    @cached_property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Of h, which is also the output, and of c where there is one."""
+        return self.cell(1).state_sizes
 
     def shapes(self, input_size: int, bias: bool) -> dict[str, tuple[int, ...]]:
         """Return the parameters that exist, in torch's order."""
-        rows = self.gates * self.hidden_size
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, self.state_sizes[0])}
-        if bias:
-            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-        return shapes
-
-    @abstractmethod
-    def pack(self, arrays: list[Array | None]) -> Array:
-        """Lay the parameters out for :meth:`forward`."""
-
-    @abstractmethod
-    def pack_backward(self, arrays: list[Array | None], need_input: bool) -> Array:
-        """Lay the weights out for :meth:`backward`."""
-
-    @abstractmethod
-    def forward(
-        self,
-        x: Array,
-        batch_sizes: Integers,
-        packed: Array,
-        states: States | None,
-        *,
-        reverse: bool,
-        training: bool,
-        out: Array | None,
-    ) -> tuple[Array, States, Any]:
-        """Return the output, the last states, and in training a cache."""
-
-    @abstractmethod
-    def backward(
-        self,
-        grad_y: Array | None,
-        grad_states: States | None,
-        cache: Any,
-        packed: Array,
-        slots: list[Array | None],
-        *,
-        need_input: bool,
-        need_state: bool,
-        accumulate: bool,
-        grad_x: Array | None,
-    ) -> tuple[Array | None, States | None]:
-        """Return the gradients of the input and of the initial states; write or add to ``slots``."""
+        return self.cell(input_size).shapes(bias)
 
 
 def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
@@ -101,11 +66,11 @@ def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
 class _Direction:
     """One direction of one layer: its parameters, and their packed copies."""
 
-    __slots__ = ("_names", "_packs", "kind", "owner")
+    __slots__ = ("_names", "_packs", "cell", "owner")
 
-    def __init__(self, kind: Kind, owner: Module, suffix: str) -> None:
-        self.kind, self.owner = kind, owner
-        self._names = [name + suffix for name in kind.names]
+    def __init__(self, cell: F.Cell, owner: Module, suffix: str) -> None:
+        self.cell, self.owner = cell, owner
+        self._names = [name + suffix for name in F.PARAMETERS]
         self._packs = Packs()
 
     def parameters(self) -> list[Parameter | None]:
@@ -123,8 +88,11 @@ class _Direction:
         out: Array | None,
     ) -> tuple[Array, States, Any]:
         parameters = self.parameters()
-        packed = self._packs.get("forward", tuple(parameters), lambda: self.kind.pack(_arrays(parameters)))
-        return self.kind.forward(x, batch_sizes, packed, states, reverse=reverse, training=training, out=out)
+        packed = self._packs.get("forward", tuple(parameters), lambda: F.recurrent_pack(self.cell, _arrays(parameters)))
+        (y, last), cache = F.recurrent(
+            self.cell, x, batch_sizes, packed, _pair(states), reverse=reverse, training=training, out=out
+        )
+        return y, _present(last), cache
 
     def backward(
         self,
@@ -140,20 +108,34 @@ class _Direction:
         packed = self._packs.get(
             ("backward", need_input),
             tuple(parameters),
-            lambda: self.kind.pack_backward(_arrays(parameters), need_input),
+            lambda: F.recurrent_pack_backward(self.cell, _arrays(parameters), need_input),
         )
         with gradient_slots(*parameters) as (slots, accumulate):
-            return self.kind.backward(
-                grad_y,
-                grad_states,
+            below, first = F.recurrent_backward(
                 cache,
                 packed,
-                slots,
+                grad_y,
+                _pair(grad_states),
+                gradients=slots,
                 need_input=need_input,
                 need_state=need_state,
                 accumulate=accumulate,
                 grad_x=grad_x,
             )
+        return below, _present(first) if need_state else None
+
+
+def _pair(states: States | None) -> tuple[Array | None, Array | None]:
+    """Return a kind's states as ``(h, c)``, None for what there is not."""
+    if states is None:
+        return None, None
+    return states[0], states[1] if len(states) > 1 else None
+
+
+def _present(states: tuple[Array | None, Array | None]) -> States:
+    h, c = states
+    assert h is not None
+    return (h,) if c is None else (h, c)
 
 
 class RecurrentStack(Module):
@@ -190,7 +172,7 @@ class RecurrentStack(Module):
                 for name, shape in kind.shapes(width, bias).items():
                     drawn = Parameter(_init.uniform(random, shape, hidden_size))
                     self.register_parameter(name + suffix, drawn)
-                self._directions[layer].append(_Direction(kind, self, suffix))
+                self._directions[layer].append(_Direction(kind.cell(width), self, suffix))
 
     @property
     def num_directions(self) -> int:
@@ -342,7 +324,7 @@ class RecurrentCell(Module):
         self._kind = kind
         for name, shape in kind.shapes(input_size, bias).items():
             self.register_parameter(name, Parameter(_init.uniform(random, shape, hidden_size)))
-        self._direction = _Direction(kind, self, "")
+        self._direction = _Direction(kind.cell(input_size), self, "")
 
     def _trace(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> tuple[States, Any]:
         """Return the new states and the context."""

@@ -5,81 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seriatim import functional as F
-from seriatim._typing import Array, ArrayLike, Integers, Seed
-from seriatim.nn._recurrent import Kind, RecurrentCell, RecurrentStack, States
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn._recurrent import Kind, RecurrentCell, RecurrentStack
 from seriatim.sequences import PackedSequence
 
 
-class _RNNKind(Kind):
-    gates = 1
-
-    def __init__(self, hidden_size: int, nonlinearity: str) -> None:
-        super().__init__(hidden_size)
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity: expected 'tanh' or 'relu', got {nonlinearity!r}")
-        self.nonlinearity = nonlinearity
-
-    def pack(self, arrays: list[Array | None]) -> Array:
-        return F.rnn_pack(*arrays)  # type: ignore[arg-type]
-
-    def pack_backward(self, arrays: list[Array | None], need_input: bool) -> Array:
-        weight_ih, weight_hh = arrays[:2]
-        return F.rnn_pack_backward(weight_ih, weight_hh, need_input=need_input)  # type: ignore[arg-type]
-
-    def forward(
-        self,
-        x: Array,
-        batch_sizes: Integers,
-        packed: Array,
-        states: States | None,
-        *,
-        reverse: bool,
-        training: bool,
-        out: Array | None,
-    ) -> tuple[Array, States, Any]:
-        (y, h_n), cache = F.rnn(
-            x,
-            batch_sizes,
-            packed,
-            None if states is None else states[0],
-            hidden_size=self.hidden_size,
-            nonlinearity=self.nonlinearity,
-            reverse=reverse,
-            training=training,
-            out=out,
-        )
-        return y, (h_n,), cache
-
-    def backward(
-        self,
-        grad_y: Array | None,
-        grad_states: States | None,
-        cache: Any,
-        packed: Array,
-        slots: list[Array | None],
-        *,
-        need_input: bool,
-        need_state: bool,
-        accumulate: bool,
-        grad_x: Array | None,
-    ) -> tuple[Array | None, States | None]:
-        weight_ih, weight_hh, bias_ih, bias_hh = slots
-        below, grad_h0 = F.rnn_backward(
-            grad_y,
-            None if grad_states is None else grad_states[0],
-            cache,
-            packed,
-            grad_weight_ih=weight_ih,
-            grad_weight_hh=weight_hh,
-            grad_bias_ih=bias_ih,
-            grad_bias_hh=bias_hh,
-            need_input=need_input,
-            need_state=need_state,
-            accumulate=accumulate,
-            grad_x=grad_x,
-        )
-        return below, None if grad_h0 is None else (grad_h0,)
+def _kind(hidden_size: int, nonlinearity: str) -> Kind:
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity: expected 'tanh' or 'relu', got {nonlinearity!r}")
+    return Kind("rnn", hidden_size, options=("relu",) if nonlinearity == "relu" else ())
 
 
 class RNN(RecurrentStack):
@@ -137,7 +71,7 @@ class RNN(RecurrentStack):
         rng: Seed = None,
     ) -> None:
         super().__init__(
-            _RNNKind(hidden_size, nonlinearity),
+            _kind(hidden_size, nonlinearity),
             input_size,
             hidden_size,
             num_layers,
@@ -151,8 +85,7 @@ class RNN(RecurrentStack):
     @property
     def nonlinearity(self) -> str:
         """What it was made with."""
-        value: str = self._kind.nonlinearity  # type: ignore[attr-defined]
-        return value
+        return "relu" if "relu" in self._kind.options else "tanh"
 
     def trace(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
@@ -199,13 +132,12 @@ class RNNCell(RecurrentCell):
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", *, rng: Seed = None
     ) -> None:
-        super().__init__(_RNNKind(hidden_size, nonlinearity), input_size, hidden_size, bias=bias, rng=rng)
+        super().__init__(_kind(hidden_size, nonlinearity), input_size, hidden_size, bias=bias, rng=rng)
 
     @property
     def nonlinearity(self) -> str:
         """What it was made with."""
-        value: str = self._kind.nonlinearity  # type: ignore[attr-defined]
-        return value
+        return "relu" if "relu" in self._kind.options else "tanh"
 
     def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

@@ -1,0 +1,332 @@
+// One direction of one recurrent layer of any cell: see Recurrent layers in include/seriatim.h. Every shape follows from
+// the cell, and srt_recurrent_measure is asked for them: a new cell changes nothing here.
+#include "binding.h"
+
+#include <string.h>
+
+enum { KIND = 1, OPTIONS, IN, HIDDEN, PROJECTION, ROWS, STEPS, BATCH, GATES, STATE, CELL, PACKED, CACHE, SCRATCH };
+
+static const char *const symbols[] = {
+    [KIND] = "kind",
+    [OPTIONS] = "options",
+    [IN] = "input_size",
+    [HIDDEN] = "hidden_size",
+    [PROJECTION] = "proj_size",
+    [ROWS] = "rows",
+    [STEPS] = "steps",
+    [BATCH] = "batch",
+    [GATES] = "gates * hidden_size",
+    [STATE] = "state_size",
+    [CELL] = "cell_size",
+    [PACKED] = "packed_size",
+    [CACHE] = "cache_stride",
+    [SCRATCH] = "scratch",
+};
+
+enum { LAYER = SRT_BIT(GATES) | SRT_BIT(STATE) | SRT_BIT(CELL), ZERO = SRT_BIT(KIND) | SRT_BIT(OPTIONS) | SRT_BIT(PROJECTION) };
+
+typedef struct {
+  srt_frame frame;
+  srt_recurrent_sizes sizes;
+  srt_cell_weights weights;
+  srt_cell_gradients gradients;
+  const float *x, *packed, *read_y, *grad_y;
+  float *y, *cache, *grad_x, *scratch, *result;
+  const int64_t *batch_sizes;
+  srt_states states, grad_states;
+  srt_new_states new_states;
+  ptrdiff_t stride, grad_stride, reverse, training, backward, need_input, need_state, accumulate, accumulate_x;
+  ptrdiff_t wants_cell, wants_cache;
+  PyObject *description;
+} arguments;
+
+static srt_cell cell_of(const ptrdiff_t *n) {
+  return (srt_cell){(int32_t)n[KIND], (int32_t)n[OPTIONS], n[IN], n[HIDDEN], n[PROJECTION]};
+}
+
+static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps) {
+  if (!srt_bounded("cell", n[IN] + n[HIDDEN], n[HIDDEN], 64, 1)) return false;
+  const srt_cell cell = cell_of(n);
+  if (srt->recurrent_measure(&cell, batch, rows, steps, (int32_t)a->training, &a->sizes) != SRT_OK) {
+    PyErr_Format(PyExc_ValueError, "cell: expected a kind, options and sizes that fit together, got (%zd, %zd, %zd, %zd, %zd)",
+                 n[KIND], n[OPTIONS], n[IN], n[HIDDEN], n[PROJECTION]);
+    return false;
+  }
+  n[GATES] = a->sizes.gates * n[HIDDEN];
+  n[STATE] = a->sizes.state_size;
+  n[CELL] = a->sizes.cell_size;
+  n[CACHE] = a->sizes.cache_stride;
+  a->wants_cell = n[CELL] > 0;
+  return true;
+}
+
+// Raises unless an argument is given where the cell has it, and only there.
+static bool belongs(const char *name, const void *given, bool has, bool may_be_missing) {
+  if (has ? given || may_be_missing : !given) return true;
+  PyErr_Format(PyExc_ValueError, "%s: expected %s", name, has ? "an array, got None" : "None, for this cell has none, got an array");
+  return false;
+}
+
+// The parameters that the cell has: SRT_HAS_* of srt_recurrent_sizes. Biases may be missing.
+static bool check_parameters(const arguments *a, const srt_cell_weights *w, bool some_may_be_missing) {
+  const int32_t has = a->sizes.parameters;
+  return belongs("weight_ih", w->weight_ih, true, some_may_be_missing) &&
+         belongs("weight_hh", w->weight_hh, has & SRT_HAS_WEIGHT_HH, some_may_be_missing) &&
+         belongs("bias_ih", w->bias_ih, true, true) && belongs("bias_hh", w->bias_hh, has & SRT_HAS_WEIGHT_HH, true) &&
+         belongs("weight_hr", w->weight_hr, has & SRT_HAS_WEIGHT_HR, some_may_be_missing);
+}
+
+// ---- What a cell is
+
+static const struct {
+  const char *name;
+  int number;
+} kinds[] = {{"gru", SRT_GRU}, {"lstm", SRT_LSTM}, {"rnn", SRT_RNN}},
+  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}},
+  parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_WEIGHT_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR}};
+
+static bool names(void *arguments_, const ptrdiff_t *n) {
+  (void)n;
+  PyObject *all[3] = {PyDict_New(), PyDict_New(), PyDict_New()};
+#define ADD(place, table)                                                            \
+  for (size_t i = 0; all[place] && i < sizeof table / sizeof *table; i++) {          \
+    PyObject *number = PyLong_FromLong(table[i].number);                             \
+    if (!number || PyDict_SetItemString(all[place], table[i].name, number) < 0) Py_CLEAR(all[place]); \
+    Py_XDECREF(number);                                                              \
+  }
+  ADD(0, kinds)
+  ADD(1, options)
+  ADD(2, parameters)
+#undef ADD
+  arguments *a = arguments_;
+  a->description = all[0] && all[1] && all[2] ? PyTuple_Pack(3, all[0], all[1], all[2]) : NULL;
+  for (int i = 0; i < 3; i++) Py_XDECREF(all[i]);
+  return srt_keep(&a->frame.call, a->description);
+}
+
+SRT_SIGNATURE(
+    recurrent_names, "Numbers of kinds, bits of options and of parameters, by name.",
+    .check = names,
+    TABLE(OBJECT(RESULT_OBJECT, description, "tuple[dict[str, int], dict[str, int], dict[str, int]]")))
+SRT_OPERATOR(recurrent_names, SRT_OK)
+
+static bool derive_cell(void *arguments_, ptrdiff_t *n) {
+  ((arguments *)arguments_)->training = 1;
+  return measure(arguments_, n, 1, 1, 1);
+}
+
+static bool describe(void *arguments_, const ptrdiff_t *n) {
+  arguments *a = arguments_;
+  a->description = Py_BuildValue("nnni", n[GATES], n[STATE], n[CELL], (int)a->sizes.parameters);
+  return srt_keep(&a->frame.call, a->description);
+}
+
+SRT_SIGNATURE(
+    recurrent_describe, "Rows of a cell's weights, sizes of h and c (0: none), and the set of its parameters.",
+    .derived = LAYER,
+    .zero = ZERO,
+    .early = true,
+    .derive = derive_cell,
+    .check = describe,
+    TABLE(SIZES("cell", KIND, 5), OBJECT(RESULT_OBJECT, description, "tuple[int, int, int, int]")))
+SRT_OPERATOR(recurrent_describe, SRT_OK)
+
+// ---- Packing
+
+static bool derive_pack(void *arguments_, ptrdiff_t *n) {
+  arguments *a = arguments_;
+  a->training = 0;
+  if (!measure(a, n, 1, 1, 1)) return false;
+  n[PACKED] = a->sizes.packed;
+  return true;
+}
+
+static bool check_pack(void *a, const ptrdiff_t *n) {
+  (void)n;
+  return check_parameters(a, &((arguments *)a)->weights, false);
+}
+
+static bool derive_pack_backward(void *arguments_, ptrdiff_t *n) {
+  arguments *a = arguments_;
+  a->training = 0;
+  if (!measure(a, n, 1, 1, 1)) return false;
+  n[PACKED] = a->need_input ? a->sizes.packed_backward : a->sizes.packed_state;
+  return true;
+}
+
+// Without the input's gradient W_ih is not packed, nor is there room for it.
+static bool check_pack_backward(void *arguments_, const ptrdiff_t *n) {
+  arguments *a = arguments_;
+  if (!check_pack(a, n)) return false;
+  if (!a->need_input) a->weights.weight_ih = NULL;
+  return true;
+}
+
+#define PARAMETERS(KIND_, struct_, ...)                                       \
+  ARRAY_AS(KIND_, struct_.weight_ih, __VA_ARGS__ "weight_ih", OF(GATES, IN), OPTIONAL),     \
+      ARRAY_AS(KIND_, struct_.weight_hh, __VA_ARGS__ "weight_hh", OF(GATES, STATE), OPTIONAL), \
+      ARRAY_AS(KIND_, struct_.bias_ih, __VA_ARGS__ "bias_ih", OF(GATES), OPTIONAL),         \
+      ARRAY_AS(KIND_, struct_.bias_hh, __VA_ARGS__ "bias_hh", OF(GATES), OPTIONAL),         \
+      ARRAY_AS(KIND_, struct_.weight_hr, __VA_ARGS__ "weight_hr", OF(PROJECTION, HIDDEN), OPTIONAL)
+enum { PARAMETER_COUNT = 5 };
+
+SRT_SIGNATURE(
+    recurrent_pack, "Packs a layer's weights for recurrent_forward.",
+    .derived = LAYER | SRT_BIT(PACKED),
+    .zero = ZERO,
+    .early = true,
+    .derive = derive_pack,
+    .check = check_pack,
+    TABLE(SIZES("cell", KIND, 5), GROUP("weights", PARAMETER_COUNT), PARAMETERS(FLOATS, weights),
+          ARRAY_AS(RESULT, result, "packed", OF(PACKED))))
+
+static int32_t pack(const arguments *a, const ptrdiff_t *n) {
+  const srt_cell cell = cell_of(n);
+  return srt->recurrent_pack(&cell, a->result, &a->weights);
+}
+SRT_OPERATOR(recurrent_pack, pack(&a, n))
+
+SRT_SIGNATURE(
+    recurrent_pack_backward, "Packs a layer's weights for recurrent_backward.",
+    .derived = LAYER | SRT_BIT(PACKED),
+    .zero = ZERO,
+    .early = true,
+    .derive = derive_pack_backward,
+    .check = check_pack_backward,
+    TABLE(SIZES("cell", KIND, 5), GROUP("weights", PARAMETER_COUNT), PARAMETERS(FLOATS, weights),
+          VALUE(FLAG, need_input), ARRAY_AS(RESULT, result, "packed", OF(PACKED))))
+
+static int32_t pack_backward(const arguments *a, const ptrdiff_t *n) {
+  const srt_cell cell = cell_of(n);
+  return srt->recurrent_pack_backward(&cell, a->result, &a->weights);
+}
+SRT_OPERATOR(recurrent_pack_backward, pack_backward(&a, n))
+
+// ---- Forward
+
+// What forward and backward take of a batch.
+#define CALL                                                                                               \
+  GROUP("batch", 5), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
+      ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                      \
+      ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                        \
+      ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse)
+
+static bool derive_forward(void *arguments_, ptrdiff_t *n) {
+  arguments *a = arguments_;
+  if (!measure(a, n, n[BATCH], n[ROWS], n[STEPS])) return false;
+  n[PACKED] = a->sizes.packed;
+  n[SCRATCH] = a->sizes.forward_scratch;
+  a->wants_cache = a->training && n[CACHE] > 0;
+  return true;
+}
+
+static bool check_forward(void *arguments_, const ptrdiff_t *n) {
+  return belongs("c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
+}
+
+SRT_SIGNATURE(
+    recurrent_forward, "One direction of one recurrent layer over a packed ragged batch.",
+    .derived = LAYER | SRT_BIT(PACKED) | SRT_BIT(CACHE) | SRT_BIT(SCRATCH),
+    .zero = ZERO,
+    .early = true,
+    .derive = derive_forward,
+    .check = check_forward,
+    TABLE(SIZES("cell", KIND, 5), CALL, ARRAY(FLOATS, packed, OF(PACKED)), VALUE(FLAG, training),
+          ARRAY_AS(WRITTEN_STRIDED, y, "out", OF(ROWS, STATE), OPTIONAL, STRIDE(stride)),
+          ARRAY(RESULT, y, OF(ROWS, STATE), STRIDE(stride)),
+          ARRAY_AS(RESULT, new_states.h, "h_n", OF(BATCH, STATE)),
+          ARRAY_AS(RESULT, new_states.c, "c_n", OF(BATCH, CELL), WHEN(wants_cell)),
+          ARRAY(RESULT, cache, OF(ROWS, CACHE), WHEN(wants_cache)), ARRAY(SCRATCH, scratch, OF(SCRATCH))))
+
+static int32_t forward(const arguments *a, const ptrdiff_t *n) {
+  const srt_cell cell = cell_of(n);
+  const srt_recurrent_call call = {
+      .y = a->y,
+      .output_stride = a->stride,
+      .final_states = a->new_states,
+      .cache = a->cache,
+      .x = a->x,
+      .batch_sizes = a->batch_sizes,
+      .steps = n[STEPS],
+      .initial_states = a->states,
+      .packed = a->packed,
+      .reverse = (int32_t)a->reverse,
+      .scratch = a->scratch,
+  };
+  return srt->recurrent_forward(&cell, &call);
+}
+SRT_OPERATOR(recurrent_forward, forward(&a, n))
+
+// ---- Backward
+
+static bool derive_backward(void *arguments_, ptrdiff_t *n) {
+  arguments *a = arguments_;
+  a->training = 1;
+  if (!measure(a, n, n[BATCH], n[ROWS], n[STEPS])) return false;
+  n[PACKED] = a->need_input ? a->sizes.packed_backward : a->sizes.packed_state;
+  n[SCRATCH] = a->sizes.backward_scratch;
+  a->wants_cell = a->need_state && n[CELL] > 0;
+  return true;
+}
+
+static bool check_backward(void *arguments_, const ptrdiff_t *n) {
+  arguments *a = arguments_;
+  a->accumulate_x = a->grad_x != NULL;
+  srt_cell_weights given;  // the same members
+  memcpy(&given, &a->gradients, sizeof given);
+  return belongs("c0", a->states.c, n[CELL] > 0, true) && belongs("grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
+         belongs("cache", a->cache, n[CACHE] > 0, false) && belongs("grad_x", a->grad_x, a->need_input, true) &&
+         check_parameters(a, &given, false);
+}
+
+SRT_SIGNATURE(
+    recurrent_backward, "The gradients of recurrent_forward; overwrites its cache.",
+    .derived = LAYER | SRT_BIT(PACKED) | SRT_BIT(CACHE) | SRT_BIT(SCRATCH),
+    .zero = ZERO,
+    .early = true,
+    .derive = derive_backward,
+    .check = check_backward,
+    TABLE(SIZES("cell", KIND, 5), CALL, ARRAY(FLOATS, packed, OF(PACKED)), GROUP("kept", 2),
+          ARRAY_AS(STRIDED, read_y, "y", OF(ROWS, STATE), STRIDE(stride)),
+          ARRAY(WRITTEN, cache, OF(ROWS, CACHE), OPTIONAL), GROUP("grads", 3),
+          ARRAY(STRIDED, grad_y, OF(ROWS, STATE), OPTIONAL, STRIDE(grad_stride)),
+          ARRAY_AS(FLOATS, grad_states.h, "grad_h_n", OF(BATCH, STATE), OPTIONAL),
+          ARRAY_AS(FLOATS, grad_states.c, "grad_c_n", OF(BATCH, CELL), OPTIONAL), GROUP("gradients", PARAMETER_COUNT + 1),
+          PARAMETERS(WRITTEN, gradients, "grad_"), VALUE(FLAG, accumulate), GROUP("needs", 3), VALUE(FLAG, need_input),
+          VALUE(FLAG, need_state), ARRAY(WRITTEN, grad_x, OF(ROWS, IN), OPTIONAL),
+          ARRAY(RESULT, grad_x, OF(ROWS, IN), WHEN(need_input)),
+          ARRAY_AS(RESULT, new_states.h, "grad_h0", OF(BATCH, STATE), WHEN(need_state)),
+          ARRAY_AS(RESULT, new_states.c, "grad_c0", OF(BATCH, CELL), WHEN(wants_cell)),
+          ARRAY(SCRATCH, scratch, OF(SCRATCH))))
+
+static int32_t backward(const arguments *a, const ptrdiff_t *n) {
+  const srt_cell cell = cell_of(n);
+  const srt_recurrent_gradient_call call = {
+      .grad_x = a->grad_x,
+      .grad_initial_states = a->new_states,
+      .gradients = a->gradients,
+      .accumulate = (int32_t)a->accumulate,
+      .accumulate_x = (int32_t)a->accumulate_x,
+      .grad_y = a->grad_y,
+      .grad_output_stride = a->grad_stride,
+      .grad_final_states = a->grad_states,
+      .cache = a->cache,
+      .x = a->x,
+      .y = a->read_y,
+      .output_stride = a->stride,
+      .batch_sizes = a->batch_sizes,
+      .steps = n[STEPS],
+      .initial_states = a->states,
+      .packed = a->packed,
+      .reverse = (int32_t)a->reverse,
+      .scratch = a->scratch,
+  };
+  return srt->recurrent_backward(&cell, &call);
+}
+SRT_OPERATOR(recurrent_backward, backward(&a, n))
+
+const srt_operator srt_recurrent_operators[] = {
+    SRT_ENTRY(recurrent_names), SRT_ENTRY(recurrent_describe),
+    SRT_ENTRY(recurrent_pack), SRT_ENTRY(recurrent_pack_backward), SRT_ENTRY(recurrent_forward),
+    SRT_ENTRY(recurrent_backward), {0},
+};
