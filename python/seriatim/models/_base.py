@@ -20,7 +20,7 @@ from seriatim.models._policy import Facts
 from seriatim.models._preparation import Preparation, fitted, prepared
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
-from seriatim.nn._ensemble import EnsembleLoss, average
+from seriatim.nn.containers._ensemble import EnsembleLoss, average
 from seriatim.optim import (
     CosineAnnealingLR,
     OneCycleLR,

@@ -15,7 +15,7 @@ from seriatim.models._documentation import documented
 from seriatim.models._policy import Effort
 from seriatim.models._regressor import SequenceRegressor
 from seriatim.nn import DeepGRU, Ensemble
-from seriatim.nn._deepgru import DIMS
+from seriatim.nn.models._deepgru import DIMS
 from seriatim.preprocessing import Stack
 from seriatim.training import by_length, collate
 

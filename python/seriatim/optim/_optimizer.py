@@ -15,8 +15,8 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
-from seriatim.nn._contexts import warn_before_step
-from seriatim.nn._parameter import CLOCK, runs
+from seriatim.nn.base._contexts import warn_before_step
+from seriatim.nn.base._parameter import CLOCK, runs
 
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
