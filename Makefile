@@ -26,8 +26,8 @@ test-swift: $(VENV)/.tools
 test-python: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
-# What meets scikit-learn and sequentia, on older versions of scikit-learn, and aeon and sktime, each in an environment of
-# its own.
+# What meets scikit-learn and sequentia, on older versions of scikit-learn, and aeon, sktime and torch, each in an
+# environment of its own.
 OLDER := 1.5.2 1.8.0
 test-versions: $(VENV)/.installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
@@ -42,6 +42,10 @@ test-versions: $(VENV)/.installed
 	test -d build/adaptors || $(PYTHON) -m venv build/adaptors
 	build/adaptors/bin/pip install --quiet --upgrade build/wheel/seriatim-*.whl aeon sktime pytest
 	build/adaptors/bin/python -m pytest -q Tests/python/compat/test_aeon.py Tests/python/compat/test_sktime.py
+	@# What is held against torch itself is skipped where torch is not.
+	test -d build/torch || $(PYTHON) -m venv build/torch
+	build/torch/bin/pip install --quiet --upgrade build/wheel/seriatim-*.whl torch pytest
+	build/torch/bin/python -m pytest -q Tests/python -k "torch or script_makes" --ignore=Tests/python/compat
 
 lint: $(VENV)/.installed
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

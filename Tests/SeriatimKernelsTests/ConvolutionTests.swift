@@ -1,5 +1,5 @@
-// Convolutions within their memory and with the same bits for any number of threads; the numbers are checked against
-// float64 twins by Tests/python/functional/test_convolution.py and test_conv_recurrent.py, at every level.
+// Convolutions, by all methods, against their definition in doubles: memory, tails, and the same bits for 1 and 2
+// threads and for an image alone and in a batch.
 import XCTest
 
 @testable import SeriatimKernels
@@ -57,7 +57,53 @@ final class ConvolutionTests: XCTestCase {
       for buffer in buffers { buffer.check() }
       return [y, gradX, added, gradWeight, gradBias].map(\.values)
     }
-    for part in results { XCTAssert(part.allSatisfy(\.isFinite), name) }
+    let (xs, weights, grads) = (x.values, weight.values, gradY.values)
+    var sums = [Double](repeating: 0, count: gradY.count)
+    var gradX = [Double](repeating: 0, count: x.count)
+    var gradWeight = [Double](repeating: 1, count: weight.count)
+    forEachProduct(shape) { y, weight, x in
+      sums[y] += Double(xs[x]) * Double(weights[weight])
+      gradX[x] += Double(grads[y]) * Double(weights[weight])
+      gradWeight[weight] += Double(grads[y]) * Double(xs[x])
+    }
+    var gradBias = [Double](repeating: 1, count: bias.count)
+    let plane = shape.outImage / shape.outChannels
+    let y = sums.enumerated().map { index, sum in
+      let channel = index / plane % shape.outChannels
+      gradBias[channel] += Double(grads[index])
+      let biased = sum + Double(bias.values[channel])
+      return biased > 0 ? biased : 0.1 * biased
+    }
+    let want = [y, gradX, zip(y, sums).map(+), gradWeight, gradBias]
+    for (index, what) in ["y", "grad x", "added", "grad weight", "grad bias"].enumerated() {
+      assertClose(results[index], want[index], 1e-5, "\(what), \(name)")
+    }
+  }
+
+  func testAnImageHasTheSameBitsAloneAndInABatch() {
+    var random = Seeded(12)
+    for (channels, kernel, groups) in [(5, 3, 1), (6, 5, 1), (3, 1, 1), (4, 4, 2), (7, 3, 7)] {
+      let all = shape(5, channels, channels, 9, laneCount + 3, kernel: kernel, padding: 1, groups: groups)
+      let one = shape(1, channels, channels, 9, laneCount + 3, kernel: kernel, padding: 1, groups: groups)
+      let x = random.floats(5 * all.inImage)
+      let weight = Guarded(random.floats(all.outChannels * all.kernelSize))
+      func run(_ shape: ConvolutionShape, _ x: [Float]) -> [Float] {
+        let packed = Guarded(convolutionPackedSize(shape, transposed: false))
+        packConvolution(
+          packed.pointer, weight: weight.pointer, stride: shape.kernelSize, shape: shape, transposed: false)
+        let y = Guarded(shape.batch * shape.outImage)
+        convolution(
+          y: y.pointer, outStride: shape.outImage, x: Guarded(x).pointer, inStride: shape.inImage,
+          packed: packed.pointer, bias: nil, activation: Activation(.identity), accumulate: false, shape: shape,
+          transposed: false, scratch: Guarded(convolutionScratchSize(shape, transposed: false)).pointer)
+        return y.values
+      }
+      let whole = run(all, x)
+      for image in 0..<5 {
+        let alone = run(one, Array(x[image * all.inImage..<(image + 1) * all.inImage]))
+        XCTAssertEqual(alone, Array(whole[image * all.outImage..<(image + 1) * all.outImage]), "image \(image)")
+      }
+    }
   }
 
   func testEveryMethodAtSizesAroundItsTiles() {
@@ -73,62 +119,5 @@ final class ConvolutionTests: XCTestCase {
     }
     check(shape(1, 40, 600, 6, 6, kernel: 3, padding: 1))
     check(shape(2, 3, 5, 8, 8, kernel: 1, stride: 2))
-  }
-
-  func testPooling() {
-    var random = Seeded(7)
-    for (height, width) in [(4, 4), (9, 2 * laneCount + 3), (33, 70)] {
-      let planes = 5
-      let (outHeight, outWidth) = (height / 2, width / 2)
-      let shape = PoolingShape([planes, height, width, outHeight, outWidth, 2, 2, 2, 2, 0, 0, 1, 1])
-      XCTAssert(shape.isSound)
-      let x = Guarded(random.floats(planes * height * width))
-      _ = withOneAndTwoThreads("\(height) x \(width)") {
-        let (y, kept) = (Guarded(planes * outHeight * outWidth), Guarded(planes * outHeight * outWidth))
-        var places = [Int32](repeating: -1, count: kept.count)
-        maxPool(y: y.pointer, index: nil, x: x.pointer, shape: shape)
-        maxPool(y: kept.pointer, index: &places, x: x.pointer, shape: shape)
-        XCTAssertEqual(y.values, kept.values)
-        let (gradX, mean) = (Guarded(x.count), Guarded(y.count))
-        maxPoolBackward(gradX: gradX.pointer, gradY: y.pointer, index: places, shape: shape)
-        averagePool(y: mean.pointer, x: x.pointer, shape: shape, divisor: .inside)
-        for buffer in [x, y, kept, gradX, mean] { buffer.check() }
-        return [y.values, gradX.values, mean.values]
-      }
-    }
-  }
-
-  func testConvolutionalRecurrencesStayInTheirMemory() {
-    var random = Seeded(11)
-    for (steps, batch, hidden, side, kernel) in [
-      (1, 1, 1, 3, 3), (3, 2, 5, 6, 3), (2, 3, 8, 9, 5), (2, 1, 16, 4, 1), (4, 1, 32, 64, 3),
-    ] {
-      let shape = ConvRecurrentShape([steps, batch, hidden, side, side, kernel])
-      let state = batch * hidden * side * side
-      let inputs = Guarded(random.floats(steps * 4 * state))
-      let h0 = Guarded(random.floats(state))
-      let weight = Guarded(random.floats(4 * hidden * hidden * kernel * kernel).map { 0.1 * $0 })
-      let gradY = Guarded(random.floats(steps * state))
-      _ = withOneAndTwoThreads("\(shape)") {
-        let packed = Guarded(convGRUPackedSize(shape, backward: false))
-        packConvGRU(packed.pointer, weight: weight.pointer, shape: shape, backward: false)
-        let back = Guarded(convGRUPackedSize(shape, backward: true))
-        packConvGRU(back.pointer, weight: weight.pointer, shape: shape, backward: true)
-        let gates = Guarded(Array(inputs.values.prefix(steps * 3 * state)))
-        let (y, gradH) = (Guarded(steps * state), Guarded(state))
-        let scratch = Guarded(convGRUForwardScratchSize(shape))
-        convGRUForward(
-          y: y.pointer, gates: gates.pointer, h0: h0.pointer, packed: packed.pointer, bias: nil, shape: shape,
-          hard: false, scratch: scratch.pointer)
-        let space = Guarded(convGRUBackwardScratchSize(shape))
-        let gradWeight = Guarded(3 * hidden * hidden * kernel * kernel)
-        convGRUBackward(
-          gradH0: gradH.pointer, gates: gates.pointer, gradWeight: gradWeight.pointer, gradBias: nil,
-          accumulate: false, gradY: gradY.pointer, gradState: nil, y: y.pointer, h0: h0.pointer,
-          packedBackward: back.pointer, shape: shape, hard: false, scratch: space.pointer)
-        for buffer in [packed, back, gates, y, gradH, scratch, space, gradWeight] { buffer.check() }
-        return [y.values, gates.values, gradH.values, gradWeight.values]
-      }
-    }
   }
 }

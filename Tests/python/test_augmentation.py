@@ -104,6 +104,7 @@ def test_crop_is_a_part_and_masks_are_bands():
         assert len(part) >= max(1, round(0.5 * len(whole)) - 1)
         assert any(np.array_equal(whole[i : i + len(part)], part) for i in range(len(whole) - len(part) + 1))
     blank = prep.MaskTime(0.5, 9)(s, rng())
+    assert (blank.X == 9).all(axis=1).any(), "the case that this test is for"
     for before, after in zip(s, blank, strict=True):
         hidden = np.flatnonzero((after == 9).all(axis=1))
         assert len(hidden) <= 0.5 * len(before)

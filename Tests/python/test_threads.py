@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from support import threads
 
 import seriatim
 from seriatim import nn
@@ -13,10 +14,8 @@ from seriatim import nn
 
 @pytest.fixture(autouse=True)
 def two_threads():
-    before = seriatim.get_num_threads()
-    seriatim.set_num_threads(2)
-    yield
-    seriatim.set_num_threads(before)
+    with threads(2):
+        yield
 
 
 def model_and_input():
@@ -55,20 +54,28 @@ def test_fork_after_threads_and_fork_again():
 
 def test_same_bits_for_any_number_of_threads():
     outputs = []
-    for threads in (1, 2, 3, 7):
-        seriatim.set_num_threads(threads)
-        model, x = model_and_input()
-        y, _ = model.train()(x)
-        grad_x, grad_h0 = model.backward(y)
+    for number in (1, 2, 3, 7):
+        with threads(number):
+            model, x = model_and_input()
+            y, _ = model.train()(x)
+            grad_x, grad_h0 = model.backward(y)
         outputs.append([y, grad_x, grad_h0, *(p.grad for p in model.parameters())])
     for other in outputs[1:]:
         for a, b in zip(outputs[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, "two"])
-def test_wrong_numbers_of_threads(wrong):
-    with pytest.raises((ValueError, TypeError)):
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (0, ValueError, "num_threads: expected a positive integer, got 0"),
+        (-1, ValueError, "num_threads: expected a positive integer, got -1"),
+        (1.5, TypeError, "integer"),
+        ("two", TypeError, "integer"),
+    ],
+)
+def test_wrong_numbers_of_threads(wrong, error, words):
+    with pytest.raises(error, match=words):
         seriatim.set_num_threads(wrong)
     assert seriatim.get_num_threads() == 2
 
@@ -77,7 +84,6 @@ def test_threadpoolctl_bounds_the_threads():
     threadpoolctl = pytest.importorskip("threadpoolctl")
     import seriatim.models
 
-    seriatim.set_num_threads(2)
     with threadpoolctl.threadpool_limits(1):
         assert seriatim.get_num_threads() == 1
     assert seriatim.get_num_threads() == 2

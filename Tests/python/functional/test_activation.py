@@ -25,6 +25,16 @@ def test_twin(name, columns, rows):
         close(ours, wanted)
 
 
+@pytest.mark.parametrize("shape", [(1,), (2, 1), (3, 10), (2, 4, 33)])
+@pytest.mark.parametrize("name", NAMES)
+def test_any_number_of_axes(name, shape):
+    x, grad = 5 * normal(*shape), normal(*shape, seed=1)
+    (y, cache), (wanted, twin_cache) = (getattr(library, name)(x) for library in (F, twin))
+    close(y, wanted)
+    back = f"{name}_backward"
+    close(getattr(F, back)(grad, cache), getattr(twin, back)(grad, twin_cache))
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_extremes(name):
     x = np.array([[1e30, 0, -1e30], [-1e30, -1e30, -1e30], [88, 89, 90], [-200, -100, -300]], np.float32)

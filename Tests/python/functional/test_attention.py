@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from reference import attention as twin
-from support import FORMS, close, form_of, normal, same, sizes_of, with_threads
+from support import FORMS, SIZES, close, form_of, normal, same, sizes_of, with_threads
 
 from seriatim import functional as F
 
@@ -21,8 +21,8 @@ def case(lengths, size):
     return normal(batch, size), normal(sum(lengths), size, seed=1), sizes_of(lengths), normal(batch, size, seed=2)
 
 
-@pytest.mark.parametrize("lengths", [[1], [1] * 9, [300], RAGGED, [3] * 17])
-@pytest.mark.parametrize("size", [1, 16, 17, 100])
+@pytest.mark.parametrize("lengths", [[1], [1] * 9, [300], RAGGED, [3] * 17, [6, 4, 3, 3, 1]])
+@pytest.mark.parametrize("size", SIZES)
 def test_twin(lengths, size):
     given = case(lengths, size)
     names = ("context", "weights", "grad query", "grad h")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from reference import normalization as twin
-from support import FORMS, close, form_of, normal, same, with_threads
+from support import FORMS, SIZES, close, form_of, normal, same, with_threads
 
 from seriatim import functional as F
 
@@ -19,8 +19,8 @@ def run(library, x, grad, *, training, affine=True, running=True, eps=1e-5, mome
     return [y, mean, variance, grad_x, *slots]
 
 
-@pytest.mark.parametrize("rows", [2, 3, 7, 8, 9, 17, 300])
-@pytest.mark.parametrize("columns", [1, 16, 17, 49])
+@pytest.mark.parametrize("rows", [2, 3, 7, 8, 9, 12, 17, 300])
+@pytest.mark.parametrize("columns", SIZES)
 @pytest.mark.parametrize("training", [True, False])
 def test_twin(rows, columns, training):
     x, grad = 3 * normal(rows, columns) + 1, normal(rows, columns, seed=1)

@@ -3,15 +3,11 @@
 import numpy as np
 import pytest
 from reference import gru as twin
+from support import sizes_of, with_threads
 
-import seriatim
 from seriatim import functional as F
 
 RAGGED = [40, 17, 17, 9, 3, 3, 3, 1, 1, 1, 1, 1]
-
-
-def sizes_of(lengths):
-    return np.array([sum(n > t for n in lengths) for t in range(max(lengths))], np.int64)
 
 
 def case(lengths, input_size, hidden, seed=0):
@@ -80,12 +76,7 @@ def test_ragged(reverse, after, with_state):
 def test_same_bits_with_one_and_two_threads():
     given = case([30] * 20 + RAGGED, 24, 64)
     given["sizes"] = sizes_of(sorted([30] * 20 + RAGGED, reverse=True))
-    results = []
-    for threads in (1, 2):
-        seriatim.set_num_threads(threads)
-        results.append(run(F, given, 64))
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_array_equal(a, b)
+    with_threads(lambda: run(F, given, 64))
 
 
 def forms(array):

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from reference import linear as twin
-from support import FORMS, close, form_of, normal, same, with_threads
+from support import FORMS, SIZES, close, form_of, normal, same, with_threads
 
 from seriatim import functional as F
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 6, 7, 8, 9, 17])
-@pytest.mark.parametrize("sizes", [(1, 1), (1, 48), (300, 1), (17, 49)])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 19])
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 48), (300, 1), (17, 49), *((11, size) for size in SIZES)])
 def test_twin(rows, sizes):
     inner, outer = sizes
     x, weight, bias, grad = normal(rows, inner), normal(outer, inner), normal(outer), normal(rows, outer, seed=1)

@@ -1,18 +1,16 @@
-"""RMSprop and the moving average against their twins, at sizes around the register."""
+"""Optimisers, the moving average and the norm against their twins, at sizes around the register."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import support
 from reference import optimizer as twin
+from support import normal
 
 from seriatim import functional as F
 
-SIZES = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 47, 48, 49, 5000]
-
-
-def close(found, wanted):
-    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
+SIZES = [*support.SIZES, 5000]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -31,9 +29,31 @@ def test_rmsprop_at_sizes_around_the_register(size, momentum, centred):
             )
         results.append([values, *state])
     for ours, wanted in zip(*results, strict=True):
-        close(ours, wanted)
+        support.close(ours, wanted, 1e-5)
     assert momentum or not results[0][2].any()
     assert centred or not results[0][3].any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_adam_sgd_and_the_norm(size):
+    results = []
+    for library, kind in ((F, np.float32), (twin, np.float64)):
+        data, grad = normal(size).astype(kind), normal(size, seed=1).astype(kind)
+        state = [np.zeros(size, kind) for _ in range(3)]
+        for step in (1, 2, 3):
+            library.adam_step(
+                data, grad, *state[:2], lr=0.1, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1,
+                decoupled=step == 2, step=step,
+            )  # fmt: skip
+            library.sgd_step(
+                data, grad, state[2], lr=0.1, momentum=0.9, dampening=0.1, weight_decay=0.01, nesterov=False,
+                first=step == 1,
+            )  # fmt: skip
+        results.append([data, *state])
+    for ours, wanted in zip(*results, strict=True):
+        support.close(ours, wanted, 1e-5)
+    x = normal(size)
+    assert F.sum_of_squares(x) == pytest.approx(np.sum(x.astype(float) ** 2), rel=1e-6)
 
 
 @pytest.mark.parametrize("size", [0, *SIZES])

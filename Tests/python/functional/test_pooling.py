@@ -80,6 +80,22 @@ def test_adaptive_avg_pool2d(shape, out):
     close(grad_x, twin.avg_pool2d_backward(normal(*y.shape, seed=1), x.shape, grads))
 
 
+def test_same_bits_with_one_and_two_threads():
+    x = normal(60, 40, 50)
+    for pool, back in (
+        (lambda: F.max_pool2d(x, 3, 2, 1), F.max_pool2d_backward),
+        (lambda: F.avg_pool2d(x, 3, 2, 1), F.avg_pool2d_backward),
+        (lambda: F.adaptive_avg_pool2d(x, (7, 9)), F.adaptive_avg_pool2d_backward),
+    ):
+
+        def run(pool=pool, back=back):
+            y, cache = pool()
+            return y, back(normal(*y.shape, seed=1), cache)
+
+        with_threads(run)
+    with_threads(lambda: F.max_pool2d(x, 2, training=False)[:1])
+
+
 def test_nan_is_the_largest():
     x = np.zeros((1, 1, 4, 64), np.float32)
     x[0, 0, 1, [1, 40]] = np.nan

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from support import threads
 
 import seriatim
 from seriatim.models import CharacterModel
@@ -50,11 +51,9 @@ def test_attributes(fitted):
 
 def test_the_same_seed_gives_the_same_bits():
     models = []
-    before = seriatim.get_num_threads()
-    for threads in (1, 2):
-        seriatim.set_num_threads(threads)
-        models.append(make(dropout=0.3, num_layers=2).fit(TEXT))
-    seriatim.set_num_threads(before)
+    for number in (1, 2):
+        with threads(number):
+            models.append(make(dropout=0.3, num_layers=2).fit(TEXT))
     first, second = models
     assert first.bits_per_character(TEXT) == second.bits_per_character(TEXT)
     assert first.sample(100) == second.sample(100) == clone(first).fit(TEXT).sample(100)

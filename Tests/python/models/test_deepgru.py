@@ -7,8 +7,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
+from support import threads
 
-import seriatim
 from seriatim import Sequences
 from seriatim.models import DeepGRUClassifier
 
@@ -100,11 +100,9 @@ def test_attention(fitted, data):
 def test_same_bits_for_one_seed_and_any_number_of_threads(data):
     X, y = data
     outputs = []
-    before = seriatim.get_num_threads()
-    for threads in (1, 2, 2):
-        seriatim.set_num_threads(threads)
-        outputs.append(make().fit(X, y).predict_log_proba(X))
-    seriatim.set_num_threads(before)
+    for number in (1, 2, 2):
+        with threads(number):
+            outputs.append(make().fit(X, y).predict_log_proba(X))
     np.testing.assert_array_equal(outputs[0], outputs[1])
     np.testing.assert_array_equal(outputs[1], outputs[2])
     assert np.abs(make(random_state=1).fit(X, y).predict_log_proba(X) - outputs[0]).max() > 0

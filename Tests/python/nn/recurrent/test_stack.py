@@ -84,8 +84,11 @@ def test_goldens(case):
     for name, found in zip(initial, listed(grad_first), strict=True):
         if f"in/{name}" in grads:
             close(found, grads[f"in/{name}"], 1e-4, f"grad {name}")
-    names = [name for name, _ in model.named_parameters()]
-    assert names == sorted(names, key=list(of(case, "w")).index) or set(names) == set(of(case, "w"))
+    # torch's names in torch's order: layer by layer, direction by direction.
+    ends = [f"l{n}{way}" for n in range(about["num_layers"]) for way in ("", "_reverse")[: 1 + about["bidirectional"]]]
+    kinds = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if about["bias"] else [])]
+    kinds += ["weight_hr"] if about.get("proj_size") else []
+    assert [name for name, _ in model.named_parameters()] == [f"{kind}_{end}" for end in ends for kind in kinds]
     for name, parameter in model.named_parameters():
         close(parameter.grad, grads[f"w/{name}"], 1e-4, name)
 

@@ -1,14 +1,12 @@
-// RMSprop and the moving average over flat buffers: some steps against the same in doubles, in guarded memory.
+// RMSprop over a flat buffer: some steps against the same in doubles, in guarded memory.
 import XCTest
 
 @testable import SeriatimKernels
 
-final class OptimizerTests: XCTestCase {
-  private let counts = sizes(around: laneCount) + [4 * laneCount, 1000, 40_003]
-
+final class RMSpropTests: XCTestCase {
   func testRMSprop() {
     var random = Seeded(11)
-    for count in counts {
+    for count in flatCounts {
       let start = random.floats(count)
       let grads = (0..<3).map { _ in random.floats(count) }
       for (momentum, centred) in [(0, false), (0.9, false), (0, true), (0.9, true)] as [(Float, Bool)] {
@@ -64,26 +62,5 @@ final class OptimizerTests: XCTestCase {
     }
     XCTAssert(zip(v.values, m.values).contains { $0 < $1 * $1 }, "the case that this test is for")
     XCTAssert(p.values.allSatisfy(\.isFinite))
-  }
-
-  func testAverage() {
-    var random = Seeded(13)
-    for count in counts {
-      let start = random.floats(count)
-      let data = (0..<3).map { _ in random.floats(count) }
-      let results = withOneAndTwoThreads("average \(count)") {
-        let average = Guarded(start)
-        for values in data { averageStep(average: average.pointer, data: values, weight: 0.25, count: count) }
-        average.check()
-        return [average.values]
-      }
-      let wanted = data.reduce(start.map(Double.init)) { average, values in
-        zip(average, values).map { 0.75 * $0 + 0.25 * Double($1) }
-      }
-      assertClose(results[0], wanted, 1e-6, "average \(count)")
-      let still = Guarded(start)
-      averageStep(average: still.pointer, data: start, weight: 1e-3, count: count)
-      XCTAssertEqual(still.values, start, "what does not change is its own average")
-    }
   }
 }

@@ -1,0 +1,116 @@
+// Teams in lockstep: every pass once and in order, whatever the members do.
+import Foundation
+import SeriatimSystem
+import XCTest
+
+@testable import SeriatimKernels
+
+final class LockstepTests: XCTestCase {
+  override func tearDown() { setThreadLimit(2) }
+
+  /// Runs a lockstep job of a sum that needs every member's last result, and checks it. `delay` runs in every pass.
+  private func checkLockstep(
+    positions: Range<Int>, passes: Int, tasks: Int, waits: @escaping (Int) -> Bool = { _ in true },
+    delay: @escaping (_ position: Int, _ task: Int) -> Void = { _, _ in }
+  ) {
+    let width = 24
+    let count = positions.count * passes
+    let memory = UnsafeMutablePointer<Float>.allocate(capacity: (count + 1) * width)
+    memory.initialize(repeating: 1, count: (count + 1) * width)
+    let runs = UnsafeMutablePointer<UInt64>.allocate(capacity: count * width + 1)
+    runs.initialize(repeating: 0, count: count * width + 1)
+    lockstep(positions: positions, passes: passes, tasks: tasks) { position, pass, task, tasks in
+      delay(position, task)
+      let stamp = (position - positions.lowerBound) * passes + pass
+      let row = memory + stamp * width
+      for column in share(of: width, task, tasks) {
+        // Reads a neighbour's column after a pass that is waited for, its own otherwise.
+        let shared = stamp == 0 || waits((stamp - 1) % passes)
+        row[width + column] = row[shared ? (column + width / 2) % width : column] + Float(column)
+        _ = srt_atomic_add(runs + stamp * width + column, 1)
+      }
+      return waits(pass)
+    }
+    var want = [Float](repeating: 1, count: width)
+    for stamp in 0..<count {
+      let shared = stamp == 0 || waits((stamp - 1) % passes)
+      want = (0..<width).map { want[shared ? ($0 + width / 2) % width : $0] + Float($0) }
+    }
+    XCTAssertEqual((0..<width).map { memory[count * width + $0] }, want)
+    XCTAssert((0..<count * width).allSatisfy { runs[$0] == 1 }, "some column was not computed exactly once")
+  }
+
+  func testLockstepKeepsStep() {
+    for threads in [1, 2, 3, 7] {
+      setThreadLimit(threads)
+      for _ in 0..<50 {
+        checkLockstep(positions: 0..<200, passes: 1, tasks: threads)
+        checkLockstep(positions: 7..<90, passes: 3, tasks: threads) { $0 < 2 }
+      }
+    }
+    checkLockstep(positions: 3..<3, passes: 2, tasks: 2)
+  }
+
+  func testWhatADissolvedTeamHasLeftIsDoneOnce() {
+    let (positions, size) = (10..<20, 3)
+    for passes in 1...3 {
+      for count in [1, 2, 5, 7] {
+        // The others may be behind the caller, at its side, or beyond it.
+        for (one, two) in [(0, 0), (-1, 0), (0, 2), (-1, 3), (1, 1), (4, -1)] where count + min(one, two) >= 0 {
+          let done = [count, count + one, count + two]
+          let progress = UnsafeMutablePointer<UInt64>.allocate(capacity: size * countersPerLine)
+          for task in 0..<size { progress[task * countersPerLine] = UInt64(done[task]) }
+          let runs = UnsafeMutablePointer<Int>.allocate(capacity: 6 * 30)
+          runs.initialize(repeating: 0, count: 6 * 30)
+          var last = 0
+          func mark(_ position: Int, _ pass: Int, _ task: Int, _ tasks: Int) -> Bool {
+            let stamp = (position - 10) * passes + pass
+            XCTAssertGreaterThanOrEqual(stamp, last, "a pass before another that is done")
+            last = stamp
+            for share in share(of: 6, task, tasks) { runs[stamp * 6 + share] += 1 }
+            return true
+          }
+          for task in 0..<size {
+            for stamp in 0..<done[task] { for share in share(of: 6, task, size) { runs[stamp * 6 + share] += 1 } }
+          }
+          withoutActuallyEscaping(mark) { body in
+            var team = Team(body: body, positions: positions, passes: passes, progress: progress)
+            let next = finish(&team, count: UInt64(count), size: size)
+            let most = done.max() ?? 0
+            XCTAssertEqual(next, 10 + (most + passes - 1) / passes)
+            for stamp in 0..<30 {
+              let want = stamp < (next - 10) * passes ? 1 : 0
+              XCTAssert((0..<6).allSatisfy { runs[stamp * 6 + $0] == want }, "pass \(stamp), done \(done)")
+            }
+          }
+        }
+      }
+    }
+  }
+
+  func testAMemberThatStaysAwayIsReplaced() {
+    setThreadLimit(3)
+    var givenUp = 0
+    // On a busy machine the workers may not turn up in time to be members: then once more.
+    for _ in 0..<50 where givenUp == 0 {
+      for late in [5, 60, 199] {
+        for task in [1, 2] {
+          pool().pointee.restraint = 0
+          pool().pointee.penalty = leastRestraint
+          checkLockstep(positions: 0..<200, passes: 2, tasks: 3, waits: { $0 == 0 }) { position, own in
+            // Time for the workers to be let in, then one that sleeps.
+            if position < 5 { usleep(300) }
+            if position == late, own == task { usleep(20_000) }
+          }
+          givenUp += pool().pointee.restraint > 0 || pool().pointee.penalty > leastRestraint ? 1 : 0
+        }
+      }
+    }
+    XCTAssertGreaterThan(givenUp, 0, "no team was given up")
+    pool().pointee.restraint = 30
+    checkLockstep(positions: 0..<20, passes: 1, tasks: 2)
+    XCTAssertEqual(pool().pointee.restraint, 10, "passes that go alone are counted")
+    checkLockstep(positions: 0..<20, passes: 1, tasks: 2)
+    XCTAssertEqual(pool().pointee.restraint, 0, "then a team comes back in the same call")
+  }
+}
