@@ -24,7 +24,7 @@ from seriatim.models import (
     ReservoirClassifier,
     ReservoirRegressor,
 )
-from seriatim.nn._ensemble import average
+from seriatim.nn.containers._ensemble import average
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -17,8 +17,8 @@ from seriatim.models._policy import Effort
 from seriatim.models._prediction import trained_members
 from seriatim.models._regressor import SequenceRegressor
 from seriatim.nn import DeepGRU, Ensemble
-from seriatim.nn._deepgru import DIMS
-from seriatim.nn._ensemble import average
+from seriatim.nn.containers._ensemble import average
+from seriatim.nn.models._deepgru import DIMS
 from seriatim.preprocessing import Stack
 from seriatim.training import by_length, collate
 

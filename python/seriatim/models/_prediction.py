@@ -9,7 +9,7 @@ import numpy as np
 
 from seriatim._typing import Array
 from seriatim.nn import Ensemble, Module
-from seriatim.nn._ensemble import average
+from seriatim.nn.containers._ensemble import average
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import by_length, collate, is_reservoir
 

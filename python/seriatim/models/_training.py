@@ -18,7 +18,7 @@ from seriatim.models._prediction import members, side_by_side, trained_members
 from seriatim.models._preparation import Preparation
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
-from seriatim.nn._ensemble import EnsembleLoss
+from seriatim.nn.containers._ensemble import EnsembleLoss
 from seriatim.preprocessing._targets import Targets
 from seriatim.sequences import Sequences
 from seriatim.training import Batch, Checkpoint, Patience, bucketed, fit_reservoir, make_reservoir

@@ -15,7 +15,8 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
-from seriatim.nn._parameter import runs
+from seriatim.nn.base._contexts import warn_before_step
+from seriatim.nn.base._parameter import CLOCK, runs
 
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
@@ -81,6 +82,8 @@ class Optimizer:
         self._steps: list[list[int]] = [[0] * len(group["params"]) for group in self.param_groups]
         # What a schedule has set the learning rates to, one a group.
         self._scheduled: list[float] | None = None
+        # When the last step was made.
+        self._since = CLOCK.now
 
     def zero_grad(self) -> None:
         """Make all gradients zeros."""
@@ -89,7 +92,18 @@ class Optimizer:
                 p.zero_grad()
 
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
+        """Move every parameter that has a gradient.
+
+        Warns
+        -----
+        RuntimeWarning
+            Forwards of modules that have some of the parameters are still open, or a module was used since the last
+            step and one of its parameters got no gradient: a backward was forgotten, or a forward in training mode was
+            meant to predict.
+        """
+        warn_before_step([group["params"] for group in self.param_groups], self._since)
+        CLOCK.now += 1
+        self._since = CLOCK.now
         for index, group in enumerate(self.param_groups):
             params, steps = group["params"], self._steps[index]
             places = {id(p): place for place, p in enumerate(params)}
