@@ -54,8 +54,10 @@ class Dropout(Module):
 
     def count(self) -> int | None:
         """Return the number of a new call, None if there is nothing to drop."""
-        if self.p == 0:
-            return None
+        return None if self.p == 0 else self.number()
+
+    def number(self) -> int:
+        """Return the number of a new draw: what is drawn depends on the seed and on it alone."""
         self.calls += 1
         return self.calls - 1
 

@@ -29,6 +29,12 @@ class GRU(RecurrentStack):
     bidirectional : bool, default False
     reset_after : bool, default True
         Whether the reset gate is applied after the recurrent product (torch, cuDNN) or before it (Cho et al. 2014).
+    zoneout : float in [0, 1), default 0
+        Probability with which an element of the state keeps its value in training (Krueger et al., "Zoneout", ICLR
+        2017); in evaluation states are mixed in that proportion.
+    recurrent_dropout : float in [0, 1), default 0
+        Probability with which an element of ``weight_hh`` is dropped in training, one mask for all steps of a call
+        (Merity et al., "Regularizing and optimizing LSTM language models", ICLR 2018).
     rng : int, Generator or None
         Of the initial values, uniform in ``±1 / sqrt(hidden_size)``, and of dropout.
 
@@ -80,6 +86,8 @@ class GRU(RecurrentStack):
         dropout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         rng: Seed = None,
     ) -> None:
         super().__init__(
@@ -91,6 +99,8 @@ class GRU(RecurrentStack):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
             rng=rng,
         )
 
@@ -150,6 +160,8 @@ class GRUCell(RecurrentCell):
     input_size, hidden_size : int
     bias : bool, default True
     reset_after : bool, default True
+    zoneout, recurrent_dropout : float in [0, 1), default 0
+        As for :class:`GRU`; what is dropped is drawn anew at every call.
     rng : int, Generator or None
         Of the initial values, uniform in ``±1 / sqrt(hidden_size)``.
 
@@ -166,13 +178,23 @@ class GRUCell(RecurrentCell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, *, reset_after: bool = True, rng: Seed = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        reset_after: bool = True,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        rng: Seed = None,
     ) -> None:
         super().__init__(
             _kind(hidden_size, reset_after),
             input_size,
             hidden_size,
             bias=bias,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
             rng=rng,
         )
 

@@ -19,6 +19,10 @@ def _pair(name: str, states: Any) -> tuple[ArrayLike | None, ArrayLike | None]:
     return states[0], states[1]
 
 
+def _options(peephole: bool) -> tuple[str, ...]:
+    return ("peephole",) if peephole else ()
+
+
 class LSTM(RecurrentStack):
     """A stack of LSTM layers, in one or both directions.
 
@@ -34,6 +38,14 @@ class LSTM(RecurrentStack):
     bidirectional : bool, default False
     proj_size : int, default 0
         Size of the state h and of the output after a projection; 0 for none. Less than ``hidden_size``.
+    peephole : bool, default False
+        Whether the gates look at the cell state: i and f at c, o at c'.
+    zoneout : float in [0, 1), default 0
+        Probability with which an element of the state keeps its value in training (Krueger et al., "Zoneout", ICLR
+        2017); in evaluation states are mixed in that proportion.
+    recurrent_dropout : float in [0, 1), default 0
+        Probability with which an element of ``weight_hh`` is dropped in training, one mask for all steps of a call
+        (Merity et al., "Regularizing and optimizing LSTM language models", ICLR 2018).
     rng : int, Generator or None
         Of the initial values, uniform in ``±1 / sqrt(hidden_size)``, and of dropout.
 
@@ -45,6 +57,8 @@ class LSTM(RecurrentStack):
         Rows in the order i, f, g, o: torch's names and layouts.
     weight_hr_l{k}[_reverse] : Parameter, shape (proj_size, hidden_size)
         With a projection only.
+    weight_ch_l{k}[_reverse] : Parameter, shape (3 * hidden_size,)
+        With peepholes only: w_ci, w_cf, w_co.
 
     Raises
     ------
@@ -65,6 +79,8 @@ class LSTM(RecurrentStack):
         c' = f * c + i * g
         h' = o * tanh(c'), or W_hr (o * tanh(c')) with a projection
 
+    and with peepholes ``w_ci * c`` in the sum of i, ``w_cf * c`` in that of f and ``w_co * c'`` in that of o.
+
     Gradients are those of back-propagation through time. States are ``(num_layers * directions, B, size)``, index
     ``layer * directions + direction``, in the caller's order of sequences.
 
@@ -73,6 +89,7 @@ class LSTM(RecurrentStack):
     Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997.
     Sak, Senior and Beaufays, "Long short-term memory based recurrent neural network architectures for large vocabulary
     speech recognition", 2014 (the projection).
+    Gers, Schraudolph and Schmidhuber, "Learning precise timing with LSTM recurrent networks", JMLR 3, 2002 (peepholes).
 
     Examples
     --------
@@ -92,12 +109,15 @@ class LSTM(RecurrentStack):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        peephole: bool = False,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         rng: Seed = None,
     ) -> None:
         if not 0 <= proj_size < max(hidden_size, 1):
             raise ValueError(f"proj_size: expected 0 or more and less than hidden_size {hidden_size}, got {proj_size}")
         super().__init__(
-            Kind("lstm", hidden_size, proj_size),
+            Kind("lstm", hidden_size, proj_size, _options(peephole)),
             input_size,
             hidden_size,
             num_layers,
@@ -105,6 +125,8 @@ class LSTM(RecurrentStack):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
             rng=rng,
         )
 
@@ -112,6 +134,11 @@ class LSTM(RecurrentStack):
     def proj_size(self) -> int:
         """Width of the projected state, 0 for none; what it was made with."""
         return self._kind.proj_size
+
+    @property
+    def peephole(self) -> bool:
+        """Whether the gates look at the cell state; what it was made with."""
+        return "peephole" in self._kind.options
 
     def trace(
         self, x: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
@@ -158,7 +185,7 @@ class LSTM(RecurrentStack):
         return grad_x, (grad_h0, grad_c0)
 
     def _options(self) -> Mapping[str, Any]:
-        return {"proj_size": 0}
+        return {"proj_size": 0, "peephole": False}
 
 
 class LSTMCell(RecurrentCell):
@@ -168,6 +195,9 @@ class LSTMCell(RecurrentCell):
     ----------
     input_size, hidden_size : int
     bias : bool, default True
+    peephole : bool, default False
+    zoneout, recurrent_dropout : float in [0, 1), default 0
+        As for :class:`LSTM`; what is dropped is drawn anew at every call.
     rng : int, Generator or None
         Of the initial values, uniform in ``±1 / sqrt(hidden_size)``.
 
@@ -185,8 +215,34 @@ class LSTMCell(RecurrentCell):
         From forward: the states are no pair.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, rng: Seed = None) -> None:
-        super().__init__(Kind("lstm", hidden_size), input_size, hidden_size, bias=bias, rng=rng)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        peephole: bool = False,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__(
+            Kind("lstm", hidden_size, options=_options(peephole)),
+            input_size,
+            hidden_size,
+            bias=bias,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
+            rng=rng,
+        )
+
+    @property
+    def peephole(self) -> bool:
+        """Whether the gates look at the cell state; what it was made with."""
+        return "peephole" in self._kind.options
+
+    def _options(self) -> Mapping[str, Any]:
+        return {"peephole": False}
 
     def trace(self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[tuple[Array, Array], Any]:
         """Return (h', c'), each (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

@@ -30,6 +30,12 @@ class RNN(RecurrentStack):
     dropout : float, default 0
         Between layers, in training.
     bidirectional : bool, default False
+    zoneout : float in [0, 1), default 0
+        Probability with which an element of the state keeps its value in training (Krueger et al., "Zoneout", ICLR
+        2017); in evaluation states are mixed in that proportion.
+    recurrent_dropout : float in [0, 1), default 0
+        Probability with which an element of ``weight_hh`` is dropped in training, one mask for all steps of a call
+        (Merity et al., "Regularizing and optimizing LSTM language models", ICLR 2018).
     rng : int, Generator or None
         Of the initial values, uniform in ``±1 / sqrt(hidden_size)``, and of dropout.
 
@@ -68,6 +74,8 @@ class RNN(RecurrentStack):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         rng: Seed = None,
     ) -> None:
         super().__init__(
@@ -79,6 +87,8 @@ class RNN(RecurrentStack):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
             rng=rng,
         )
 
@@ -113,6 +123,8 @@ class RNNCell(RecurrentCell):
     input_size, hidden_size : int
     bias : bool, default True
     nonlinearity : {'tanh', 'relu'}, default 'tanh'
+    zoneout, recurrent_dropout : float in [0, 1), default 0
+        As for :class:`RNN`; what is dropped is drawn anew at every call.
     rng : int, Generator or None
         Of the initial values, uniform in ``±1 / sqrt(hidden_size)``.
 
@@ -130,9 +142,25 @@ class RNNCell(RecurrentCell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", *, rng: Seed = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        *,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        rng: Seed = None,
     ) -> None:
-        super().__init__(_kind(hidden_size, nonlinearity), input_size, hidden_size, bias=bias, rng=rng)
+        super().__init__(
+            _kind(hidden_size, nonlinearity),
+            input_size,
+            hidden_size,
+            bias=bias,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
+            rng=rng,
+        )
 
     @property
     def nonlinearity(self) -> str:

@@ -25,6 +25,9 @@ from seriatim.sequences import PackedSequence
 
 # One array for each of a kind's states, (batch, size) or (layers, batch, size): (h,) or (h, c).
 States = tuple[Array, ...]
+# What one call draws: zoneout's rate, seed and number, and those of dropout of weight_hh, None for none.
+Draws = tuple[F.Zoneout, tuple[float, int, int] | None]
+NO_DRAWS: Draws = (F.NO_ZONEOUT, None)
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,27 @@ class _Direction:
         reverse: bool,
         training: bool,
         out: Array | None,
+        draws: Draws,
     ) -> tuple[Array, States, Any]:
-        parameters = self.parameters()
-        packed = self._packs.get("forward", tuple(parameters), lambda: F.recurrent_pack(self.cell, _arrays(parameters)))
+        parameters, (zoneout, drop) = self.parameters(), draws
+        if drop is None:
+            packed = self._packs.get(
+                "forward", tuple(parameters), lambda: F.recurrent_pack(self.cell, _arrays(parameters))
+            )
+        else:
+            packed = F.recurrent_pack(self.cell, _dropped(parameters, drop))
         (y, last), cache = F.recurrent(
-            self.cell, x, batch_sizes, packed, _pair(states), reverse=reverse, training=training, out=out
+            self.cell,
+            x,
+            batch_sizes,
+            packed,
+            _pair(states),
+            reverse=reverse,
+            training=training,
+            zoneout=zoneout,
+            out=out,
         )
-        return y, _present(last), cache
+        return y, _present(last), (cache, drop)
 
     def backward(
         self,
@@ -104,15 +121,21 @@ class _Direction:
         need_state: bool,
         grad_x: Array | None = None,
     ) -> tuple[Array | None, States | None]:
-        parameters = self.parameters()
-        packed = self._packs.get(
-            ("backward", need_input),
-            tuple(parameters),
-            lambda: F.recurrent_pack_backward(self.cell, _arrays(parameters), need_input),
-        )
+        parameters, (kept, drop) = self.parameters(), cache
+        if drop is None:
+            packed = self._packs.get(
+                ("backward", need_input),
+                tuple(parameters),
+                lambda: F.recurrent_pack_backward(self.cell, _arrays(parameters), need_input),
+            )
+        else:
+            packed = F.recurrent_pack_backward(self.cell, _dropped(parameters, drop), need_input)
         with gradient_slots(*parameters) as (slots, accumulate):
+            recurrent = slots[1]
+            if drop is not None and recurrent is not None:
+                slots[1] = np.zeros_like(recurrent)
             below, first = F.recurrent_backward(
-                cache,
+                kept,
                 packed,
                 grad_y,
                 _pair(grad_states),
@@ -122,7 +145,34 @@ class _Direction:
                 accumulate=accumulate,
                 grad_x=grad_x,
             )
+            if drop is not None and recurrent is not None and slots[1] is not None:
+                # What was dropped has no gradient, the rest is scaled as its values were.
+                gradient = F.dropout(slots[1], *drop)
+                recurrent[...] = recurrent + gradient if accumulate else gradient
         return below, _present(first) if need_state else None
+
+
+def _dropped(parameters: list[Parameter | None], drop: tuple[float, int, int]) -> list[Array | None]:
+    """Return the arrays of a direction's parameters, weight_hh with some elements dropped."""
+    arrays = _arrays(parameters)
+    arrays[1] = F.dropout(arrays[1], *drop)  # type: ignore[arg-type]
+    return arrays
+
+
+def _draws(zoneout: float, recurrent_dropout: float, source: Dropout | None, training: bool) -> Draws:
+    """Draw what one direction's call needs: zoneout's numbers, and those of dropout of weight_hh, None for none."""
+    if source is None or not training:
+        return (zoneout, 0, 0), None
+    return (
+        (zoneout, source.seed, source.number()) if zoneout else F.NO_ZONEOUT,
+        (recurrent_dropout, source.seed, source.number()) if recurrent_dropout else None,
+    )
+
+
+def _check_rates(**rates: float) -> None:
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name}: expected a probability from 0 to below 1, got {rate!r}")
 
 
 def _pair(states: States | None) -> tuple[Array | None, Array | None]:
@@ -152,16 +202,19 @@ class RecurrentStack(Module):
         batch_first: bool,
         dropout: float,
         bidirectional: bool,
+        zoneout: float,
+        recurrent_dropout: float,
         rng: Seed,
     ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        _check_rates(zoneout=zoneout, recurrent_dropout=recurrent_dropout)
         random = _init.generator(rng)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.dropout = float(dropout)
+        self.dropout, self.zoneout, self.recurrent_dropout = float(dropout), float(zoneout), float(recurrent_dropout)
         self._kind = kind
-        # Draws the masks between layers. Not a registered module: torch's layers have no child.
+        # Draws the masks between layers and of the recurrence. Not a registered module: torch's layers have no child.
         self.__dict__["_between"] = Dropout(dropout, rng=random)
         self._directions: list[list[_Direction]] = []
         for layer in range(num_layers):
@@ -230,6 +283,7 @@ class RecurrentStack(Module):
         count, size = self.num_layers * self.num_directions, self._kind.state_sizes[0]
         last = tuple([np.empty((count, batch, width), np.float32) for width in self._kind.state_sizes])
         between: Dropout = self.__dict__["_between"]
+        regular = self.zoneout > 0 or self.recurrent_dropout > 0
         caches: list[Any] = []
         calls: list[int | None] = []
         for layer, directions in enumerate(self._directions):
@@ -245,6 +299,7 @@ class RecurrentStack(Module):
                     None if states is None else tuple([state[place] for state in states]),
                     reverse=index == 1,
                     training=training,
+                    draws=_draws(self.zoneout, self.recurrent_dropout, between, training) if regular else NO_DRAWS,
                     out=None if wide is None else wide[:, index * size : (index + 1) * size],
                 )
                 for target, final in zip(last, finals, strict=True):
@@ -307,6 +362,7 @@ class RecurrentStack(Module):
         """Return the configuration."""
         parts = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        defaults |= {"zoneout": 0.0, "recurrent_dropout": 0.0}
         own = ((k, v, getattr(self, k)) for k, v in {**defaults, **self._options()}.items())
         return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
 
@@ -316,15 +372,29 @@ class RecurrentCell(Module):
 
     _is_cell = True
 
-    def __init__(self, kind: Kind, input_size: int, hidden_size: int, *, bias: bool, rng: Seed) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool,
+        zoneout: float,
+        recurrent_dropout: float,
+        rng: Seed,
+    ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size)
+        _check_rates(zoneout=zoneout, recurrent_dropout=recurrent_dropout)
         random = _init.generator(rng)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._kind = kind
         for name, shape in kind.shapes(input_size, bias).items():
             self.register_parameter(name, Parameter(_init.uniform(random, shape, hidden_size)))
         self._direction = _Direction(kind.cell(input_size), self, "")
+        self.zoneout, self.recurrent_dropout = float(zoneout), float(recurrent_dropout)
+        # What draws, only where something is drawn: other cells take no number of a generator that they share.
+        self.__dict__["_drawing"] = Dropout(0.0, rng=random) if zoneout or recurrent_dropout else None
 
     def _trace(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> tuple[States, Any]:
         """Return the new states and the context."""
@@ -338,7 +408,16 @@ class RecurrentCell(Module):
         batch = len(rows)
         given = self._states_in(names, states, batch, single)
         sizes = np.array([batch], np.int64)
-        _, last, cache = self._direction.forward(rows, sizes, given, reverse=False, training=self.training, out=None)
+        training = self.training
+        _, last, cache = self._direction.forward(
+            rows,
+            sizes,
+            given,
+            reverse=False,
+            training=training,
+            out=None,
+            draws=_draws(self.zoneout, self.recurrent_dropout, self._draws(), training),
+        )
         return (tuple([state[0] for state in last]) if single else last), self.keep([cache, batch, single])
 
     def _pullback(
@@ -351,6 +430,10 @@ class RecurrentCell(Module):
         assert grad_x is not None
         assert first is not None
         return (grad_x[0], tuple([state[0] for state in first])) if single else (grad_x, first)
+
+    def _draws(self) -> Dropout | None:
+        drawing: Dropout | None = self.__dict__["_drawing"]
+        return drawing
 
     def _states_in(
         self, names: tuple[str, ...], states: tuple[ArrayLike | None, ...], batch: int, single: bool
@@ -373,5 +456,6 @@ class RecurrentCell(Module):
     def extra_repr(self) -> str:
         """Return the configuration."""
         parts = [f"{self.input_size}, {self.hidden_size}"]
-        own = ((k, v, getattr(self, k)) for k, v in {"bias": True, **self._options()}.items())
+        defaults = {"bias": True, "zoneout": 0.0, "recurrent_dropout": 0.0, **self._options()}
+        own = ((k, v, getattr(self, k)) for k, v in defaults.items())
         return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
