@@ -27,6 +27,7 @@ static bool check(void *given, const ptrdiff_t *n) {
   TABLE(ARRAY(FLOATS, x, OF(__VA_ARGS__)),                                         \
         ARRAY(FLOATS, weight, OF(FEATURES), OPTIONAL),                             \
         ARRAY(FLOATS, bias, OF(FEATURES), OPTIONAL),                               \
+        GROUP("running", 2),                                                       \
         ARRAY(WRITTEN, running_mean, OF(FEATURES), OPTIONAL, WHEN(training)),      \
         ARRAY(WRITTEN, running_var, OF(FEATURES), OPTIONAL, WHEN(training)),       \
         VALUE(FLAG, training),                                                     \
@@ -37,12 +38,14 @@ static bool check(void *given, const ptrdiff_t *n) {
         ARRAY_AS(RESULT, new_inverse, "inverse", OF(FEATURES)))
 #define BACKWARD(...)                                    \
   TABLE(ARRAY(FLOATS, grad_y, OF(__VA_ARGS__)),          \
+        GROUP("kept", 5),                                \
         ARRAY(FLOATS, x, OF(__VA_ARGS__), FIRST),        \
         ARRAY(FLOATS, mean, OF(FEATURES)),               \
         ARRAY(FLOATS, inverse, OF(FEATURES)),            \
         ARRAY(FLOATS, weight, OF(FEATURES), OPTIONAL),   \
         VALUE(FLAG, training),                           \
         VALUE(FLAG, need_input),                         \
+        GROUP("gradients", 3),                           \
         ARRAY(WRITTEN, grad_weight, OF(FEATURES), OPTIONAL), \
         ARRAY(WRITTEN, grad_bias, OF(FEATURES), OPTIONAL), \
         VALUE(FLAG, accumulate),                         \

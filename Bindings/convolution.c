@@ -131,6 +131,7 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, x, OF(BATCH, IN_CHANNELS, HEIGHT, WIDTH), FIRST),
           ARRAY(FLOATS, packed, OF(PACKED), OPTIONAL),
           GEOMETRY,
+          GROUP("gradients", 3),
           ARRAY(WRITTEN, grad_weight, OF(OUT_CHANNELS, GROUP_CHANNELS, KERNEL_Y, KERNEL_X), OPTIONAL),
           ARRAY(WRITTEN, grad_bias, OF(OUT_CHANNELS), OPTIONAL),
           VALUE(FLAG, accumulate),

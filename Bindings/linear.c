@@ -64,6 +64,7 @@ SRT_SIGNATURE(
     TABLE(ARRAY(FLOATS, grad_y, OF(ROWS, OUT)),
           ARRAY(FLOATS, x, OF(ROWS, IN)),
           ARRAY(FLOATS, packed, OF(PACKED), OPTIONAL),
+          GROUP("gradients", 3),
           ARRAY(WRITTEN, grad_weight, OF(OUT, IN), OPTIONAL),
           ARRAY(WRITTEN, grad_bias, OF(OUT), OPTIONAL),
           VALUE(FLAG, accumulate),

@@ -40,7 +40,7 @@ typedef struct {
   srt_new_states new_states;
   ptrdiff_t stride, grad_stride, reverse, training, backward, need_input, need_state, accumulate, accumulate_x;
   ptrdiff_t wants_cell, wants_cache;
-  double zoneout;
+  double rate;
   uint64_t seed, offset;
   PyObject *description;
 } arguments;
@@ -225,11 +225,11 @@ SRT_OPERATOR(recurrent_pack_backward, pack_backward(&a, n))
 
 // What forward and backward take of a batch.
 #define CALL                                                                                               \
-  GROUP("batch", 8), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
+  GROUP("batch", 5), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
       ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                      \
       ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                        \
       ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse),                  \
-      VALUE(NUMBER, zoneout), VALUE(WORD, seed), VALUE(WORD, offset)
+      GROUP("zoneout", 3), VALUE(NUMBER, rate), VALUE(WORD, seed), VALUE(WORD, offset)
 
 static bool derive_forward(void *arguments_, ptrdiff_t *n) {
   arguments *a = arguments_;
@@ -240,14 +240,14 @@ static bool derive_forward(void *arguments_, ptrdiff_t *n) {
   return true;
 }
 
-static bool is_rate(double zoneout) {
-  if (zoneout >= 0 && zoneout <= 1) return true;
-  PyErr_SetString(PyExc_ValueError, "zoneout: expected a number from 0 to 1");
+static bool is_rate(double rate) {
+  if (rate >= 0 && rate <= 1) return true;
+  PyErr_SetString(PyExc_ValueError, "rate: expected a number from 0 to 1");
   return false;
 }
 
 static bool check_forward(void *arguments_, const ptrdiff_t *n) {
-  return is_rate(((arguments *)arguments_)->zoneout) && belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
+  return is_rate(((arguments *)arguments_)->rate) && belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
 }
 
 SRT_SIGNATURE(
@@ -278,7 +278,7 @@ static int32_t forward(const arguments *a, const ptrdiff_t *n) {
       .packed = a->packed,
       .reverse = (int32_t)a->reverse,
       .training = (int32_t)a->training,
-      .zoneout = {(float)a->zoneout, a->seed, a->offset},
+      .zoneout = {(float)a->rate, a->seed, a->offset},
       .scratch = a->scratch,
   };
   return srt->recurrent_forward(&cell, &call);
@@ -302,7 +302,7 @@ static bool check_backward(void *arguments_, const ptrdiff_t *n) {
   a->accumulate_x = a->grad_x != NULL;
   srt_cell_weights given;  // the same members
   memcpy(&given, &a->gradients, sizeof given);
-  return is_rate(a->zoneout) && belongs("", "c0", a->states.c, n[CELL] > 0, true) && belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
+  return is_rate(a->rate) && belongs("", "c0", a->states.c, n[CELL] > 0, true) && belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
          belongs("", "cache", a->cache, n[CACHE] > 0, false) && belongs("", "grad_x", a->grad_x, a->need_input, true) &&
          check_parameters(a, &given, "grad_");
 }
@@ -347,7 +347,7 @@ static int32_t backward(const arguments *a, const ptrdiff_t *n) {
       .initial_states = a->states,
       .packed = a->packed,
       .reverse = (int32_t)a->reverse,
-      .zoneout = {(float)a->zoneout, a->seed, a->offset},
+      .zoneout = {(float)a->rate, a->seed, a->offset},
       .scratch = a->scratch,
   };
   return srt->recurrent_backward(&cell, &call);

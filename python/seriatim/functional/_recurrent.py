@@ -200,13 +200,11 @@ def recurrent(
     if c0 is not None:
         c0 = _core.as_floats(c0, "c0")
     if not training:
-        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse, *zoneout), packed, False, out)
+        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse), zoneout, packed, False, out)
         return (y, (h_n, c_n)), None
     # What backward reads again is converted once.
     used = _core.as_floats(x, "x")
-    y, h_n, c_n, gates = _core.recurrent_forward(
-        cell, (used, batch_sizes, h0, c0, reverse, *zoneout), packed, True, out
-    )
+    y, h_n, c_n, gates = _core.recurrent_forward(cell, (used, batch_sizes, h0, c0, reverse), zoneout, packed, True, out)
     return (y, (h_n, c_n)), RecurrentCache(cell, used, batch_sizes, (h0, c0), reverse, zoneout, y, gates)
 
 
@@ -259,7 +257,8 @@ def recurrent_backward(
         ]
     grad, h, c = _core.recurrent_backward(
         cell,
-        (cache.x, cache.batch_sizes, *cache.states, cache.reverse, *cache.zoneout),
+        (cache.x, cache.batch_sizes, *cache.states, cache.reverse),
+        cache.zoneout,
         packed,
         (cache.y, cache.gates),
         (grad_y, *grad_states),
