@@ -66,7 +66,7 @@ def zoneout_mask(row, size, zoneout, training):
         return np.full(size, rate)
     mask = np.zeros(size)
     for unit in range(size):
-        element = row * size + unit
+        element = int(row) * size + unit
         words = philox((element & LOW, element >> 32, offset & LOW, offset >> 32), (seed & LOW, seed >> 32))
         mask[unit] = (words[0] >> 8) / 2**24 < np.float32(rate)
     return mask
