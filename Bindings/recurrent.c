@@ -93,7 +93,8 @@ static bool check_parameters(const arguments *a, const srt_cell_weights *w, cons
 static const struct {
   const char *name;
   int number;
-} kinds[] = {{"gru", SRT_GRU}, {"lstm", SRT_LSTM}, {"rnn", SRT_RNN}},
+} kinds[] = {{"gru", SRT_GRU},         {"lstm", SRT_LSTM},         {"rnn", SRT_RNN},
+             {"min_gru", SRT_MIN_GRU}, {"min_lstm", SRT_MIN_LSTM}, {"ind_rnn", SRT_IND_RNN}},
   options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}, {"peephole", SRT_PEEPHOLE}},
   parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_BIAS_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR},
                   {"weight_ch", SRT_HAS_WEIGHT_CH}, {"norm_ih", SRT_HAS_NORM},    {"norm_hh", SRT_HAS_NORM},

@@ -150,12 +150,19 @@ int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad
 //   SRT_LSTM  4  i, f, g, o  h, c    projection_size; SRT_PEEPHOLE: c in the gates
 //   SRT_RNN   1              h       SRT_RELU: else tanh
 //
+// and those whose gates see the input alone, h' by elements (Scan/*.swift: the equations); no bias_hh, and no weight_hh but
+// in IndRNN, where it is (H, 1):
+//
+//   SRT_MIN_GRU   2  z, n     h
+//   SRT_MIN_LSTM  3  f, i, n  h
+//   SRT_IND_RNN   1           h       SRT_RELU: else tanh
+//
 // Zoneout (Krueger et al. 2017) is an option of every cell: h' = h where a random mask says so, in training; else
 // rate h + (1 - rate) h'.
 //
 // B = batch_sizes[0], N = sum(batch_sizes).
 
-enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_CELLS };
+enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_MIN_GRU, SRT_MIN_LSTM, SRT_IND_RNN, SRT_CELLS };
 enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2, SRT_PEEPHOLE = 4 };
 
 typedef struct {

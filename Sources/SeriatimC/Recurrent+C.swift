@@ -9,6 +9,13 @@ private func isValid(_ cell: srt_cell) -> Bool {
     && (cell.projection_size == 0 || cell.kind == Int32(SRT_LSTM))
 }
 
+/// Whether the weights of the state are there, or the cell has none.
+private func hasStateWeights(_ cell: srt_cell, _ weights: srt_cell_weights) -> Bool {
+  if weights.weight_hh != nil { return true }
+  guard let sizes = recurrentSizes(cell, batch: 1, rows: 1, steps: 1, training: false) else { return false }
+  return sizes.parameters & Int32(SRT_HAS_WEIGHT_HH) == 0
+}
+
 @_cdecl("srt_recurrent_measure") @implementation
 public func srt_recurrent_measure(
   _ cell: UnsafePointer<srt_cell>, _ batch: Int, _ rows: Int, _ steps: Int, _ training: Int32,
@@ -26,7 +33,7 @@ public func srt_recurrent_pack(
   _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
 ) -> Int32 {
   guard isValid(cell.pointee) else { return badSize }
-  guard weights.pointee.weight_ih != nil, weights.pointee.weight_hh != nil else { return missingPointer }
+  guard weights.pointee.weight_ih != nil, hasStateWeights(cell.pointee, weights.pointee) else { return missingPointer }
   packRecurrent(cell.pointee, packed, weights.pointee, backward: false)
   return done
 }
@@ -36,7 +43,7 @@ public func srt_recurrent_pack_backward(
   _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
 ) -> Int32 {
   guard isValid(cell.pointee) else { return badSize }
-  guard weights.pointee.weight_hh != nil else { return missingPointer }
+  guard hasStateWeights(cell.pointee, weights.pointee) else { return missingPointer }
   packRecurrent(cell.pointee, packed, weights.pointee, backward: true)
   return done
 }

@@ -14,6 +14,10 @@ final class RecurrentTests: XCTestCase {
     ("lstm, peephole", Int(SRT_LSTM), Int(SRT_PEEPHOLE), true),
     ("rnn", Int(SRT_RNN), 0, false),
     ("rnn, relu", Int(SRT_RNN), Int(SRT_RELU), false),
+    ("minimal gru", Int(SRT_MIN_GRU), 0, false),
+    ("minimal lstm", Int(SRT_MIN_LSTM), 0, false),
+    ("independent rnn", Int(SRT_IND_RNN), 0, false),
+    ("independent rnn, relu", Int(SRT_IND_RNN), Int(SRT_RELU), false),
   ]
 
   private func forEachCell(

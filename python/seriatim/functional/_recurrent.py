@@ -82,7 +82,7 @@ def _shapes(cell: Cell) -> dict[str, tuple[int, ...]]:
         "norm_c": (cell.hidden_size,),
         "bias_c": (cell.hidden_size,),
     }
-    return {name: shape for name, shape in shapes.items() if has & _HAS.get(name, -1)}
+    return {name: shape for name, shape in shapes.items() if name not in _HAS or has & _HAS[name]}
 
 
 def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, options: Sequence[str] = ()) -> Cell:
@@ -90,10 +90,10 @@ def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, optio
 
     Parameters
     ----------
-    kind : {'gru', 'lstm', 'rnn'}
+    kind : {'gru', 'lstm', 'rnn', 'min_gru', 'min_lstm', 'ind_rnn'}
     input_size, hidden_size : int
     proj_size : int, default 0
-    options : sequence of {'reset_before', 'relu'}
+    options : sequence of {'reset_before', 'relu', 'peephole'}
         Those that the kind has.
     """
     return Cell(_KINDS[kind], sum(_OPTIONS[name] for name in options), input_size, hidden_size, proj_size)

@@ -26,6 +26,8 @@ protocol RecurrentCell {
   var stateColumns: Int { get }
   /// Whether the input's product is multiplied for all rows before the loop, not only for steps with few.
   var multipliesAllInputs: Bool { get }
+  /// Multiply-adds of a row in the time loop.
+  var stepWork: Int { get }
   /// hiddenSize, padded to whole registers.
   var units: Int { get }
 
@@ -61,8 +63,8 @@ extension RecurrentCell {
   /// Panels of weights: one for every register of units.
   var panels: Int { units / laneCount }
 
-  /// Multiply-adds of a row in the time loop, and in the input's product.
   var stepWork: Int { gates &* hiddenSize &* stateSize }
+  /// Multiply-adds of a row in the input's product.
   var inputWork: Int { gates &* hiddenSize &* inputSize }
 
   /// The sizes of opaque memory, in floats.

@@ -9,6 +9,9 @@ private func withCell<Use: CellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result?
   case Int(SRT_GRU): use.run(GRU(cell))
   case Int(SRT_LSTM): use.run(LSTM(cell))
   case Int(SRT_RNN): use.run(RNN(cell))
+  case Int(SRT_MIN_GRU): use.run(Scan<MinGRU>(cell))
+  case Int(SRT_MIN_LSTM): use.run(Scan<MinLSTM>(cell))
+  case Int(SRT_IND_RNN): use.run(Scan<IndRNN>(cell))
   default: nil
   }
 }

@@ -68,12 +68,38 @@ struct RecurrentFactors {
     addInitialState(gate: gate, groups: groups, column: column)
   }
 
-  /// The input's sums of one gate.
-  func addInput(gate: Int, column: Int) {
+  /// The input's sums for `gates` gates from `gate` on: those of `sums` from `column` on, `units` apart.
+  func addInput(gate: Int, gates: Int = 1, column: Int, units: Int = 0) {
     weightGradient(
       input(gate: gate), nil, accumulate: accumulate,
-      sums.offset(by: column), groups: RowGroups(count: 1, rows: hiddenSize, stride: 0),
+      sums.offset(by: column), groups: RowGroups(count: gates, rows: hiddenSize, stride: units),
       depth: schedule.ragged.rows, scratch: space)
+  }
+
+  /// The sums of a state's weights, one a unit, by the gradients from `column` on: one chain a unit, in the order of the
+  /// frames.
+  func addElementwise(_ target: Output, column: Int) {
+    let rows = schedule.ragged.rows
+    let registers = roundedUp(hiddenSize, to: laneCount) / laneCount
+    parallel(tasks: min(registers, taskLimit(work: rows &* hiddenSize))) { task, tasks in
+      for register in share(of: registers, task, tasks) {
+        let unit = register &* laneCount
+        let width = hiddenSize &- unit
+        let source = sums.base + column + unit
+        var total = broadcast(0)
+        for row in 0..<rows where previousRows[row] >= 0 {
+          let state = load(call.y + Int(previousRows[row]) &* call.output_stride + unit, first: width)
+          total = multiplyAdd(total, load(source + row &* sums.stride), state)
+        }
+        if let initialState = call.initial_states.h {
+          for sequence in 0..<schedule.ragged.batch {
+            let state = load(initialState + sequence &* hiddenSize + unit, first: width)
+            total = multiplyAdd(total, load(source + Int(firstRows[sequence]) &* sums.stride), state)
+          }
+        }
+        store(accumulate ? load(target + unit, first: width) + total : total, target + unit, first: width)
+      }
+    }
   }
 
   /// The state's sums of one gate.
