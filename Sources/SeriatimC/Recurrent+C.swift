@@ -7,6 +7,16 @@ private func isValid(_ cell: srt_cell) -> Bool {
   cell.kind >= 0 && cell.kind < Int32(SRT_CELLS) && cell.input_size > 0 && cell.hidden_size > 0
     && cell.projection_size >= 0 && cell.projection_size < cell.hidden_size
     && (cell.projection_size == 0 || cell.kind == Int32(SRT_LSTM))
+    && (!isNormalized(cell)
+      || (cell.options == Int32(SRT_LAYER_NORM) && cell.projection_size == 0 && cell.kind != Int32(SRT_RNN)))
+}
+
+private func isNormalized(_ cell: srt_cell) -> Bool { cell.options & Int32(SRT_LAYER_NORM) != 0 }
+
+/// Whether the gains are there that the cell has.
+private func hasGains(_ cell: srt_cell, _ weights: srt_cell_weights) -> Bool {
+  !isNormalized(cell)
+    || (weights.norm_ih != nil && weights.norm_hh != nil && (weights.norm_c != nil || cell.kind != Int32(SRT_LSTM)))
 }
 
 @_cdecl("srt_recurrent_measure") @implementation
@@ -26,7 +36,8 @@ public func srt_recurrent_pack(
   _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
 ) -> Int32 {
   guard isValid(cell.pointee) else { return badSize }
-  guard weights.pointee.weight_ih != nil, weights.pointee.weight_hh != nil else { return missingPointer }
+  guard weights.pointee.weight_ih != nil, weights.pointee.weight_hh != nil, hasGains(cell.pointee, weights.pointee)
+  else { return missingPointer }
   packRecurrent(cell.pointee, packed, weights.pointee, backward: false)
   return done
 }
@@ -36,7 +47,7 @@ public func srt_recurrent_pack_backward(
   _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
 ) -> Int32 {
   guard isValid(cell.pointee) else { return badSize }
-  guard weights.pointee.weight_hh != nil else { return missingPointer }
+  guard weights.pointee.weight_hh != nil, hasGains(cell.pointee, weights.pointee) else { return missingPointer }
   packRecurrent(cell.pointee, packed, weights.pointee, backward: true)
   return done
 }

@@ -5,10 +5,12 @@ import CSeriatim
 
 /// Runs `use(cell)` for the kind that `cell` names; nil for one that there is not.
 private func withCell<Use: CellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result? {
-  switch Int(cell.kind) {
-  case Int(SRT_GRU): use.run(GRU(cell))
-  case Int(SRT_LSTM): use.run(LSTM(cell))
-  case Int(SRT_RNN): use.run(RNN(cell))
+  switch (Int(cell.kind), Int(cell.options) & Int(SRT_LAYER_NORM) != 0) {
+  case (Int(SRT_GRU), false): use.run(GRU(cell))
+  case (Int(SRT_GRU), true): use.run(NormGRU(cell))
+  case (Int(SRT_LSTM), false): use.run(LSTM(cell))
+  case (Int(SRT_LSTM), true): use.run(NormLSTM(cell))
+  case (Int(SRT_RNN), false): use.run(RNN(cell))
   default: nil
   }
 }
@@ -73,7 +75,7 @@ private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_ca
   let plan = RecurrentPlan(ragged, work: cell.stepWork, parts: cell.panels, tileRows: Cell.tileRows)
   let firstReady = cell.multipliesAllInputs ? 0 : ragged.firstRow(below: plan.mostTasks &* Cell.tileRows)
   let gates = GateMemory(
-    call, ragged, stride: cell.cacheStride, firstReady: firstReady,
+    call, ragged, stride: cell.cacheStride, inputStride: cell.inputStride, firstReady: firstReady,
     scratch: call.scratch + Schedule.scratchSize(rows: ragged.rows))
   let loop = Cell.Forward(cell, call, gates)
   loop.multiplyInputs(ragged)
@@ -127,6 +129,7 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
   if let c = call.grad_initial_states.c {
     copyRows(c, stride: cell.hiddenSize, cellCarry, sourceStride: units, size: cell.hiddenSize, count: batch)
   }
+  loop.finish(ragged)
   let sums = loop.gateGradients
   if let gradX = call.grad_x {
     product(
