@@ -24,7 +24,7 @@ test-swift: $(VENV)/.tools
 	done
 
 test-python: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # What meets scikit-learn and sequentia, on older versions of scikit-learn, and aeon, sktime and torch, each in an
 # environment of its own.

@@ -95,7 +95,8 @@ static const struct {
   int number;
 } kinds[] = {{"gru", SRT_GRU},         {"lstm", SRT_LSTM},         {"rnn", SRT_RNN},
              {"min_gru", SRT_MIN_GRU}, {"min_lstm", SRT_MIN_LSTM}, {"ind_rnn", SRT_IND_RNN}},
-  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}, {"peephole", SRT_PEEPHOLE}},
+  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}, {"peephole", SRT_PEEPHOLE},
+               {"layer_norm", SRT_LAYER_NORM}},
   parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_BIAS_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR},
                   {"weight_ch", SRT_HAS_WEIGHT_CH}, {"norm_ih", SRT_HAS_NORM},    {"norm_hh", SRT_HAS_NORM},
                   {"norm_c", SRT_HAS_NORM_C},       {"bias_c", SRT_HAS_NORM_C}};

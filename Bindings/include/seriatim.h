@@ -157,13 +157,17 @@ int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad
 //   SRT_MIN_LSTM  3  f, i, n  h
 //   SRT_IND_RNN   1           h       SRT_RELU: else tanh
 //
+// SRT_LAYER_NORM, of SRT_GRU and SRT_LSTM without other options and projection (Ba et al. 2016): W x + b becomes
+// N(W x) * norm + b for both products, each normalised over its G H elements, and an LSTM's tanh(c') becomes
+// tanh(N(c') * norm_c + bias_c), over H; N(v) = (v - mean(v)) / sqrt(var(v) + 1e-5).
+//
 // Zoneout (Krueger et al. 2017) is an option of every cell: h' = h where a random mask says so, in training; else
 // rate h + (1 - rate) h'.
 //
 // B = batch_sizes[0], N = sum(batch_sizes).
 
 enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_MIN_GRU, SRT_MIN_LSTM, SRT_IND_RNN, SRT_CELLS };
-enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2, SRT_PEEPHOLE = 4 };
+enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2, SRT_PEEPHOLE = 4, SRT_LAYER_NORM = 8 };
 
 typedef struct {
   int32_t kind, options;

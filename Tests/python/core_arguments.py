@@ -72,7 +72,11 @@ def recurrent(kind, options, *, proj=0, what="forward"):
     return [cell, *batch, back, y, cache, *grads, *weights, True, True, True, floats(6, 4)]
 
 
-RECURRENT = [(kind, 0) for kind in _core.recurrent_names()[0].values()] + [(1, _core.recurrent_names()[1]["peephole"])]
+KINDS, OPTIONS, _ = _core.recurrent_names()
+RECURRENT = [(kind, 0) for kind in KINDS.values()] + [
+    (KINDS[kind], OPTIONS[option])
+    for kind, option in (("lstm", "peephole"), ("gru", "layer_norm"), ("lstm", "layer_norm"))
+]
 GEOMETRY = (4, 3, 3, 1, 2, 1, 1, 1, 1, 2)
 WINDOWS = (2, 3, 2, 2, 2, 2, 0, 0, 1, 1)
 CONV = {0: 3, 1: 4, 2: 1}

@@ -93,7 +93,7 @@ def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, optio
     kind : {'gru', 'lstm', 'rnn', 'min_gru', 'min_lstm', 'ind_rnn'}
     input_size, hidden_size : int
     proj_size : int, default 0
-    options : sequence of {'reset_before', 'relu', 'peephole'}
+    options : sequence of {'reset_before', 'relu', 'peephole', 'layer_norm'}
         Those that the kind has.
     """
     return Cell(_KINDS[kind], sum(_OPTIONS[name] for name in options), input_size, hidden_size, proj_size)
