@@ -64,7 +64,22 @@ def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KI
 
 
 def sequence_pool_backward(grad_pooled: ArrayLike, cache: SequencePoolCache) -> Array:
-    """Gradient of :func:`sequence_pool` with respect to h: ``(rows, size)``."""
+    """Gradient of :func:`sequence_pool` with respect to h.
+
+    Parameters
+    ----------
+    grad_pooled : array_like, shape (batch, len(kinds) * size)
+    cache : SequencePoolCache
+
+    Returns
+    -------
+    grad_h : ndarray of float32, shape (rows, size)
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_pooled`` has another shape than the output, or holds no real numbers.
+    """
     pooled, states, batch_sizes, *_ = cache
     kinds = cache[3], cache[4], cache[5]
     return _core.sequence_pool_backward(grad_pooled, pooled, states, batch_sizes, kinds)
