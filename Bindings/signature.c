@@ -485,12 +485,14 @@ static bool make_result(srt_frame *f, int place, int parameters) {
     return new_array(f, p, PyArray_NDIM(model), PyArray_DIMS(model), &f->objects[place]);
   }
   for (int i = 0; i < parameters; i++) {
-    if (table[i].at == p->at && is_array(table[i].kind) && (f->objects[place] = f->objects[i])) return true;
+    if (table[i].at != p->at || !is_array(table[i].kind) || !f->objects[i]) continue;
+    f->objects[place] = f->objects[i];
+    return true;
   }
   npy_intp shape[SRT_MOST_DIMENSIONS];
   const int count = p->axes;
   for (int i = 0; i < count; i++) shape[i] = size(f, p->dimensions[i]);
-  if (p->stride) set_size(f, p->stride, shape[count - 1]);
+  if (p->stride && count) set_size(f, p->stride, shape[count - 1]);
   return new_array(f, p, count, shape, &f->objects[place]);
 }
 
