@@ -73,6 +73,8 @@ SRT_SIGNATURE(
 SRT_OPERATOR(linear_backward, srt->linear_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate,
                                                    a.grad_y, a.x, a.packed, n[ROWS], n[IN], n[OUT], a.scratch))
 
-const srt_operator srt_linear_operators[] = {
-    SRT_ENTRY(linear_pack), SRT_ENTRY(linear_pack_backward), SRT_ENTRY(linear_forward), SRT_ENTRY(linear_backward), {0},
-};
+const srt_operator srt_linear_operators[] = {SRT_ENTRY(linear_pack),
+                                             SRT_ENTRY(linear_pack_backward),
+                                             SRT_ENTRY(linear_forward),
+                                             SRT_ENTRY(linear_backward),
+                                             {0}};

@@ -4,29 +4,38 @@
 
 #include <string.h>
 
-enum { KIND = 1, OPTIONS, IN, HIDDEN, PROJECTION, ROWS, STEPS, BATCH, GATES, STATE, COLUMNS, CELL, PEEPHOLES, PACKED, CACHE,
-       SCRATCH };
+enum {
+  KIND = 1,
+  OPTIONS,
+  IN,
+  HIDDEN,
+  PROJECTION,
+  ROWS,
+  STEPS,
+  BATCH,
+  GATES,
+  STATE,
+  COLUMNS,
+  CELL,
+  PEEPHOLES,
+  PACKED,
+  CACHE,
+  SCRATCH
+};
 
 static const char *const symbols[] = {
-    [KIND] = "kind",
-    [OPTIONS] = "options",
-    [IN] = "input_size",
-    [HIDDEN] = "hidden_size",
-    [PROJECTION] = "proj_size",
-    [ROWS] = "rows",
-    [STEPS] = "steps",
-    [BATCH] = "batch",
-    [GATES] = "gates * hidden_size",
-    [STATE] = "state_size",
-    [COLUMNS] = "columns",
-    [PEEPHOLES] = "3 * hidden_size",
-    [CELL] = "cell_size",
-    [PACKED] = "packed_size",
-    [CACHE] = "cache_stride",
+    [KIND] = "kind",          [OPTIONS] = "options",      [IN] = "input_size",
+    [HIDDEN] = "hidden_size", [PROJECTION] = "proj_size", [ROWS] = "rows",
+    [STEPS] = "steps",        [BATCH] = "batch",          [GATES] = "gates * hidden_size",
+    [STATE] = "state_size",   [COLUMNS] = "columns",      [PEEPHOLES] = "3 * hidden_size",
+    [CELL] = "cell_size",     [PACKED] = "packed_size",   [CACHE] = "cache_stride",
     [SCRATCH] = "scratch",
 };
 
-enum { LAYER = SRT_BIT(GATES) | SRT_BIT(STATE) | SRT_BIT(COLUMNS) | SRT_BIT(CELL) | SRT_BIT(PEEPHOLES), ZERO = SRT_BIT(KIND) | SRT_BIT(OPTIONS) | SRT_BIT(PROJECTION) };
+enum {
+  LAYER = SRT_BIT(GATES) | SRT_BIT(STATE) | SRT_BIT(COLUMNS) | SRT_BIT(CELL) | SRT_BIT(PEEPHOLES),
+  ZERO = SRT_BIT(KIND) | SRT_BIT(OPTIONS) | SRT_BIT(PROJECTION)
+};
 
 typedef struct {
   srt_frame frame;
@@ -53,8 +62,9 @@ static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows,
   if (!srt_bounded("cell", n[IN] + n[HIDDEN], n[HIDDEN], 64, 1)) return false;
   const srt_cell cell = cell_of(n);
   if (srt->recurrent_measure(&cell, batch, rows, steps, (int32_t)a->training, &a->sizes) != SRT_OK) {
-    PyErr_Format(PyExc_ValueError, "cell: expected a kind, options and sizes that fit together, got (%zd, %zd, %zd, %zd, %zd)",
-                 n[KIND], n[OPTIONS], n[IN], n[HIDDEN], n[PROJECTION]);
+    PyErr_Format(PyExc_ValueError,
+                 "cell: expected a kind, options and sizes that fit together, got (%zd, %zd, %zd, %zd, %zd)", n[KIND],
+                 n[OPTIONS], n[IN], n[HIDDEN], n[PROJECTION]);
     return false;
   }
   n[GATES] = a->sizes.gates * n[HIDDEN];
@@ -70,7 +80,8 @@ static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows,
 // Raises unless an argument is given where the cell has it, and only there.
 static bool belongs(const char *prefix, const char *name, const void *given, bool has, bool may_be_missing) {
   if (has ? given || may_be_missing : !given) return true;
-  PyErr_Format(PyExc_ValueError, "%s%s: expected %s", prefix, name, has ? "an array, got None" : "None, for this cell has none, got an array");
+  PyErr_Format(PyExc_ValueError, "%s%s: expected %s", prefix, name,
+               has ? "an array, got None" : "None, for this cell has none, got an array");
   return false;
 }
 
@@ -79,7 +90,8 @@ static bool check_parameters(const arguments *a, const srt_cell_weights *w, cons
   const int32_t has = a->sizes.parameters;
   return belongs(prefix, "weight_ih", w->weight_ih, true, false) &&
          belongs(prefix, "weight_hh", w->weight_hh, has & SRT_HAS_WEIGHT_HH, false) &&
-         belongs(prefix, "bias_ih", w->bias_ih, true, true) && belongs(prefix, "bias_hh", w->bias_hh, has & SRT_HAS_BIAS_HH, true) &&
+         belongs(prefix, "bias_ih", w->bias_ih, true, true) &&
+         belongs(prefix, "bias_hh", w->bias_hh, has & SRT_HAS_BIAS_HH, true) &&
          belongs(prefix, "weight_hr", w->weight_hr, has & SRT_HAS_WEIGHT_HR, false) &&
          belongs(prefix, "weight_ch", w->weight_ch, has & SRT_HAS_WEIGHT_CH, false) &&
          belongs(prefix, "norm_ih", w->norm_ih, has & SRT_HAS_NORM, false) &&
@@ -104,11 +116,11 @@ static const struct {
 static bool names(void *arguments_, const ptrdiff_t *n) {
   (void)n;
   PyObject *all[3] = {PyDict_New(), PyDict_New(), PyDict_New()};
-#define ADD(place, table)                                                            \
-  for (size_t i = 0; all[place] && i < sizeof table / sizeof *table; i++) {          \
-    PyObject *number = PyLong_FromLong(table[i].number);                             \
+#define ADD(place, table)                                                                             \
+  for (size_t i = 0; all[place] && i < sizeof table / sizeof *table; i++) {                           \
+    PyObject *number = PyLong_FromLong(table[i].number);                                              \
     if (!number || PyDict_SetItemString(all[place], table[i].name, number) < 0) Py_CLEAR(all[place]); \
-    Py_XDECREF(number);                                                              \
+    Py_XDECREF(number);                                                                               \
   }
   ADD(0, kinds)
   ADD(1, options)
@@ -178,16 +190,16 @@ static bool check_pack_backward(void *arguments_, const ptrdiff_t *n) {
   return true;
 }
 
-#define PARAMETERS(KIND_, struct_, ...)                                       \
-  ARRAY_AS(KIND_, struct_.weight_ih, __VA_ARGS__ "weight_ih", OF(GATES, IN), OPTIONAL),     \
-      ARRAY_AS(KIND_, struct_.weight_hh, __VA_ARGS__ "weight_hh", OF(GATES, COLUMNS), OPTIONAL), \
-      ARRAY_AS(KIND_, struct_.bias_ih, __VA_ARGS__ "bias_ih", OF(GATES), OPTIONAL),         \
-      ARRAY_AS(KIND_, struct_.bias_hh, __VA_ARGS__ "bias_hh", OF(GATES), OPTIONAL),         \
+#define PARAMETERS(KIND_, struct_, ...)                                                              \
+  ARRAY_AS(KIND_, struct_.weight_ih, __VA_ARGS__ "weight_ih", OF(GATES, IN), OPTIONAL),              \
+      ARRAY_AS(KIND_, struct_.weight_hh, __VA_ARGS__ "weight_hh", OF(GATES, COLUMNS), OPTIONAL),     \
+      ARRAY_AS(KIND_, struct_.bias_ih, __VA_ARGS__ "bias_ih", OF(GATES), OPTIONAL),                  \
+      ARRAY_AS(KIND_, struct_.bias_hh, __VA_ARGS__ "bias_hh", OF(GATES), OPTIONAL),                  \
       ARRAY_AS(KIND_, struct_.weight_hr, __VA_ARGS__ "weight_hr", OF(PROJECTION, HIDDEN), OPTIONAL), \
-      ARRAY_AS(KIND_, struct_.weight_ch, __VA_ARGS__ "weight_ch", OF(PEEPHOLES), OPTIONAL),     \
-      ARRAY_AS(KIND_, struct_.norm_ih, __VA_ARGS__ "norm_ih", OF(GATES), OPTIONAL),             \
-      ARRAY_AS(KIND_, struct_.norm_hh, __VA_ARGS__ "norm_hh", OF(GATES), OPTIONAL),             \
-      ARRAY_AS(KIND_, struct_.norm_c, __VA_ARGS__ "norm_c", OF(HIDDEN), OPTIONAL),              \
+      ARRAY_AS(KIND_, struct_.weight_ch, __VA_ARGS__ "weight_ch", OF(PEEPHOLES), OPTIONAL),          \
+      ARRAY_AS(KIND_, struct_.norm_ih, __VA_ARGS__ "norm_ih", OF(GATES), OPTIONAL),                  \
+      ARRAY_AS(KIND_, struct_.norm_hh, __VA_ARGS__ "norm_hh", OF(GATES), OPTIONAL),                  \
+      ARRAY_AS(KIND_, struct_.norm_c, __VA_ARGS__ "norm_c", OF(HIDDEN), OPTIONAL),                   \
       ARRAY_AS(KIND_, struct_.bias_c, __VA_ARGS__ "bias_c", OF(HIDDEN), OPTIONAL)
 enum { PARAMETER_COUNT = 10 };
 
@@ -356,8 +368,10 @@ static int32_t backward(const arguments *a, const ptrdiff_t *n) {
 }
 SRT_OPERATOR(recurrent_backward, backward(&a, n))
 
-const srt_operator srt_recurrent_operators[] = {
-    SRT_ENTRY(recurrent_names), SRT_ENTRY(recurrent_describe),
-    SRT_ENTRY(recurrent_pack), SRT_ENTRY(recurrent_pack_backward), SRT_ENTRY(recurrent_forward),
-    SRT_ENTRY(recurrent_backward), {0},
-};
+const srt_operator srt_recurrent_operators[] = {SRT_ENTRY(recurrent_names),
+                                                SRT_ENTRY(recurrent_describe),
+                                                SRT_ENTRY(recurrent_pack),
+                                                SRT_ENTRY(recurrent_pack_backward),
+                                                SRT_ENTRY(recurrent_forward),
+                                                SRT_ENTRY(recurrent_backward),
+                                                {0}};
