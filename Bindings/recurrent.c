@@ -107,7 +107,9 @@ static const struct {
   int number;
 } kinds[] = {{"gru", SRT_GRU},         {"lstm", SRT_LSTM},         {"rnn", SRT_RNN},
              {"min_gru", SRT_MIN_GRU}, {"min_lstm", SRT_MIN_LSTM}, {"ind_rnn", SRT_IND_RNN}},
-  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}, {"peephole", SRT_PEEPHOLE},
+  options[] = {{"reset_before", SRT_RESET_BEFORE},
+               {"relu", SRT_RELU},
+               {"peephole", SRT_PEEPHOLE},
                {"layer_norm", SRT_LAYER_NORM}},
   parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_BIAS_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR},
                   {"weight_ch", SRT_HAS_WEIGHT_CH}, {"norm_ih", SRT_HAS_NORM},    {"norm_hh", SRT_HAS_NORM},
@@ -238,12 +240,12 @@ SRT_OPERATOR(recurrent_pack_backward, pack_backward(&a, n))
 // ---- Forward
 
 // What forward and backward take of a batch.
-#define CALL                                                                                               \
-  GROUP("batch", 5), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
-      ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                      \
-      ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                        \
-      ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse),                  \
-      GROUP("zoneout", 3), VALUE(NUMBER, rate), VALUE(WORD, seed), VALUE(WORD, offset)
+#define CALL                                                                                                  \
+  GROUP("batch", 5), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                   \
+      ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                    \
+      ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                           \
+      ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse), GROUP("zoneout", 3), \
+      VALUE(NUMBER, rate), VALUE(WORD, seed), VALUE(WORD, offset)
 
 static bool derive_forward(void *arguments_, ptrdiff_t *n) {
   arguments *a = arguments_;
@@ -261,7 +263,8 @@ static bool is_rate(double rate) {
 }
 
 static bool check_forward(void *arguments_, const ptrdiff_t *n) {
-  return is_rate(((arguments *)arguments_)->rate) && belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
+  return is_rate(((arguments *)arguments_)->rate) &&
+         belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
 }
 
 SRT_SIGNATURE(
@@ -316,7 +319,8 @@ static bool check_backward(void *arguments_, const ptrdiff_t *n) {
   a->accumulate_x = a->grad_x != NULL;
   srt_cell_weights given;  // the same members
   memcpy(&given, &a->gradients, sizeof given);
-  return is_rate(a->rate) && belongs("", "c0", a->states.c, n[CELL] > 0, true) && belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
+  return is_rate(a->rate) && belongs("", "c0", a->states.c, n[CELL] > 0, true) &&
+         belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
          belongs("", "cache", a->cache, n[CACHE] > 0, false) && belongs("", "grad_x", a->grad_x, a->need_input, true) &&
          check_parameters(a, &given, "grad_");
 }
