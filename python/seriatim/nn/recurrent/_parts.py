@@ -18,9 +18,7 @@ class _Part(Module):
     def __init__(self, module: RecurrentStack) -> None:
         super().__init__()
         if not isinstance(module, RecurrentStack):
-            raise TypeError(
-                f"module: expected a stack such as GRU, LSTM or RNN, got {type(module).__name__}"
-            )
+            raise TypeError(f"module: expected a stack such as GRU, LSTM or RNN, got {type(module).__name__}")
         self.module = module
 
 
