@@ -12,7 +12,6 @@
 #include <numpy/arrayobject.h>
 #include <stdbool.h>
 
-#include "arrays.h"
 #include "dispatch.h"
 #include "memory.h"
 #include "signature.h"

@@ -18,7 +18,8 @@ enum { LINE = 64, SMALLEST_CACHED = 64 << 10, HUGE_FROM = 4 << 20, HUGE_PAGE = 2
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static block *free_blocks;  // most recently used first
-static size_t bytes_cached, bytes_used, blocks_allocated, bound;
+static size_t bytes_cached, bound;
+static size_t bytes_used, blocks_allocated;  // atomic: small blocks come and go without the lock
 
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
@@ -51,21 +52,22 @@ static block *take_cached(size_t size) {
 static void *allocate(size_t bytes) {
   if (bytes > PTRDIFF_MAX / 2) return NULL;
   size_t size = size_class(bytes ? bytes : 1);
-  pthread_mutex_lock(&lock);
-  block *found = size >= SMALLEST_CACHED ? take_cached(size) : NULL;
-  if (found) bytes_used += size;
-  pthread_mutex_unlock(&lock);
-  if (found) return found + 1;
-  void *memory = NULL;
-  bool huge = size >= HUGE_FROM;
-  if (posix_memalign(&memory, huge ? HUGE_PAGE : LINE, size + sizeof(block))) return NULL;
-  if (huge) madvise(memory, size + sizeof(block), MADV_HUGEPAGE);
-  found = memory;
-  found->size = size;
-  pthread_mutex_lock(&lock);
-  bytes_used += size;
-  blocks_allocated += size >= SMALLEST_CACHED;
-  pthread_mutex_unlock(&lock);
+  block *found = NULL;
+  if (size >= SMALLEST_CACHED) {
+    pthread_mutex_lock(&lock);
+    found = take_cached(size);
+    pthread_mutex_unlock(&lock);
+  }
+  if (!found) {
+    void *memory = NULL;
+    bool huge = size >= HUGE_FROM;
+    if (posix_memalign(&memory, huge ? HUGE_PAGE : LINE, size + sizeof(block))) return NULL;
+    if (huge) madvise(memory, size + sizeof(block), MADV_HUGEPAGE);
+    found = memory;
+    found->size = size;
+    if (size >= SMALLEST_CACHED) __atomic_fetch_add(&blocks_allocated, 1, __ATOMIC_RELAXED);
+  }
+  __atomic_fetch_add(&bytes_used, size, __ATOMIC_RELAXED);
   return found + 1;
 }
 
@@ -83,17 +85,17 @@ static void shrink_cache(size_t most) {
 
 static void free_block(void *memory) {
   block *freed = (block *)memory - 1;
-  pthread_mutex_lock(&lock);
-  bytes_used -= freed->size;
-  if (freed->size >= SMALLEST_CACHED && freed->size <= bound) {
-    freed->next = free_blocks;
-    free_blocks = freed;
-    bytes_cached += freed->size;
-    shrink_cache(bound);
-    freed = NULL;
+  __atomic_fetch_sub(&bytes_used, freed->size, __ATOMIC_RELAXED);
+  if (freed->size < SMALLEST_CACHED || freed->size > bound) {
+    free(freed);
+    return;
   }
+  pthread_mutex_lock(&lock);
+  freed->next = free_blocks;
+  free_blocks = freed;
+  bytes_cached += freed->size;
+  shrink_cache(bound);
   pthread_mutex_unlock(&lock);
-  free(freed);
 }
 
 // ---- What a call holds

@@ -101,16 +101,16 @@ SRT_SIGNATURE(levels, "The instruction-set levels that this CPU can run, best fi
               TABLE(OBJECT(RESULT_OBJECT, result, "list[str]")))
 SRT_PLAIN(levels, srt_keep(&a.frame.call, a.result = level_names()))
 
-static PyObject *named_floats(PyObject *x, PyObject *name) {
-  const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, NULL) : NULL;
-  if (text) return srt_as_floats(x, text);
-  PyErr_Format(PyExc_TypeError, "name: expected a string, got %S", Py_TYPE(name));
-  return NULL;
-}
-
 SRT_SIGNATURE(as_floats, "An array as the kernels read it: itself if it is right, else converted once.",
               TABLE(OBJECT(OBJECT, x, "ArrayLike"), OBJECT(OBJECT, name, "str"), OBJECT(RESULT_OBJECT, result, "Array")))
-SRT_PLAIN(as_floats, srt_keep(&a.frame.call, a.result = named_floats(a.x, a.name)))
+// Without srt_read: most calls of seriatim.functional begin with it.
+static PyObject *as_floats(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+  (void)self;
+  if (count != 2) return PyErr_Format(PyExc_TypeError, "as_floats takes 2 arguments, got %zd", count);
+  const char *name = PyUnicode_Check(args[1]) ? PyUnicode_AsUTF8AndSize(args[1], NULL) : NULL;
+  if (name) return srt_as_floats(args[0], name);
+  return PyErr_Format(PyExc_TypeError, "name: expected a string, got %S", Py_TYPE(args[1]));
+}
 
 SRT_SIGNATURE(empty, "A matrix for results, not initialised.",
               TABLE(SIZE(ROWS), SIZE(COLUMNS), ARRAY(RESULT, y, OF(ROWS, COLUMNS))))

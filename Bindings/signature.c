@@ -59,7 +59,7 @@ static void describe_shape(char *text, size_t room, const srt_frame *f, const sr
   if (used < room) snprintf(text + used, room - used, ")");
 }
 
-static bool wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *array, const char *also) {
+static bool __attribute__((cold, noinline)) wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *array, const char *also) {
   const ptrdiff_t place = p - f->signature->parameters;
   char text[256], elements[64];
   PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
@@ -83,7 +83,7 @@ static bool wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *arr
 }
 
 // Puts the argument's name in front of the error that is set, if it is of one of the plain kinds. Gives false.
-static bool blame(const char *name) {
+static bool __attribute__((cold, noinline)) blame(const char *name) {
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
   const bool no_memory = PyErr_GivenExceptionMatches(type, PyExc_MemoryError);
@@ -253,7 +253,7 @@ static inline bool agrees(srt_frame *f, int dimension, ptrdiff_t value) {
   return true;
 }
 
-static bool may_be_zero(srt_frame *f, int dimension) {
+static bool __attribute__((cold, noinline)) may_be_zero(srt_frame *f, int dimension) {
   if (dimension < 0 || f->signature->derived & SRT_BIT(dimension)) return true;
   f->is_empty |= (f->signature->empty & SRT_BIT(dimension)) != 0;
   return (f->signature->empty | f->signature->zero) & SRT_BIT(dimension);
@@ -261,26 +261,30 @@ static bool may_be_zero(srt_frame *f, int dimension) {
 
 // Whether the array has the shape that is wanted, as far as that is known; learns the rest of it. After an error the
 // symbols of this array that were not known are still unknown.
+static bool fits_anyhow(srt_frame *f, const srt_parameter *p, PyArrayObject *array) {
+  if (p->kind == SRT_OFFSETS) return PyArray_NDIM(array) == 1 || wrong(f, p, array, "");
+  const ptrdiff_t count = PyArray_SIZE(array);
+  if (!agrees(f, p->dimensions[0], count)) return wrong(f, p, array, "");
+  return count || may_be_zero(f, p->dimensions[0]) || wrong(f, p, array, ", at least one");
+}
+
 static bool fits(srt_frame *f, const srt_parameter *p, PyArrayObject *array) {
-  if (has_any_shape(p->kind)) {
-    const ptrdiff_t count = PyArray_SIZE(array);
-    if (!agrees(f, p->dimensions[0], count)) return wrong(f, p, array, "");
-    return count || may_be_zero(f, p->dimensions[0]) || wrong(f, p, array, ", at least one");
-  }
-  if (p->kind == SRT_OFFSETS) {
-    return PyArray_NDIM(array) == 1 || wrong(f, p, array, "");
-  }
-  const int count = p->axes;
+  if (has_any_shape(p->kind) || p->kind == SRT_OFFSETS) return fits_anyhow(f, p, array);
+  if (PyArray_NDIM(array) != p->axes) return wrong(f, p, array, "");
   const npy_intp *lengths = PyArray_DIMS(array);
   const uint32_t known = f->known;
-  bool right = PyArray_NDIM(array) == count, has_nothing = false;
-  for (int i = 0; right && i < count; i++) {
-    right = agrees(f, p->dimensions[i], lengths[i]);
-    if (lengths[i] == 0 && right && !may_be_zero(f, p->dimensions[i])) has_nothing = true;
+  for (int i = 0; i < p->axes; i++) {
+    const int dimension = p->dimensions[i];
+    if (!agrees(f, dimension, lengths[i])) {
+      f->known = known;
+      return wrong(f, p, array, "");
+    }
+    if (lengths[i] == 0 && !may_be_zero(f, dimension)) {
+      f->known = known;
+      return wrong(f, p, array, p->kind == SRT_BATCH_SIZES ? ", at least one step" : " without empty axes");
+    }
   }
-  if (right && !has_nothing) return true;
-  f->known = known;
-  return wrong(f, p, array, !has_nothing ? "" : p->kind == SRT_BATCH_SIZES ? ", at least one step" : " without empty axes");
+  return true;
 }
 
 // batch_sizes of a packed ragged batch: gives the number of rows and sequences.

@@ -52,18 +52,19 @@ class EventNet(nn.Module):
             nn.MaxPool2d(3, 3), nn.Flatten(), nn.Dropout(0.5, rng=rng), nn.Linear(32 * 9, 10, rng=rng)
         )
 
-    def forward(self, x: Any) -> Any:
-        """Return logits ``(B, 10)`` of slices ``(T, B, 2, H, W)``; every call begins without memory."""
+    def trace(self, x: Any) -> Any:
+        """Return logits ``(B, 10)`` of slices ``(T, B, 2, H, W)``, and the context; every call begins without memory."""
         self.body.reset_all()
-        y = self.body(x)
-        self._push(y.shape)
-        return self.head(y[-1])
+        y, of_body = self.body.trace(x)
+        logits, of_head = self.head.trace(y[-1])
+        return logits, self.keep((y.shape, of_body, of_head))
 
-    def backward(self, grad_output: Any) -> Any:
+    def pullback(self, context: Any, grad_output: Any) -> Any:
         """Return the gradient of the slices."""
-        grad = np.zeros(self._pop(), np.float32)
-        grad[-1] = self.head.backward(grad_output)
-        return self.body.backward(grad)
+        shape, of_body, of_head = self.kept(context)
+        grad = np.zeros(shape, np.float32)
+        grad[-1] = self.head.pullback(of_head, grad_output)
+        return self.body.pullback(of_body, grad)
 
 
 def shifted(x: Any, rng: np.random.Generator) -> Any:

@@ -24,7 +24,7 @@ from seriatim.models import (
     ReservoirClassifier,
     ReservoirRegressor,
 )
-from seriatim.nn._ensemble import average
+from seriatim.nn.containers._ensemble import average
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -37,6 +37,7 @@ KINDS = {
     "GRU": lambda **options: nn.GRU(5, 7, **options),
     "GRU reset before": lambda **options: nn.GRU(5, 7, reset_after=False, **options),
     "LSTM": lambda **options: nn.LSTM(5, 7, **options),
+    "LSTM with peepholes": lambda **options: nn.LSTM(5, 7, peephole=True, **options),
     "RNN tanh": lambda **options: nn.RNN(5, 7, **options),
     "RNN relu": lambda **options: nn.RNN(5, 7, nonlinearity="relu", **options),
 }
@@ -87,18 +88,18 @@ def padded(lengths, steps, features):
 def test_recurrent(kind, num_layers, bidirectional, bias, batch_first, initial_state, path):
     options = {"num_layers": num_layers, "bidirectional": bidirectional, "bias": bias, "batch_first": batch_first}
     module = KINDS[kind](rng=0, dropout=0.5, **options).eval()
-    names = ("h", "c") if kind == "LSTM" else ("h",)
+    names = ("h", "c") if kind.startswith("LSTM") else ("h",)
     opened = session(module, path, initial_state=initial_state)
     for lengths, steps in BATCHES:
         x = padded(lengths, steps, 5)
         x = x if batch_first else np.ascontiguousarray(x.swapaxes(0, 1))
         shape = (num_layers * module.num_directions, len(lengths), 7)
         first = {f"{name}0": normal(*shape, seed=i) for i, name in enumerate(names) if initial_state}
-        states = tuple(first.values()) if kind == "LSTM" else first.get("h0")
+        states = tuple(first.values()) if kind.startswith("LSTM") else first.get("h0")
         packed = pack_padded_sequence(x, lengths, batch_first=batch_first, enforce_sorted=False)
-        y, last = module(packed, states or None) if kind == "LSTM" else module(packed, states)
+        y, last = module(packed, states or None) if kind.startswith("LSTM") else module(packed, states)
         y, _ = pad_packed_sequence(y, batch_first=batch_first, total_length=steps)
-        last = last if kind == "LSTM" else (last,)
+        last = last if kind.startswith("LSTM") else (last,)
         wanted = {"y": y, **{f"{name}_n": state for name, state in zip(names, last, strict=True)}}
         agree(outputs(opened, x=x, lengths=lengths, **first), wanted)
 
@@ -240,7 +241,7 @@ class OwnGRU(nn.GRU):
             r"model: expected one of \['DeepGRU', 'GRU', 'LSTM', 'RNN', 'SequenceRNN'\].* got Linear",
         ),
         (OwnGRU(2, 3), {}, TypeError, "got OwnGRU"),
-        ({}, {}, TypeError, "model: expected one of .*'DeepGRUClassifier'.* got dict"),
+        ({}, {}, TypeError, "model: expected one of .*'DeepGRU'.* or a fitted estimator of such, got dict"),
         (nn.DeepGRU(4, 3, DIMS), {"initial_state": True}, ValueError, "initial_state: expected False"),
         (DeepGRUClassifier(), {}, NotFittedError, "not fitted"),
         (nn.GRU(2, 3), {"opset_version": 14}, ValueError, "opset_version: expected an integer from 15 to .* got 14"),

@@ -1,7 +1,6 @@
 """Files: what comes back, and what is said of files that are not whole, not ours, or too new."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from seriatim import models, nn
 from seriatim import preprocessing as prep
 from seriatim.models import DeepGRUClassifier
 from seriatim.persistence import _read
-
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 X = [np.random.default_rng(i).normal(size=(4 + i % 3, 2)) for i in range(12)]
 
@@ -123,12 +120,33 @@ def test_every_estimator_comes_back(tmp_path, name):
     again.fit(data, np.arange(12) % 2)
 
 
-def test_files_of_format_1_load():
-    found = seriatim.load(FIXTURES / "format1_classifier.safetensors")
-    np.testing.assert_allclose(found.predict_proba(X)[:2, 0], [0.36186847, 0.36404073], atol=1e-6)
-    assert found.classes_.tolist() == ["a", "b"]
-    assert found.class_weight == {"a": 2.0, "b": 1.0}
-    assert seriatim.load(FIXTURES / "format1_gru.safetensors").bidirectional
+ESTIMATORS = {
+    "classifier": models.GRUClassifier(hidden_size=4, max_epochs=1),
+    "attention": models.DeepGRUClassifier(dims={"gru1": 4, "gru2": 3, "gru3": 3, "fc": 3}, max_epochs=1),
+    "regressor": models.DeepGRURegressor(dims={"gru1": 4, "gru2": 3, "gru3": 3, "fc": 3}, max_epochs=1),
+    "reservoir": models.ReservoirClassifier(hidden_size=8),
+    "reservoir of numbers": models.ReservoirRegressor(hidden_size=8),
+    "level": prep.LevelAndShape(),
+    "scaling": prep.Standardize(),
+    "pad": prep.Pad(),
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_everything_that_a_fit_leaves_in_public_is_declared(name):
+    model = clone(ESTIMATORS[name]).fit(X, np.arange(12) % 2)
+    public = {key for key in vars(model) if key.endswith("_") and not key.startswith("_")}
+    assert public <= set(model._fitted_state())
+
+
+def test_a_fitted_attribute_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    seriatim.save(prep.Standardize().fit(X), path)
+    header, tensors = _read(path)
+    header["model"]["fitted"]["fit"] = 1
+    save_file(tensors, path, metadata={"seriatim": json.dumps(header)})
+    with pytest.raises(ValueError, match=r"Standardize: expected fitted attributes out of its own, got \['fit'\]"):
+        seriatim.load(path)
 
 
 def test_a_file_says_what_the_module_is_now(tmp_path):
@@ -162,7 +180,8 @@ def test_files_that_are_not_ours_or_too_new(tmp_path):
     seriatim.save(nn.Linear(3, 4), path)
     header, _ = _read(path)
     for change, words in (
-        ({"format": 99}, "reads formats up to"),
+        ({"format": 99}, "reads format 2: a newer version reads it"),
+        ({"format": 1}, "in format 1; .* reads format 2: fit and save the model again"),
         ({"model": {**header["model"], "class": "os.system"}}, "does not know"),
         ({"model": {**header["model"], "class": "flatten"}}, "does not know"),
     ):

@@ -23,14 +23,10 @@ from seriatim._typing import AnyArray
 
 __all__ = ["load", "save"]
 
-# 1: one estimator or module, arrays under their state's own names. 2: a tree.
+# 1, a file of one estimator or module without a tree, was never released.
 FORMAT = 2
 
 _HOMES = ("seriatim.nn", "seriatim.models", "seriatim.preprocessing", "seriatim.recipes")
-# Parameters that say how a fit runs, not what the model is; they may hold anything and stay behind.
-_LEFT_BEHIND = ("callbacks", "checkpoint_dir")
-# Fitted state that is not public.
-_PRIVATE = ("_row_per_sequence", "_one_target")
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -62,21 +58,26 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load what :func:`save` of this or an older version wrote; modules come back in evaluation mode.
+    """Load what :func:`save` wrote; modules come back in evaluation mode.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    estimator, transformer, Pipeline or module
+        Of the class that was saved.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        The file is cut short, or not one of ours, or written by a newer library.
+        The file is cut short, or not one of ours, or in another format than this version's.
     """
     header, tensors = _read(Path(path))
-    if header["format"] == 1:
-        tree, tensors = _tree_of_format_1(header, tensors)
-    else:
-        tree = header["model"]
     try:
-        return _decode(tree, tensors)
+        return _decode(header["model"], tensors)
     except _UnknownClassError as error:
         raise ValueError(f"{path}: holds a {error}, which this version ({__version__}) does not know") from None
 
@@ -95,10 +96,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     if text is None:
         raise ValueError(f"{path}: a safetensors file, but not one of seriatim.save's")
     header: dict[str, Any] = json.loads(text)
-    if header["format"] > FORMAT:
+    if header["format"] != FORMAT:
+        todo = "a newer version reads it" if header["format"] > FORMAT else "fit and save the model again"
         raise ValueError(
             f"{path}: written by seriatim {header['version']} in format {header['format']}; this version "
-            f"({__version__}) reads formats up to {FORMAT}"
+            f"({__version__}) reads format {FORMAT}: {todo}"
         )
     return header, tensors
 
@@ -208,17 +210,16 @@ def _encode_estimator(model: Any, tensors: dict[str, AnyArray], prefix: str, pat
         return {"class": name, "steps": steps}
     if fitted and hasattr(model, "fit"):
         check_is_fitted(model, "n_features_in_" if hasattr(model, "n_features_in_") else None)
-    parameters = {}
-    for key, value in model.get_params(deep=False).items():
-        if key in _LEFT_BEHIND:
-            value = None
-        if isinstance(value, np.random.RandomState):
-            value = None
-        # A parameter that is an estimator is one to be cloned.
-        parameters[key] = _encode(value, tensors, f"{prefix}{key}.", f"{path}.{key}", fitted=False)
-    kept = [k for k in vars(model) if (k.endswith("_") and not k.startswith("_")) or k in _PRIVATE]
-    state = {k: _encode(getattr(model, k), tensors, f"{prefix}{k}.", f"{path}.{k}") for k in kept}
-    return {"class": name, "parameters": parameters, "fitted": state}
+    # A parameter that is an estimator is one to be cloned.
+    given, state = model._parameters_to_save(), model._fitted_state()
+    return {
+        "class": name,
+        "parameters": {
+            key: _encode(value, tensors, f"{prefix}{key}.", f"{path}.{key}", fitted=False)
+            for key, value in given.items()
+        },
+        "fitted": {key: _encode(value, tensors, f"{prefix}{key}.", f"{path}.{key}") for key, value in state.items()},
+    }
 
 
 # ---- Reading
@@ -245,10 +246,8 @@ def _decode(node: Any, tensors: dict[str, AnyArray]) -> Any:
         return cls([(name, _decode(step, tensors)) for name, step in node["steps"]])
     if "config" in node:
         return _decode_module(cls, node, tensors)
-    model = cls(**{k: _decode(v, tensors) for k, v in node["parameters"].items()})
-    for name, value in node["fitted"].items():
-        setattr(model, name, _decode(value, tensors))
-    return model
+    parameters, fitted = ({k: _decode(v, tensors) for k, v in node[part].items()} for part in ("parameters", "fitted"))
+    return cls._restored(parameters, fitted)
 
 
 def _decode_module(cls: Any, node: dict[str, Any], tensors: dict[str, AnyArray]) -> Any:
@@ -271,28 +270,3 @@ def _decode_module(cls: Any, node: dict[str, Any], tensors: dict[str, AnyArray])
 
 def _parameters(cls: Any) -> Any:
     return inspect.signature(cls.__init__).parameters.values()
-
-
-def _tree_of_format_1(header: dict[str, Any], tensors: dict[str, AnyArray]) -> tuple[Any, dict[str, AnyArray]]:
-    """Return a file of format 1 as a tree, with its tensors under the tree's names."""
-    name, config = header["class"], header["config"]
-    config = {k: {"dict": list(v.items())} if isinstance(v, dict) else v for k, v in config.items()}
-    if "fitted" not in header:
-        return {"class": name, "config": config, "state": ""}, tensors
-    parameters, old = dict(header["parameters"]), header["fitted"]
-    for key in ("dims", "class_weight"):
-        given = parameters.get(key)
-        if isinstance(given, dict):
-            parameters[key] = {"dict": list(given.items())}
-        elif isinstance(given, list):
-            parameters[key] = {"dict": given}
-    fitted = {
-        "classes_": {"array": old["classes_"]["values"], "dtype": old["classes_"]["dtype"]},
-        "n_features_in_": old["n_features_in_"],
-        "n_iter_": old["n_iter_"],
-        "history_": {"dict": list(old["history_"].items())},
-        "_row_per_sequence": old["row_per_sequence"],
-        "module_": {"class": "DeepGRU", "config": config, "state": "module_."},
-    }
-    tree = {"class": name, "parameters": parameters, "fitted": fitted}
-    return tree, {f"module_.{key}": value for key, value in tensors.items()}

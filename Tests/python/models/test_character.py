@@ -12,7 +12,7 @@ from support import threads
 
 import seriatim
 from seriatim.models import CharacterModel
-from seriatim.models._character import _draw, _generator, _windows
+from seriatim.models._character import _generator, _windows
 from seriatim.nn import CharacterRNN
 
 SENTENCE = "the quick brown fox jumps over the lazy dog. "
@@ -74,16 +74,6 @@ def test_samples(fitted):
     state = np.random.RandomState(0)
     assert fitted.sample(50, temperature=3.0, random_state=state) == drawn[:50]
     assert fitted.sample(50, temperature=3.0, random_state=state) != drawn[:50], "a RandomState goes on"
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
-def test_characters_are_drawn_as_often_as_they_are_likely(temperature):
-    logits = np.array([1.0, -2.0, 3.0, 2.5, -np.inf], np.float32)
-    rng = np.random.default_rng(0)
-    counts = np.bincount([_draw(logits, temperature, rng) for _ in range(20_000)], minlength=5)
-    wanted = np.exp(logits.astype(float) / temperature)
-    np.testing.assert_allclose(counts / 20_000, wanted / wanted.sum(), atol=0.012)
-    assert counts[4] == 0
 
 
 @pytest.mark.parametrize("rnn", ["lstm", "gru"])
@@ -263,7 +253,7 @@ def test_errors_change_nothing(fitted):
         (lambda: fitted.bits_per_character(None), TypeError, "text: expected a str, got NoneType"),
         (lambda: fitted.sample(3, prime="ox𝄞!"), ValueError, "prime: expected .*, got '𝄞' at position 2"),
         (lambda: fitted.sample(3, prime=7), TypeError, "prime: expected a str, got int"),
-        (lambda: fitted.sample(-1), ValueError, "n: expected 0 or a positive integer, got -1"),
+        (lambda: fitted.sample(-1), ValueError, "n: expected an integer of at least 0, got -1"),
         (lambda: fitted.sample(2.5), ValueError, "n: expected"),
         (lambda: fitted.sample(3, temperature=-0.1), ValueError, "temperature: expected a finite number"),
         (lambda: fitted.sample(3, temperature=float("inf")), ValueError, "temperature: expected a finite number"),

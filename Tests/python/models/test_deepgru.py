@@ -72,23 +72,6 @@ def test_a_table_without_lengths_is_one_sequence_a_row_or_one_sequence(fitted, d
     assert fitted.predict(X[0]).shape == (1,)
 
 
-@pytest.mark.parametrize("labels", [["up", "down"], [-7, 40], [2.0, 3.0], [True, False]])
-def test_labels_of_any_kind(data, labels):
-    X, y = data
-    named = np.array(labels)[y]
-    model = make().fit(X, named)
-    assert model.score(X, named) > 0.95
-    np.testing.assert_array_equal(model.classes_, np.unique(labels))
-
-
-def test_probabilities(fitted, data):
-    X, _ = data
-    probabilities = fitted.predict_proba(X)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(np.log(probabilities), fitted.predict_log_proba(X), atol=1e-4)
-    np.testing.assert_array_equal(fitted.classes_[probabilities.argmax(axis=1)], fitted.predict(X))
-
-
 def test_attention(fitted, data):
     X, _ = data
     weights = fitted.attention(X)
@@ -136,59 +119,6 @@ def test_early_stopping_keeps_the_best_epoch(data):
     assert model.score(X, y) >= 0.9
 
 
-def test_class_and_sample_weights(data):
-    X, y = data
-    heavy = make(class_weight={0: 1.0, 1: 1000.0}, max_epochs=2).fit(X, y).predict_proba(X)[:, 1].mean()
-    light = make(class_weight={0: 1000.0, 1: 1.0}, max_epochs=2).fit(X, y).predict_proba(X)[:, 1].mean()
-    assert heavy > light
-    only = make(max_epochs=8).fit(X, np.where(y == 1, 1, 0), sample_weight=(y == 1).astype(float))
-    assert np.mean(only.predict(X) == 1) > 0.9
-    make(class_weight="balanced", max_epochs=1).fit(X, y)
-
-
-def test_partial_fit_and_warm_start(data):
-    X, y = data
-    model = make().partial_fit(X[:20], y[:20], classes=[0, 1, 2])
-    assert model.predict_proba(X).shape == (60, 3)
-    for _ in range(5):
-        model.partial_fit(X, y)
-    assert model.n_iter_ == 6
-    warm = make(warm_start=True, max_epochs=3).fit(X, y)
-    assert warm.fit(X, y).n_iter_ == 6
-
-
-def test_callbacks_can_end_the_training(data):
-    X, y = data
-    seen = []
-    model = make(callbacks=[lambda history: seen.append(history["loss"][-1]) or len(seen) == 2]).fit(X, y)
-    assert model.n_iter_ == 2
-
-
-def test_interruption_leaves_a_usable_model(data):
-    X, y = data
-
-    def interrupt(history):
-        if len(history["loss"]) == 3:
-            raise KeyboardInterrupt
-
-    model = make(callbacks=[interrupt])
-    with pytest.warns(RuntimeWarning, match="interrupted after 3 whole epochs"):
-        model.fit(X, y)
-    assert model.predict(X).shape == (60,)
-    assert model.n_iter_ == 3
-
-
-def test_progress_is_shown_only_when_asked_for(data, capfd):
-    X, y = data
-    make(max_epochs=2).fit(X, y)
-    assert capfd.readouterr() == ("", "")
-    make(max_epochs=2, verbose=1, early_stopping=True).fit(X, y)
-    shown = capfd.readouterr().err
-    assert "epoch 2/2" in shown
-    assert "loss=" in shown
-    assert "validation=" in shown
-
-
 @pytest.mark.parametrize("n", [2, 17, 33])
 def test_awkward_numbers_of_sequences(data, n):
     X, _ = data
@@ -203,13 +133,6 @@ def test_lengths_from_one_to_four_thousand():
     assert model.predict(rows).shape == (4,)
     alone = [model.predict_proba([row])[0] for row in rows]
     np.testing.assert_array_equal(alone, model.predict_proba(rows))
-
-
-def test_one_class(data):
-    X, _ = data
-    with pytest.warns(UserWarning, match="a single class, 'only'"):
-        model = make(max_epochs=1).fit(X, ["only"] * 60)
-    assert set(model.predict(X)) == {"only"}
 
 
 BAD = {
@@ -245,37 +168,3 @@ def test_bad_prediction_input(fitted, data):
         fitted.predict([np.zeros((4, 3))])
     with pytest.raises(ValueError, match=r"previously unseen labels: \[7\]"):
         fitted.score(X, np.where(y == 0, 7, y))
-
-
-def test_divergence_is_said_and_leaves_nothing_behind(data):
-    X, y = data
-    model = make(learning_rate=1e30, schedule="constant")
-    with pytest.raises(ValueError, match="training has diverged"):
-        model.fit(X, y)
-    with pytest.raises(NotFittedError):
-        model.predict(X)
-
-
-def test_batches_without_weight_teach_nothing(data):
-    X, y = data
-    weights = np.zeros(60)
-    weights[:2] = 0.5
-    assert np.isfinite(make(max_epochs=2).fit(X, y, sample_weight=weights).history_["loss"]).all()
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("dropout", 1.5),
-        ("learning_rate", -1),
-        ("batch_size", 1),
-        ("max_epochs", 0),
-        ("clip_norm", 0),
-        ("validation_fraction", 1.0),
-        ("schedule", "steps"),
-        ("dims", {"gru9": 3}),
-    ],
-)
-def test_bad_parameters(data, name, value):
-    with pytest.raises(ValueError, match=name):
-        make(**{name: value}).fit(*data)

@@ -1,13 +1,9 @@
 """What "auto" becomes, what is given stays as it is, time and effort, and what is said of a training."""
 
-import time
-import warnings
-
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import Pipeline, make_pipeline
+from samples import ragged
+from sklearn.pipeline import Pipeline
 from support import threads
 
 import seriatim
@@ -18,24 +14,10 @@ from seriatim.models import (
     DeepGRURegressor,
     GRUClassifier,
     LSTMClassifier,
-    ReservoirClassifier,
-    ReservoirRegressor,
 )
 from seriatim.models import _policy as policy
-from seriatim.training._verdict import verdict
 
 CLASSIFIERS = [GRUClassifier, LSTMClassifier, DeepGRUClassifier]
-
-
-def ragged(n=60, classes=3, scale=1.0, longest=30, seed=0):
-    """Sequences of two features whose slope is their class's."""
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % classes
-    rows = [
-        scale * (np.outer(np.linspace(-1, 1, k) * (label - 1), [1.0, 0.5]) + 0.05 * rng.normal(size=(k, 2)))
-        for k, label in zip(rng.integers(8, longest, n), y, strict=True)
-    ]
-    return Sequences.from_list(rows), y
 
 
 X, Y = ragged()
@@ -70,20 +52,6 @@ def test_what_auto_becomes():
     # Three networks and a reservoir; transform leaves the reservoir out.
     assert len(balanced.module_) == 4
     assert balanced.transform(X).shape == (60, 3 * 6 * 64)
-
-
-def test_what_is_given_stays_as_it_is():
-    settings = {"hidden_size": 8, "learning_rate": 2e-3, "batch_size": 5, "max_epochs": 4, "label_smoothing": 0.0}
-    model = GRUClassifier(**settings, augmentation=None, preprocessing=None, random_state=0).fit(X, Y)
-    assert {name: getattr(model, f"{name}_") for name in settings} == settings
-    assert (model.n_estimators_, model.reservoir_, model.pooling_) == (1, False, ("last",))
-    assert (model.scaling_, model.preprocessing_, model.augmentation_) == (None, None, None)
-    assert isinstance(model.module_, nn.SequenceRNN)
-    assert model.transform(X).shape == (60, 16)
-    paper = DeepGRUClassifier(dims={"gru1": 8}, max_epochs=2, random_state=0).fit(X, Y)
-    assert paper.dims_ == {"gru1": 8, "gru2": 256, "gru3": 128, "fc": 256}
-    assert (paper.dropout_, paper.bidirectional_, paper.pooling_, paper.learning_rate_) == (0.5, False, (), 1e-3)
-    assert DeepGRUClassifier(dims=None, max_epochs=1).fit(X, Y).module_.dims["gru1"] == 512
 
 
 @pytest.mark.parametrize("given", [{"scaling": None}, {"preprocessing": None}, {"augmentation": None}])
@@ -195,13 +163,6 @@ def test_a_reservoir_that_is_asked_for_is_there_after_one_epoch():
     assert isinstance(pieces.module_, nn.SequenceRNN)
 
 
-@pytest.mark.parametrize("kind", [GRUClassifier, DeepGRUClassifier, ReservoirClassifier])
-@pytest.mark.parametrize("pooling", ["mean", ("middle",)])
-def test_poolings_without_a_meaning(kind, pooling):
-    with pytest.raises(ValueError, match=r"expected some of .*, got (\('middle',\)|'mean')"):
-        kind(pooling=pooling).fit(X, Y)
-
-
 def test_a_regressor():
     target = np.array([x[-1, 0] - x[0, 0] for x in X])
     model = DeepGRURegressor(effort="fast", random_state=0).fit(X, target)
@@ -210,66 +171,7 @@ def test_a_regressor():
     assert model.set_params(max_epochs=1).fit(X, np.stack([target, -target], axis=1)).predict(X).shape == (60, 2)
 
 
-# ---- Reservoirs
-
-
-def test_a_reservoir_fits_at_once(tmp_path):
-    model = ReservoirClassifier(random_state=0).fit(X, Y)
-    assert model.score(X, Y) == 1.0
-    test, y = ragged(seed=1)
-    assert model.score(test, y) > 0.95
-    assert model.hidden_size_ == 1024
-    assert model.history_ == {}
-    assert not hasattr(model, "partial_fit")
-    np.testing.assert_array_equal(ReservoirClassifier(random_state=0).fit(X, Y).predict(test), model.predict(test))
-    seriatim.save(model, tmp_path / "model.safetensors")
-    np.testing.assert_array_equal(
-        seriatim.load(tmp_path / "model.safetensors").predict_proba(test), model.predict_proba(test)
-    )
-    weighed = ReservoirClassifier(hidden_size=32, random_state=0, class_weight={0: 1.0, 1: 1e-6, 2: 1e-6})
-    assert (weighed.fit(X, Y).predict(X) == 0).mean() > 0.9
-    target = np.array([x[-1, 0] - x[0, 0] for x in X])
-    assert ReservoirRegressor(random_state=0).fit(X, target).score(X, target) > 0.99
-    with pytest.raises(ValueError, match="spectral_radius"):
-        ReservoirClassifier(spectral_radius=-1).fit(X, Y)
-
-
 # ---- Time and effort
-
-
-def test_max_time_ends_training():
-    model = GRUClassifier(random_state=0, max_time=0.5)
-    began = time.perf_counter()
-    with pytest.warns(ConvergenceWarning, match=r"max_time: training ended after 0\.5 s, in epoch \d+ of 500"):
-        model.fit(X, Y)
-    # A reservoir is made behind it.
-    assert time.perf_counter() - began < 5
-    assert model.n_iter_ < 500
-    # The learning rate has followed the clock down.
-    assert model._optimizer.param_groups[0]["lr"] < 1e-3
-    assert model.score(X, Y) > 0.5
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        GRUClassifier(hidden_size=4, max_epochs=2, max_time=100, random_state=0).fit(X, Y)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"effort": "much"}, "effort: expected one of"),
-        ({"max_time": 0}, "max_time: expected a positive number"),
-        ({"n_estimators": 0}, "n_estimators: expected an integer of at least 1"),
-        ({"batch_size": "many"}, "batch_size: expected an integer"),
-        ({"learning_rate": "high"}, "learning_rate: expected a finite number"),
-        ({"label_smoothing": "some"}, "label_smoothing: expected a number"),
-    ],
-)
-def test_values_without_a_meaning(given, words):
-    with pytest.raises(ValueError, match=words):
-        GRUClassifier(**given).fit(X, Y)
-    for name in ("scaling", "preprocessing", "augmentation"):
-        with pytest.raises(TypeError, match=f"{name}: expected a"):
-            GRUClassifier(**{name: 3}).fit(X, Y)
 
 
 def test_verbose_says_what_auto_became(capsys):
@@ -278,44 +180,3 @@ def test_verbose_says_what_auto_became(capsys):
     assert "GRUClassifier: 60 sequences of 8 to 29 steps; auto became" in said
     assert "batch_size=16" in said
     assert "hidden_size" not in said
-
-
-# ---- What is said
-
-
-def test_verdicts():
-    assert verdict([2.0, 1.0]) is None
-    assert "exploded" in verdict([2.0, 2.0, 5.0, 9.0, 8.0])
-    assert "exploded" in verdict([744_587.0, 800_000.0, 500_000.0, 744_587.0, 744_587.0])
-    assert "has not moved" in verdict([2.0 + 0.001 * (i % 2) for i in range(12)])
-    assert "falling fast" in verdict([2.0 - 0.1 * i for i in range(12)])
-    assert verdict([2.0 * 0.6**i for i in range(12)]) is None
-    assert verdict([1.0, 0.5, 0.4, 0.39, 0.38, 0.385, 0.38, 0.382, 0.381, 0.38]) is None
-
-
-def test_a_learning_rate_that_explodes_is_named():
-    model = GRUClassifier(hidden_size=8, learning_rate=1e6, max_epochs=10, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="exploded"):
-        model.fit(X, Y)
-    still = GRUClassifier(hidden_size=8, learning_rate=0.0, max_epochs=12, dropout=0.0, augmentation=None)
-    with pytest.warns(ConvergenceWarning, match="has not moved"):
-        still.fit(X, Y)
-
-
-def test_unscaled_features_are_named():
-    far = Sequences(X.X * [1.0, 1e5], X.lengths)
-    model = GRUClassifier(hidden_size=4, max_epochs=1, scaling=None, preprocessing=None)
-    with pytest.warns(UserWarning, match="standard deviations from .* nothing scales them"):
-        model.fit(far, Y)
-    make_pipeline(prep.Standardize(), clone(model)).fit(far, Y)
-    GRUClassifier(hidden_size=4, max_epochs=1).fit(far, Y)
-
-
-def test_what_is_too_few_is_named():
-    labels = Y.astype(object)
-    labels[0] = "alone"
-    with pytest.warns(UserWarning, match="a single sequence of 'alone'"):
-        GRUClassifier(hidden_size=4, max_epochs=1).fit(X, labels.astype(str))
-    few = GRUClassifier(hidden_size=4, max_epochs=2, early_stopping=True, validation_fraction=0.04)
-    with pytest.warns(UserWarning, match="chooses the epoch by 2 sequences, each worth 50 points"):
-        few.fit(X, Y)

@@ -10,12 +10,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_clas
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from seriatim._sklearn import check_features, read_sequences, rows_of_table
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.compat._digit_speakers import digit_speakers
 from seriatim.sequences import Sequences
-from seriatim.sequences._forms import is_list_of_arrays, rows_of_table
 
 __all__ = ["OnSequences", "digit_speakers"]
 
@@ -98,7 +98,7 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
         """
         targets: AnyArray = column_or_1d(np.asarray(y), warn=True)
         by_row = lengths is None and rows_of_table(X) == len(targets)
-        sequences = _read(X, lengths, by_row)
+        sequences = self._read_form(X, lengths, by_row)
         if len(targets) != len(sequences):
             raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(targets)}")
         # A copy, not a clone: clone refuses sequentia's constructors, which copy the dicts and lists that they get.
@@ -139,13 +139,12 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
         check_is_fitted(self, "estimator_")
-        sequences = _read(X, lengths, self._row_per_sequence)
-        if sequences.X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {sequences.X.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
+        sequences = self._read_form(X, lengths, self._row_per_sequence)
+        check_features(self, X, sequences)
         return sequences
+
+    def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
+        return read_sequences(X, lengths, by_row, type(self).__name__, np.float64)
 
     @property
     def _estimator_type(self) -> str | None:
@@ -195,23 +194,3 @@ def _known(fitted: Any, codes: AnyArray) -> AnyArray:
 
 def _decode(codes: AnyArray, labels: AnyArray | None, dtype: Any) -> AnyArray:
     return codes.astype(dtype) if labels is None else labels[codes]
-
-
-def _read(X: Any, lengths: ArrayLike | None, row_per_sequence: bool) -> Sequences:
-    """Read X in any of its forms; observations are contiguous float64 (sum T, D), finite."""
-    if lengths is not None and (isinstance(X, Sequences) or is_list_of_arrays(X) or np.ndim(X) == 3):
-        raise ValueError("lengths: expected None beside sequences that have them, got lengths as well")
-    if isinstance(X, Sequences):
-        array, counts = X.X, X.lengths
-    elif is_list_of_arrays(X):
-        ragged = Sequences.from_list([x[:, None] if np.ndim(x) == 1 else x for x in map(np.asarray, X)])
-        array, counts = ragged.X, ragged.lengths
-    elif np.ndim(X) == 3:
-        cube = np.asarray(X)
-        array, counts = cube.reshape(-1, cube.shape[2]), np.full(len(cube), cube.shape[1])
-    else:
-        array = np.asarray(X)
-        alone = [1] * len(array) if row_per_sequence else [len(array)]
-        counts = np.asarray(alone if lengths is None else lengths)
-    observations = array.reshape(-1, 1) if array.ndim == 1 else array
-    return Sequences(check_array(observations, dtype=np.float64, order="C"), counts)

@@ -15,8 +15,8 @@ classifiers        As their modules; also ``probabilities`` (B, C) and ``label``
 regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs), in the targets' unit.
 =================  ===============================================================================================
 
-Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the training
-set's figures), LevelAndShape, Deltas, Stack; others have to run before it.
+Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the
+training set's statistics), LevelAndShape, Deltas, Stack; others have to run before it.
 
 The metadata has ``class_name``, ``seriatim_version`` and, of a classifier, ``classes``: ``classes_`` in JSON.
 
@@ -40,6 +40,8 @@ from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
 from seriatim.export._modules import MODELS
 from seriatim.export._preparation import PREPARATIONS
+from seriatim.models._estimator import SequenceEstimator
+from seriatim.preprocessing._targets import Labels, StandardizedNumbers
 
 __all__ = ["export_onnx"]
 
@@ -91,11 +93,13 @@ def export_onnx(
     graph = Graph(onnx, module, steps)
     emit(graph, MODELS, module, initial_state)
     metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
-    if hasattr(model, "classes_"):
-        _labels(graph, model.classes_)
-        metadata["classes"] = json.dumps(model.classes_.tolist(), default=str)
-    elif module is not model:
-        _prediction(graph, model)
+    if module is not model:
+        targets = model._targets()
+        if isinstance(targets, Labels):
+            _labels(graph, targets.classes)
+            metadata["classes"] = json.dumps(targets.classes.tolist(), default=str)
+        else:
+            _prediction(graph, targets)
     content = graph.model(metadata["class_name"], opset_version, metadata).SerializeToString()
     replace_file(path, content)
 
@@ -118,19 +122,10 @@ def _onnx(opset_version: int) -> Any:
 def _fitted_module(model: Any) -> Any:
     from sklearn.utils.validation import check_is_fitted
 
-    from seriatim import models
-
-    estimators = (
-        models.DeepGRUClassifier,
-        models.DeepGRURegressor,
-        models.GRUClassifier,
-        models.LSTMClassifier,
-        models.ReservoirClassifier,
-        models.ReservoirRegressor,
-    )
-    if type(model) not in estimators:
-        names = sorted(kind.__name__ for kind in (*MODELS, *estimators))
-        raise TypeError(f"model: expected one of {names} to export, got {type(model).__name__}")
+    # A network that has no export is refused where the others are.
+    if not isinstance(model, SequenceEstimator):
+        names = sorted(kind.__name__ for kind in MODELS)
+        raise TypeError(f"model: expected one of {names} or a fitted estimator of such, got {type(model).__name__}")
     check_is_fitted(model)
     return model.module_
 
@@ -145,7 +140,8 @@ def _taken_apart(model: Any) -> tuple[list[Any], Any]:
         return [one for _, inner in step.steps for one in flat(inner)] if isinstance(step, Pipeline) else [step]
 
     *before, last = flat(model)
-    steps = [*before, *flat(getattr(last, "scaling_", None)), *flat(getattr(last, "preprocessing_", None))]
+    own = last._transformers() if isinstance(last, SequenceEstimator) else ()
+    steps = [*before, *[one for step in own for one in flat(step)]]
     for step in steps:
         if type(step) not in PREPARATIONS:
             names = sorted(kind.__name__ for kind in PREPARATIONS)
@@ -155,14 +151,14 @@ def _taken_apart(model: Any) -> tuple[list[Any], Any]:
     return steps, last
 
 
-def _prediction(graph: Graph, model: Any) -> None:
+def _prediction(graph: Graph, targets: StandardizedNumbers) -> None:
     """Add a regressor's numbers in the targets' unit."""
-    scaled = graph.add("Mul", "y", graph.constant("scale", np.asarray(model.target_scale_, np.float32)))
-    values = graph.add("Add", scaled, graph.constant("mean", np.asarray(model.target_mean_, np.float32)))
-    if model._one_target:
+    scaled = graph.add("Mul", "y", graph.constant("scale", np.asarray(targets.scale, np.float32)))
+    values = graph.add("Add", scaled, graph.constant("mean", np.asarray(targets.mean, np.float32)))
+    if targets.single:
         graph.output("prediction", graph.add("Squeeze", values, graph.constant("axis", [1])), np.float32, ("B",))
     else:
-        graph.output("prediction", values, np.float32, ("B", len(model.target_mean_)))
+        graph.output("prediction", values, np.float32, ("B", targets.n_outputs))
 
 
 def _labels(graph: Graph, classes: AnyArray) -> None:

@@ -50,6 +50,9 @@ def _layers(
     lengths: str,
     states: Sequence[str],
 ) -> tuple[str, list[str]]:
+    if module.zoneout:
+        where = graph.path or "model"
+        raise ValueError(f"{where}: expected zoneout 0, as ONNX's {operator} does not mix states, got {module.zoneout}")
     directions, size, layers = module.num_directions, module.hidden_size, module.num_layers
     options = {**options, "hidden_size": size, "direction": "bidirectional" if directions == 2 else "forward"}
     sizes = graph.constant("directions", np.full(layers, directions)) if states else ""
@@ -58,13 +61,23 @@ def _layers(
     merged = graph.constant("merged", [0, 0, directions * size])
     for layer in range(layers):
         weights = _weights(graph, module, layer, order)
-        given = (x, *weights, lengths, *[parts[layer] for parts in firsts])
+        given = [x, *weights, lengths, *[parts[layer] for parts in firsts]]
+        if isinstance(module, nn.LSTM) and module.peephole:
+            given += [""] * (7 - len(given)) + [_peepholes(graph, module, layer)]
         y, *last = graph.add_many(operator, 1 + len(lasts), *given, **options)
         for parts, part in zip(lasts, last, strict=True):
             parts.append(part)
         # (T, directions, B, H)
         x = graph.add("Reshape", graph.add("Transpose", y, perm=[0, 2, 1, 3]), merged)
     return x, [graph.add("Concat", *parts, axis=0) for parts in lasts]
+
+
+def _peepholes(graph: Graph, module: nn.LSTM, layer: int) -> str:
+    """Add P of one layer: ours are i, f, o; ONNX's i, o, f."""
+    state = module.state_dict()
+    suffixes = ("", "_reverse")[: module.num_directions]
+    parts = [np.split(state[f"weight_ch_l{layer}{suffix}"], 3) for suffix in suffixes]
+    return graph.constant(f"weight_ch_l{layer}", np.stack([np.concatenate([i, o, f]) for i, f, o in parts]))
 
 
 def _weights(graph: Graph, module: nn.GRU | nn.LSTM | nn.RNN, layer: int, order: Sequence[int]) -> list[str]:

@@ -19,7 +19,7 @@ def _scaled(graph: Graph, step: Any, x: str, lengths: str) -> tuple[str, str]:
     if step.over == "sequence":
         if type(step) is prep.MinMaxScale:
             raise ValueError("preprocessing: expected MinMaxScale over 'training' to export, got over 'sequence'")
-        mean, inverse = _own_figures(graph, x, lengths, steady=1.0)
+        mean, inverse = _own_statistics(graph, x, lengths, steady=1.0)
         x = graph.add("Sub", x, mean)
         return (x if type(step) is prep.Center else graph.add("Mul", x, inverse)), lengths
     x = graph.add("Sub", x, graph.constant("shift", np.asarray(step.shift_, np.float32)))
@@ -50,7 +50,7 @@ def _level_and_shape(graph: Graph, step: prep.LevelAndShape, x: str, lengths: st
     logarithm = graph.add("Log", graph.add("Add", size, graph.constant("one", np.float32(1))))
     level = graph.add("Mul", graph.add("Sign", x), logarithm)
     wide = graph.add("Gather", x, graph.constant("wide", np.asarray(step.wide_, np.int64)), axis=2)
-    mean, inverse = _own_figures(graph, wide, lengths, steady=0.0)
+    mean, inverse = _own_statistics(graph, wide, lengths, steady=0.0)
     shape = graph.add("Mul", graph.add("Sub", wide, mean), inverse)
     x = graph.add("Where", graph.constant("is_wide", is_wide), level, x)
     return graph.add("Concat", x, shape, axis=2), lengths
@@ -99,7 +99,7 @@ def _at(graph: Graph, x: str, lengths: str, steps: str) -> str:
     return graph.add("GatherElements", x, graph.add("Expand", rows, shape), axis=1)
 
 
-def _own_figures(graph: Graph, x: str, lengths: str, steady: float) -> tuple[str, str]:
+def _own_statistics(graph: Graph, x: str, lengths: str, steady: float) -> tuple[str, str]:
     """Give each sequence's own mean and inverse deviation, ``(B, 1, D)``; ``steady`` for what does not vary."""
     axes = graph.constant("axes", [1, 2])
     ends = graph.add("Unsqueeze", lengths, axes)

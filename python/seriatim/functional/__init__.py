@@ -66,9 +66,11 @@ from seriatim.functional._ragged import (
     rotate_points,
 )
 from seriatim.functional._recurrent import (
+    NO_ZONEOUT,
     PARAMETERS,
     Cell,
     RecurrentCache,
+    Zoneout,
     cell,
     recurrent,
     recurrent_backward,
@@ -79,9 +81,11 @@ from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backw
 from seriatim.functional._sequence_pooling import sequence_pool, sequence_pool_backward
 
 __all__ = [
+    "NO_ZONEOUT",
     "PARAMETERS",
     "Cell",
     "RecurrentCache",
+    "Zoneout",
     "activation",
     "activation_backward",
     "adam_step",

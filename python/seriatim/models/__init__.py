@@ -1,4 +1,4 @@
-"""Estimators with scikit-learn's manners. No numbers are computed here: data in, labels out."""
+"""Estimators with scikit-learn's manners: data in, labels or numbers out. What computes is in the layers below."""
 
 # scikit-learn has imported threadpoolctl by now: it learns of our threads.
 from seriatim import _threadpool as _threadpool

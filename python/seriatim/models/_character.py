@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value, keep
 from seriatim._typing import AnyArray, Array, Integers
-from seriatim.models._base import keep
+from seriatim.functional._sampling import draw
 from seriatim.nn import CharacterRNN, CrossEntropyLoss, Module
 from seriatim.optim import Adam, CosineAnnealingLR
 from seriatim.sequences import PackedSequence
@@ -22,6 +23,7 @@ Self = TypeVar("Self", bound="CharacterModel")
 States = tuple[Array, ...]
 RandomState = int | np.random.RandomState | None
 
+_SIZE, _RATE = Number(1, whole=True), Number(0, below=np.inf)
 # Characters of one text that run together: enough rows for the kernels, few enough for the memory.
 _CHUNK = 4096
 
@@ -45,7 +47,7 @@ class _Streams(Module):
         self.net.backward(grad_output)
 
 
-class CharacterModel(BaseEstimator):  # type: ignore[misc]
+class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
     """A language model of characters: learns a text, judges others, writes its own.
 
     Parameters
@@ -101,6 +103,22 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
     >>> model.sample(200, prime="The ", temperature=0.8)
     >>> model.bits_per_character(other_text)
     """
+
+    _parameter_rules: ClassVar[Rules] = {
+        "hidden_size": [_SIZE],
+        "num_layers": [_SIZE],
+        "batch_size": [_SIZE],
+        "sequence_length": [_SIZE],
+        "max_epochs": [_SIZE],
+        "embedding_size": [_SIZE, None],
+        "rnn": [Choice("lstm", "gru")],
+        "schedule": [Choice("cosine", "constant")],
+        "dropout": [Number(0, 1)],
+        "learning_rate": [_RATE],
+        "clip_norm": [Number(above=0), None],
+    }
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("vocabulary_", "module_", "history_", "n_iter_")
+    _unsaved_parameters: ClassVar[tuple[str, ...]] = ("callbacks",)
 
     vocabulary_: list[str]
     module_: CharacterRNN
@@ -166,8 +184,15 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         self
+
+        Raises
+        ------
+        TypeError
+            The text is not a str.
+        ValueError
+            The text is empty, or a parameter has no meaning.
         """
-        self._check_parameters()
+        check_parameters(self)
         points = _code_points("text", text)
         if not len(points):
             raise ValueError("text: expected at least one character, got none")
@@ -205,22 +230,6 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
         run.run(from_the_beginning, len(windows), self.max_epochs)
         return run.history
 
-    def _check_parameters(self) -> None:
-        for name in ("hidden_size", "num_layers", "batch_size", "sequence_length", "max_epochs", "embedding_size"):
-            value = getattr(self, name)
-            if name == "embedding_size" and value is None:
-                continue
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name}: expected a positive integer, got {value!r}")
-        if self.rnn not in ("lstm", "gru"):
-            raise ValueError(f"rnn: expected 'lstm' or 'gru', got {self.rnn!r}")
-        if self.schedule not in ("cosine", "constant"):
-            raise ValueError(f"schedule: expected 'cosine' or 'constant', got {self.schedule!r}")
-        _number("dropout", self.dropout, 1)
-        _number("learning_rate", self.learning_rate)
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm: expected a positive number or None, got {self.clip_norm!r}")
-
     # ---- What was learned
 
     def sample(self, n: int, prime: str = "", temperature: float = 1.0, random_state: RandomState = None) -> str:
@@ -241,18 +250,23 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
         -------
         str
             n characters.
+
+        Raises
+        ------
+        ValueError
+            ``n`` or the temperature is below 0, or ``prime`` has a character that the training text has not.
+        sklearn.exceptions.NotFittedError
         """
         check_is_fitted(self)
-        if not isinstance(n, (int, np.integer)) or n < 0:
-            raise ValueError(f"n: expected 0 or a positive integer, got {n!r}")
-        _number("temperature", temperature)
+        check_value("n", n, Number(0, whole=True))
+        check_value("temperature", temperature, _RATE)
         before = self._before(self._encode("prime", prime))
         rng = _generator(self.random_state if random_state is None else random_state)
         written: list[int] = []
         states: States | None = None
         while len(written) < n:
             _, logits, states = deque(self._follow(before, states), maxlen=1).pop()
-            written.append(_draw(logits[-1], temperature, rng))
+            written.append(draw(logits[-1], temperature, rng))
             before = np.array(written[-1:], np.int64)
         return "".join([self.vocabulary_[code] for code in written])
 
@@ -265,6 +279,18 @@ class CharacterModel(BaseEstimator):  # type: ignore[misc]
         ----------
         text : str
             At least one character, all of the training text.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError
+            The text is not a str.
+        ValueError
+            The text is empty, or has a character that the training text has not.
+        sklearn.exceptions.NotFittedError
         """
         check_is_fitted(self)
         codes = self._encode("text", text)
@@ -323,22 +349,5 @@ def _windows(codes: Integers, start: int, batch_size: int, length: int) -> list[
     return windows
 
 
-def _draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:
-    """Draw a character: softmax of ``logits / temperature``."""
-    if temperature == 0:
-        return int(logits.argmax())
-    above = logits.astype(np.float64) - logits.max()
-    # The likeliest is at 0, so what overflows has no probability.
-    with np.errstate(over="ignore"):
-        sums = np.cumsum(np.exp(above / temperature))
-    return min(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")), len(sums) - 1)
-
-
 def _generator(random_state: RandomState) -> np.random.Generator:
     return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
-
-
-def _number(name: str, value: Any, high: float = np.inf) -> None:
-    if not isinstance(value, (int, float, np.number)) or not 0 <= value <= high or value == np.inf:
-        wanted = "a finite number of at least 0" if high == np.inf else f"a number from 0 to {high}"
-        raise ValueError(f"{name}: expected {wanted}, got {value!r}")

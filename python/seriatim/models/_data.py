@@ -1,18 +1,65 @@
-"""What comes with the sequences: weights, validation data, and the order that an epoch begins from."""
+"""What comes with the sequences: targets, weights, validation data, and the order that an epoch begins from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.functional import ragged_mean
+from seriatim.preprocessing._targets import repetitions
 from seriatim.sequences import Sequences
+
+# Features whose means tell sequences of one length and target apart.
+_MOST_KEYS = 16
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Sequences, their targets as the loss takes them, and their weights in it."""
+
+    sequences: Sequences
+    target: AnyArray
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, index: Integers) -> Examples:
+        return Examples(
+            self.sequences[index], self.target[index], None if self.weights is None else self.weights[index]
+        )
+
+    def parts(self) -> list[Any]:
+        """Return all arrays, and None for no weights."""
+        return [self.sequences.X, self.sequences.lengths, self.target, self.weights]
+
+    def in_order(self) -> Examples:
+        """Return what an epoch runs over: whole weights as repetition, and in an order of the sequences' own.
+
+        The order depends on the sequences alone, so that the same ones in another order are the same training.
+        """
+        X, starts, lengths = self.sequences.X, self.sequences.starts, self.sequences.lengths
+        flat = X.reshape(len(X), -1)
+        keys = ragged_mean(flat[:, :_MOST_KEYS], np.append(starts, len(flat)))
+        order = np.lexsort([*keys.T, *self.target.reshape(len(self), -1).T, lengths])
+        counts = repetitions(self.weights)
+        if counts is None:
+            return self[order]
+        rows = np.repeat(order, counts[order])
+        return Examples(self.sequences[rows], self.target[rows])
 
 
 def read_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
-    """Return the weights of n sequences as float32, None for None."""
+    """Return the weights of n sequences as float32, None for None.
+
+    Raises
+    ------
+    ValueError
+        They are not n finite numbers of at least 0, or all are 0.
+    """
     if sample_weight is None:
         return None
     weights = np.asarray(sample_weight, dtype=np.float32)
@@ -25,41 +72,14 @@ def read_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
     return weights
 
 
-# Weights that are whole numbers stand for repetition as long as an epoch becomes at most so many times as long.
-_MOST_REPETITION = 4
-
-
-def counts_of(weights: Array | None) -> Integers | None:
-    """Return how often each sequence counts, if weights are few enough whole numbers; otherwise None.
-
-    scikit-learn wants a weight of 2 to be what twice the sequence is, and 0 what none is.
-    """
-    if weights is None or not np.array_equal(weights, np.rint(weights)):
-        return None
-    total = weights.sum()
-    return weights.astype(np.int64) if 2 <= total <= _MOST_REPETITION * len(weights) else None
-
-
-def passes(sequences: Sequences, target: AnyArray, weights: Array | None) -> tuple[Integers, Array | None]:
-    """Return what an epoch runs over, as indices, and the weights in the loss.
-
-    The order depends on the sequences alone, so that the same ones in another order are the same training.
-    """
-    flat = sequences.X.reshape(len(sequences.X), -1)
-    keys = ragged_mean(flat[:, :_MOST_KEYS], np.append(sequences.starts, len(flat)))
-    order = np.lexsort([*keys.T, *target.reshape(len(target), -1).T, sequences.lengths])
-    counts = counts_of(weights)
-    if counts is None:
-        return order, weights
-    return np.repeat(order, counts[order]), None
-
-
-# Features whose means tell sequences of one length and target apart.
-_MOST_KEYS = 16
-
-
 def read_validation(validation_data: Any) -> tuple[Any, Any, Any]:
-    """Return X, y and lengths of ``(X, y)`` or ``(X, y, lengths)``."""
+    """Return X, y and lengths of ``(X, y)`` or ``(X, y, lengths)``.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ValueError(
             f"validation_data: expected (X, y) or (X, y, lengths), got {type(validation_data).__name__}"

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from seriatim._sklearn import keep
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.models import _policy
-from seriatim.models._base import SequenceEstimator, keep
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
+from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._policy import Effort
+from seriatim.models._prediction import trained_members
 from seriatim.models._regressor import SequenceRegressor
 from seriatim.nn import DeepGRU, Ensemble
-from seriatim.nn._deepgru import DIMS
+from seriatim.nn.containers._ensemble import average
+from seriatim.nn.models._deepgru import DIMS
 from seriatim.preprocessing import Stack
 from seriatim.training import by_length, collate
 
 
 class _DeepGRUEstimator(SequenceEstimator):
     """What classifier and regressor share."""
+
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("dims_", "dropout_", "bidirectional_", "pooling_")
 
     module_: DeepGRU | Ensemble
     dims: Mapping[str, int] | str | None
@@ -60,22 +65,31 @@ class _DeepGRUEstimator(SequenceEstimator):
     def _members_of(self, effort: Effort) -> int:
         return effort.deep
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        given = self.dropout
-        if not self._is_auto("dropout") and not (isinstance(given, (int, float, np.number)) and 0 <= given <= 1):
-            raise ValueError(f"dropout: expected a number from 0 to 1, got {self.dropout!r}")
-
     def attention(self, X: Any, lengths: ArrayLike | None = None) -> Array:
-        """Return how much each step counts: ``(n, longest)``, rows summing to 1, 0 behind a sequence's end.
+        """Return how much each step counts.
 
-        Of several networks, the mean.
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        lengths : array_like of int, shape (n,), optional
+
+        Returns
+        -------
+        ndarray of float32, shape (n, longest)
+            Rows sum to 1, with 0 behind a sequence's end. Of several networks, the mean.
+
+        Raises
+        ------
+        ValueError
+            The sequences have other features than those of training, or are none.
+        sklearn.exceptions.NotFittedError
         """
         sequences = self._read(X, lengths)
         weights = np.zeros((len(sequences), sequences.lengths.max()), np.float32)
         for index in by_length(sequences.lengths, self._predict_batch):
             x, order = collate(sequences, index)
-            part = np.mean([member.attention_weights(x) for member in self._members()], axis=0, dtype=np.float64)
+            each = [network.attention_weights(x) for network in trained_members(self.module_)]
+            part = average(np.stack(each), log_probs=False)
             weights[order, : part.shape[1]] = part
         stack = self._stack()
         return weights if stack is None else stack.spread(weights, self._given_lengths(X, lengths))

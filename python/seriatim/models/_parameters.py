@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from seriatim._sklearn import Choice, HasMethod, Number, Rules, check_parameters, is_auto
 from seriatim.models import _policy
-from seriatim.models._policy import AUTO, EFFORTS, Effort, Facts
+from seriatim.models._policy import EFFORTS, Effort, Facts
 from seriatim.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from seriatim.sequences import Sequences
 
@@ -17,8 +17,42 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "adamw": AdamW,
 SCHEDULES = ("cosine", "constant", "one_cycle", "plateau")
 
 
+TRANSFORMER = HasMethod("transform", "a transformer")
+
+
 class Parameters:
     """What every estimator takes, checked and settled."""
+
+    _parameter_rules: ClassVar[Rules] = {
+        "batch_size": [Number(2, whole=True)],
+        "max_epochs": [Number(1, whole=True)],
+        "n_iter_no_change": [Number(1, whole=True)],
+        "checkpoint_every": [Number(1, whole=True)],
+        "n_estimators": [Number(1, whole=True)],
+        "learning_rate": [Number(0, below=np.inf)],
+        "weight_decay": [Number(0, below=np.inf)],
+        "schedule": [Choice(*SCHEDULES), callable],
+        "optimizer": [Choice(*OPTIMIZERS)],
+        "clip_norm": [Number(above=0), None],
+        "weight_averaging": [Number(above=0, below=1), None],
+        "augmentation": [callable, None],
+        "scaling": [TRANSFORMER, None],
+        "preprocessing": [TRANSFORMER, None],
+        "reservoir": [bool],
+        "effort": [Choice(*EFFORTS)],
+        "max_time": [Number(above=0, unit="seconds"), None],
+        "validation_fraction": [Number(above=0, below=1)],
+        "dropout": [Number(0, 1)],
+    }
+    # What "auto" became.
+    _fitted_attributes: ClassVar[tuple[str, ...]] = (
+        "batch_size_", "max_epochs_", "n_estimators_", "reservoir_", "learning_rate_", "augmentation_"
+    )  # fmt: skip
+    # What a file leaves behind, and, of a checkpoint, what does not change what is learned.
+    _unsaved_parameters: ClassVar[tuple[str, ...]] = ("callbacks", "checkpoint_dir")
+    _parameters_of_the_run: ClassVar[set[str]] = {
+        "verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "warm_start"
+    }  # fmt: skip
 
     learning_rate: float | str
     schedule: str | Callable[[Optimizer, int], Any]
@@ -47,62 +81,15 @@ class Parameters:
     n_estimators: int | str = 1
     reservoir: bool | str = False
 
-    # ---- What they may be
-
     def _check_parameters(self) -> None:
-        for name, least in (
-            ("batch_size", 2),
-            ("max_epochs", 1),
-            ("n_iter_no_change", 1),
-            ("checkpoint_every", 1),
-            ("n_estimators", 1),
-        ):
-            value = getattr(self, name)
-            if self._is_auto(name):
-                continue
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
-        for name in ("learning_rate", "weight_decay"):
-            value = getattr(self, name)
-            if self._is_auto(name):
-                continue
-            if not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
-                raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
-        if not callable(self.schedule) and self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule: expected one of {SCHEDULES} or a callable, got {self.schedule!r}")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer: expected one of {tuple(OPTIMIZERS)}, got {self.optimizer!r}")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm: expected a positive number or None, got {self.clip_norm!r}")
-        if self.weight_averaging is not None and not 0 < self.weight_averaging < 1:
-            raise ValueError(
-                f"weight_averaging: expected a number between 0 and 1, or None, got {self.weight_averaging!r}"
-            )
-        if not (self.augmentation is None or callable(self.augmentation) or self._is_auto("augmentation")):
-            raise TypeError(f"augmentation: expected a callable, None or 'auto', got {self.augmentation!r}")
-        self._check_transformers()
-        if self.effort not in EFFORTS:
-            raise ValueError(f"effort: expected one of {tuple(EFFORTS)}, got {self.effort!r}")
-        if self.max_time is not None and not self.max_time > 0:
-            raise ValueError(f"max_time: expected a positive number of seconds or None, got {self.max_time!r}")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction: expected a number between 0 and 1, got {self.validation_fraction!r}"
-            )
+        """Refuse what has no meaning; a subclass may add to what the rules say."""
+        check_parameters(self)
 
-    def _check_transformers(self) -> None:
-        for name in ("scaling", "preprocessing"):
-            value = getattr(self, name)
-            if not (value is None or self._is_auto(name) or hasattr(value, "transform")):
-                raise TypeError(f"{name}: expected a transformer, None or 'auto', got {value!r}")
+    # ---- What "auto" becomes
 
     def _is_auto(self, name: str) -> bool:
         """Whether a parameter that may be "auto" is it."""
-        default = inspect.signature(type(self).__init__).parameters.get(name)
-        value = getattr(self, name, None)
-        return default is not None and default.default == AUTO and isinstance(value, str) and value == AUTO
-
-    # ---- What "auto" becomes
+        return is_auto(self, name)
 
     def _settle(self, sequences: Sequences, epochs: int | None) -> dict[str, Any]:
         """Return all parameters that may be "auto", with values.

@@ -15,8 +15,6 @@ from sklearn.pipeline import make_pipeline
 from seriatim.preprocessing import Compose, Crop, Deltas, Jitter, LevelAndShape, Stack, Standardize, Tempo
 from seriatim.sequences import Sequences
 
-AUTO = "auto"
-
 
 @dataclass(frozen=True)
 class Effort:

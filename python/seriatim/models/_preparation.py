@@ -18,15 +18,16 @@ class Preparation:
     Parameters
     ----------
     scaling, preprocessing : fitted transformers or None
-        Applied in this order, in training and prediction alike.
+        Applied in this order, in training and prediction alike; kept under these names.
     augmentation : callable or None
         Changes mini-batches in training.
     augments_scaled : bool
-        Whether augmentation comes behind the scaling, or, as one that a user gives, before it: its figures are in the
-        features' own units.
+        Whether augmentation comes behind the scaling, or, as one that a user gives, before it: its distances and
+        deviations are in the features' own units.
     """
 
     def __init__(self, scaling: Any, preprocessing: Any, augmentation: Any, augments_scaled: bool) -> None:
+        self.scaling, self.preprocessing = scaling, preprocessing
         steps = [step for step in (scaling, preprocessing) if step is not None]
         self.augmentation = augmentation
         # What augmentation does not come before is done once, before training.

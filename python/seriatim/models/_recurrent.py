@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from seriatim._sklearn import keep
 from seriatim.models import _policy
-from seriatim.models._base import keep
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
 from seriatim.nn import SequenceRNN
@@ -18,6 +18,7 @@ class _StackClassifier(SequenceClassifier):
     """A recurrent stack, and a linear layer on its last states."""
 
     _rnn: ClassVar[str]
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("hidden_size_", "pooling_")
 
     module_: SequenceRNN
     hidden_size: int | str
@@ -91,11 +92,6 @@ class _StackClassifier(SequenceClassifier):
             "pooling": pooling if isinstance(pooling, str) else tuple(pooling),
             "learning_rate": _policy.STACK_LEARNING_RATE if self._is_auto("learning_rate") else rate,
         }
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if not isinstance(self.dropout, (int, float, np.number)) or not 0 <= self.dropout <= 1:
-            raise ValueError(f"dropout: expected a number from 0 to 1, got {self.dropout!r}")
 
 
 @documented

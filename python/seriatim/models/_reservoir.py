@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._typing import AnyArray, Array
+from seriatim._sklearn import Number, Rules, keep
 from seriatim.models import _policy
-from seriatim.models._base import SequenceEstimator, keep
 from seriatim.models._classifier import SequenceClassifier
-from seriatim.models._data import passes
 from seriatim.models._documentation import documented
+from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._policy import Facts
 from seriatim.models._regressor import SequenceRegressor
+from seriatim.models._training import Task
 from seriatim.nn import SequenceRNN
-from seriatim.preprocessing._base import check_number
 from seriatim.sequences import Sequences
 from seriatim.training import fit_reservoir, make_reservoir
 
 
 class _ReservoirEstimator(SequenceEstimator):
     """What classifier and regressor share."""
+
+    _parameter_rules: ClassVar[Rules] = {
+        "hidden_size": [Number(1, whole=True)],
+        "spectral_radius": [Number(0)],
+        "input_scale": [Number(0)],
+        "connections": [Number(1, whole=True)],
+    }
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("hidden_size_",)
 
     module_: SequenceRNN
     hidden_size: int | str
@@ -31,14 +38,6 @@ class _ReservoirEstimator(SequenceEstimator):
     connections: int
     bidirectional: bool
     pooling: Sequence[str]
-
-    def _check_parameters(self) -> None:
-        if not self._is_auto("hidden_size"):
-            check_number("hidden_size", self.hidden_size, 1, whole=True)
-        check_number("spectral_radius", self.spectral_radius, 0)
-        check_number("input_scale", self.input_scale, 0)
-        check_number("connections", self.connections, 1, whole=True)
-        self._check_transformers()
 
     def _make_module(
         self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator, settled: Mapping[str, Any]
@@ -56,42 +55,18 @@ class _ReservoirEstimator(SequenceEstimator):
             rng=rng,
         )
 
-    def _train(
-        self,
-        sequences: Sequences,
-        target: AnyArray,
-        weights: Array | None,
-        n_outputs: int,
-        make_criterion: Callable[[Mapping[str, Any]], Any],
-        epochs: int | None,
-        goes_on: bool,
-        held: Any,
-    ) -> dict[str, Any]:
-        """Make a reservoir and solve for its readout; there is no loop."""
-        rng = self._generator(goes_on=False)
-        rows, weights = passes(sequences, target, weights)
-        given, sequences, target = sequences, sequences[rows], target[rows]
-        weights = None if weights is None else weights[rows]
+    def _settle(self, sequences: Sequences, epochs: int | None) -> dict[str, Any]:
         facts = Facts.of(sequences)
         size = _policy.reservoir_size(facts) if self._is_auto("hidden_size") else self.hidden_size
-        settled: dict[str, Any] = {"hidden_size": size, "label_smoothing": 0.0}
-        settled |= self._settle_preparation(facts, sequences)
-        preparation, scaling, preprocessing = self._prepare(given, sequences, settled, goes_on=False)
-        ready = preparation.whole(sequences)
-        module = self._make_module(ready.X.shape[1:], n_outputs, rng, settled)
-        if self.verbose > 0:
-            print(self._summary(sequences, settled))
-        class_weight = getattr(make_criterion(settled), "weight", None)
-        fit_reservoir(module, ready, target, weights, class_weight)
-        return {
-            "hidden_size_": size,
-            "n_features_in_": int(np.prod(sequences.X.shape[1:])),
-            "scaling_": scaling,
-            "preprocessing_": preprocessing,
-            "module_": module,
-            "history_": {},
-            "n_iter_": 1,
-        }
+        return {"hidden_size": size, **self._settle_preparation(facts, sequences)}
+
+    def _find_weights(self, task: Task) -> dict[str, Any]:
+        """Make a reservoir and solve for its readout; there is no loop, and nothing to continue with."""
+        training = task.training
+        sequences = task.preparation.whole(training.sequences)
+        module = self._make_module(sequences.X.shape[1:], task.targets.n_outputs, task.rng, task.settled)
+        fit_reservoir(module, sequences, training.target, training.weights, task.class_weights)
+        return {"module_": module, "history_": {}, "n_iter_": 1}
 
 
 @documented
@@ -136,8 +111,6 @@ class ReservoirClassifier(_ReservoirEstimator, SequenceClassifier):
     >>> clf = ReservoirClassifier(random_state=0).fit(X, y, lengths=lengths)
     >>> clf.predict(X_test, lengths=lengths_test)
     """
-
-    label_smoothing = 0.0
 
     def __init__(
         self,

@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from seriatim._sklearn import keep, read_videos
 from seriatim._typing import AnyArray, Array, ArrayLike
-from seriatim.models._base import keep
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
 from seriatim.sequences import Sequences
-from seriatim.sequences._forms import read_videos
 
 
 class VideoClassifier(SequenceClassifier):
@@ -107,8 +106,8 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
             bidirectional=self.bidirectional, fc=self.fc, rng=rng,
         )  # fmt: skip
 
-    def _criterion(self, weight: Array | None, label_smoothing: float) -> NLLLoss:
-        return CrossEntropyLoss(weight, label_smoothing=label_smoothing)
+    def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> NLLLoss:
+        return CrossEntropyLoss(class_weights, label_smoothing=settled["label_smoothing"])
 
     def _to_log_probs(self, output: Array) -> Array:
         log_probs: Array = LogSoftmax().eval()(output)

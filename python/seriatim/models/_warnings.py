@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from seriatim._typing import AnyArray, Integers
+from seriatim._warnings import warn
 from seriatim.functional import ragged_moments
 from seriatim.sequences import Sequences
 
@@ -25,12 +24,16 @@ def warn_of_scales(sequences: Sequences) -> None:
         return
     least, most = float(varying.min()), float(varying.max())
     if most > _FAR * least or most > _FAR or least < 1 / _FAR:
-        warnings.warn(
+        warn(
             f"features have standard deviations from {least:.3g} to {most:.3g}, and nothing scales them: the network "
-            "hardly sees the small ones. scaling='auto', or Standardize() in front of the model, is the way on.",
-            UserWarning,
-            stacklevel=4,
+            "hardly sees the small ones. scaling='auto', or Standardize() before the model, is the way on.",
         )
+
+
+def warn_of_single_class(classes: AnyArray) -> None:
+    """Warn where there is one class."""
+    if len(classes) == 1:
+        warn(f"y has a single class, {classes.tolist()[0]!r}: there is nothing to learn, and nothing else is predicted")
 
 
 def warn_of_single_sequences(classes: AnyArray, target: Integers) -> None:
@@ -40,21 +43,17 @@ def warn_of_single_sequences(classes: AnyArray, target: Integers) -> None:
     # Of a handful of sequences nothing else can be expected.
     if single and len(classes) > 1 and len(target) >= _HANDFUL:
         names = ", ".join(map(repr, single[:3])) + (f" and {len(single) - 3} more" if len(single) > 3 else "")
-        warnings.warn(
+        warn(
             f"a single sequence of {names}: what such a class has in common cannot be learned from one; more sequences "
             "of it, or leaving it out, is the way on.",
-            UserWarning,
-            stacklevel=3,
         )
 
 
 def warn_of_validation(count: int, classes: int) -> None:
-    """Warn where a part that is held back is too small to choose an epoch by."""
+    """Warn where the part that is kept for it is too small to choose an epoch by."""
     if count < max(_FEW, classes):
-        warnings.warn(
+        warn(
             f"early_stopping chooses the epoch by {count} sequences, each worth {100 / count:.0f} points of "
             f"the score{f', of {classes} classes' if classes > 1 else ''}: a larger validation_fraction, "
             "validation_data, or early_stopping=False is the way on.",
-            UserWarning,
-            stacklevel=4,
         )

@@ -36,6 +36,13 @@ class WeightAverage:
     swapped : bool
         Whether the module holds the averaged weights, and this the trained ones.
 
+    Raises
+    ------
+    TypeError
+        ``module`` is no Module.
+    ValueError
+        It has no parameters, or ``decay`` is not from 0 to 1.
+
     Notes
     -----
     ``a = a + (1 - d) (p - a)`` with ``d = min(decay, (1 + t) / (10 + t))`` at update ``t = 0, 1, ...``, without warm-up
@@ -114,6 +121,10 @@ class WeightAverage:
         """Let the module hold the averaged weights for a while; gives the module.
 
         Modes stay as they are: call ``module.eval()`` to evaluate.
+
+        Yields
+        ------
+        Module
         """
         self._not_swapped("applied")
         self.swap()
@@ -127,6 +138,11 @@ class WeightAverage:
         """Copy the averaged weights and buffers into a module of the same structure.
 
         Raises ValueError, changing nothing, when names or shapes differ.
+
+        Parameters
+        ----------
+        module : Module
+            Of the same structure.
         """
         module.load_state_dict(self._named())
 
@@ -147,11 +163,27 @@ class WeightAverage:
     # ---- State
 
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of the average, under the module's names, and of the numbers."""
+        """Return copies of the average, under the module's names, and of the numbers.
+
+        Returns
+        -------
+        dict
+        """
         return {"updates": self.updates, "decay": self.decay, "warm_up": self.warm_up, "average": self._named()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Copy average and numbers in; raises ValueError, changing nothing, when they are of another module."""
+        """Copy average and numbers in; raises ValueError, changing nothing, when they are of another module.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            Of :meth:`state_dict`.
+
+        Raises
+        ------
+        ValueError
+            It does not fit. The average is then as it was.
+        """
         self._not_swapped("load_state_dict")
         keys = {"updates", "decay", "warm_up", "average"}
         if set(state_dict) != keys:

@@ -15,7 +15,8 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
-from seriatim.nn._parameter import runs
+from seriatim.nn.base._contexts import warn_before_step
+from seriatim.nn.base._parameter import CLOCK, runs
 
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
@@ -39,10 +40,24 @@ def _alike(places: list[int], steps: list[int]) -> list[list[int]]:
 class Optimizer:
     """What all update rules share.
 
+    Parameters
+    ----------
+    params : iterable of Parameter, or of dict
+        Parameters, or groups of them with settings of their own: ``{'params': ..., 'lr': ...}``.
+    defaults : dict
+        Settings of groups that do not name them.
+
     Attributes
     ----------
     param_groups : list of dict
         Each with ``params`` and the rule's numbers; ``lr`` and the others may be changed between steps.
+
+    Raises
+    ------
+    ValueError
+        There is no parameter, or one comes twice.
+    TypeError
+        Something is not a Parameter.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -67,6 +82,8 @@ class Optimizer:
         self._steps: list[list[int]] = [[0] * len(group["params"]) for group in self.param_groups]
         # What a schedule has set the learning rates to, one a group.
         self._scheduled: list[float] | None = None
+        # When the last step was made.
+        self._since = CLOCK.now
 
     def zero_grad(self) -> None:
         """Make all gradients zeros."""
@@ -75,7 +92,18 @@ class Optimizer:
                 p.zero_grad()
 
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
+        """Move every parameter that has a gradient.
+
+        Warns
+        -----
+        RuntimeWarning
+            Forwards of modules that have some of the parameters are still open, or a module was used since the last
+            step and one of its parameters got no gradient: a backward was forgotten, or a forward in training mode was
+            meant to predict.
+        """
+        warn_before_step([group["params"] for group in self.param_groups], self._since)
+        CLOCK.now += 1
+        self._since = CLOCK.now
         for index, group in enumerate(self.param_groups):
             params, steps = group["params"], self._steps[index]
             places = {id(p): place for place, p in enumerate(params)}
@@ -105,7 +133,12 @@ class Optimizer:
         return store[name]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of all state and numbers, for :meth:`load_state_dict` of an optimiser made alike."""
+        """Return copies of all state and numbers, for :meth:`load_state_dict` of an optimiser made alike.
+
+        Returns
+        -------
+        dict
+        """
         return {
             "state": [{k: v.copy() for k, v in store.items()} for store in self._state],
             "steps": [list(steps) for steps in self._steps],
@@ -113,7 +146,18 @@ class Optimizer:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Copy state and numbers in; raises ValueError, changing nothing, when they are of other parameters."""
+        """Copy state and numbers in; raises ValueError, changing nothing, when they are of other parameters.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            Of :meth:`state_dict`.
+
+        Raises
+        ------
+        ValueError
+            It is another rule's or another model's. The optimiser is then as it was.
+        """
         keys = ("state", "steps", "param_groups")
         lacking = [key for key in keys if key not in state_dict]
         if lacking:
@@ -149,6 +193,11 @@ class SGD(Optimizer):
     lr : float, default 1e-3
     momentum, dampening, weight_decay : float, default 0
     nesterov : bool, default False
+
+    Raises
+    ------
+    ValueError
+        A setting is out of its range, or ``nesterov`` is without momentum or with dampening.
 
     Notes
     -----
@@ -250,6 +299,11 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: parameters shrink by ``lr * weight_decay`` a step, 1e-2 by default.
 
+    Parameters
+    ----------
+    params, lr, betas, eps, weight_decay
+        As of :class:`Adam`; ``weight_decay`` is 1e-2 by default.
+
     References
     ----------
     Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
@@ -334,10 +388,20 @@ class RMSprop(Optimizer):
 def clip_grad_norm_(params: Iterable[Parameter], max_norm: float) -> float:
     """Scale all gradients down so that their common norm is at most ``max_norm``.
 
+    Parameters
+    ----------
+    params : iterable of Parameter
+    max_norm : float
+
     Returns
     -------
     float
         The norm before.
+
+    Raises
+    ------
+    ValueError
+        ``max_norm`` is below 0 or NaN.
     """
     if not max_norm >= 0:
         raise ValueError(f"max_norm: expected a number of at least 0, got {max_norm!r}")

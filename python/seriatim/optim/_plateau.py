@@ -41,6 +41,11 @@ class ReduceLROnPlateau(LRScheduler):
     last_epoch : int
         Steps made.
 
+    Raises
+    ------
+    ValueError
+        A mode is not known, or a factor is not from 0 to below 1.
+
     Notes
     -----
     Torch's rules. NaN is no improvement. A learning rate that was changed between two steps is reduced as it is.
@@ -89,7 +94,13 @@ class ReduceLROnPlateau(LRScheduler):
         return self._last_lr
 
     def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
-        """Take the metric of a step, and set the learning rates for the next one."""
+        """Take the metric of a step, and set the learning rates for the next one.
+
+        Parameters
+        ----------
+        metrics : float
+            What is watched.
+        """
         metric = float(metrics)
         self.last_epoch += 1
         if self._is_better(metric):

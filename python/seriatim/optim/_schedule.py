@@ -59,6 +59,13 @@ class LRScheduler:
     last_epoch : int
         Steps made. A step may be an epoch or a mini-batch: it is what lies between two calls of :meth:`step`.
 
+    Raises
+    ------
+    TypeError
+        ``optimizer`` is none.
+    ValueError
+        ``last_epoch`` is below -1.
+
     Notes
     -----
     Making a schedule already sets the learning rates of the first step.
@@ -110,17 +117,37 @@ class LRScheduler:
         self._set(lrs)
 
     def get_last_lr(self) -> list[float]:
-        """Return the learning rates that were set last, one a group."""
+        """Return the learning rates that were set last, one a group.
+
+        Returns
+        -------
+        list of float
+        """
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy of the state and the numbers, for :meth:`load_state_dict` of a schedule of the same kind."""
+        """Return a copy of the state and the numbers, for :meth:`load_state_dict` of a schedule of the same kind.
+
+        Returns
+        -------
+        dict
+        """
         return {name: copy.copy(getattr(self, name)) for name in ("last_epoch", "base_lrs", *self._settings)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy state and numbers in, and set the learning rates that belong to them.
 
         Raises ValueError, changing nothing, when they are of another kind of schedule or number of groups.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            Of :meth:`state_dict`.
+
+        Raises
+        ------
+        ValueError
+            It is another schedule's. This one is then as it was.
         """
         filled = self._filled(state_dict)
         lrs = filled._current()
@@ -201,6 +228,11 @@ class LinearLR(LRScheduler):
         From 0 to 1.
     total_iters : int, default 5
     last_epoch : int, default -1
+
+    Raises
+    ------
+    ValueError
+        ``start_factor`` is not above 0 and at most 1, or the number of steps not positive.
     """
 
     _settings = ("start_factor", "end_factor", "total_iters")
@@ -235,6 +267,13 @@ class LambdaLR(LRScheduler):
     lr_lambda : callable, or list of callables, one a group
         Takes the number of steps, gives the factor. Functions are not part of ``state_dict()``.
     last_epoch : int, default -1
+
+    Raises
+    ------
+    TypeError
+        ``lr_lambda`` is not callable.
+    ValueError
+        There is not one for each group.
     """
 
     def __init__(
@@ -300,6 +339,12 @@ class OneCycleLR(LRScheduler):
     three_phase : bool, default False
         Go down to the beginning in as many steps as up, and in the rest to the end.
     last_epoch : int, default -1
+
+    Raises
+    ------
+    ValueError
+        Neither the number of steps nor epochs and steps of each are given, or a factor is not positive; by ``step``:
+        there are more steps than were said.
 
     Notes
     -----

@@ -26,6 +26,13 @@ class SequentialLR(LRScheduler):
         After how many steps in all the second, third, ... begins: one less than there are schedules.
     last_epoch : int, default -1
 
+    Raises
+    ------
+    ValueError
+        There is no schedule, one is of another optimiser, or the milestones do not grow or are not one less.
+    TypeError
+        A schedule is no function of the step.
+
     Examples
     --------
     >>> warm_up, fall = LinearLR(optimizer, 0.1, total_iters=5), CosineAnnealingLR(optimizer, 95)
@@ -57,7 +64,12 @@ class SequentialLR(LRScheduler):
         return self.schedulers[place]._lrs(step - (self.milestones[place - 1] if place else 0))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of the state and of all schedules' states, for :meth:`load_state_dict` of one made alike."""
+        """Return copies of the state and of all schedules' states, for :meth:`load_state_dict` of one made alike.
+
+        Returns
+        -------
+        dict
+        """
         inner = [scheduler.state_dict() for scheduler in self.schedulers]
         return {**super().state_dict(), "milestones": list(self.milestones), "schedulers": inner}
 

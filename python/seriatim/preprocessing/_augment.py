@@ -7,19 +7,20 @@ take one, or a :class:`Compose` of several, as ``augmentation=``; the same ``ran
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from seriatim import functional as F
+from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value
 from seriatim._typing import AnyArray, Array, Integers
-from seriatim.preprocessing._base import check_choice, check_number, offsets
+from seriatim.preprocessing._base import offsets
 from seriatim.preprocessing._time import resampled, within
 from seriatim.sequences import Sequences
 
 
-class Augmentation(BaseEstimator):  # type: ignore[misc]
+class Augmentation(Stored, BaseEstimator):  # type: ignore[misc]
     """Base of the augmentations: a subclass defines ``_augment`` and may check its parameters.
 
     Any callable with this signature will do in its place.
@@ -48,7 +49,8 @@ class Augmentation(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _check_parameters(self) -> None:
-        """Raise for parameters that have no meaning."""
+        """Refuse parameters that have no meaning; a subclass may add to what ``_parameter_rules`` says."""
+        check_parameters(self)
 
 
 class Compose(Augmentation):
@@ -82,11 +84,10 @@ class Jitter(Augmentation):
         Of the noise, in the features' own units.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"deviation": [Number(0)]}
+
     def __init__(self, deviation: float = 0.05) -> None:
         self.deviation = deviation
-
-    def _check_parameters(self) -> None:
-        check_number("deviation", self.deviation, 0)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         noise = rng.standard_normal(sequences.X.shape, np.float32)
@@ -106,15 +107,20 @@ class Scale(Augmentation):
         One factor for all features of a sequence, or one for each.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "low": [Number()],
+        "high": [Number()],
+        "per": [Choice("sequence", "feature")],
+    }
+
     def __init__(self, low: float = 0.8, high: float = 1.25, per: str = "sequence") -> None:
         self.low = low
         self.high = high
         self.per = per
 
     def _check_parameters(self) -> None:
-        check_number("low", self.low, -np.inf)
-        check_number("high", self.high, self.low)
-        check_choice("per", self.per, ("sequence", "feature"))
+        super()._check_parameters()
+        check_value("high", self.high, Number(self.low))
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, features = len(sequences), sequences.X.shape[1]
@@ -134,14 +140,14 @@ class Shift(Augmentation):
         each feature by itself.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "distance": [Number(0)],
+        "period": [Number(1, whole=True), None],
+    }
+
     def __init__(self, distance: float = 0.1, period: int | None = None) -> None:
         self.distance = distance
         self.period = period
-
-    def _check_parameters(self) -> None:
-        check_number("distance", self.distance, 0)
-        if self.period is not None:
-            check_number("period", self.period, 1, whole=True)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, features = len(sequences), sequences.X.shape[1]
@@ -167,14 +173,14 @@ class Rotate(Augmentation):
     Features are points ``x, y, z`` behind each other. Centre them first: the rotation is about the origin.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "angle": [Number(0, 180)],
+        "axis": [Choice("x", "y", "z"), None],
+    }
+
     def __init__(self, angle: float = 15.0, axis: str | None = None) -> None:
         self.angle = angle
         self.axis = axis
-
-    def _check_parameters(self) -> None:
-        check_number("angle", self.angle, 0, 180)
-        if self.axis is not None:
-            check_choice("axis", self.axis, ("x", "y", "z"))
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n = len(sequences)
@@ -196,13 +202,15 @@ class Tempo(Augmentation):
         Bounds of the factor of the length, which is uniform in its logarithm.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"low": [Number(0.001)], "high": [Number()]}
+
     def __init__(self, low: float = 0.8, high: float = 1.25) -> None:
         self.low = low
         self.high = high
 
     def _check_parameters(self) -> None:
-        check_number("low", self.low, 1e-3)
-        check_number("high", self.high, self.low)
+        super()._check_parameters()
+        check_value("high", self.high, Number(self.low))
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         factor = np.exp(rng.uniform(np.log(self.low), np.log(self.high), len(sequences)))
@@ -220,13 +228,11 @@ class TimeWarp(Augmentation):
         The departure is a sum of so many half sines of random height over the sequence.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"strength": [Number(0, 1)], "waves": [Number(1, whole=True)]}
+
     def __init__(self, strength: float = 0.3, waves: int = 2) -> None:
         self.strength = strength
         self.waves = waves
-
-    def _check_parameters(self) -> None:
-        check_number("strength", self.strength, 0, 1)
-        check_number("waves", self.waves, 1, whole=True)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         # Position u + sum_k a_k sin(pi k u) / (pi k) has the slope 1 + sum_k a_k cos(pi k u), which stays above 0.
@@ -249,11 +255,10 @@ class Crop(Augmentation):
         The least part that stays; at least one observation.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"fraction": [Number(1e-06, 1)]}
+
     def __init__(self, fraction: float = 0.9) -> None:
         self.fraction = fraction
-
-    def _check_parameters(self) -> None:
-        check_number("fraction", self.fraction, 1e-6, 1)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, whole = len(sequences), sequences.lengths
@@ -274,13 +279,11 @@ class MaskTime(Augmentation):
         What stands there: 0 is the mean of standardised features.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"fraction": [Number(0, 1)], "value": [Number()]}
+
     def __init__(self, fraction: float = 0.2, value: float = 0.0) -> None:
         self.fraction = fraction
         self.value = value
-
-    def _check_parameters(self) -> None:
-        check_number("fraction", self.fraction, 0, 1)
-        check_number("value", self.value, -np.inf)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         lengths = sequences.lengths
@@ -306,15 +309,16 @@ class MaskFeatures(Augmentation):
     Park et al., "SpecAugment: a simple data augmentation method for automatic speech recognition", Interspeech 2019.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "most": [Number(0, whole=True)],
+        "bands": [Number(1, whole=True)],
+        "value": [Number()],
+    }
+
     def __init__(self, most: int = 4, bands: int = 1, value: float = 0.0) -> None:
         self.most = most
         self.bands = bands
         self.value = value
-
-    def _check_parameters(self) -> None:
-        check_number("most", self.most, 0, whole=True)
-        check_number("bands", self.bands, 1, whole=True)
-        check_number("value", self.value, -np.inf)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, features = len(sequences), sequences.X.shape[1]
@@ -341,13 +345,11 @@ class WarpFeatures(Augmentation):
     Features beyond the ends repeat the last ones. Only for features that are samples of one axis, as mel bands are.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"strength": [Number(0, 0.99)], "shift": [Number(0)]}
+
     def __init__(self, strength: float = 0.1, shift: float = 0.0) -> None:
         self.strength = strength
         self.shift = shift
-
-    def _check_parameters(self) -> None:
-        check_number("strength", self.strength, 0, 0.99)
-        check_number("shift", self.shift, 0)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, features = len(sequences), sequences.X.shape[1]
@@ -365,11 +367,10 @@ class Mix(Augmentation):
         The greatest share of the other one.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"most": [Number(0, 1)]}
+
     def __init__(self, most: float = 0.5) -> None:
         self.most = most
-
-    def _check_parameters(self) -> None:
-        check_number("most", self.most, 0, 1)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         if target is None:

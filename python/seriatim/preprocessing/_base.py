@@ -9,15 +9,17 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from seriatim._typing import AnyArray, ArrayLike
-from seriatim.sequences import Sequences
-from seriatim.sequences._forms import (
+from seriatim._sklearn import (
+    Stored,
     check_features,
+    check_parameters,
     is_list_of_arrays,
     keep_feature_names,
     read_sequences,
     rows_of_table,
 )
+from seriatim._typing import AnyArray, ArrayLike
+from seriatim.sequences import Sequences
 
 Self = TypeVar("Self", bound="SequenceTransformer")
 
@@ -35,7 +37,7 @@ class _Table(TransformerMixin):  # type: ignore[misc]
         return self.names
 
 
-class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
+class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
     """Base of the transformers: subclasses say what happens to a :class:`seriatim.Sequences`.
 
     Notes
@@ -51,6 +53,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     __metadata_request__fit = _LENGTHS
     __metadata_request__transform = _LENGTHS
 
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("n_features_in_", "feature_names_in_", "_row_per_sequence")
+
     n_features_in_: int
     _row_per_sequence: bool
 
@@ -61,7 +65,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         raise NotImplementedError
 
     def _check_parameters(self) -> None:
-        """Raise for parameters that have no meaning."""
+        """Refuse parameters that have no meaning; a subclass may add to what ``_parameter_rules`` says."""
+        check_parameters(self)
 
     def fit(self: Self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Self:
         """Learn what the training sequences say.
@@ -75,6 +80,11 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            A parameter or the sequences have no meaning. The transformer is then as it was.
         """
         self._check_parameters()
         rows = rows_of_table(X)
@@ -87,7 +97,24 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return self
 
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:
-        """Transform sequences; they come out in the form in which they are given."""
+        """Transform sequences; they come out in the form in which they are given.
+
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        lengths : array_like of int, shape (n,), optional
+
+        Returns
+        -------
+        sequences
+            In the form of X.
+
+        Raises
+        ------
+        ValueError
+            The sequences have other features than those of ``fit``, or are none.
+        sklearn.exceptions.NotFittedError
+        """
         check_is_fitted(self, "n_features_in_")
         self._check_parameters()
         sequences = read_sequences(X, lengths, self._row_per_sequence, type(self).__name__)
@@ -95,11 +122,43 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return self._in_form_of(X, lengths, sequences, self._transform(sequences))
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Any:
-        """Fit and transform the same sequences."""
+        """Fit and transform the same sequences.
+
+        Parameters
+        ----------
+        X, y, lengths
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        sequences
+            In the form of X.
+
+        Raises
+        ------
+        ValueError
+            As of :meth:`fit`.
+        """
         return self.fit(X, y, lengths=lengths).transform(X, lengths=lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features that come out."""
+        """Return the names of the features that come out.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+
+        Raises
+        ------
+        ValueError
+            The names are others than those of ``fit``, or another number of them.
+        sklearn.exceptions.NotFittedError
+        """
         check_is_fitted(self, "n_features_in_")
         known = getattr(self, "feature_names_in_", None)
         if input_features is not None:
@@ -118,7 +177,21 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
 
     def set_output(self: Self, *, transform: str | None = None) -> Self:
-        """Choose the container of results that are 2-D tables: 'default', 'pandas', 'polars', or None to leave it."""
+        """Choose the container of results that are 2-D tables: 'default', 'pandas', 'polars', or None to leave it.
+
+        Parameters
+        ----------
+        transform : {'default', 'pandas', 'polars'} or None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            There is no such container.
+        """
         if transform is not None:
             _Table(np.array([])).set_output(transform=transform)
             self._output = transform
@@ -157,18 +230,3 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 def offsets(sequences: Sequences) -> Any:
     """Where sequences begin and the last ends: ``(n + 1,)``."""
     return np.concatenate([[0], np.cumsum(sequences.lengths)])
-
-
-def check_number(name: str, value: Any, low: float, high: float = np.inf, *, whole: bool = False) -> None:
-    """Raise unless a parameter is a number, an integer if ``whole``, from low to high."""
-    kinds = (int, np.integer) if whole else (int, float, np.number)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        kind = "an integer" if whole else "a number"
-        bounds = f"of at least {low}" if high == np.inf else f"from {low} to {high}"
-        raise ValueError(f"{name}: expected {kind} {bounds}, got {value!r}")
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise unless a parameter is one of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name}: expected one of {choices}, got {value!r}")

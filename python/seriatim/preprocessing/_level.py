@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._sklearn import Number, Rules
 from seriatim._typing import AnyArray, Array, Integers
-from seriatim.preprocessing._base import SequenceTransformer, check_number, offsets
+from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.sequences import Sequences
 
 # Sequences with a spread of their own, out of all, that say how spreads differ.
@@ -18,9 +19,9 @@ _MOST_CONSTANT = 0.2
 class LevelAndShape(SequenceTransformer):
     """Replace what differs by orders of magnitude from sequence to sequence by its logarithm, and append its shape.
 
-    Currents of appliances from a lamp to a heater, say: scaled by common figures all small ones look like zero; scaled
-    by their own, a lamp looks like a heater. This keeps both: the level as a signed logarithm, and behind all features
-    the shape, the sequence standardised by its own figures.
+    Currents of appliances from a lamp to a heater, say: scaled by common statistics all small ones look like zero;
+    scaled by their own, a lamp looks like a heater. This keeps both: the level as a signed logarithm, and behind all
+    features the shape, the sequence standardised by its own statistics.
 
     Parameters
     ----------
@@ -45,11 +46,12 @@ class LevelAndShape(SequenceTransformer):
     >>> make_pipeline(LevelAndShape(), Standardize(), GRUClassifier(scaling=None))
     """
 
+    _parameter_rules: ClassVar[Rules] = {"limit": [Number(0)]}
+
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("wide_", "unit_")
+
     def __init__(self, limit: float = 2.0) -> None:
         self.limit = limit
-
-    def _check_parameters(self) -> None:
-        check_number("limit", self.limit, 0)
 
     def _fit(self, sequences: Sequences) -> None:
         _, spreads = F.ragged_moments(sequences.X, offsets(sequences))
@@ -73,7 +75,17 @@ class LevelAndShape(SequenceTransformer):
         return F.ragged_scale(wide, ends, mean, np.where(steady, 0, 1 / np.where(steady, 1, spread)))
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features and of the shapes."""
+        """Return the names of the features and of the shapes.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         names = super().get_feature_names_out(input_features)
         return np.array([*names, *(f"{names[i]}_shape" for i in self.wide_)], dtype=object)
 

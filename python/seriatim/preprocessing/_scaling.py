@@ -1,40 +1,40 @@
-"""Centre, standardise, scale: with each sequence's own figures, or with those of the whole training set."""
+"""Centre, standardise, scale: with each sequence's own statistics, or with those of the whole training set."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._sklearn import Choice, Rules
 from seriatim._typing import Array
-from seriatim.preprocessing._base import SequenceTransformer, check_choice, offsets
+from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.sequences import Sequences
-
-_OVER = ("training", "sequence")
 
 
 class _Scaling(SequenceTransformer):
     """``(x - shift) * scale``."""
 
+    _parameter_rules: ClassVar[Rules] = {"over": [Choice("training", "sequence")]}
+
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("shift_", "scale_")
+
     over: str
 
-    def _figures(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
         """Return shift and scale of every sequence, ``(n, D)`` each."""
         raise NotImplementedError
-
-    def _check_parameters(self) -> None:
-        check_choice("over", self.over, _OVER)
 
     def _fit(self, sequences: Sequences) -> None:
         if self.over == "training":
             whole = np.array([0, len(sequences.X)])
-            self.shift_, self.scale_ = (part[0] for part in self._figures(sequences.X, whole))
+            self.shift_, self.scale_ = (part[0] for part in self._statistics(sequences.X, whole))
 
     def _transform(self, sequences: Sequences) -> Sequences:
         if self.over == "sequence":
             ends = offsets(sequences)
-            shift, scale = self._figures(sequences.X, ends)
+            shift, scale = self._statistics(sequences.X, ends)
         else:
             ends = np.array([0, len(sequences.X)])
             shift, scale = self.shift_[None], self.scale_[None]
@@ -63,7 +63,7 @@ class Center(_Scaling):
     def __init__(self, over: str = "training") -> None:
         self.over = over
 
-    def _figures(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
         mean = F.ragged_mean(X, ends)
         return mean, np.ones_like(mean)
 
@@ -74,7 +74,7 @@ class Standardize(_Scaling):
     Parameters
     ----------
     over : {'training', 'sequence'}, default 'training'
-        Whose figures: of all training observations together, or of each sequence itself.
+        Whose statistics: of all training observations together, or of each sequence itself.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Standardize(_Scaling):
     def __init__(self, over: str = "training") -> None:
         self.over = over
 
-    def _figures(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
         mean, spread = F.ragged_moments(X, ends)
         # What does not vary has a spread of some roundings: dividing by that would blow them up.
         steady = spread <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
@@ -124,7 +124,7 @@ class MinMaxScale(_Scaling):
         if len(self.feature_range) != 2 or not self.feature_range[0] < self.feature_range[1]:
             raise ValueError(f"feature_range: expected two growing numbers, got {self.feature_range!r}")
 
-    def _figures(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
         low, high = F.ragged_extrema(X, ends)
         first, last = self.feature_range
         width = np.where(high > low, high - low, 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._sklearn import Choice, Number, Rules
 from seriatim._typing import AnyArray, Array, Integers
-from seriatim.preprocessing._base import SequenceTransformer, check_choice, check_number, offsets
+from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.sequences import Sequences
 
 
@@ -32,13 +33,11 @@ class TrimConstants(SequenceTransformer):
     A sequence that is constant throughout keeps its first observation.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"constant": [Number()], "tol": [Number(0)]}
+
     def __init__(self, constant: float = 0.0, tol: float = 1e-5) -> None:
         self.constant = constant
         self.tol = tol
-
-    def _check_parameters(self) -> None:
-        check_number("constant", self.constant, -np.inf)
-        check_number("tol", self.tol, 0)
 
     def _transform(self, sequences: Sequences) -> Sequences:
         varies = np.any(np.abs(sequences.X - np.float32(self.constant)) > self.tol, axis=1)
@@ -61,13 +60,14 @@ class Downsample(SequenceTransformer):
         Keep the first of every ``factor`` observations, or their mean. What is left over at the end counts as well.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "factor": [Number(1, whole=True)],
+        "method": [Choice("decimate", "mean")],
+    }
+
     def __init__(self, factor: int = 2, method: str = "decimate") -> None:
         self.factor = factor
         self.method = method
-
-    def _check_parameters(self) -> None:
-        check_number("factor", self.factor, 1, whole=True)
-        check_choice("method", self.method, ("decimate", "mean"))
 
     def _transform(self, sequences: Sequences) -> Sequences:
         first = np.flatnonzero(within(sequences.lengths) % self.factor == 0)
@@ -91,13 +91,14 @@ class Filter(SequenceTransformer):
     further back.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "window_size": [Number(1, whole=True)],
+        "method": [Choice("median", "mean")],
+    }
+
     def __init__(self, window_size: int = 5, method: str = "median") -> None:
         self.window_size = window_size
         self.method = method
-
-    def _check_parameters(self) -> None:
-        check_number("window_size", self.window_size, 1, whole=True)
-        check_choice("method", self.method, ("median", "mean"))
 
     def _transform(self, sequences: Sequences) -> Sequences:
         width = min(int(self.window_size), 2 * int(sequences.lengths.max()) + self.window_size % 2)
@@ -113,11 +114,10 @@ class Resample(SequenceTransformer):
         First and last observations stay where they are. A sequence of one observation is repeated.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"length": [Number(1, whole=True)]}
+
     def __init__(self, length: int = 64) -> None:
         self.length = length
-
-    def _check_parameters(self) -> None:
-        check_number("length", self.length, 1, whole=True)
 
     def _transform(self, sequences: Sequences) -> Sequences:
         return resampled(sequences, np.full(len(sequences), self.length, np.int64))
@@ -133,7 +133,7 @@ class Deltas(SequenceTransformer):
     reach : int, default 2
         Observations to either side that a slope is taken over.
     append : bool, default True
-        Whether the features themselves stay in front of their slopes.
+        Whether the features themselves stay, before their slopes.
 
     Notes
     -----
@@ -145,14 +145,15 @@ class Deltas(SequenceTransformer):
     Young et al., "The HTK Book", 2006, section 5.9.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "order": [Number(1, 4, whole=True)],
+        "reach": [Number(1, 1000, whole=True)],
+    }
+
     def __init__(self, order: int = 1, reach: int = 2, append: bool = True) -> None:
         self.order = order
         self.reach = reach
         self.append = append
-
-    def _check_parameters(self) -> None:
-        check_number("order", self.order, 1, 4, whole=True)
-        check_number("reach", self.reach, 1, 1000, whole=True)
 
     def _transform(self, sequences: Sequences) -> Sequences:
         rows, features = sequences.X.shape
@@ -167,7 +168,17 @@ class Deltas(SequenceTransformer):
         return Sequences(result if self.append else np.ascontiguousarray(result[:, features:]), sequences.lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features and of their slopes."""
+        """Return the names of the features and of their slopes.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         names = super().get_feature_names_out(input_features)
         first = 0 if self.append else 1
         marks = ["", "_delta", *(f"_delta{n}" for n in range(2, self.order + 1))]
@@ -194,11 +205,10 @@ class Stack(SequenceTransformer):
     Sak et al., "Fast and accurate recurrent neural network acoustic models for speech recognition", Interspeech 2015.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"factor": [Number(1, whole=True)]}
+
     def __init__(self, factor: int = 2) -> None:
         self.factor = factor
-
-    def _check_parameters(self) -> None:
-        check_number("factor", self.factor, 1, whole=True)
 
     def _transform(self, sequences: Sequences) -> Sequences:
         lengths = -(-sequences.lengths // self.factor)
@@ -230,7 +240,17 @@ class Stack(SequenceTransformer):
         return shares
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features of each joined observation."""
+        """Return the names of the features of each joined observation.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         names = super().get_feature_names_out(input_features)
         return np.array([f"{name}_t{t}" for t in range(self.factor) for name in names], dtype=object)
 
@@ -256,16 +276,18 @@ class Pad(SequenceTransformer):
     Seriatim's own models want no padding; others may.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "length": [Number(1, whole=True), None],
+        "value": [Number()],
+        "side": [Choice("post", "pre")],
+    }
+
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("length_",)
+
     def __init__(self, length: int | None = None, value: float = 0.0, side: str = "post") -> None:
         self.length = length
         self.value = value
         self.side = side
-
-    def _check_parameters(self) -> None:
-        if self.length is not None:
-            check_number("length", self.length, 1, whole=True)
-        check_number("value", self.value, -np.inf)
-        check_choice("side", self.side, ("post", "pre"))
 
     def _fit(self, sequences: Sequences) -> None:
         self.length_ = int(sequences.lengths.max() if self.length is None else self.length)

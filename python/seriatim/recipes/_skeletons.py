@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from seriatim import functional as F
+from seriatim._sklearn import Number, Rules, check_value
 from seriatim._typing import AnyArray, Integers
 from seriatim.models import DeepGRUClassifier
 from seriatim.preprocessing import (
@@ -22,7 +23,7 @@ from seriatim.preprocessing import (
     Standardize,
     Tempo,
 )
-from seriatim.preprocessing._base import check_number, offsets
+from seriatim.preprocessing._base import offsets
 from seriatim.sequences import Sequences
 
 # The 15 joints of the first Kinect: head, neck, torso; shoulder, elbow, hand on the left and the right; hip, knee, foot
@@ -42,10 +43,11 @@ def _points(sequences: Sequences, persons: int, joints: int) -> AnyArray:
     return found
 
 
-def _check_body(persons: Any, joints: Any, torso: Any = 0, exchanged: Any = ()) -> None:
-    check_number("persons", persons, 1, whole=True)
-    check_number("joints", joints, 1, whole=True)
-    check_number("torso", torso, 0, joints - 1, whole=True)
+_BODY: Rules = {"persons": [Number(1, whole=True)], "joints": [Number(1, whole=True)]}
+
+
+def _check_body(joints: int, torso: Any = 0, exchanged: Any = ()) -> None:
+    check_value("torso", torso, Number(0, joints - 1, whole=True))
     pairs = np.asarray(exchanged)
     if pairs.size == 0:
         return
@@ -79,6 +81,8 @@ class Facing(SequenceTransformer):
     shoulder, elbow and hand; left hip, knee and foot; right hip, knee and foot.
     """
 
+    _parameter_rules: ClassVar[Rules] = _BODY
+
     def __init__(
         self,
         persons: int = 2,
@@ -92,7 +96,8 @@ class Facing(SequenceTransformer):
         self.exchanged = exchanged
 
     def _check_parameters(self) -> None:
-        _check_body(self.persons, self.joints, self.torso, self.exchanged if self.persons == 1 else ())
+        super()._check_parameters()
+        _check_body(self.joints, self.torso, self.exchanged if self.persons == 1 else ())
 
     def _fit(self, sequences: Sequences) -> None:
         _points(sequences, self.persons, self.joints)
@@ -145,6 +150,8 @@ class Mirror(Augmentation):
     label: in a language of signs, or where "left" and "right" are classes.
     """
 
+    _parameter_rules: ClassVar[Rules] = {**_BODY, "probability": [Number(0, 1)]}
+
     def __init__(
         self,
         persons: int = 2,
@@ -158,8 +165,8 @@ class Mirror(Augmentation):
         self.probability = probability
 
     def _check_parameters(self) -> None:
-        _check_body(self.persons, self.joints, exchanged=self.exchanged)
-        check_number("probability", self.probability, 0, 1)
+        super()._check_parameters()
+        _check_body(self.joints, exchanged=self.exchanged)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         x, n = _points(sequences, self.persons, self.joints).copy(), len(sequences)
@@ -193,6 +200,8 @@ class Bodies(SequenceTransformer):
     273 of two of 15. The axes stay: turn recordings by :class:`Facing` first.
     """
 
+    _parameter_rules: ClassVar[Rules] = {**_BODY, "reach": [Number(1, 1000, whole=True)]}
+
     def __init__(self, persons: int = 2, joints: int = 15, torso: int = _TORSO, reach: int = 2) -> None:
         self.persons = persons
         self.joints = joints
@@ -200,8 +209,8 @@ class Bodies(SequenceTransformer):
         self.reach = reach
 
     def _check_parameters(self) -> None:
-        _check_body(self.persons, self.joints, self.torso)
-        check_number("reach", self.reach, 1, 1000, whole=True)
+        super()._check_parameters()
+        _check_body(self.joints, self.torso)
 
     def _fit(self, sequences: Sequences) -> None:
         _points(sequences, self.persons, self.joints)
@@ -216,7 +225,17 @@ class Bodies(SequenceTransformer):
         return Sequences(np.concatenate(rows, axis=1), sequences.lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return the names of the features, marked with what they have become."""
+        """Return the names of the features, marked with what they have become.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         names = super().get_feature_names_out(input_features)
         marks = ["own", *(f"other{k}" for k in range(1, self.persons))]
         between = [f"person{k}_{axis}" for k in range(1, self.persons) for axis in "xyz"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.fft import dct
 from sklearn.pipeline import make_pipeline
 
+from seriatim._sklearn import Choice, Number, Rules, check_value
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models import DeepGRUClassifier
 from seriatim.preprocessing import (
@@ -20,7 +21,6 @@ from seriatim.preprocessing import (
     Tempo,
     WarpFeatures,
 )
-from seriatim.preprocessing._base import check_choice, check_number
 from seriatim.sequences import Sequences
 
 # Frames that are transformed together: an hour of sound must not stand in memory as spectra.
@@ -88,14 +88,14 @@ def log_mel(
     (43, 40)
     """
     samples = _samples(waveform)
-    check_number("rate", rate, 1)
-    check_number("bands", bands, 1, whole=True)
-    check_number("window", window, 2 / rate)
-    check_number("hop", hop, 1 / rate)
-    check_number("floor", floor, float(np.finfo(np.float32).tiny))
+    check_value("rate", rate, Number(1))
+    check_value("bands", bands, Number(1, whole=True))
+    check_value("window", window, Number(2 / rate))
+    check_value("hop", hop, Number(1 / rate))
+    check_value("floor", floor, Number(float(np.finfo(np.float32).tiny)))
     top = rate / 2 if high is None else high
-    check_number("high", top, 0, rate / 2)
-    check_number("low", low, 0, top)
+    check_value("high", top, Number(0, rate / 2))
+    check_value("low", low, Number(0, top))
     width, step = round(window * rate), round(hop * rate)
     size = 1 << (width - 1).bit_length()
     triangles = _triangles(int(bands), size, float(rate), float(low), float(top))
@@ -160,13 +160,14 @@ class PadEnds(Augmentation):
     Made for log-mel bands ``(T, bands)``, a frame every 10 ms.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "most": [Number(0, whole=True)],
+        "probability": [Number(0, 1)],
+    }
+
     def __init__(self, most: int = 20, probability: float = 0.5) -> None:
         self.most = most
         self.probability = probability
-
-    def _check_parameters(self) -> None:
-        check_number("most", self.most, 0, whole=True)
-        check_number("probability", self.probability, 0, 1)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, old = len(sequences), sequences.lengths
@@ -193,11 +194,10 @@ class Microphone(Augmentation):
     and three waves. Made for log-mel bands ``(T, bands)``.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"strength": [Number(0)]}
+
     def __init__(self, strength: float = 1.0) -> None:
         self.strength = strength
-
-    def _check_parameters(self) -> None:
-        check_number("strength", self.strength, 0)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         shift = (self.strength * _curves(len(sequences), sequences.X.shape[1], rng)).astype(np.float32)
@@ -219,15 +219,20 @@ class Room(Augmentation):
     Made for log-mel bands ``(T, bands)`` in natural logarithms.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "low": [Number()],
+        "high": [Number()],
+        "probability": [Number(0, 1)],
+    }
+
     def __init__(self, low: float = 2.0, high: float = 12.0, probability: float = 0.8) -> None:
         self.low = low
         self.high = high
         self.probability = probability
 
     def _check_parameters(self) -> None:
-        check_number("low", self.low, -np.inf)
-        check_number("high", self.high, self.low)
-        check_number("probability", self.probability, 0, 1)
+        super()._check_parameters()
+        check_value("high", self.high, Number(self.low))
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, lengths = len(sequences), sequences.lengths
@@ -257,16 +262,14 @@ class Cepstra(SequenceTransformer):
     over them.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"count": [Number(1, whole=True)], "floor": [Number(0)]}
+
     def __init__(self, count: int = 14, floor: float = 7.0) -> None:
         self.count = count
         self.floor = floor
 
-    def _check_parameters(self) -> None:
-        check_number("count", self.count, 1, whole=True)
-        check_number("floor", self.floor, 0)
-
     def _fit(self, sequences: Sequences) -> None:
-        check_number("count", self.count, 1, sequences.X.shape[1], whole=True)
+        check_value("count", self.count, Number(1, sequences.X.shape[1], whole=True))
 
     def _transform(self, sequences: Sequences) -> Sequences:
         wide = np.pad(sequences.X, ((0, 0), (1, 1)), mode="edge")
@@ -277,7 +280,17 @@ class Cepstra(SequenceTransformer):
         return Sequences(np.ascontiguousarray(found, np.float32), sequences.lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return ``cepstrum0``, ``cepstrum1`` and so on."""
+        """Return ``cepstrum0``, ``cepstrum1`` and so on.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the features that go in; those of ``fit`` by default.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         super().get_feature_names_out(input_features)
         return np.array([f"cepstrum{i}" for i in range(self.count)], dtype=object)
 
@@ -329,7 +342,7 @@ def speech(*, speakers: str = "unseen", **settings: Any) -> DeepGRUClassifier:
     >>> X = [log_mel(waveform, 8000) for waveform in waveforms]
     >>> model = speech(random_state=0).fit(X, y)
     """
-    check_choice("speakers", speakers, ("unseen", "known"))
+    check_value("speakers", speakers, Choice("unseen", "known"))
     changes: list[Any] = [PadEnds(), Tempo(0.75, 1.35), WarpFeatures(0.12, 1.5), Microphone(), Room()]
     ours: dict[str, Any] = {
         "augmentation": Compose(changes if speakers == "unseen" else changes[:2]),

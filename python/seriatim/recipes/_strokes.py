@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from seriatim import functional as F
+from seriatim._sklearn import Choice, Number, Rules, check_value
 from seriatim._typing import AnyArray, Integers
 from seriatim.models import GRUClassifier
 from seriatim.preprocessing import Augmentation, Compose, Jitter, SequenceTransformer
-from seriatim.preprocessing._base import check_choice, check_number
 from seriatim.preprocessing._time import within
 from seriatim.sequences import Sequences
 
@@ -42,15 +42,16 @@ class EvenStroke(SequenceTransformer):
     of its greatest extent 1: proportions stay. A stroke that does not move is taken by time, and stays at the origin.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "points": [Number(1, whole=True)],
+        "by": [Choice("time", "path")],
+        "dimensions": [Number(1, whole=True)],
+    }
+
     def __init__(self, points: int = 64, by: str = "time", dimensions: int = 2) -> None:
         self.points = points
         self.by = by
         self.dimensions = dimensions
-
-    def _check_parameters(self) -> None:
-        check_number("points", self.points, 1, whole=True)
-        check_choice("by", self.by, ("time", "path"))
-        check_number("dimensions", self.dimensions, 1, whole=True)
 
     def _fit(self, sequences: Sequences) -> None:
         _check_dimensions(sequences, self.dimensions)
@@ -102,15 +103,16 @@ class Slant(Augmentation):
     Features are ``(T, D)``, in any unit; about the origin, where :class:`EvenStroke` puts strokes.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "angle": [Number(0, 180)],
+        "stretch": [Number(0, 0.99)],
+        "dimensions": [Number(2, whole=True)],
+    }
+
     def __init__(self, angle: float = 10.0, stretch: float = 0.15, dimensions: int = 2) -> None:
         self.angle = angle
         self.stretch = stretch
         self.dimensions = dimensions
-
-    def _check_parameters(self) -> None:
-        check_number("angle", self.angle, 0, 180)
-        check_number("stretch", self.stretch, 0, 0.99)
-        check_number("dimensions", self.dimensions, 2, whole=True)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         _check_dimensions(sequences, self.dimensions)
@@ -164,7 +166,7 @@ def strokes(*, dimensions: int = 2, points: int = 64, by: str = "time", **settin
     >>> model = strokes(random_state=0).fit(X, y)
     >>> hand = strokes(dimensions=3, by="path").fit(X, y)
     """
-    check_number("dimensions", dimensions, 2, whole=True)
+    check_value("dimensions", dimensions, Number(2, whole=True))
     changes = Compose([Slant(dimensions=dimensions), Jitter(0.01)])
     classifier = GRUClassifier(**{"augmentation": changes, **settings})
     return Pipeline([("stroke", EvenStroke(points, by, dimensions)), ("classifier", classifier)])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._sklearn import Number, Rules
 from seriatim._typing import Integers
 from seriatim.models import GRUClassifier
 from seriatim.preprocessing import Augmentation, Compose, Crop, Scale, Tempo
 from seriatim.preprocessing._augment import _rotations
-from seriatim.preprocessing._base import check_number, offsets
+from seriatim.preprocessing._base import offsets
 from seriatim.sequences import Sequences
 
 
@@ -32,14 +33,14 @@ class Orientation(Augmentation):
     together, in any unit. :class:`seriatim.preprocessing.Rotate` turns everything together.
     """
 
+    _parameter_rules: ClassVar[Rules] = {
+        "angle": [Number(0, 180)],
+        "sensors": [Number(1, whole=True), None],
+    }
+
     def __init__(self, angle: float = 15.0, sensors: int | None = None) -> None:
         self.angle = angle
         self.sensors = sensors
-
-    def _check_parameters(self) -> None:
-        check_number("angle", self.angle, 0, 180)
-        if self.sensors is not None:
-            check_number("sensors", self.sensors, 1, whole=True)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         n, features = len(sequences), sequences.X.shape[1]
@@ -71,11 +72,10 @@ class SensorNoise(Augmentation):
     same noise to all features.
     """
 
+    _parameter_rules: ClassVar[Rules] = {"share": [Number(0)]}
+
     def __init__(self, share: float = 0.1) -> None:
         self.share = share
-
-    def _check_parameters(self) -> None:
-        check_number("share", self.share, 0)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         _, spread = F.ragged_moments(sequences.X, np.array([0, len(sequences.X)]))

@@ -12,7 +12,23 @@ from seriatim.sequences._packed import PackedSequence
 
 
 def elementwise_apply(fn: Callable[[AnyArray], AnyArray], packed: PackedSequence) -> PackedSequence:
-    """Apply ``fn`` to the data ``(N, ...) -> (N, ...)`` of a packed batch, keeping the order of its sequences."""
+    """Apply ``fn`` to the data ``(N, ...) -> (N, ...)`` of a packed batch, keeping the order of its sequences.
+
+    Parameters
+    ----------
+    fn : callable
+        Gives as many rows as it is given.
+    packed : PackedSequence
+
+    Returns
+    -------
+    PackedSequence
+
+    Raises
+    ------
+    ValueError
+        ``fn`` gives another number of rows.
+    """
     return PackedSequence(fn(packed.data), *packed[1:])
 
 
@@ -20,6 +36,21 @@ def time_to_batch(x: AnyArray) -> tuple[AnyArray, int]:
     """Merge time into the batch: ``(T, B, ...) -> (T * B, ...)``, and B.
 
     An array that has no time axis, ``(B, C, H, W)``, is given back with its B.
+
+    Parameters
+    ----------
+    x : ndarray, shape (T, B, C, H, W) or (B, C, H, W)
+
+    Returns
+    -------
+    merged : ndarray, shape (T * B, C, H, W)
+    n : int
+        B.
+
+    Raises
+    ------
+    ValueError
+        ``x`` has another number of axes.
     """
     array = np.asarray(x)
     if array.ndim == 5:
@@ -30,7 +61,23 @@ def time_to_batch(x: AnyArray) -> tuple[AnyArray, int]:
 
 
 def batch_to_time(x: AnyArray, n: int) -> AnyArray:
-    """Undo :func:`time_to_batch`: ``(T * n, ...) -> (T, n, ...)``."""
+    """Undo :func:`time_to_batch`: ``(T * n, ...) -> (T, n, ...)``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (T * n, ...)
+    n : int
+        The batch size.
+
+    Returns
+    -------
+    ndarray, shape (T, n, ...)
+
+    Raises
+    ------
+    ValueError
+        ``n`` does not divide the first axis.
+    """
     array = np.asarray(x)
     if n < 1 or array.ndim == 0 or len(array) % n:
         raise ValueError(f"n: expected a batch size that divides the first axis of shape {array.shape}, got {n}")
@@ -38,7 +85,17 @@ def batch_to_time(x: AnyArray, n: int) -> AnyArray:
 
 
 def seq_wise(fn: Callable[[AnyArray], Any]) -> Callable[[AnyArray], Any]:
-    """Make a function of images ``(N, C, H, W)`` one of sequences ``(T, B, C, H, W)`` too."""
+    """Make a function of images ``(N, C, H, W)`` one of sequences ``(T, B, C, H, W)`` too.
+
+    Parameters
+    ----------
+    fn : callable
+        Of images and what else it is called with.
+
+    Returns
+    -------
+    callable
+    """
 
     def apply(x: AnyArray, *args: Any, **kwargs: Any) -> Any:
         merged, n = time_to_batch(x)

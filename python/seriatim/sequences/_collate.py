@@ -26,6 +26,11 @@ def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[Array, Integers,
         Zeros behind each sequence; D = 1 for 1-D sequences.
     lengths, labels : ndarray of int64, shape (B,)
         Sequences of equal length keep their order.
+
+    Raises
+    ------
+    ValueError
+        There is no sequence, one is empty, or they differ in their features.
     """
     sequences = [np.asarray(sequence) for sequence, _ in batch]
     if not sequences:

@@ -27,6 +27,13 @@ class Sequences:
     shape : tuple
         ``(n,)``: scikit-learn counts, splits and indexes sequences.
 
+    Raises
+    ------
+    ValueError
+        ``X`` is a single number, or ``lengths`` are below 1 or do not add up to the observations in X.
+    TypeError
+        ``lengths`` are not integers along one axis.
+
     Notes
     -----
     ``s[i]`` with an integer gives one array, a view; a slice, a list of indices or a mask gives a ``Sequences``. So it
@@ -61,7 +68,21 @@ class Sequences:
 
     @classmethod
     def from_list(cls, sequences: Sequence[ArrayLike]) -> Sequences:
-        """Concatenate a list of arrays ``(T_i, ...)``."""
+        """Concatenate a list of arrays ``(T_i, ...)``.
+
+        Parameters
+        ----------
+        sequences : sequence of array_like, shape (T_i, ...)
+
+        Returns
+        -------
+        Sequences
+
+        Raises
+        ------
+        ValueError
+            Observations differ in shape, or one of the arrays is a single number.
+        """
         arrays = [np.asarray(s) for s in sequences]
         if not arrays:
             return cls(np.empty(0), np.empty(0, np.int64))
@@ -73,7 +94,23 @@ class Sequences:
 
     @classmethod
     def from_padded(cls, x: ArrayLike, lengths: ArrayLike) -> Sequences:
-        """Take the sequences out of a padded batch ``(n, T, ...)``; padding is not read."""
+        """Take the sequences out of a padded batch ``(n, T, ...)``; padding is not read.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, T, ...)
+        lengths : array_like of int, shape (n,)
+            Each from 1 to T.
+
+        Returns
+        -------
+        Sequences
+
+        Raises
+        ------
+        ValueError
+            ``x`` has one axis, or lengths are not n integers from 1 to T.
+        """
         array = np.asarray(x)
         if array.ndim < 2:
             raise ValueError(f"x: expected shape (n, T, ...), got {array.shape}")

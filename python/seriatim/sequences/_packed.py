@@ -127,6 +127,14 @@ def pack_padded_sequence(
     -------
     PackedSequence
         Its data is float32.
+
+    Raises
+    ------
+    ValueError
+        ``x`` has one axis, there is not a length from 1 to T for each sequence, or they do not fall although
+        ``enforce_sorted`` says so.
+    TypeError
+        ``lengths`` are not integers along one axis.
     """
     array = np.asarray(x)
     if array.ndim < 2:
@@ -166,6 +174,11 @@ def pad_packed_sequence(
     -------
     x : ndarray of float32, shape (T, B, ...), or (B, T, ...) with ``batch_first``
     lengths : ndarray of int64, shape (B,)
+
+    Raises
+    ------
+    ValueError
+        ``total_length`` is less than the longest sequence's length.
     """
     steps = len(sequence.batch_sizes)
     length = steps if total_length is None else total_length
@@ -190,7 +203,25 @@ def pad_packed_sequence(
 
 
 def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -> PackedSequence:
-    """Pack a list of arrays ``(T_i, ...)``."""
+    """Pack a list of arrays ``(T_i, ...)``.
+
+    Parameters
+    ----------
+    sequences : sequence of array_like, shape (T_i, ...)
+    enforce_sorted : bool, default True
+        Require the lengths in descending order; otherwise the batch is sorted and the order kept.
+
+    Returns
+    -------
+    PackedSequence
+        Its data is float32.
+
+    Raises
+    ------
+    ValueError
+        There is no sequence, one is empty, observations differ in shape, or lengths do not fall although
+        ``enforce_sorted`` says so.
+    """
     arrays = [s if type(s) is np.ndarray else np.asarray(s) for s in sequences]
     shapes = [a.shape for a in arrays]
     if not arrays or () in shapes:
@@ -217,12 +248,37 @@ def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -
 
 
 def unpack_sequence(sequence: PackedSequence) -> list[Array]:
-    """Return the sequences of a packed batch, each ``(T_i, ...)``, in the caller's order."""
+    """Return the sequences of a packed batch, each ``(T_i, ...)``, in the caller's order.
+
+    Parameters
+    ----------
+    sequence : PackedSequence
+
+    Returns
+    -------
+    list of ndarray of float32
+    """
     padded, lengths = pad_packed_sequence(sequence, batch_first=True)
     return [row[:length].copy() for row, length in zip(padded, lengths, strict=True)]
 
 
 def pad_sequence(sequences: Sequence[ArrayLike], batch_first: bool = False, padding_value: float = 0.0) -> Array:
-    """Pad a list of arrays ``(T_i, ...)`` to the longest: ``(T, B, ...)``, or ``(B, T, ...)`` with ``batch_first``."""
+    """Pad a list of arrays ``(T_i, ...)`` to the longest: ``(T, B, ...)``, or ``(B, T, ...)`` with ``batch_first``.
+
+    Parameters
+    ----------
+    sequences : sequence of array_like, shape (T_i, ...)
+    batch_first : bool, default False
+    padding_value : float, default 0
+
+    Returns
+    -------
+    ndarray of float32
+
+    Raises
+    ------
+    ValueError
+        As of :func:`pack_sequence`.
+    """
     packed = pack_sequence(sequences, enforce_sorted=False)
     return pad_packed_sequence(packed, batch_first, padding_value)[0]

@@ -19,7 +19,16 @@ POOL = 16
 
 @dataclass(frozen=True)
 class Batch:
-    """Some sequences, packed, with their labels and weights in packed order."""
+    """Some sequences, packed, with their labels and weights in packed order.
+
+    Parameters
+    ----------
+    x : PackedSequence
+    index : ndarray of int64, shape (B,)
+        Which sequences they are.
+    target : ndarray, shape (B, ...), optional
+    weight : ndarray of float32, shape (B,), optional
+    """
 
     x: PackedSequence
     index: Integers
@@ -28,7 +37,18 @@ class Batch:
 
 
 def collate(sequences: Sequences, index: Integers) -> tuple[PackedSequence, Integers]:
-    """Pack the sequences ``index``; the second result is their order in the batch."""
+    """Pack the sequences ``index``; the second result is their order in the batch.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    index : ndarray of int64, shape (B,)
+
+    Returns
+    -------
+    x : PackedSequence
+    order : ndarray of int64, shape (B,)
+    """
     order = index[descending(sequences.lengths[index])]
     observations = sequences.X.reshape(len(sequences.X), -1)
     data, sizes = F.collate_concatenated(observations, sequences.starts[order], sequences.lengths[order], "packed")
@@ -39,6 +59,16 @@ def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> li
     """Cut shuffled indices into mini-batches of similar length, in shuffled order.
 
     No batch has a single sequence unless there is only one: batch normalisation cannot train on it.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64, shape (n,)
+    batch_size : int
+    rng : Generator
+
+    Returns
+    -------
+    list of ndarray of int64
     """
     shuffled = rng.permutation(len(lengths))
     batches: list[Integers] = []
@@ -54,7 +84,17 @@ def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> li
 
 
 def by_length(lengths: Integers, batch_size: int) -> Iterator[Integers]:
-    """Cut all indices into batches of similar length, the longest first: the order of prediction."""
+    """Cut all indices into batches of similar length, the longest first: the order of prediction.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64, shape (n,)
+    batch_size : int
+
+    Yields
+    ------
+    ndarray of int64
+    """
     order = descending(lengths)
     for first in range(0, len(order), batch_size):
         yield order[first : first + batch_size]

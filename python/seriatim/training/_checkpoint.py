@@ -55,7 +55,12 @@ class Checkpoint:
         self.every = every
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a nested state of arrays, numbers, strings, lists, dicts and None."""
+        """Write a nested state of arrays, numbers, strings, lists, dicts and None.
+
+        Parameters
+        ----------
+        state : dict
+        """
         from safetensors.numpy import save as to_bytes
 
         arrays: dict[str, AnyArray] = {}
@@ -64,7 +69,17 @@ class Checkpoint:
         replace_file(self.path, to_bytes(arrays, metadata={"training": json.dumps(described)}))
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state that :meth:`save` wrote, None if there is none."""
+        """Return the state that :meth:`save` wrote, None if there is none.
+
+        Returns
+        -------
+        dict or None
+
+        Raises
+        ------
+        ValueError
+            The file cannot be read as a checkpoint.
+        """
         from safetensors import SafetensorError, safe_open
 
         if not self.path.exists():

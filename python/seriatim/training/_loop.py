@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from seriatim.nn import Dropout, Ensemble, Module, Parameter
+from seriatim._warnings import warn
+from seriatim.nn import Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
 from seriatim.training._checkpoint import Checkpoint
@@ -82,7 +82,29 @@ class Training:
         validate: Validation | None = None,
         patience: Patience | None = None,
     ) -> bool:
-        """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode."""
+        """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode.
+
+        Parameters
+        ----------
+        make_batches : callable
+            Gives an epoch's mini-batches.
+        n_batches : int
+            An epoch.
+        epochs : int
+        validate : callable, optional
+            Gives loss and score, the higher the better; called after every epoch.
+        patience : Patience, optional
+            Says when to stop, and keeps the best weights.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        ValueError
+            Training has diverged: a loss is not finite.
+        """
         interrupted, over = False, False
         self._began, self._all_steps, self._scheduled = time.perf_counter(), epochs * n_batches, 0
         begin = len(self.history.get("loss", []))
@@ -132,17 +154,17 @@ class Training:
     def _step(self, batch: Batch, parameters: list[list[Parameter]]) -> tuple[float, float]:
         """One step of the optimiser; gives the loss and the weight it has in the epoch's mean."""
         self.optimizer.zero_grad()
-        loss = float(self.criterion(self.module(batch.x), batch.target, batch.weight))
+        output, context = self.module.trace(batch.x)
+        loss = float(self.criterion(output, batch.target, batch.weight))
         if batch.weight is not None and not batch.weight.any():
             # Nothing to learn from, and no mean to divide by.
-            self.module.train()
             return 0.0, 0.0
         if not np.isfinite(loss):
             raise ValueError(
                 f"training has diverged: the loss of a mini-batch is {loss}. The observations may be too large and "
                 "need scaling, or the learning rate is too high."
             )
-        self.module.backward(self.criterion.backward())
+        self.module.pullback(context, self.criterion.backward())
         if self.clip_norm is not None:
             for part in parameters:
                 clip_grad_norm_(part, self.clip_norm)
@@ -205,9 +227,14 @@ class Training:
 
     @contextmanager
     def undone_by_errors(self) -> Iterator[None]:
-        """Put module, optimiser, generator and history back to what they are now when what is run raises."""
+        """Put module, optimiser, generator and history back to what they are now when what is run raises.
+
+        Yields
+        ------
+        None
+        """
         weights, optimizer = self.module.state_dict(), self.optimizer.state_dict()
-        dropouts = [(module, module.seed, module.calls) for _, module in self._dropouts()]
+        dropouts = [(module, module.seed, module.calls) for _, module in self.module._dropouts()]
         state, lengths = self.rng.bit_generator.state, {name: len(column) for name, column in self.history.items()}
         try:
             yield
@@ -234,7 +261,7 @@ class Training:
                 "epoch": number,
                 "over": over,
                 "module": self.module.state_dict(),
-                "dropout": {name: [m.seed, m.calls] for name, m in self._dropouts()},
+                "dropout": {name: [m.seed, m.calls] for name, m in self.module._dropouts()},
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
                 "average": None if self.average is None else self.average.state_dict(),
@@ -252,7 +279,7 @@ class Training:
         if state is None:
             return 1, False
         self.module.load_state_dict(state["module"])
-        for name, module in self._dropouts():
+        for name, module in self.module._dropouts():
             module.seed, module.calls = state["dropout"][name]
         self.optimizer.load_state_dict(state["optimizer"])
         for part, name in ((self.scheduler, "scheduler"), (self.average, "average"), (patience, "patience")):
@@ -269,13 +296,6 @@ class Training:
             "training goes on after epoch %d, from %s", state["epoch"], self.checkpoint and self.checkpoint.path
         )
         return state["epoch"] + 1, state["over"]
-
-    def _dropouts(self) -> Iterator[tuple[str, Dropout]]:
-        for name, module in self.module.named_modules():
-            # Recurrent layers draw their masks with a module that is not registered: torch's have no child.
-            drawn = module if isinstance(module, Dropout) else vars(module).get("_between")
-            if drawn is not None:
-                yield name, drawn
 
     # ---- The end
 
@@ -299,4 +319,4 @@ class Training:
         elif self.judged and not over:
             text = verdict(losses)
         if text is not None:
-            warnings.warn(text, kind, stacklevel=5)
+            warn(text, kind)

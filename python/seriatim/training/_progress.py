@@ -9,7 +9,15 @@ from typing import Any
 
 @dataclass
 class Progress:
-    """A progress bar over all mini-batches; silent unless ``verbose``."""
+    """A progress bar over all mini-batches; silent unless ``verbose``.
+
+    Parameters
+    ----------
+    verbose : int
+    epochs : int
+    batches : int
+        An epoch.
+    """
 
     verbose: int
     epochs: int
@@ -30,7 +38,13 @@ class Progress:
             self.bar.close()
 
     def epoch(self, number: int) -> None:
-        """Show which epoch has begun."""
+        """Show which epoch has begun.
+
+        Parameters
+        ----------
+        number : int
+            From 1.
+        """
         if self.bar is not None:
             self.bar.set_description(f"epoch {number}/{self.epochs}")
 
@@ -40,6 +54,11 @@ class Progress:
             self.bar.update()
 
     def show(self, **values: float) -> None:
-        """Show figures of the last epoch."""
+        """Show values of the last epoch.
+
+        Parameters
+        ----------
+        **values : float
+        """
         if self.bar is not None:
             self.bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=True)

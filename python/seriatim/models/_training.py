@@ -1,0 +1,148 @@
+"""One fit by the loop: mini-batches, validation, and what is averaged with the network and not trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import Array
+from seriatim.models import _policy
+from seriatim.models._assembly import assemble, make_checkpoint
+from seriatim.models._data import Examples
+from seriatim.models._policy import Facts
+from seriatim.models._prediction import members, side_by_side, trained_members
+from seriatim.models._preparation import Preparation
+from seriatim.models._warnings import warn_of_scales
+from seriatim.nn import Ensemble, Module
+from seriatim.nn.containers._ensemble import EnsembleLoss
+from seriatim.preprocessing._targets import Targets
+from seriatim.sequences import Sequences
+from seriatim.training import Batch, Checkpoint, Patience, bucketed, fit_reservoir, make_reservoir
+from seriatim.training._loop import Validation
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit: what is learned, from what and how.
+
+    Attributes
+    ----------
+    training : Examples
+        In training's own order.
+    validation : Examples or None
+    targets : Targets
+    class_weights : ndarray or None
+        Of a classifier: what each class counts in the loss.
+    settled : dict
+        Parameters, with values in the place of "auto".
+    preparation : Preparation
+    rng : Generator
+    continues : bool
+        Whether training goes on from the last fit's weights.
+    in_pieces : bool
+        Whether the sequences are a piece of all that are trained on.
+    """
+
+    training: Examples
+    validation: Examples | None
+    targets: Targets
+    class_weights: Array | None
+    settled: Mapping[str, Any]
+    preparation: Preparation
+    rng: np.random.Generator
+    continues: bool
+    in_pieces: bool
+
+
+def train(estimator: Any, task: Task) -> dict[str, Any]:
+    """Train an estimator's networks, and return module, history and what a next fit continues with."""
+    settled, preparation = task.settled, task.preparation
+    sequences, epochs = task.training.sequences, int(task.settled["max_epochs"])
+    unscaled = preparation.scaling is None and preparation.preprocessing is None
+    if unscaled and sequences.X.ndim == 2 and not task.continues:
+        warn_of_scales(sequences)
+    ready = preparation.once(sequences)
+    shape = preparation.shape(ready)
+    module = _network(estimator, task, shape)
+    criterion = estimator._make_criterion(task.class_weights, settled)
+    n_batches = len(bucketed(ready.lengths, settled["batch_size"], np.random.default_rng(0)))
+    run = assemble(
+        estimator,
+        module,
+        EnsembleLoss(criterion) if isinstance(module, Ensemble) else criterion,
+        task.rng,
+        settled,
+        epochs * n_batches,
+        several=epochs > 1,
+        # A model from a file has no optimiser: it begins with a fresh one.
+        optimizer=getattr(estimator, "_optimizer", None) if task.continues else None,
+        history=estimator.history_ if task.continues else {},
+        checkpoint=_checkpoint(estimator, task) if epochs > 1 else None,
+    )
+    patience = None
+    if task.validation is not None and estimator.early_stopping:
+        patience = Patience(module, estimator.n_iter_no_change, estimator.tol)
+    with run.undone_by_errors() if task.continues else nullcontext():
+        run.run(lambda: _batches(task, ready), n_batches, epochs, _validation(estimator, task, module), patience)
+    return {
+        "module_": _with_reservoirs(estimator, task, module, shape[0]),
+        "history_": run.history,
+        "n_iter_": len(run.history.get("loss", [])),
+        "_optimizer": run.optimizer,
+        "_rng": task.rng,
+    }
+
+
+def _network(estimator: Any, task: Task, shape: tuple[int, ...]) -> Module:
+    """Return the networks that are trained, new ones or the last fit's, as one module."""
+    if task.continues:
+        return side_by_side(trained_members(estimator.module_))
+    count, n_outputs = task.settled["n_estimators"], task.targets.n_outputs
+    return side_by_side([estimator._make_module(shape, n_outputs, task.rng, task.settled) for _ in range(count)])
+
+
+def _batches(task: Task, ready: Sequences) -> Iterator[Batch]:
+    """Yield an epoch's mini-batches of sequences that are ready for augmentation."""
+    target, weights = task.training.target, task.training.weights
+    for part in bucketed(ready.lengths, task.settled["batch_size"], task.rng):
+        x, order = task.preparation.batch(ready, part, target, task.rng)
+        yield Batch(x, order, target[order], None if weights is None else weights[order])
+
+
+def _validation(estimator: Any, task: Task, module: Module) -> Validation | None:
+    """Return what says loss and score of the validation part, None if there is none."""
+    if task.validation is None:
+        return None
+    target, weights = task.validation.target, task.validation.weights
+    sequences = task.preparation.whole(task.validation.sequences)
+
+    def validate() -> tuple[float, float]:
+        output = estimator._outputs(module, sequences, task.targets.n_outputs)
+        return task.targets.measure(output, target, weights)
+
+    return validate
+
+
+def _checkpoint(estimator: Any, task: Task) -> Checkpoint | None:
+    validation = [None] if task.validation is None else task.validation.parts()
+    first = estimator.module_.state_dict().values() if task.continues else ()
+    return make_checkpoint(estimator, [*task.training.parts(), *validation], first)
+
+
+def _with_reservoirs(estimator: Any, task: Task, module: Module, features: int) -> Module:
+    """Return a trained module with what is averaged with it and not trained."""
+    found, training = members(module), task.training
+    # A readout is solved for all sequences at once, not for a piece of them.
+    if task.settled["reservoir"] and not task.in_pieces:
+        size, n_outputs = _policy.reservoir_size(Facts.of(training.sequences)), task.targets.n_outputs
+        made = make_reservoir(features, size, n_outputs, log_probs=estimator._log_probs, rng=task.rng)
+        whole = task.preparation.whole(training.sequences)
+        fit_reservoir(made, whole, training.target, training.weights, task.class_weights)
+        found.append(made)
+    elif task.continues:
+        found += [member for member in members(estimator.module_) if member not in found]
+    return side_by_side(found)

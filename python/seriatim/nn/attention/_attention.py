@@ -1,0 +1,80 @@
+"""DeepGRU's attention module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, Integers, Seed
+from seriatim.nn.base import _init
+from seriatim.nn.base._module import Module
+from seriatim.nn.layers._linear import Linear
+from seriatim.nn.recurrent._gru import GRU
+
+
+class Attention(Module):
+    """Attention over the steps of each sequence, and one GRU step on what it found.
+
+    Parameters
+    ----------
+    hidden_size : int
+    rng : int, Generator or None
+
+    Attributes
+    ----------
+    query : Linear
+        W, shape (hidden_size, hidden_size), no bias.
+    gru : GRU
+
+    Raises
+    ------
+    ValueError
+        ``hidden_size`` is not positive. From backward: the gradient has another shape than the output.
+
+    Notes
+    -----
+    With the states ``h_t`` of a sequence and its last one, ``h_T``::
+
+        w = softmax over t of (W h_T) . h_t      c = sum_t w_t h_t      a = GRU(c, h_T)
+
+    The output is ``[c, a]``, ``(B, 2 * hidden_size)``.
+
+    References
+    ----------
+    Maghoumi and LaViola, "DeepGRU: Deep Gesture Recognition Utility", ISVC 2019.
+    """
+
+    def __init__(self, hidden_size: int, *, rng: Seed = None) -> None:
+        super().__init__()
+        random = _init.generator(rng)
+        self.hidden_size = hidden_size
+        self.query = Linear(hidden_size, hidden_size, bias=False, rng=random)
+        self.gru = GRU(hidden_size, hidden_size, rng=random)
+
+    def trace(self, h: Array, h_last: Array, batch_sizes: Integers) -> tuple[Array, Any]:
+        """Attend to packed states ``h (rows, H)`` from ``h_last (B, H)``; both in packed order."""
+        query, of_query = self.query.trace(h_last)
+        (found, _), cache = F.attention(query, h, batch_sizes)
+        one_step = np.array([len(found)], np.int64)
+        (_, (auxiliary,)), of_gru = self.gru._trace_packed(found, one_step, (h_last[None],))
+        return np.concatenate([found, auxiliary[0]], axis=1), self.keep((of_query, cache, of_gru))
+
+    def pullback(self, context: Any, grad_output: Array) -> tuple[Array, Array]:
+        """Return the gradients of ``h`` and ``h_last``."""
+        of_query, cache, of_gru = self.kept(context)
+        wanted = (len(cache.query), 2 * self.hidden_size)
+        if np.shape(grad_output) != wanted:
+            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+        grad_context, grad_auxiliary = np.split(np.asarray(grad_output, np.float32), 2, axis=1)
+        through, first = self.gru._pullback_packed(of_gru, None, (grad_auxiliary[None],))
+        assert through is not None
+        assert first is not None
+        grad_query, grad_h = F.attention_backward(grad_context + through, cache)
+        return grad_h, first[0][0] + self.query.pullback(of_query, grad_query)
+
+    def weights(self, h: Array, h_last: Array, batch_sizes: Integers) -> Array:
+        """Return the attention weights, packed like ``h``: ``(rows,)``."""
+        query, _ = F.linear(h_last, self.query.weight._array)
+        return F.attention(query, h, batch_sizes)[0][1]

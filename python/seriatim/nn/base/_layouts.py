@@ -1,0 +1,246 @@
+"""The layouts in which callers give sequences to recurrent modules, as packed rows and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Integers
+from seriatim.sequences import PackedSequence, pack_padded_sequence
+from seriatim.sequences._packed import lengths_of
+
+
+@dataclass(frozen=True)
+class RecurrentInput:
+    """One caller's input: packed rows, and how to give results back in its layout.
+
+    Attributes
+    ----------
+    data : ndarray, shape (rows, features)
+    batch_sizes : ndarray of int64, shape (steps,)
+    layout : {'packed', 'time', 'batch', 'single'}
+        PackedSequence, (T, B, I), (B, T, I) or (T, I).
+    sorted_indices, unsorted_indices : ndarray of int64 or None
+        As in PackedSequence.
+    """
+
+    data: Array
+    batch_sizes: Integers
+    layout: str
+    sorted_indices: Integers | None = None
+    unsorted_indices: Integers | None = None
+
+    @classmethod
+    def read(cls, x: ArrayLike | PackedSequence, features: int, batch_first: bool) -> RecurrentInput:
+        """Take an input apart, or raise when its shape is not one of the layouts."""
+        if isinstance(x, PackedSequence):
+            data = np.asarray(x.data)
+            if data.ndim != 2 or data.shape[1] != features:
+                raise ValueError(f"x.data: expected shape (rows, {features}), got {data.shape}")
+            sizes = np.asarray(x.batch_sizes)
+            return cls(data, sizes, "packed", x.sorted_indices, x.unsorted_indices)
+        array = np.asarray(x)
+        if array.ndim not in (2, 3) or array.shape[-1] != features or 0 in array.shape:
+            axes = "B, T" if batch_first else "T, B"
+            raise ValueError(
+                f"x: expected shape ({axes}, {features}) or (T, {features}) with no empty axis, got {array.shape}"
+            )
+        if array.ndim == 2:
+            return cls(array, np.ones(len(array), np.int64), "single")
+        return cls(*_rows(array, batch_first), "batch" if batch_first else "time")
+
+    def read_gradient(self, grad_y: ArrayLike | PackedSequence, features: int) -> Array:
+        """Return the gradient of what :meth:`give_back` gave, as packed rows."""
+        if isinstance(grad_y, PackedSequence):
+            grad = np.asarray(grad_y.data)
+            if not same_batch(self.batch_sizes, grad_y):
+                raise ValueError("grad_y: expected sequences as long as those of y, got other lengths")
+        else:
+            grad = np.asarray(grad_y)
+            if self.layout in ("time", "batch") and grad.ndim == 3:
+                batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
+                leading = (batch, steps) if self.layout == "batch" else (steps, batch)
+                if grad.shape == (*leading, features):
+                    grad = _rows(grad, self.layout == "batch")[0]
+        if grad.shape != (len(self.data), features):
+            raise ValueError(f"grad_y: expected the shape of y, got {np.shape(grad)}")
+        return grad
+
+    def give_back(self, rows: Array) -> Array | PackedSequence:
+        """Return packed rows in the caller's layout."""
+        if self.layout == "packed":
+            return PackedSequence(rows, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
+        if self.layout == "single":
+            return rows
+        batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
+        if self.layout == "time":
+            return rows.reshape(steps, batch, -1)
+        order = np.arange(batch)
+        return F.unpack_rows(rows, self.batch_sizes, order, total_length=steps)
+
+    def states_in(self, name: str, states: ArrayLike | None, layers: int, hidden_size: int) -> Array | None:
+        """Return states ``(layers, B, H)`` in packed order, or raise when their shape is wrong."""
+        if states is None:
+            return None
+        batch = int(self.batch_sizes[0])
+        array = np.asarray(states, dtype=np.float32)
+        single = self.layout == "single"
+        wanted = (layers, hidden_size) if single else (layers, batch, hidden_size)
+        if array.shape != wanted:
+            raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+        if single:
+            return array[:, None, :]
+        return array if self.sorted_indices is None else array[:, self.sorted_indices]
+
+    def states_out(self, states: Array) -> Array:
+        """Return states ``(layers, B, H)`` in the caller's order."""
+        if self.layout == "single":
+            return states[:, 0, :]
+        return states if self.unsorted_indices is None else states[:, self.unsorted_indices]
+
+
+def _rows(array: Array, batch_first: bool) -> tuple[Array, Integers]:
+    """Time-major rows of sequences that are all equally long."""
+    if batch_first:
+        lengths = np.full(len(array), array.shape[1], np.int64)
+        return F.pack_rows(array, lengths, np.arange(len(array)))
+    sizes = np.full(len(array), array.shape[1], np.int64)
+    return array.reshape(-1, array.shape[2]), sizes
+
+
+def packed_batch(x: ArrayLike | PackedSequence, lengths: ArrayLike | None, features: int) -> PackedSequence:
+    """Return a batch of whole sequences packed: a PackedSequence, or padded ``(B, T, features)`` with lengths."""
+    if isinstance(x, PackedSequence):
+        if lengths is not None:
+            raise ValueError("lengths: expected None beside a PackedSequence, which knows them")
+        if x.data.ndim != 2 or x.data.shape[1] != features:
+            raise ValueError(f"x.data: expected shape (rows, {features}), got {x.data.shape}")
+        return x
+    array = np.asarray(x)
+    if array.ndim != 3 or array.shape[2] != features:
+        raise ValueError(f"x: expected shape (B, T, {features}), got {array.shape}")
+    if lengths is None:
+        lengths = np.full(len(array), array.shape[1], np.int64)
+    return pack_padded_sequence(array, lengths, batch_first=True, enforce_sorted=False)
+
+
+class PackedRows(NamedTuple):
+    """What pools sequences is given: a PackedSequence, whose callers know their own order, or packed rows.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (rows, features)
+    batch_sizes : ndarray of int64, shape (steps,)
+    whole : PackedSequence or None
+        What was given, if it was one.
+    """
+
+    rows: Array
+    batch_sizes: Integers
+    whole: PackedSequence | None
+
+    @classmethod
+    def read(
+        cls, h: ArrayLike | PackedSequence, batch_sizes: Integers | None, features: int | None = None
+    ) -> PackedRows:
+        """Take an input apart, or raise when it is neither."""
+        if isinstance(h, PackedSequence):
+            if batch_sizes is not None:
+                raise ValueError("batch_sizes: expected None beside a PackedSequence, which knows them")
+            rows, sizes, whole = np.asarray(h.data), h.batch_sizes, h
+        elif batch_sizes is None:
+            raise TypeError(
+                f"h: expected a PackedSequence, or packed rows and their batch_sizes, got {type(h).__name__} alone; "
+                "pack_sequence and pack_padded_sequence pack"
+            )
+        else:
+            rows, sizes, whole = np.asarray(h), batch_sizes, None
+        if rows.ndim != 2 or (features is not None and rows.shape[1] != features):
+            wanted = "features" if features is None else features
+            raise ValueError(f"h: expected rows of shape (rows, {wanted}), got {rows.shape}")
+        return cls(rows, sizes, whole)
+
+    def lengths(self) -> Integers:
+        """Lengths of the sequences, in packed order."""
+        return lengths_of(self.batch_sizes)
+
+    def like(self, rows: Array) -> Array | PackedSequence:
+        """Return packed rows as what was given."""
+        return rows if self.whole is None else self.whole._replace(data=rows)
+
+    def sequences_out(self, values: Array) -> Array:
+        """Return what there is of each sequence, ``(B, ...)``, in the caller's order."""
+        order = None if self.whole is None else self.whole.unsorted_indices
+        return values if order is None else values[order]
+
+    def sequences_in(self, name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+        """Return ``(B, ...)`` in packed order, or raise when its shape is wrong."""
+        array = np.asarray(values, np.float32)
+        if array.shape != shape:
+            raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
+        order = None if self.whole is None else self.whole.sorted_indices
+        return array if order is None else array[order]
+
+    def rows_in(self, name: str, values: ArrayLike | PackedSequence, shape: tuple[int, ...]) -> Array:
+        """Return packed rows given like the input, or raise when these are others."""
+        rows = np.asarray(values.data if isinstance(values, PackedSequence) else values, np.float32)
+        if rows.shape != shape or not same_batch(self.batch_sizes, values):
+            raise ValueError(f"{name}: expected packed rows of shape {shape}, as the output's, got {rows.shape}")
+        return rows
+
+
+def same_batch(batch_sizes: Integers, other: Any) -> bool:
+    """Whether a PackedSequence holds sequences of these lengths; what is none may."""
+    if not isinstance(other, PackedSequence) or other.batch_sizes is batch_sizes:
+        return True
+    return np.array_equal(other.batch_sizes, batch_sizes)
+
+
+class SequenceInput(NamedTuple):
+    """A batch of whole sequences, and how to give results and gradients back in the caller's layout."""
+
+    packed: PackedSequence
+    # Steps of the padded array; None where a PackedSequence was given.
+    steps: int | None
+
+    @classmethod
+    def read(cls, x: ArrayLike | PackedSequence, lengths: ArrayLike | None, features: int) -> SequenceInput:
+        """Take an input apart, or raise when it is neither a PackedSequence nor padded with lengths."""
+        packed = packed_batch(x, lengths, features)
+        return cls(packed, None if isinstance(x, PackedSequence) else np.shape(x)[1])
+
+    def sequences_out(self, values: Array) -> Array:
+        """Return what there is of each sequence, ``(B, ...)``, in the caller's order."""
+        order = self.packed.unsorted_indices
+        return values if order is None else values[order]
+
+    def sequences_in(self, name: str, values: ArrayLike, width: int) -> Array:
+        """Return ``(B, width)`` in packed order, or raise when its shape is wrong."""
+        array, wanted = np.asarray(values, np.float32), (int(self.packed.batch_sizes[0]), width)
+        if array.shape != wanted:
+            raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+        order = self.packed.sorted_indices
+        return array if order is None else array[order]
+
+    def rows_out(self, rows: Array | None) -> Any:
+        """Return packed rows in the layout of x, zeros on padding; None for None."""
+        if rows is None:
+            return None
+        if self.steps is None:
+            return self.packed._replace(data=rows)
+        packed = self.packed
+        order = np.arange(int(packed.batch_sizes[0])) if packed.sorted_indices is None else packed.sorted_indices
+        return F.unpack_rows(rows, packed.batch_sizes, order, total_length=self.steps)
+
+
+def rows_of(x: Any) -> Array:
+    """Return the data of a PackedSequence, or an array as it is."""
+    return np.asarray(x.data if isinstance(x, PackedSequence) else x)
+
+
+def like(x: Any, rows: Array) -> Any:
+    """Return rows as a PackedSequence if ``x`` is one, else as they are."""
+    return x._replace(data=rows) if isinstance(x, PackedSequence) else rows

@@ -1,0 +1,416 @@
+"""The base of all modules: the pair of forward and backward, registration, states, modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from seriatim._typing import AnyArray, ArrayLike
+from seriatim.nn.base import _contexts
+from seriatim.nn.base._parameter import CLOCK, Parameter
+
+if TYPE_CHECKING:
+    from seriatim.nn.layers._dropout import Dropout
+
+Self = TypeVar("Self", bound="Module")
+
+
+class LoadResult(NamedTuple):
+    """What ``load_state_dict(strict=False)`` left out."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """A function with parameters.
+
+    Attributes that are modules or parameters register themselves, as in torch. A subclass defines one of two pairs, and
+    the other one is made of it:
+
+    ``trace`` and ``pullback``
+        Contexts are values. ``output, context = module.trace(*inputs)`` computes the output and what is needed for its
+        gradients; ``grad_input = module.pullback(context, grad_output)`` adds to the parameters' gradients and returns
+        the input's. Neither touches hidden state: a composite calls the pairs of its parts, holds their contexts in its
+        own, and calls of it may be pulled back in any order. (``jax.vjp`` and ``torch.autograd.Function`` are alike.)
+        All modules of the library are made in this way.
+    ``forward`` and ``backward``
+        forward calls other modules, ``self.part(x)``, and backward calls ``self.part.backward(grad)``, in the opposite
+        order. With forward alone the module serves inference.
+
+    ``module(*inputs)`` is forward: in training mode the context stays open, on top of those of earlier calls.
+    ``module.backward(grad_output)`` is the pullback of the last call that is open, which it closes when it has
+    succeeded: after an error all is as before, and it may be called again.
+
+    Attributes
+    ----------
+    training : bool
+        True after construction and :meth:`train`. False after :meth:`eval`: contexts are None, and nothing is kept.
+        Forward in evaluation touches nothing that threads could disturb.
+
+    Examples
+    --------
+    >>> class Scaled(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.linear, self.gain = nn.Linear(3, 2), nn.Parameter([2.0])
+    ...
+    ...     def trace(self, x):
+    ...         y, context = self.linear.trace(x)
+    ...         return self.gain.data * y, self.keep((y, context))
+    ...
+    ...     def pullback(self, context, grad_output):
+    ...         y, context = self.kept(context)
+    ...         self.gain.add_grad([np.sum(grad_output * y)])
+    ...         return self.linear.pullback(context, self.gain.data * grad_output)
+    """
+
+    # Whether pullback takes need_input; whether the module makes one step.
+    _has_need_input = False
+    _is_cell = False
+
+    def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
+        """Note the arguments: a file tells how to make the module again."""
+        module = super().__new__(cls)
+        module.__dict__["_arguments"] = (args, kwargs)
+        return module
+
+    def __init__(self) -> None:
+        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _contexts=[], training=True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _contexts.complete(cls, Module)
+
+    # ---- Calling
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output and the context of its :meth:`pullback`; the context is None in evaluation.
+
+        Returns
+        -------
+        output, context
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no forward() and no trace()")
+
+    def pullback(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the input's gradient from a context and the output's gradient, and add to the parameters'.
+
+        A context is good for one pullback: some kernels use it up.
+        """
+        raise NotImplementedError(self._infers_only())
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; in training its context stays open until :meth:`backward`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward() and no trace()")
+
+    def backward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the input's gradient from that of the last open forward's output, and add to the parameters'.
+
+        Raises
+        ------
+        RuntimeError
+            No forward in training mode is open, or the gradient is known to be another output's.
+        ValueError
+            The gradient has another shape than the output. The forward stays open.
+        """
+        raise NotImplementedError(self._infers_only())
+
+    def _infers_only(self) -> str:
+        return (
+            f"{type(self).__name__} defines no backward(): it serves inference only. Define it, or compose the module "
+            "from Sequential and other modules that have one."
+        )
+
+    def keep(self, context: Any) -> Any:
+        """Return a context as :meth:`trace` gives it: itself in training, None in evaluation."""
+        # As `training` says; every layer comes here, so its call is saved.
+        if not self.__dict__["training"] or _contexts.is_evaluating.get():
+            return None
+        self.__dict__["_used"] = CLOCK.now
+        return context
+
+    def kept(self, context: Any) -> Any:
+        """Return a context as :meth:`pullback` takes it.
+
+        Raises
+        ------
+        RuntimeError
+            The context is None, which is that of a call in evaluation.
+        """
+        if context is None:
+            raise RuntimeError(
+                f"{type(self).__name__}.backward(): no forward in training mode is open; call forward once for every "
+                "backward, after train()."
+            )
+        return context
+
+    def _unused(self, context: Any) -> Any:
+        """Return a context that a pullback uses up: a list, which that empties."""
+        if not self.kept(context):
+            raise RuntimeError(f"{type(self).__name__}.pullback(): the context was used up by a pullback before")
+        return context
+
+    def _runs_a_step(self) -> bool:
+        """Whether a loop may well call the module once a step, so that thousands of forwards are open rightly."""
+        return not self._modules or any(module._is_cell for module in self.modules())
+
+    # ---- Registration
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_modules" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting '{name}'")
+        own: dict[str, Any] | None = None
+        if isinstance(value, Parameter):
+            own = self._parameters
+            value._owned_by(self)
+        elif isinstance(value, Module):
+            own = self._modules
+        if own is not None:
+            self.__dict__.pop(name, None)
+            for store in (self._parameters, self._buffers, self._modules):
+                if store is not own:
+                    store.pop(name, None)
+            own[name] = value
+            return
+        kinds = ((self._parameters, "a Parameter"), (self._buffers, "an array"), (self._modules, "a Module"))
+        for store, kind in kinds:
+            if name in store:
+                # As in torch: a registered name keeps its kind, so that nothing falls out of the state unnoticed.
+                if value is not None and not (store is self._buffers and isinstance(value, (np.ndarray, np.generic))):
+                    raise TypeError(
+                        f"{type(self).__name__}.{name}: expected {kind} or None, got {type(value).__name__}"
+                    )
+                store[name] = None if value is None else np.asarray(value)
+                return
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        for store in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(store, {}):
+                return self.__dict__[store][name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __delattr__(self, name: str) -> None:
+        for store in (self._parameters, self._buffers, self._modules):
+            if name in store:
+                del store[name]
+                return
+        super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Register a parameter; None says that the module could have one of this name and has not."""
+        self.__dict__.pop(name, None)
+        self._parameters[name] = parameter
+        if parameter is not None:
+            parameter._owned_by(self)
+
+    def register_buffer(self, name: str, value: ArrayLike | None) -> None:
+        """Register an array that is part of the state but not trained; float or integer type is kept."""
+        self.__dict__.pop(name, None)
+        self._buffers[name] = None if value is None else np.array(value)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Register a module under a name that need not be an identifier."""
+        if not isinstance(module, Module):
+            raise TypeError(f"{name}: expected a Module, got {type(module).__name__}")
+        self._modules[name] = module
+
+    # ---- Looking around
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield the modules that are attributes of this one, with their names."""
+        for name, module in self._modules.items():
+            if module is not None:
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """Yield the modules that are attributes of this one."""
+        for _, module in self.named_children():
+            yield module
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all inside it, each once, with dotted names."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            inner = [(f"{name}.{k}" if name else k, m) for k, m in module.named_children()]
+            stack.extend(reversed(inner))
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all inside it, each once."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Yield all parameters, each once, with dotted names, in the order of registration."""
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix):
+            for name, parameter in module._parameters.items():
+                if parameter is not None and id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield (f"{path}.{name}" if path else name), parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield all parameters, each once."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, AnyArray]]:
+        """Yield all buffers with dotted names."""
+        for path, module in self.named_modules(prefix):
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    yield (f"{path}.{name}" if path else name), buffer
+
+    # ---- State
+
+    def state_dict(self) -> dict[str, AnyArray]:
+        """Return copies of all parameters and buffers under torch's names."""
+        return {name: np.array(memory) for name, memory, _ in self._state("")}
+
+    def _state(self, prefix: str) -> Iterator[tuple[str, AnyArray, Parameter | None]]:
+        """Yield name, memory, and the parameter whose memory it is; what is shared comes under each of its names."""
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                yield prefix + name, parameter._array, parameter
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                yield prefix + name, buffer, None
+        for name, module in self.named_children():
+            yield from module._state(f"{prefix}{name}.")
+
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike], strict: bool = True) -> LoadResult:
+        """Copy values in.
+
+        Parameters
+        ----------
+        state_dict : mapping of name to array_like
+        strict : bool, default True
+            Whether names that are missing or not known are an error.
+
+        Returns
+        -------
+        LoadResult
+            ``missing_keys``, ``unexpected_keys``.
+
+        Raises
+        ------
+        ValueError
+            A shape or type differs, or (strict) a name is missing or not known. Everything wrong is listed, and
+            nothing has been changed.
+        """
+        known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
+        given = {name: np.asarray(value) for name, value in state_dict.items()}
+        missing = [name for name in known if name not in given]
+        unexpected = [name for name in given if name not in known]
+        wrong = []
+        for name, value in given.items():
+            memory = known[name][0] if name in known else value
+            if value.shape != memory.shape:
+                wrong.append(f"{name}: expected shape {memory.shape}, got {value.shape}")
+            elif not np.can_cast(value.dtype, memory.dtype, "same_kind"):
+                wrong.append(f"{name}: expected {memory.dtype}, got {value.dtype}")
+        if strict:
+            wrong += [f"{name}: missing" for name in missing]
+            wrong += [f"{name}: not known" for name in unexpected]
+        if wrong:
+            head = f"state_dict does not fit {type(self).__name__}; nothing was loaded:"
+            raise ValueError("\n  ".join([head, *wrong]))
+        for name, value in given.items():
+            if name in known:
+                memory, parameter = known[name]
+                memory[...] = value
+                if parameter is not None:
+                    parameter._touch()
+        return LoadResult(missing, unexpected)
+
+    # ---- Modes
+
+    @property
+    def training(self) -> bool:
+        """Whether forward keeps what backward needs."""
+        return self.__dict__["training"] and not _contexts.is_evaluating.get()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self.__dict__["training"] = bool(mode)
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Set training mode here and in all modules inside, and drop open forwards; returns the module.
+
+        Children are told through their own ``train``, so a module that overrides it to stay frozen does.
+        """
+        _contexts.drop(self, noted=bool(mode) and self.__dict__["training"])
+        self.__dict__["training"] = bool(mode)
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self: Self) -> Self:
+        """Set evaluation mode: forward keeps nothing; returns the module."""
+        return self.train(False)
+
+    def _draws(self) -> Dropout | None:
+        """Return what the module itself draws masks with."""
+        return None
+
+    def _dropouts(self) -> Iterator[tuple[str, Dropout]]:
+        """Yield all that draws masks here and inside, with the names of the modules."""
+        for name, module in self.named_modules():
+            drawn = module._draws()
+            if drawn is not None:
+                yield name, drawn
+
+    def zero_grad(self) -> None:
+        """Make all gradients zeros."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Set ``requires_grad`` of all parameters; returns the module."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def apply(self: Self, function: Callable[[Module], Any]) -> Self:
+        """Call a function on every module inside and then on this one; returns the module."""
+        for module in self.children():
+            module.apply(function)
+        function(self)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Caches of an open forward are memory, not state.
+        return {**self.__dict__, "_contexts": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for parameter in self._parameters.values():
+            if parameter is not None:
+                parameter._owned_by(self)
+
+    def extra_repr(self) -> str:
+        """Return what stands between the brackets of the representation."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra, lines = self.extra_repr(), []
+        for name, module in self.named_children():
+            lines.append(f"({name}): " + repr(module).replace("\n", "\n  "))
+        if not lines:
+            return f"{type(self).__name__}({extra})"
+        return f"{type(self).__name__}({extra}\n  " + "\n  ".join(lines) + "\n)"

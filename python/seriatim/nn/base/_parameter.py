@@ -1,0 +1,305 @@
+"""Parameters, and the flat buffers that hold a model's parameters and gradients.
+
+A parameter's memory may be packed for the kernels and the packed copy kept, but only while nobody can change the
+original unseen. So :attr:`Parameter.data` hands out *leased* views: a lease lives as long as any view of it, a version
+counts changes, and :meth:`Parameter._stamp` gives the version only while no lease lives.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray, Array, ArrayLike
+
+
+class _Clock:
+    """How many steps optimisers have made: what tells whether something happened since one's last step."""
+
+    now = 0
+
+
+CLOCK = _Clock()
+
+# Versions are unique among all parameters: a packed copy is not mistaken for one of a parameter that took the place.
+_versions = itertools.count()
+
+
+class _Lease:
+    """The base of every view that a user holds of one parameter's memory."""
+
+    __slots__ = ("__array_interface__", "__weakref__", "owner")
+
+    def __init__(self, array: Array) -> None:
+        self.__array_interface__ = array.__array_interface__
+        self.owner = array
+
+
+class _Flat:
+    """Memory of many parameters behind each other, and of their gradients."""
+
+    __slots__ = ("data", "grad")
+
+    def __init__(self, size: int) -> None:
+        self.data: Array = np.zeros(size, np.float32)
+        self.grad: Array = np.zeros(size, np.float32)
+
+
+class Parameter:
+    """An array that an optimiser may change.
+
+    Parameters
+    ----------
+    data : array_like
+        Initial values; copied, as float32.
+    requires_grad : bool, default True
+        Whether backward computes a gradient and optimisers move it.
+
+    Attributes
+    ----------
+    data : ndarray of float32
+        A writeable view. Assigning an array of the same shape copies its values.
+    grad : ndarray of float32 or None
+        None until the first backward; then the sum since the last ``zero_grad``.
+    requires_grad : bool
+
+    Raises
+    ------
+    TypeError
+        ``data``, or what is assigned to it or to ``grad``, are no real numbers.
+    ValueError
+        What is assigned has another shape.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_array",
+        "_flat",
+        "_fresh",
+        "_gradient",
+        "_lease",
+        "_offset",
+        "_owner",
+        "_version",
+        "_written",
+        "requires_grad",
+    )
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+        self._array: Array = np.array(_numbers("data", data), dtype=np.float32, order="C")
+        self._gradient: Array | None = None
+        self._fresh = False
+        self._lease: weakref.ref[_Lease] | None = None
+        self._version = next(_versions)
+        self._flat: _Flat | None = None
+        self._offset = 0
+        # The module that has it, and when a gradient was last computed: what an optimiser's warnings go by.
+        self._owner: weakref.ref[Any] | None = None
+        self._written = -1
+        self.requires_grad = requires_grad
+
+    @property
+    def data(self) -> Array:
+        """A writeable view of the values."""
+        lease = self._lease() if self._lease is not None else None
+        if lease is None:
+            lease = _Lease(self._array)
+            self._lease = weakref.ref(lease)
+            self._touch()
+        return np.asarray(lease)
+
+    @data.setter
+    def data(self, values: ArrayLike) -> None:
+        new = _numbers("data", values)
+        if new.shape != self._array.shape:
+            raise ValueError(f"data: expected shape {self._array.shape}, got {new.shape}")
+        self._array[...] = new
+        self._touch()
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient, or None before the first backward."""
+        if self._gradient is not None and self._fresh:
+            self._gradient.fill(0)
+            self._fresh = False
+        return self._gradient
+
+    @grad.setter
+    def grad(self, values: ArrayLike | None) -> None:
+        if values is None:
+            self._gradient, self._fresh = None, False
+            return
+        new = _numbers("grad", values)
+        if new.shape != self._array.shape:
+            raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
+        slot, _ = self._grad_slot()
+        slot[...] = new
+
+    def zero_grad(self) -> None:
+        """Make the gradient zeros, if there is one; the memory is cleared when it is next read."""
+        self._fresh = self._gradient is not None
+
+    def add_grad(self, values: ArrayLike) -> None:
+        """Add to the gradient, as backward does; nothing happens to a parameter that requires none.
+
+        Raises
+        ------
+        TypeError
+            The values are no real numbers.
+        ValueError
+            Their shape is not the parameter's.
+        """
+        new = _numbers("grad", values)
+        if new.shape != self._array.shape:
+            raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
+        if self.requires_grad:
+            slot, accumulate = self._grad_slot()
+            np.add(slot, new, out=slot, casting="unsafe") if accumulate else np.copyto(slot, new, casting="unsafe")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the values."""
+        return self._array.shape
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return self._array.size
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if copy is False:
+            raise ValueError("copy: expected True or None; parameter.data is the view without a copy")
+        return np.array(self._array, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"Parameter({np.array2string(self._array, threshold=6)}, shape={self.shape})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = (None if self._gradient is None else np.array(self.grad),)
+        return _restore, (np.array(self._array), self.requires_grad, *state)
+
+    # ---- For this package only
+
+    def _owned_by(self, module: Any) -> None:
+        self._owner = weakref.ref(module)
+
+    def _touch(self) -> None:
+        """Note that the values have changed."""
+        self._version = next(_versions)
+
+    def _stamp(self) -> int | None:
+        """Return a number that stays equal while the values do; None while a user could change them unseen."""
+        if self._lease is not None:
+            if self._lease() is not None:
+                return None
+            self._lease = None
+        return self._version
+
+    def _grad_slot(self) -> tuple[Array, bool]:
+        """Return the array that backward writes to, and whether it must add to what is there."""
+        if self._gradient is None:
+            if self._flat is not None:
+                part = self._flat.grad[self._offset : self._offset + self._array.size]
+                self._gradient = part.reshape(self._array.shape)
+            else:
+                self._gradient = np.empty_like(self._array)
+            self._fresh = True
+        accumulate, self._fresh = not self._fresh, False
+        self._written = CLOCK.now
+        return self._gradient, accumulate
+
+
+def _numbers(name: str, values: ArrayLike) -> AnyArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+    return array
+
+
+@contextmanager
+def gradient_slots(*parameters: Parameter | None) -> Iterator[tuple[list[Array | None], bool]]:
+    """Lend the arrays that one backward call writes gradients to, and whether it must add to what is there.
+
+    The array is None for a parameter that is None or needs no gradient. When the call raises, no gradient has changed.
+    """
+    wanted = [p if p is not None and p.requires_grad else None for p in parameters]
+    before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
+    slots = [(None, False) if p is None else p._grad_slot() for p in wanted]
+    # A kernel adds to all or to none: gradients that are fresh among others that are not begin at zero.
+    accumulate = any(add for _, add in slots)
+    for slot, add in slots:
+        if slot is not None and accumulate and not add:
+            slot.fill(0)
+    try:
+        yield [slot for slot, _ in slots], accumulate
+    except BaseException:
+        for p, gradient, fresh in before:
+            p._gradient, p._fresh = gradient, fresh
+        raise
+
+
+def _restore(data: Array, requires_grad: bool, grad: Array | None) -> Parameter:
+    parameter = Parameter(data, requires_grad)
+    if grad is not None:
+        parameter.grad = grad
+    return parameter
+
+
+def flatten(parameters: Iterable[Parameter]) -> None:
+    """Move parameters and their gradients behind each other into one buffer each.
+
+    Values do not change. A parameter whose memory a user still holds a view of stays where it is.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    """
+    movable = [p for p in dict.fromkeys(parameters) if p._stamp() is not None]
+    if len({id(p._flat) for p in movable}) <= 1 and all(p._flat is not None for p in movable):
+        return
+    flat, offset = _Flat(sum(p.size for p in movable)), 0
+    for p in movable:
+        end = offset + p.size
+        moved = flat.data[offset:end].reshape(p.shape)
+        moved[...] = p._array
+        if p._gradient is not None:
+            gradient = flat.grad[offset:end].reshape(p.shape)
+            gradient[...] = p._gradient
+            p._gradient = gradient
+        p._array, p._flat, p._offset = moved, flat, offset
+        offset = end
+
+
+def runs(parameters: Iterable[Parameter]) -> list[tuple[list[Parameter], Array, Array]]:
+    """Group parameters whose memory lies behind each other.
+
+    Returns
+    -------
+    list of (parameters, data, grad)
+        1-D views over each run; only parameters that have a gradient are listed.
+    """
+    found: list[list[Parameter]] = []
+    for p in parameters:
+        if p.grad is None:
+            continue
+        last = found[-1][-1] if found else None
+        joins = last is not None and p._flat is not None and p._flat is last._flat
+        if joins and last is not None and last._offset + last.size == p._offset:
+            found[-1].append(p)
+        else:
+            found.append([p])
+    return [(run, *_views(run)) for run in found]
+
+
+def _views(run: list[Parameter]) -> tuple[Array, Array]:
+    first, last = run[0], run[-1]
+    if first._flat is None or first._gradient is None:
+        assert first._gradient is not None
+        return first._array.reshape(-1), first._gradient.reshape(-1)
+    part = slice(first._offset, last._offset + last.size)
+    return first._flat.data[part], first._flat.grad[part]

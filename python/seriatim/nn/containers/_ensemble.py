@@ -1,0 +1,154 @@
+"""Several modules side by side, each with weights of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+import numpy as np
+
+from seriatim import _core
+from seriatim._typing import Array, ArrayLike
+from seriatim.nn.base._contexts import pull
+from seriatim.nn.base._layouts import like, rows_of
+from seriatim.nn.base._module import Module
+from seriatim.nn.losses._loss import Loss
+
+Item = TypeVar("Item")
+
+
+class Ensemble(Module):
+    """Several modules that are given the same input.
+
+    Parameters
+    ----------
+    *modules : Module
+        Each gives an array of the same shape.
+
+    Notes
+    -----
+    ``y (n_modules, ...) = model(...)``: what each module gives. With more than one thread the modules run side by side,
+    each on one, which small modules use better than a common split of every product; results are the same bits.
+
+    Raises
+    ------
+    TypeError
+        What is given is not a Module.
+    ValueError
+        No module is given.
+
+    Examples
+    --------
+    >>> model = Ensemble(*(nn.SequenceRNN(13, 64, 10, rng=seed) for seed in range(4))).eval()
+    >>> log_probs = model(x)  # (4, B, 10)
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        super().__init__()
+        if not modules:
+            raise ValueError("modules: expected at least one module, got none")
+        for number, module in enumerate(modules):
+            self.add_module(str(number), module)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Any:
+        return iter(self.children())
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self.children())[index]
+
+    def trace(self, *args: Any, **kwargs: Any) -> tuple[Array, Any]:
+        """Return what each module gives, ``(n_modules, ...)``."""
+        found = self.each(lambda module: module.trace(*args, **kwargs))
+        y = np.stack([output for output, _ in found])
+        return y, self.keep((y.shape, [context for _, context in found]))
+
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
+        """Add to the parameters' gradients; return the sum of the input's, None without ``need_input``."""
+        shape, contexts = self.kept(context)
+        grad = np.asarray(grad_output, dtype=np.float32)
+        if len(grad) != len(self):
+            raise ValueError(f"grad_output: expected one gradient for each of {len(self)} modules, got {len(grad)}")
+        if grad.shape != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        each = list(zip(self.children(), contexts, grad, strict=True))
+        found = _side_by_side(lambda item: pull(item[0], item[1], item[2], need_input), each)
+        if not need_input or found[0] is None:
+            return None
+        return like(found[0], np.sum([rows_of(one) for one in found], axis=0))
+
+    def each(self, call: Callable[[Any], Item]) -> list[Item]:
+        """Return what ``call`` gives of each module, side by side where threads are there."""
+        return _side_by_side(call, list(self.children()))
+
+
+_workers: tuple[int, int, ThreadPoolExecutor] | None = None
+
+
+def _side_by_side(call: Callable[[Any], Item], items: Sequence[Any]) -> list[Item]:
+    """Return what ``call`` gives of each item; kernels that it calls run on its own thread alone."""
+    threads = min(_core.get_num_threads(), len(items))
+    if threads == 1:
+        return [call(item) for item in items]
+    global _workers
+    # After a fork the threads are the parent's.
+    if _workers is None or _workers[:2] != (os.getpid(), threads):
+        made = ThreadPoolExecutor(threads, "seriatim", _core.set_runs_alone, (True,))
+        _workers = (os.getpid(), threads, made)
+    # What holds for this thread, such as to evaluate for a while, holds for its workers.
+    running = [_workers[2].submit(copy_context().run, call, item) for item in items]
+    try:
+        return [one.result() for one in running]
+    finally:
+        # Nothing runs on behind an error or an interrupt.
+        wait(running)
+
+
+def average(outputs: Array, log_probs: bool) -> Array:
+    """Return the mean over modules ``(n_modules, ...)``, of probabilities if these are logarithms of such.
+
+    ``log(1 / M sum_m exp(y_m))`` or ``1 / M sum_m y_m``.
+    """
+    if not log_probs:
+        mean: Array = outputs.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+    found: Array = np.logaddexp.reduce(outputs, axis=0) - np.float32(np.log(len(outputs)))
+    return found
+
+
+class EnsembleLoss(Loss):
+    """The mean of a loss over the modules of an :class:`Ensemble`; backward gives every module its own gradient.
+
+    Parameters
+    ----------
+    criterion : loss of :mod:`seriatim.nn` with reduction 'mean'
+
+    Notes
+    -----
+    The gradients are those of the sum, not the mean, of the modules' losses: each module learns as if it were alone.
+    """
+
+    def __init__(self, criterion: Any) -> None:
+        super().__init__()
+        self.criterion = criterion
+
+    def trace(self, pred: Array, target: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Any]:
+        """Return the loss of ``pred (n_modules, batch, outputs)`` for the target of each."""
+        count = len(pred)
+        weight = None if sample_weight is None else np.tile(np.asarray(sample_weight), count)
+        targets = np.asarray(target)
+        repeated = np.tile(targets, (count, *[1] * (targets.ndim - 1)))
+        loss, inner = self.criterion.trace(pred.reshape(-1, *pred.shape[2:]), repeated, weight)
+        return float(loss), (inner, pred.shape)
+
+    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
+        """Return the gradient of ``pred``."""
+        inner, shape = context
+        of_one = 1.0 if grad_output is None else float(np.asarray(grad_output))
+        grad: Array = self.criterion.pullback(inner, of_one * shape[0])
+        return grad.reshape(shape)

@@ -1,0 +1,301 @@
+"""Modules beside each other: the graphs that need no hand-written backward.
+
+Each takes and gives arrays, or PackedSequences, whose rows it works on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import Array
+from seriatim.nn.base._contexts import pull
+from seriatim.nn.base._layouts import like, rows_of, same_batch
+from seriatim.nn.base._module import Module
+
+
+def _gradient(grad_output: Any, shape: tuple[int, ...]) -> Array:
+    grad = np.asarray(rows_of(grad_output), np.float32)
+    if grad.shape != shape:
+        raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+    return grad
+
+
+def _added(one: Any, other: Any) -> Any:
+    """Return the sum of two gradients; None is that of an input that has none."""
+    if one is None or other is None:
+        return one if other is None else other
+    return like(one, rows_of(one) + rows_of(other))
+
+
+def _part_by_part(name: str, values: Any, count: int) -> list[Any]:
+    if not isinstance(values, (tuple, list)) or hasattr(values, "_fields") or len(values) != count:
+        got = f"{len(values)}" if type(values) in (tuple, list) else type(values).__name__
+        raise ValueError(f"{name}: expected a tuple of {count}, one for each part, got {got}")
+    return list(values)
+
+
+class _Beside(Module):
+    """Several modules that are given the same input."""
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        super().__init__()
+        if not modules:
+            raise ValueError("modules: expected at least one, got none")
+        for index, module in enumerate(modules):
+            self.add_module(str(index), module)
+
+    def _trace_all(self, x: Any) -> tuple[list[Any], list[Any]]:
+        found = [module.trace(x) for module in self._modules.values()]
+        return [y for y, _ in found], [context for _, context in found]
+
+    def _pullback_all(self, contexts: list[Any], grads: list[Any], need_input: bool) -> Any:
+        """Return the sum of all input gradients."""
+        total: Any = None
+        for module, context, grad in reversed(list(zip(self._modules.values(), contexts, grads, strict=True))):
+            total = _added(total, pull(module, context, grad, need_input))
+        return total
+
+
+class Residual(Module):
+    """``y = module(x) + shortcut(x)``.
+
+    Parameters
+    ----------
+    module : Module
+    shortcut : Module, optional
+        ``x`` itself by default.
+
+    Raises
+    ------
+    ValueError
+        From forward: the outputs have two shapes.
+    """
+
+    def __init__(self, module: Module, shortcut: Module | None = None) -> None:
+        super().__init__()
+        self.module = module
+        self.shortcut = shortcut
+
+    def trace(self, x: Any) -> tuple[Any, Any]:
+        """Run both and add."""
+        found, inner = self.module.trace(x)
+        beside, of_shortcut = (x, None) if self.shortcut is None else self.shortcut.trace(x)
+        y, other = rows_of(found), rows_of(beside)
+        if y.shape != other.shape:
+            raise ValueError(f"Residual: expected both outputs to have one shape, got {y.shape} and {other.shape}")
+        return like(found, y + other), self.keep((y.shape, inner, of_shortcut))
+
+    def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
+        """Return the sum of both input gradients."""
+        shape, inner, of_shortcut = self.kept(context)
+        grad = like(grad_output, _gradient(grad_output, shape))
+        other = grad if self.shortcut is None else pull(self.shortcut, of_shortcut, grad, need_input)
+        found = pull(self.module, inner, grad, need_input)
+        return _added(found, other) if need_input else None
+
+
+class Sum(_Beside):
+    """Outputs of several modules, added.
+
+    Parameters
+    ----------
+    *modules : Module
+        All get the same input.
+
+    Raises
+    ------
+    ValueError
+        No module is given; from forward: the outputs have several shapes.
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        super().__init__(modules)
+
+    def trace(self, x: Any) -> tuple[Any, Any]:
+        """Run all and add."""
+        found, contexts = self._trace_all(x)
+        shapes = {rows_of(y).shape for y in found}
+        if len(shapes) > 1:
+            raise ValueError(f"Sum: expected all outputs to have one shape, got {sorted(shapes)}")
+        total = rows_of(found[0])
+        for y in found[1:]:
+            total = total + rows_of(y)
+        return like(found[0], total), self.keep((total.shape, contexts))
+
+    def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
+        """Return the sum of all input gradients."""
+        shape, contexts = self.kept(context)
+        grad = like(grad_output, _gradient(grad_output, shape))
+        return self._pullback_all(contexts, [grad] * len(contexts), need_input)
+
+
+class Concat(_Beside):
+    """Outputs of several modules side by side.
+
+    Parameters
+    ----------
+    *modules : Module
+        All get the same input.
+    dim : int, default 1
+        The axis: channels of images, features of rows.
+
+    Raises
+    ------
+    ValueError
+        No module is given.
+    """
+
+    def __init__(self, *modules: Module, dim: int = 1) -> None:
+        super().__init__(modules)
+        self.dim = dim
+
+    def trace(self, x: Any) -> tuple[Any, Any]:
+        """Run all."""
+        found, contexts = self._trace_all(x)
+        y, widths = _joined(found, self.dim)
+        return like(found[0], y), self.keep((y.shape, widths, contexts))
+
+    def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
+        """Return the sum of all input gradients."""
+        shape, widths, contexts = self.kept(context)
+        grads = _parted(grad_output, _gradient(grad_output, shape), widths, self.dim)
+        return self._pullback_all(contexts, grads, need_input)
+
+
+class Split(Module):
+    """An array taken apart: a tuple of the columns that belong together.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths of the parts.
+    dim : int, default -1
+        The axis: the last one, features, by default.
+
+    Raises
+    ------
+    ValueError
+        There is no size or one that is not positive; from forward: the axis has another width than their sum.
+
+    Notes
+    -----
+    ``Sequential(Split([6, 3]), Parallel(one, other), Join())`` has a branch for each kind of feature. ``backward``
+    takes a tuple of gradients.
+    """
+
+    def __init__(self, sizes: Sequence[int], dim: int = -1) -> None:
+        super().__init__()
+        self.sizes, self.dim = [int(size) for size in sizes], dim
+        if not self.sizes or min(self.sizes) < 1:
+            raise ValueError(f"sizes: expected positive widths, got {list(sizes)}")
+
+    def trace(self, x: Any) -> tuple[tuple[Any, ...], Any]:
+        """Take apart."""
+        rows = rows_of(x)
+        if not -rows.ndim <= self.dim < rows.ndim or rows.shape[self.dim] != sum(self.sizes):
+            raise ValueError(f"x: expected {sum(self.sizes)} along axis {self.dim}, got shape {rows.shape}")
+        parts = _parted(x, rows, self.sizes, self.dim)
+        return tuple(parts), self.keep([rows_of(part).shape for part in parts])
+
+    def pullback(self, context: Any, grad_output: Sequence[Any]) -> Any:
+        """Put the gradients together."""
+        shapes = self.kept(context)
+        grads = _part_by_part("grad_output", grad_output, len(shapes))
+        rows = [_gradient(grad, shape) for grad, shape in zip(grads, shapes, strict=True)]
+        return like(grads[0], np.concatenate(rows, axis=self.dim))
+
+    def extra_repr(self) -> str:
+        """Return the widths."""
+        return f"{self.sizes}, dim={self.dim}"
+
+
+class Parallel(Module):
+    """Modules beside each other, each with an input of its own: a tuple in, a tuple out.
+
+    Parameters
+    ----------
+    *modules : Module
+
+    Raises
+    ------
+    ValueError
+        No module is given; from forward: not one input for each.
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        super().__init__()
+        if not modules:
+            raise ValueError("modules: expected at least one, got none")
+        for index, module in enumerate(modules):
+            self.add_module(str(index), module)
+
+    def trace(self, x: Sequence[Any]) -> tuple[tuple[Any, ...], Any]:
+        """Run each on its own input."""
+        parts = _part_by_part("x", x, len(self._modules))
+        found = [module.trace(part) for module, part in zip(self._modules.values(), parts, strict=True)]
+        return tuple([y for y, _ in found]), self.keep([(_shape(y), context) for y, context in found])
+
+    def pullback(self, context: Any, grad_output: Sequence[Any], need_input: bool = True) -> tuple[Any, ...]:
+        """Return the gradient of each input."""
+        kept = self.kept(context)
+        grads = _part_by_part("grad_output", grad_output, len(kept))
+        for (shape, _), grad in zip(kept, grads, strict=True):
+            if shape is not None:
+                _gradient(grad, shape)
+        parts = zip(self._modules.values(), kept, grads, strict=True)
+        return tuple([pull(module, inner, grad, need_input) for module, (_, inner), grad in parts])
+
+
+class Join(Module):
+    """What a tuple holds, side by side: the opposite of :class:`Split`.
+
+    Parameters
+    ----------
+    dim : int, default -1
+        The axis: the last one, features, by default.
+
+    Raises
+    ------
+    ValueError
+        From forward: it is given no tuple, or PackedSequences of different lengths.
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def trace(self, x: Sequence[Any]) -> tuple[Any, Any]:
+        """Put together."""
+        parts = _part_by_part("x", x, len(x))
+        y, widths = _joined(parts, self.dim)
+        return like(parts[0], y), self.keep((y.shape, widths))
+
+    def pullback(self, context: Any, grad_output: Any) -> tuple[Any, ...]:
+        """Return a tuple of the parts' gradients."""
+        shape, widths = self.kept(context)
+        return tuple(_parted(grad_output, _gradient(grad_output, shape), widths, self.dim))
+
+    def extra_repr(self) -> str:
+        """Return the axis."""
+        return f"dim={self.dim}"
+
+
+def _shape(y: Any) -> tuple[int, ...] | None:
+    """Return the shape of one array's rows; None for what is several arrays."""
+    return None if type(y) in (tuple, list) else rows_of(y).shape
+
+
+def _joined(parts: list[Any], dim: int) -> tuple[Array, list[int]]:
+    """Return the parts side by side, and their widths."""
+    for part in parts[1:]:
+        if hasattr(parts[0], "batch_sizes") and not same_batch(parts[0].batch_sizes, part):
+            raise ValueError("x: expected PackedSequences of the same lengths, got different ones")
+    rows = [rows_of(part) for part in parts]
+    return np.concatenate(rows, axis=dim), [part.shape[dim] for part in rows]
+
+
+def _parted(x: Any, rows: Array, widths: Sequence[int], dim: int) -> list[Any]:
+    return [like(x, part) for part in np.split(rows, np.cumsum(widths)[:-1], axis=dim)]

@@ -1,0 +1,362 @@
+"""Metavision's layers for sequences of images (OpenEB, metavision_core_ml.core)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray, Array, ArrayLike, Seed
+from seriatim.functional._convolution import Pair
+from seriatim.nn.base import _init
+from seriatim.nn.base._contexts import pull
+from seriatim.nn.base._layouts import rows_of
+from seriatim.nn.base._module import Module
+from seriatim.nn.base._parameter import Parameter
+from seriatim.nn.containers._sequential import Sequential
+from seriatim.nn.images._conv_cells import (
+    GRUSteps,
+    HiddenConvolution,
+    Remembering,
+    RNNSteps,
+    Weights,
+    odd,
+    sequence,
+)
+from seriatim.nn.images._conv_lstm import ConvLSTMCell
+from seriatim.nn.images._convolution import Conv2d
+from seriatim.nn.layers import _activation
+from seriatim.nn.layers._batch_norm import BatchNorm2d
+from seriatim.nn.layers._shape import Identity
+from seriatim.sequences import PackedSequence, batch_to_time, time_to_batch
+
+_ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Identity")
+
+
+class ConvLayer(Sequential):
+    """Convolution, normalisation, activation.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding, dilation : int or pair of int, default 3, 1, 1, 1
+    bias : bool, default True
+    norm : {'BatchNorm2d', 'none'}
+    activation : str
+        The name of a module: 'ReLU', 'LeakyReLU', 'ELU', 'Sigmoid', 'Tanh', 'Softmax', 'LogSoftmax' or 'Identity'.
+    separable : bool, default False
+        A depthwise convolution to ``in_channels * depth_multiplier`` channels, then a pointwise one.
+    depth_multiplier : int, default 1
+    rng : int, Generator or None
+        Of the initial values.
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``norm`` or ``activation`` is another one. From forward: x has another shape.
+        From backward: the gradient has another shape than the output.
+
+    Notes
+    -----
+    Images ``(N, C, H, W)``; inside :class:`SequenceWise` sequences too. Parameters: ``0.weight`` (or ``0.0.weight``,
+    ``0.1.weight``), ``1.weight``, ..., as in Metavision.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair = 1,
+        dilation: Pair = 1,
+        bias: bool = True,
+        norm: str = "BatchNorm2d",
+        activation: str = "ReLU",
+        separable: bool = False,
+        depth_multiplier: int = 1,
+        *,
+        rng: Seed = None,
+    ) -> None:
+        if norm not in ("BatchNorm2d", "none"):
+            raise ValueError(f"norm: expected 'BatchNorm2d' or 'none', got {norm!r}")
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"activation: expected one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
+        random = _init.generator(rng)
+        convolution: Module
+        if separable:
+            _init.positive(depth_multiplier=depth_multiplier)
+            wide = in_channels * depth_multiplier
+            convolution = Sequential(
+                Conv2d(
+                    in_channels, wide, kernel_size, stride, padding, dilation, groups=in_channels, bias=bias, rng=random
+                ),
+                Conv2d(wide, out_channels, 1, bias=bias, rng=random),
+            )
+        else:
+            convolution = Conv2d(
+                in_channels, out_channels, kernel_size, stride, padding, dilation, bias=bias, rng=random
+            )
+        last = Identity() if activation == "Identity" else getattr(_activation, activation)()
+        normed = [] if norm == "none" else [BatchNorm2d(out_channels)]
+        super().__init__(convolution, *normed, last)
+        self.out_channels = out_channels
+
+
+class SequenceWise(Module):
+    """A module of images made one of sequences: time is merged into the batch and split off again.
+
+    Parameters
+    ----------
+    module : Module
+        Takes ``(N, C, H, W)``.
+
+    Raises
+    ------
+    ValueError
+        From forward: x is no sequence and no batch of images. From backward: the gradient has another shape than
+        the output.
+
+    Notes
+    -----
+    Input ``(T, B, C, H, W)``, or ``(B, C, H, W)``, which goes through as it is, or a PackedSequence of whatever the
+    module takes: its data go through, and the output is packed alike.
+    """
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
+        """Run the module on all images at once."""
+        if isinstance(x, PackedSequence):
+            rows, inner = self.module.trace(x.data)
+            return x._replace(data=rows), self.keep((x, 0, np.shape(rows), inner))
+        array = np.asarray(x)
+        images, batch = time_to_batch(array)
+        merged, inner = self.module.trace(images)
+        y = batch_to_time(merged, batch) if array.ndim == 5 else merged
+        return y, self.keep((None, batch if array.ndim == 5 else 0, np.shape(y), inner))
+
+    def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence, need_input: bool = True) -> Any:
+        """Run the module's pullback on all images at once."""
+        packed, batch, shape, inner = self.kept(context)
+        grad = rows_of(grad_output)
+        if grad.shape != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        grad_x = pull(self.module, inner, grad.reshape(-1, *shape[2:]) if batch else grad, need_input)
+        if packed is not None and grad_x is not None:
+            return packed._replace(data=grad_x)
+        return batch_to_time(grad_x, batch) if batch and grad_x is not None else grad_x
+
+
+class _GRUPool(GRUSteps, Remembering):
+    """Metavision's convolutional GRU: ``conv_rz`` gives z, then r, of ``[h, x]``; ``conv_f`` the candidate."""
+
+    def __init__(
+        self, in_channels: int, hidden_dim: int, kernel_size: int = 3, *, hard: bool = False, rng: Seed = None
+    ) -> None:
+        super().__init__()
+        self.in_size, self.hidden_size, self.hard = in_channels, hidden_dim, bool(hard)
+        self.kernel_size = odd("kernel_size", kernel_size)
+        random, pad = _init.generator(rng), kernel_size // 2
+        self.conv_rz = Conv2d(in_channels + hidden_dim, 2 * hidden_dim, kernel_size, padding=pad, rng=random)
+        self.conv_f = Conv2d(in_channels + hidden_dim, hidden_dim, kernel_size, padding=pad, rng=random)
+
+    def _owned(self) -> tuple[Parameter | None, ...]:
+        return self.conv_rz.weight, self.conv_rz.bias, self.conv_f.weight, self.conv_f.bias
+
+    def _assemble(self) -> Weights:
+        hidden = self.hidden_size
+        z, r = np.split(self.conv_rz.weight._array, 2)
+        bias_z, bias_r = np.split(self.conv_rz.bias._array, 2)
+        whole = np.concatenate([r, z, self.conv_f.weight._array])
+        bias = np.concatenate([bias_r, bias_z, self.conv_f.bias._array])
+        return Weights(np.ascontiguousarray(whole[:, hidden:]), np.ascontiguousarray(whole[:, :hidden]), bias)
+
+    def _disassemble(self, grads: Weights) -> Iterable[Array | None]:
+        assert grads.x is not None
+        assert grads.bias is not None
+        r, z, n = np.split(np.concatenate([grads.h, grads.x], axis=1), 3)
+        bias_r, bias_z, bias_n = np.split(grads.bias, 3)
+        return np.concatenate([z, r]), np.concatenate([bias_z, bias_r]), n, bias_n
+
+
+class _RNNPool(RNNSteps, HiddenConvolution):
+    """The tutorial's recurrence: ``h' = sigmoid(x + W * h + b)``."""
+
+    def __init__(self, hidden_dim: int, kernel_size: int = 3, *, separable: bool = False, rng: Seed = None) -> None:
+        super().__init__()
+        self.hidden_size = self.in_size = hidden_dim
+        self.kernel_size = odd("kernel_size", kernel_size)
+        self._make_hidden(separable, _init.generator(rng))
+
+
+class ConvRNN(Module):
+    """A convolution of the input of all steps, then a recurrence with memory.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding, dilation : int or pair of int, default 3, 1, 1, 1
+        Of the input's convolution. The hidden one is 3x3.
+    cell : {'lstm', 'gru', 'rnn'}
+        'rnn': ``h' = sigmoid(x2h(x) + h2h(h))``, without normalisation.
+    separable, separable_hidden : bool, default False
+        Whether the input's and the hidden convolution are depthwise and pointwise. A GRU's hidden one cannot be.
+    rng : int, Generator or None
+        Of the initial values.
+
+    Attributes
+    ----------
+    conv_x2h : SequenceWise
+        A :class:`ConvLayer` without activation.
+    timepool : Module
+        The recurrence.
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, ``cell`` is another one, or ``separable_hidden`` is asked of a GRU. From forward: x
+        has another shape, or one that does not fit the memory. From backward: the gradient has another shape than
+        the output.
+
+    Notes
+    -----
+    Input ``(T, B, in_channels, H, W)``, output ``(T, B, out_channels, H', W')``. The memory is kept between calls and
+    detached: no gradient flows from one call into the one before. An input of another size raises ValueError until
+    :meth:`reset_all` (Metavision forgets without a word). One call with T steps equals T calls with one in evaluation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair = 1,
+        dilation: Pair = 1,
+        cell: str = "lstm",
+        separable: bool = False,
+        separable_hidden: bool = False,
+        *,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__()
+        _init.positive(in_channels=in_channels, out_channels=out_channels)
+        random = _init.generator(rng)
+        self.in_channels, self.out_channels, self.cell = in_channels, out_channels, cell
+        widths = {"lstm": 4 * out_channels, "gru": in_channels, "rnn": out_channels}
+        if cell not in widths:
+            raise ValueError(f"cell: expected 'lstm', 'gru' or 'rnn', got {cell!r}")
+        if cell == "gru" and separable_hidden:
+            raise ValueError("separable_hidden: expected False for cell='gru', got True")
+        layer = ConvLayer(
+            in_channels, widths[cell], kernel_size, stride, padding, dilation, activation="Identity",
+            norm="none" if cell == "rnn" else "BatchNorm2d", separable=separable, rng=random,
+        )  # fmt: skip
+        self.conv_x2h = SequenceWise(layer)
+        if cell == "lstm":
+            self.timepool: Remembering = ConvLSTMCell(out_channels, separable=separable_hidden, rng=random)
+        elif cell == "gru":
+            self.timepool = _GRUPool(in_channels, out_channels, rng=random)
+        else:
+            self.timepool = _RNNPool(out_channels, separable=separable_hidden, rng=random)
+
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+        """Run all steps, from where the last call ended."""
+        convolved, of_input = self.conv_x2h.trace(sequence(x, self.in_channels))
+        # The convolution's output is nobody else's: it may become the gates.
+        y, of_steps = self.timepool._remember(convolved, True)
+        return y, self.keep((of_input, of_steps))
+
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
+        """Return the input's gradient; add to the parameters'."""
+        of_input, of_steps = self.kept(context)
+        grad: AnyArray | None = pull(self.conv_x2h, of_input, self.timepool.pullback(of_steps, grad_output), need_input)
+        return grad
+
+    def reset(self, mask: ArrayLike) -> None:
+        """Clear the memory of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
+        self.timepool.reset(mask)
+
+    def reset_all(self) -> None:
+        """Clear the memory."""
+        self.timepool.reset_all()
+
+
+class VideoSequential(Sequential):
+    """Modules one after another on sequences ``(T, B, C, H, W)``.
+
+    Those that know of time (:class:`ConvRNN`, :class:`SequenceWise`, ...) get sequences; all others get images, with
+    time merged into the batch.
+
+    Parameters
+    ----------
+    *modules : Module
+        As of :class:`Sequential`.
+
+    Raises
+    ------
+    ValueError
+        From forward: x has another shape. From backward: the gradient has another shape than the output.
+
+    Notes
+    -----
+    :meth:`reset` and :meth:`reset_all` reach every memory inside.
+    """
+
+    def trace(self, x: ArrayLike) -> tuple[Any, Any]:
+        """Run the modules one after another; after an error in one, no memory has changed."""
+        y: Any = np.asarray(x)
+        if y.ndim != 5:
+            raise ValueError(f"x: expected shape (T, B, C, H, W), got {y.shape}")
+        before = [(module.memory, module.memory.kept) for module in self._memories()]
+        kept = []
+        try:
+            for module in self:
+                if isinstance(module, (ConvRNN, Remembering, SequenceWise, VideoSequential)):
+                    y, context = module.trace(y)
+                    kept.append((0, context))
+                else:
+                    images, batch = time_to_batch(y)
+                    merged, context = module.trace(images)
+                    y = batch_to_time(merged, batch)
+                    kept.append((batch, context))
+        except BaseException:
+            for memory, states in before:
+                memory.kept = states
+            raise
+        return y, self.keep((np.shape(y), kept))
+
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
+        """Run the gradient through the modules from the last to the first."""
+        shape, kept = self.kept(context)
+        grad: Any = np.asarray(grad_output)
+        if grad.shape != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        parts = list(zip(self, kept, strict=True))
+        for index in reversed(range(len(parts))):
+            module, (batch, inner) = parts[index]
+            merged = grad.reshape(-1, *grad.shape[2:]) if batch else grad
+            grad = pull(module, inner, merged, need_input or index > 0)
+            if batch and grad is not None:
+                grad = batch_to_time(grad, batch)
+        found: AnyArray | None = grad
+        return found
+
+    def _memories(self) -> Iterator[Remembering]:
+        for module in self.modules():
+            if isinstance(module, Remembering):
+                yield module
+
+    def reset(self, mask: ArrayLike) -> None:
+        """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
+        for module in self._memories():
+            module.reset(mask)
+
+    def reset_all(self) -> None:
+        """Clear every memory inside."""
+        for module in self._memories():
+            module.reset_all()

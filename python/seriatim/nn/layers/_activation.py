@@ -1,0 +1,206 @@
+"""Activations as modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike
+from seriatim.nn.base._module import Module
+
+
+class Elementwise(Module):
+    """An activation of every element; NaN stays NaN."""
+
+    kind: str
+    slope: float = 0.0
+
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+        """Compute every element's activation."""
+        y, cache = F.activation(x, self.kind, self.slope)
+        return y, self.keep(cache)
+
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
+        """Return the gradient times the derivative."""
+        cache = self.kept(context)
+        if np.shape(grad_output) != cache.y.shape:
+            raise ValueError(f"grad_output: expected shape {cache.y.shape}, got {np.shape(grad_output)}")
+        return F.activation_backward(grad_output, cache)
+
+
+class ReLU(Elementwise):
+    """``max(x, 0)``; NaN stays NaN.
+
+    Parameters
+    ----------
+    inplace : bool, default False
+        torch's; the output is a new array either way.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
+
+    kind = "relu"
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = bool(inplace)
+
+
+class LeakyReLU(Elementwise):
+    """``x`` where it is positive, else ``negative_slope x``.
+
+    Parameters
+    ----------
+    negative_slope : float, default 0.01
+    inplace : bool, default False
+        torch's; the output is a new array either way.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
+
+    kind = "leaky_relu"
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        super().__init__()
+        self.negative_slope, self.inplace = float(negative_slope), bool(inplace)
+
+    @property
+    def slope(self) -> float:  # type: ignore[override]
+        """What the kernel takes."""
+        return self.negative_slope
+
+    def extra_repr(self) -> str:
+        """Return the slope."""
+        return f"negative_slope={self.negative_slope}"
+
+
+class ELU(Elementwise):
+    """``x`` where it is positive, else ``alpha (e^x - 1)`` (Clevert et al. 2016).
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+    inplace : bool, default False
+        torch's; the output is a new array either way.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
+
+    kind = "elu"
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__()
+        self.alpha, self.inplace = float(alpha), bool(inplace)
+
+    @property
+    def slope(self) -> float:  # type: ignore[override]
+        """What the kernel takes."""
+        return self.alpha
+
+    def extra_repr(self) -> str:
+        """Return the parameter."""
+        return f"alpha={self.alpha}"
+
+
+class Sigmoid(Elementwise):
+    """``1 / (1 + e^-x)``.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
+
+    kind = "sigmoid"
+
+
+class Tanh(Elementwise):
+    """The hyperbolic tangent.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
+
+    kind = "tanh"
+
+
+class _OverAxis(Module):
+    """Softmax or its logarithm along one axis."""
+
+    logarithm: bool
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+        """Normalise along the axis."""
+        array = np.asarray(x)
+        if not -array.ndim <= self.dim < array.ndim:
+            raise ValueError(f"x: expected an array with an axis {self.dim}, got shape {array.shape}")
+        function = F.log_softmax if self.logarithm else F.softmax
+        y, cache = function(np.moveaxis(array, self.dim, -1))
+        return np.ascontiguousarray(np.moveaxis(y, -1, self.dim)), self.keep(cache)
+
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient."""
+        function = F.log_softmax_backward if self.logarithm else F.softmax_backward
+        cache = self.kept(context)
+        if np.ndim(grad_output) != cache.ndim:
+            raise ValueError(f"grad_output: expected {cache.ndim} axes, got shape {np.shape(grad_output)}")
+        moved = np.moveaxis(np.asarray(grad_output), self.dim, -1)
+        if moved.shape != cache.shape:
+            wanted = np.moveaxis(cache, -1, self.dim).shape
+            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+        return np.ascontiguousarray(np.moveaxis(function(moved, cache), -1, self.dim))
+
+    def extra_repr(self) -> str:
+        """Return the axis."""
+        return f"dim={self.dim}"
+
+
+class Softmax(_OverAxis):
+    """``exp(x_j) / sum_k exp(x_k)`` along an axis, the last by default.
+
+    Parameters
+    ----------
+    dim : int, default -1
+        The axis.
+
+    Raises
+    ------
+    ValueError
+        From forward: there is no such axis. From backward: the gradient has another shape than the output.
+    """
+
+    logarithm = False
+
+
+class LogSoftmax(_OverAxis):
+    """``x_j - log sum_k exp(x_k)`` along an axis, the last by default.
+
+    Parameters
+    ----------
+    dim : int, default -1
+        The axis.
+
+    Raises
+    ------
+    ValueError
+        From forward: there is no such axis. From backward: the gradient has another shape than the output.
+    """
+
+    logarithm = True

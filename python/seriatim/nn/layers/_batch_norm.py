@@ -1,0 +1,159 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike
+from seriatim.nn.base import _init
+from seriatim.nn.base._module import Module
+from seriatim.nn.base._parameter import Parameter, gradient_slots
+
+
+class _BatchNorm(Module):
+    """What batch normalisations share."""
+
+    _shapes: tuple[str, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__()
+        _init.positive(num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.register_parameter("weight", Parameter(np.ones(num_features)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features)) if affine else None)
+        tracked = track_running_stats
+        self.register_buffer("running_mean", np.zeros(num_features, np.float32) if tracked else None)
+        self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
+        self.register_buffer("num_batches_tracked", np.array(0, np.int64) if tracked else None)
+
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+        """Normalise."""
+        array = np.asarray(x)
+        shapes = [shape.replace("C", str(self.num_features)) for shape in self._shapes]
+        if array.ndim not in [shape.count(",") + 1 for shape in shapes] or array.shape[1] != self.num_features:
+            raise ValueError(f"x: expected shape {' or '.join(shapes)}, got {array.shape}")
+        training = self.training
+        batch_statistics = training or self.running_mean is None
+        if batch_statistics and array.size == self.num_features:
+            raise ValueError(f"x: expected more than one value per feature in training, got shape {array.shape}")
+        momentum = 0.0 if self.momentum is None else self.momentum
+        update = training and self.running_mean is not None
+        if update and self.momentum is None:
+            momentum = 1 / float(self.num_batches_tracked + 1)
+        statistics = (self.running_mean, self.running_var) if update or not batch_statistics else (None, None)
+        y, cache = F.batch_norm(
+            array,
+            None if self.weight is None else self.weight._array,
+            None if self.bias is None else self.bias._array,
+            *statistics,
+            training=batch_statistics,
+            momentum=momentum,
+            eps=self.eps,
+        )
+        if update:
+            self.num_batches_tracked += 1
+        return y, self.keep(cache)
+
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
+        """Return the input's gradient; add to those of weight and bias."""
+        cache = self.kept(context)
+        shape = cache.x.shape
+        if np.shape(grad_output) != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
+        with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
+            grad_x = F.batch_norm_backward(
+                grad_output, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
+            )
+        assert grad_x is not None
+        return grad_x
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
+
+
+class BatchNorm1d(_BatchNorm):
+    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` per feature.
+
+    Parameters
+    ----------
+    num_features : int
+    eps : float, default 1e-5
+    momentum : float or None, default 0.1
+        How far the running statistics move towards the batch's; None averages over all batches.
+    affine : bool, default True
+        Whether there are a weight and a bias.
+    track_running_stats : bool, default True
+        Without them the batch's own statistics are used in evaluation too.
+
+    Attributes
+    ----------
+    weight, bias : Parameter, shape (num_features,), or None
+    running_mean, running_var : ndarray, shape (num_features,), or None
+    num_batches_tracked : ndarray of int64, shape (), or None
+
+    Raises
+    ------
+    ValueError
+        ``num_features`` is not positive. From forward: x has another shape, or one value per feature in training.
+        From backward: the gradient has another shape than the output.
+
+    Notes
+    -----
+    Input ``(N, C)`` or ``(N, C, L)``. In training, one value per feature raises ValueError, as in torch.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization", ICML 2015.
+    """
+
+    _shapes = ("(N, C)", "(N, C, L)")
+
+
+class BatchNorm2d(_BatchNorm):
+    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` per channel of images.
+
+    Parameters
+    ----------
+    num_features : int
+    eps : float, default 1e-5
+    momentum : float or None, default 0.1
+        How far the running statistics move towards the batch's; None averages over all batches.
+    affine : bool, default True
+        Whether there are a weight and a bias.
+    track_running_stats : bool, default True
+        Without them the batch's own statistics are used in evaluation too.
+
+    Attributes
+    ----------
+    weight, bias : Parameter, shape (num_features,), or None
+    running_mean, running_var : ndarray, shape (num_features,), or None
+    num_batches_tracked : ndarray of int64, shape (), or None
+
+    Raises
+    ------
+    ValueError
+        ``num_features`` is not positive. From forward: x has another shape, or one value per channel in training.
+        From backward: the gradient has another shape than the output.
+
+    Notes
+    -----
+    Input ``(N, C, height, width)``. In training, one value per channel raises ValueError, as in torch.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization", ICML 2015.
+    """
+
+    _shapes = ("(N, C, H, W)",)

@@ -1,0 +1,74 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn.base import _init
+from seriatim.nn.base._module import Module
+
+
+class Dropout(Module):
+    """In training, zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``.
+
+    Parameters
+    ----------
+    p : float in [0, 1], default 0.5
+    rng : int, Generator or None
+        Of the seed. The mask depends on the seed, the number of the call and the element's position alone.
+
+    Raises
+    ------
+    ValueError
+        ``p`` is no probability. From backward: the gradient has another shape than the output.
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p: expected a probability from 0 to 1, got {p!r}")
+        self.p = float(p)
+        self.seed = int(_init.generator(rng).integers(2**63))
+        self.calls = 0
+
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+        """Drop."""
+        training = self.training
+        call = self.count() if training else None
+        y = self.mask(x, call)
+        return y, self.keep((call, y.shape)) if training else None
+
+    def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
+        """Drop the same elements of the gradient."""
+        call, shape = self.kept(context)
+        if np.shape(grad_output) != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
+        return self.mask(grad_output, call)
+
+    def _draws(self) -> Dropout:
+        return self
+
+    def count(self) -> int | None:
+        """Return the number of a new call, None if there is nothing to drop."""
+        return None if self.p == 0 else self.number()
+
+    def number(self) -> int:
+        """Return the number of a new draw: what is drawn depends on the seed and on it alone."""
+        self.calls += 1
+        return self.calls - 1
+
+    def mask(self, x: ArrayLike, call: int | None) -> Array:
+        """Drop what that call drops; nothing for None."""
+        if call is None:
+            return np.asarray(x, dtype=np.float32)
+        if self.p == 1:
+            return np.zeros(np.shape(x), np.float32)
+        return F.dropout(x, self.p, self.seed, call)
+
+    def extra_repr(self) -> str:
+        """Return the probability."""
+        return f"p={self.p}"

@@ -1,0 +1,83 @@
+"""Rows of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn.base import _init
+from seriatim.nn.base._module import Module
+from seriatim.nn.base._parameter import Parameter, gradient_slots
+
+
+class Embedding(Module):
+    """``y[i] = weight[x[i]]``.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+    padding_idx : int, optional
+        A row that begins as zeros and gets no gradient; negative counts from the end.
+    rng : int, Generator or None
+        Of the initial values, normal with deviation 1.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (num_embeddings, embedding_dim)
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``padding_idx`` is no row. From forward: an index is no row. From backward: the
+        gradient has another shape than the output.
+    TypeError
+        From forward: x are no integers.
+
+    Notes
+    -----
+    Input: integers of any shape. There is no input gradient: backward returns None.
+    """
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, rng: Seed = None
+    ) -> None:
+        super().__init__()
+        _init.positive(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"padding_idx: expected one of the {num_embeddings} rows or None, got {padding_idx}")
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        table = _init.generator(rng).standard_normal((num_embeddings, embedding_dim))
+        if self.padding_idx is not None:
+            table[self.padding_idx] = 0
+        self.weight = Parameter(table)
+
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+        """Look rows up."""
+        index = np.asarray(x)
+        if index.dtype.kind not in "iu":
+            raise TypeError(f"x: expected integers, got {index.dtype}")
+        if index.size and not (index.min() >= 0 and index.max() < self.num_embeddings):
+            raise ValueError(
+                f"x: expected integers from 0 to {self.num_embeddings - 1}, got {index.min()} to {index.max()}"
+            )
+        return np.take(self.weight._array, index, axis=0), self.keep(index)
+
+    def pullback(self, context: Any, grad_output: ArrayLike) -> None:
+        """Add to the gradient of the table; there is none of the input."""
+        index = self.kept(context)
+        grad = np.asarray(grad_output, np.float32)
+        if grad.shape != (*index.shape, self.embedding_dim):
+            raise ValueError(f"grad_output: expected shape {(*index.shape, self.embedding_dim)}, got {grad.shape}")
+        with gradient_slots(self.weight) as ((slot,), accumulate):
+            if slot is not None:
+                kept = slice(None) if self.padding_idx is None else index.reshape(-1) != self.padding_idx
+                if not accumulate:
+                    slot.fill(0)
+                np.add.at(slot, index.reshape(-1)[kept], grad.reshape(-1, self.embedding_dim)[kept])
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"{self.num_embeddings}, {self.embedding_dim}"

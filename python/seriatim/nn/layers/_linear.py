@@ -1,0 +1,93 @@
+"""Linear layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn.base import _init
+from seriatim.nn.base._module import Module
+from seriatim.nn.base._packs import Packs
+from seriatim.nn.base._parameter import Parameter, gradient_slots
+
+
+class Linear(Module):
+    """``y = x W^T + b``.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool, default True
+    rng : int, Generator or None
+        Of the initial values, uniform in ``±1 / sqrt(in_features)``.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (out_features, in_features)
+    bias : Parameter, shape (out_features,), or None
+
+    Raises
+    ------
+    ValueError
+        A size is not positive. From forward: x has another last axis. From backward: the gradient has another shape
+        than the output.
+
+    Notes
+    -----
+    Input ``(..., in_features)``, output ``(..., out_features)``. ``grad_x = grad_y W``, ``grad_W = grad_y^T x``,
+    ``grad_b = sum grad_y``.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Seed = None) -> None:
+        super().__init__()
+        _init.positive(in_features=in_features, out_features=out_features)
+        random = _init.generator(rng)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(_init.uniform(random, (out_features, in_features), in_features))
+        drawn = Parameter(_init.uniform(random, (out_features,), in_features)) if bias else None
+        self.register_parameter("bias", drawn)
+        self._packs = Packs()
+
+    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+        """Multiply."""
+        array = np.asarray(x)
+        if array.ndim == 0 or array.shape[-1] != self.in_features:
+            raise ValueError(f"x: expected shape (..., {self.in_features}), got {array.shape}")
+        weight = self.weight._array
+        packed = self._packs.get("forward", (self.weight,), lambda: F.linear_pack(weight))
+        bias = None if self.bias is None else self.bias._array
+        rows = array.reshape(-1, self.in_features)
+        y, cache = F.linear(rows, weight, bias, packed=packed)
+        return y.reshape(*array.shape[:-1], self.out_features), self.keep((cache, array.shape))
+
+    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> Array | None:
+        """Return the input's gradient, None without ``need_input``; add to those of weight and bias."""
+        cache, shape = self.kept(context)
+        wanted = (*shape[:-1], self.out_features)
+        if np.shape(grad_output) != wanted:
+            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+        weight = self.weight._array
+        packed = None
+        if need_input:
+            packed = self._packs.get("backward", (self.weight,), lambda: F.linear_pack_backward(weight))
+        grad_y = np.asarray(grad_output).reshape(-1, self.out_features)
+        with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
+            grad_x, _, _ = F.linear_backward(
+                grad_y,
+                cache,
+                weight,
+                packed=packed,
+                need_input=need_input,
+                grad_weight=grad_weight,
+                grad_bias=grad_bias,
+                accumulate=accumulate,
+                need_parameters=False,
+            )
+        return None if grad_x is None else grad_x.reshape(shape)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -1,0 +1,79 @@
+"""Modules that change shapes only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray, ArrayLike
+from seriatim.nn.base._module import Module
+
+
+class Identity(Module):
+    """Give back what comes; any arguments are ignored, as in torch.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Ignored, so that it can take another module's place.
+
+    Raises
+    ------
+    ValueError
+        From backward: the gradient has another shape than the output.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def trace(self, x: Any) -> tuple[Any, Any]:
+        """Return ``x``."""
+        return x, self.keep((x.shape if isinstance(x, np.ndarray) else None,))
+
+    def pullback(self, context: Any, grad_output: Any) -> Any:
+        """Return ``grad_output``."""
+        (shape,) = self.kept(context)
+        if shape is not None and np.shape(grad_output) != shape:
+            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
+        return grad_output
+
+
+class Flatten(Module):
+    """Merge a range of axes.
+
+    Parameters
+    ----------
+    start_dim, end_dim : int, default 1 and -1
+        The first and the last axis of the range.
+
+    Raises
+    ------
+    ValueError
+        From forward: there are no such axes. From backward: the gradient has another shape than the output.
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def trace(self, x: ArrayLike) -> tuple[AnyArray, Any]:
+        """Merge the axes."""
+        array = np.asarray(x)
+        first, last = (d + array.ndim if d < 0 else d for d in (self.start_dim, self.end_dim))
+        if not 0 <= first <= last < array.ndim:
+            raise ValueError(f"x: expected axes {self.start_dim} to {self.end_dim}, got shape {array.shape}")
+        merged = int(np.prod(array.shape[first : last + 1]))
+        y = array.reshape(*array.shape[:first], merged, *array.shape[last + 1 :])
+        return y, self.keep((array.shape, y.shape))
+
+    def pullback(self, context: Any, grad_output: ArrayLike) -> AnyArray:
+        """Split the axes again."""
+        shape, out = self.kept(context)
+        if np.shape(grad_output) != out:
+            raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_output)}")
+        return np.asarray(grad_output).reshape(shape)
+
+    def extra_repr(self) -> str:
+        """Return the range."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -1,0 +1,4 @@
+"""Losses.
+
+The public names are in :mod:`seriatim.nn`.
+"""

@@ -1,0 +1,4 @@
+"""Whole networks.
+
+The public names are in :mod:`seriatim.nn`.
+"""

@@ -1,0 +1,236 @@
+"""CNN and recurrent net over ragged videos, and the CNN that torchvision's users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray, Array, ArrayLike, Integers, Seed
+from seriatim.nn.base import _contexts, _init
+from seriatim.nn.base._module import Module
+from seriatim.nn.containers._sequential import Sequential
+from seriatim.nn.images._convolution import Conv2d
+from seriatim.nn.images._pooling import AdaptiveAvgPool2d, MaxPool2d
+from seriatim.nn.layers._activation import ReLU
+from seriatim.nn.layers._dropout import Dropout
+from seriatim.nn.layers._linear import Linear
+from seriatim.nn.layers._shape import Flatten
+from seriatim.nn.recurrent._gru import GRU
+from seriatim.nn.recurrent._lstm import LSTM
+from seriatim.sequences import PackedSequence, pack_padded_sequence
+
+
+def _leaves(module: Module) -> Iterator[Module]:
+    """Yield the modules that a Sequential runs one after another, with those inside of inner ones."""
+    if type(module).trace is Sequential.trace:
+        for child in module.children():
+            yield from _leaves(child)
+    else:
+        yield module
+
+
+def _learns(module: Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+class VideoRNN(Module):
+    """A network of frames, a recurrent net over their embeddings, a classifier on its last states.
+
+    Parameters
+    ----------
+    embedding : Module or callable
+        Takes frames ``(N, C, H, W)``, gives ``(N, embedding_size)``. A callable (an onnxruntime session, a torch
+        module) gets NumPy arrays and is never trained.
+    embedding_size, hidden_size, n_classes : int
+    rnn : {'lstm', 'gru'}
+    num_layers : int, default 1
+    bidirectional : bool, default True
+    fc : int, default 256
+        Width of the classifier's hidden layer.
+    rng : int, Generator or None
+        Of the initial values.
+
+    Attributes
+    ----------
+    embedding, rnn, classifier
+        Where the parameters are.
+
+    Raises
+    ------
+    TypeError
+        ``embedding`` is not callable.
+    ValueError
+        A size is not positive, or ``rnn`` is another one. From forward: x has another shape, or the embedding gives
+        one. From backward: the gradient has another shape than the output.
+
+    Notes
+    -----
+    ``logits (B, n_classes) = model(x, lengths=None)``; x: a PackedSequence of frames, or padded ``(B, T, C, H, W)``
+    in any order of length. Padding is never computed, and results come in the caller's order. The classifier runs on
+    the last layer's last states, forward and reverse side by side: Linear, ReLU, Linear.
+
+    What is frozen (``requires_grad_(False)``) at the beginning of the embedding runs in evaluation mode, keeps nothing
+    and gets no gradient; parameters unfrozen later are trained by the same loop.
+    """
+
+    def __init__(
+        self,
+        embedding: Callable[[AnyArray], ArrayLike],
+        embedding_size: int,
+        hidden_size: int,
+        n_classes: int,
+        *,
+        rnn: str = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        fc: int = 256,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__()
+        _init.positive(embedding_size=embedding_size, hidden_size=hidden_size, n_classes=n_classes, fc=fc)
+        if not callable(embedding):
+            raise TypeError(f"embedding: expected a Module or a callable, got {type(embedding).__name__}")
+        if rnn not in ("lstm", "gru"):
+            raise ValueError(f"rnn: expected 'lstm' or 'gru', got {rnn!r}")
+        random = _init.generator(rng)
+        self.embedding = embedding
+        self.embedding_size, self.n_classes = embedding_size, n_classes
+        kind = LSTM if rnn == "lstm" else GRU
+        self.rnn = kind(embedding_size, hidden_size, num_layers, bidirectional=bidirectional, rng=random)
+        self.width = hidden_size * self.rnn.num_directions
+        self.classifier = Sequential(Linear(self.width, fc, rng=random), ReLU(), Linear(fc, n_classes, rng=random))
+
+    @staticmethod
+    def _stages(embedding: Module) -> tuple[list[Module], list[Module]]:
+        """Return the embedding's frozen beginning and the rest."""
+        leaves = list(_leaves(embedding))
+        first = next((i for i, leaf in enumerate(leaves) if _learns(leaf)), len(leaves))
+        return leaves[:first], leaves[first:]
+
+    def _embed(self, frames: AnyArray) -> tuple[Array, Any]:
+        """Return the embeddings, and what is trained of the embedding with its context."""
+        rest: tuple[Module, Any] | None = None
+        if not isinstance(self.embedding, Module):
+            y: Any = self.embedding(frames)
+        elif not self.training:
+            y, _ = self.embedding.trace(frames)
+        else:
+            frozen, learning = self._stages(self.embedding)
+            with _contexts.evaluation():
+                y, _ = Sequential(*frozen).trace(frames)
+            if learning:
+                trained = Sequential(*learning)
+                y, context = trained.trace(y)
+                rest = trained, context
+        found = np.asarray(y, np.float32)
+        if found.shape != (len(frames), self.embedding_size):
+            raise ValueError(
+                f"embedding: expected output of shape {(len(frames), self.embedding_size)}, got {found.shape}"
+            )
+        return found, rest
+
+    def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
+        """Return logits ``(B, n_classes)`` in the caller's order."""
+        features, inner = self._features(x, lengths)
+        logits, of_classifier = self.classifier.trace(features)
+        return logits, self.keep((inner, of_classifier))
+
+    def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
+        """Return the top layer's last states ``(B, directions * hidden_size)`` that the classifier stands on."""
+        with _contexts.evaluation():
+            return self._features(x, lengths)[0]
+
+    def _features(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None) -> tuple[Array, Any]:
+        packed = self._packed(x, lengths)
+        embedded, rest = self._embed(packed.data)
+        (_, states), of_rnn = self.rnn.trace(packed._replace(data=embedded))
+        last = states[0] if isinstance(states, tuple) else states
+        found = np.concatenate(list(last[-self.rnn.num_directions :]), axis=1)
+        return found, (rest, of_rnn, last.shape)
+
+    def pullback(self, context: Any, grad_output: ArrayLike) -> None:
+        """Add to the parameters' gradients; there is none of the frames."""
+        (rest, of_rnn, shape), of_classifier = self.kept(context)
+        grad = self.classifier.pullback(of_classifier, grad_output)
+        grad_h = np.zeros(shape, np.float32)
+        count = self.rnn.num_directions
+        grad_h[-count:] = np.split(grad, count, axis=1)
+        rnn: Any = self.rnn
+        grad_x, _ = rnn.pullback(of_rnn, None, (grad_h, None) if isinstance(self.rnn, LSTM) else grad_h)
+        if rest is not None:
+            trained, inner = rest
+            trained.pullback(inner, grad_x.data, need_input=False)
+
+    def _packed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None) -> PackedSequence:
+        if isinstance(x, PackedSequence):
+            if lengths is not None:
+                raise ValueError("lengths: expected None beside a PackedSequence, got lengths as well")
+            return x
+        videos = np.asarray(x)
+        if videos.ndim != 5 or 0 in videos.shape:
+            raise ValueError(f"x: expected a PackedSequence or padded videos (B, T, C, H, W), got shape {videos.shape}")
+        counts: Integers = np.full(len(videos), videos.shape[1]) if lengths is None else np.asarray(lengths)
+        flat = videos.reshape(*videos.shape[:2], -1)
+        packed = pack_padded_sequence(flat, counts, batch_first=True, enforce_sorted=False)
+        return packed._replace(data=packed.data.reshape(-1, *videos.shape[2:]))
+
+
+class VGG16(Sequential):
+    """VGG-16 (Simonyan and Zisserman 2015) in torchvision's order of layers and with its names.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+    channels : sequence of 5 int, default (64, 128, 256, 512, 512)
+        Of the five blocks of 2, 2, 3, 3 and 3 convolutions.
+    fc : int, default 4096
+        Width of the classifier's hidden layers.
+    dropout : float, default 0.5
+    rng : int, Generator or None
+        Of the initial values.
+
+    Raises
+    ------
+    ValueError
+        There are not five ``channels``, or a size is not positive. From forward: x has another shape.
+
+    Notes
+    -----
+    Images ``(N, 3, H, W)`` of 32 x 32 or more. ``features`` and ``classifier`` are Sequential. Weights of
+    ``torchvision.models.vgg16`` load as they are:
+    ``VGG16().load_state_dict(safetensors.numpy.load_file("vgg16.safetensors"))``.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        fc: int = 4096,
+        dropout: float = 0.5,
+        *,
+        rng: Seed = None,
+    ) -> None:
+        if len(channels) != 5:
+            raise ValueError(f"channels: expected 5 numbers, one a block, got {channels!r}")
+        random = _init.generator(rng)
+        layers: list[Module] = []
+        before = 3
+        for width, count in zip(channels, (2, 2, 3, 3, 3), strict=True):
+            for _ in range(count):
+                layers += [Conv2d(before, width, 3, padding=1, rng=random), ReLU()]
+                before = width
+            layers.append(MaxPool2d(2, 2))
+        classifier = Sequential(
+            Linear(before * 49, fc, rng=random), ReLU(), Dropout(dropout, rng=random),
+            Linear(fc, fc, rng=random), ReLU(), Dropout(dropout, rng=random), Linear(fc, num_classes, rng=random),
+        )  # fmt: skip
+        super().__init__(
+            {
+                "features": Sequential(*layers),
+                "avgpool": AdaptiveAvgPool2d((7, 7)),
+                "flatten": Flatten(),
+                "classifier": classifier,
+            }
+        )

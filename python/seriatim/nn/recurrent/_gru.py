@@ -1,0 +1,217 @@
+"""Gated recurrent units over padded, packed or single sequences, and one step of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack
+from seriatim.sequences import PackedSequence
+
+
+def _kind(hidden_size: int, reset_after: bool) -> Kind:
+    return Kind("gru", hidden_size, options=() if reset_after else ("reset_before",))
+
+
+class GRU(RecurrentStack):
+    """A stack of GRU layers, in one or both directions.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int, default 1
+    bias : bool, default True
+    batch_first : bool, default False
+        Padded arrays are (B, T, ...) instead of (T, B, ...).
+    dropout : float, default 0
+        Between layers, in training.
+    bidirectional : bool, default False
+    reset_after : bool, default True
+        Whether the reset gate is applied after the recurrent product (torch, cuDNN) or before it (Cho et al. 2014).
+    zoneout : float in [0, 1), default 0
+        Probability with which an element of the state keeps its value in training (Krueger et al., "Zoneout", ICLR
+        2017); in evaluation states are mixed in that proportion.
+    recurrent_dropout : float in [0, 1), default 0
+        Probability with which an element of ``weight_hh`` is dropped in training, one mask for all steps of a call
+        (Merity et al., "Regularizing and optimizing LSTM language models", ICLR 2018).
+    rng : int, Generator or None
+        Of the initial values, uniform in ``±1 / sqrt(hidden_size)``, and of dropout.
+
+    Attributes
+    ----------
+    weight_ih_l{k}[_reverse] : Parameter, shape (3 * hidden_size, input size of layer k)
+    weight_hh_l{k}[_reverse] : Parameter, shape (3 * hidden_size, hidden_size)
+    bias_ih_l{k}[_reverse], bias_hh_l{k}[_reverse] : Parameter, shape (3 * hidden_size,)
+        Rows in the order r, z, n: torch's names and layouts.
+
+    Raises
+    ------
+    ValueError
+        A size is not positive, or ``dropout`` is no probability. From forward and backward: an array has another
+        shape.
+
+    Notes
+    -----
+    ::
+
+        r  = sigmoid(W_ir x + b_ir + W_hr h + b_hr)
+        z  = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
+        n  = tanh(W_in x + b_in + r * (W_hn h + b_hn))      reset_after=True
+        n  = tanh(W_in x + b_in + W_hn (r * h) + b_hn)      reset_after=False
+        h' = (1 - z) * n + z * h
+
+    Gradients are those of back-propagation through time. States are ``(num_layers * directions, B, hidden_size)``,
+    index ``layer * directions + direction``, in the caller's order of sequences.
+
+    References
+    ----------
+    Cho et al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
+
+    Examples
+    --------
+    >>> gru = GRU(13, 64, num_layers=2)
+    >>> y, h_n = gru(x)  # x (T, B, 13), (T, 13) or a PackedSequence
+    >>> grad_x, grad_h0 = gru.backward(grad_y)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        reset_after: bool = True,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__(
+            _kind(hidden_size, reset_after),
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
+            rng=rng,
+        )
+
+    @property
+    def reset_after(self) -> bool:
+        """Whether the reset gate is applied after the recurrent product; what it was made with."""
+        return "reset_before" not in self._kind.options
+
+    def trace(
+        self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
+    ) -> tuple[tuple[Array | PackedSequence, Array], Any]:
+        """Run all layers.
+
+        Parameters
+        ----------
+        x : array_like (T, B, I), (B, T, I) with ``batch_first``, or (T, I); or PackedSequence
+        h0 : array_like, shape (num_layers * directions, B, hidden_size), optional
+            Initial states, zeros by default; without the B axis for a single sequence.
+
+        Returns
+        -------
+        y : like x, with ``directions * hidden_size`` features
+        h_n : like h0
+            Each sequence's own last state; in the reverse direction its state at step 0.
+        """
+        y, (h_n,), context = self._trace(x, ("h0",), (h0,))
+        return (y, h_n), context
+
+    def pullback(
+        self, context: Any, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
+    ) -> tuple[Array | PackedSequence, Array]:
+        """Back-propagate through time.
+
+        Parameters
+        ----------
+        grad_y : like y, or None for zeros
+        grad_state : like h_n, optional
+            Zeros by default.
+
+        Returns
+        -------
+        grad_x : like x
+        grad_state0 : like h0
+        """
+        grad_x, (grad_h0,) = self._pullback(context, grad_y, ("grad_state",), (grad_state,))
+        return grad_x, grad_h0
+
+    def _options(self) -> Mapping[str, Any]:
+        return {"reset_after": True}
+
+
+class GRUCell(RecurrentCell):
+    """One step of a GRU: the equations of :class:`GRU`.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default True
+    reset_after : bool, default True
+    zoneout, recurrent_dropout : float in [0, 1), default 0
+        As for :class:`GRU`; what is dropped is drawn anew at every call.
+    rng : int, Generator or None
+        Of the initial values, uniform in ``±1 / sqrt(hidden_size)``.
+
+    Attributes
+    ----------
+    weight_ih : Parameter, shape (3 * hidden_size, input_size)
+    weight_hh : Parameter, shape (3 * hidden_size, hidden_size)
+    bias_ih, bias_hh : Parameter, shape (3 * hidden_size,)
+
+    Raises
+    ------
+    ValueError
+        A size is not positive. From forward and backward: an array has another shape.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        reset_after: bool = True,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        rng: Seed = None,
+    ) -> None:
+        super().__init__(
+            _kind(hidden_size, reset_after),
+            input_size,
+            hidden_size,
+            bias=bias,
+            zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout,
+            rng=rng,
+        )
+
+    @property
+    def reset_after(self) -> bool:
+        """Whether the reset gate is applied after the recurrent product; what it was made with."""
+        return "reset_before" not in self._kind.options
+
+    def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
+        """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
+        (new,), context = self._trace(x, ("h",), (h,))
+        return new, context
+
+    def pullback(self, context: Any, grad_h: ArrayLike) -> tuple[Array, Array]:
+        """Return the gradients of x and of the state before."""
+        grad_x, (grad_before,) = self._pullback(context, ("grad_h",), (grad_h,))
+        return grad_x, grad_before
+
+    def _options(self) -> Mapping[str, Any]:
+        return {"reset_after": True}

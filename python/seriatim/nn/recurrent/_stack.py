@@ -1,0 +1,461 @@
+"""What GRU, LSTM and RNN have in common: stacks of layers in one or both directions, and cells.
+
+A *kind* names one recurrence with its options; :mod:`seriatim.functional` computes it. The stack and the cell know
+layers, directions, layouts and gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from seriatim import functional as F
+from seriatim._typing import Array, ArrayLike, Integers, Seed
+from seriatim.nn.base import _init
+from seriatim.nn.base._layouts import RecurrentInput
+from seriatim.nn.base._module import Module
+from seriatim.nn.base._packs import Packs
+from seriatim.nn.base._parameter import Parameter, gradient_slots
+from seriatim.nn.layers._dropout import Dropout
+from seriatim.sequences import PackedSequence
+
+# One array for each of a kind's states, (batch, size) or (layers, batch, size): (h,) or (h, c).
+States = tuple[Array, ...]
+# What one call draws: zoneout's rate, seed and number, and those of dropout of weight_hh, None for none.
+Draws = tuple[F.Zoneout, tuple[float, int, int] | None]
+NO_DRAWS: Draws = (F.NO_ZONEOUT, None)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One recurrence, whatever its input: the layers of a stack differ in their input's size alone.
+
+    Attributes
+    ----------
+    name : str
+        As :func:`seriatim.functional.cell` knows it.
+    hidden_size : int
+    proj_size : int
+    options : tuple of str
+    """
+
+    name: str
+    hidden_size: int
+    proj_size: int = 0
+    options: tuple[str, ...] = ()
+
+    def cell(self, input_size: int) -> F.Cell:
+        """Return what the functions of a layer take."""
+        return F.cell(self.name, input_size, self.hidden_size, self.proj_size, self.options)
+
+    @cached_property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Of h, which is also the output, and of c where there is one."""
+        return self.cell(1).state_sizes
+
+    def shapes(self, input_size: int, bias: bool) -> dict[str, tuple[int, ...]]:
+        """Return the parameters that exist, in torch's order."""
+        return self.cell(input_size).shapes(bias)
+
+
+def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
+    return [None if p is None else p._array for p in parameters]
+
+
+class _Direction:
+    """One direction of one layer: its parameters, and their packed copies."""
+
+    __slots__ = ("_names", "_packs", "cell", "owner")
+
+    def __init__(self, cell: F.Cell, owner: Module, suffix: str) -> None:
+        self.cell, self.owner = cell, owner
+        self._names = [name + suffix for name in F.PARAMETERS]
+        self._packs = Packs()
+
+    def parameters(self) -> list[Parameter | None]:
+        store = self.owner._parameters
+        return [store.get(name) for name in self._names]
+
+    def forward(
+        self,
+        x: Array,
+        batch_sizes: Integers,
+        states: States | None,
+        *,
+        reverse: bool,
+        training: bool,
+        out: Array | None,
+        draws: Draws,
+    ) -> tuple[Array, States, Any]:
+        parameters, (zoneout, drop) = self.parameters(), draws
+        if drop is None:
+            packed = self._packs.get(
+                "forward", tuple(parameters), lambda: F.recurrent_pack(self.cell, _arrays(parameters))
+            )
+        else:
+            packed = F.recurrent_pack(self.cell, _dropped(parameters, drop))
+        (y, last), cache = F.recurrent(
+            self.cell,
+            x,
+            batch_sizes,
+            packed,
+            _pair(states),
+            reverse=reverse,
+            training=training,
+            zoneout=zoneout,
+            out=out,
+        )
+        return y, _present(last), (cache, drop)
+
+    def backward(
+        self,
+        grad_y: Array | None,
+        grad_states: States | None,
+        cache: Any,
+        *,
+        need_input: bool,
+        need_state: bool,
+        grad_x: Array | None = None,
+    ) -> tuple[Array | None, States | None]:
+        parameters, (kept, drop) = self.parameters(), cache
+        if drop is None:
+            packed = self._packs.get(
+                ("backward", need_input),
+                tuple(parameters),
+                lambda: F.recurrent_pack_backward(self.cell, _arrays(parameters), need_input),
+            )
+        else:
+            packed = F.recurrent_pack_backward(self.cell, _dropped(parameters, drop), need_input)
+        with gradient_slots(*parameters) as (slots, accumulate):
+            recurrent = slots[1]
+            if drop is not None and recurrent is not None:
+                slots[1] = np.zeros_like(recurrent)
+            below, first = F.recurrent_backward(
+                kept,
+                packed,
+                grad_y,
+                _pair(grad_states),
+                gradients=slots,
+                need_input=need_input,
+                need_state=need_state,
+                accumulate=accumulate,
+                grad_x=grad_x,
+            )
+            if drop is not None and recurrent is not None and slots[1] is not None:
+                # What was dropped has no gradient, the rest is scaled as its values were.
+                gradient = F.dropout(slots[1], *drop)
+                recurrent[...] = recurrent + gradient if accumulate else gradient
+        return below, _present(first) if need_state else None
+
+
+def _dropped(parameters: list[Parameter | None], drop: tuple[float, int, int]) -> list[Array | None]:
+    """Return the arrays of a direction's parameters, weight_hh with some elements dropped."""
+    arrays = _arrays(parameters)
+    arrays[1] = F.dropout(arrays[1], *drop)  # type: ignore[arg-type]
+    return arrays
+
+
+def _draws(zoneout: float, recurrent_dropout: float, source: Dropout | None, training: bool) -> Draws:
+    """Draw what one direction's call needs: zoneout's numbers, and those of dropout of weight_hh, None for none."""
+    if source is None or not training:
+        return (zoneout, 0, 0), None
+    return (
+        (zoneout, source.seed, source.number()) if zoneout else F.NO_ZONEOUT,
+        (recurrent_dropout, source.seed, source.number()) if recurrent_dropout else None,
+    )
+
+
+def _check_rates(**rates: float) -> None:
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name}: expected a probability from 0 to below 1, got {rate!r}")
+
+
+def _pair(states: States | None) -> tuple[Array | None, Array | None]:
+    """Return a kind's states as ``(h, c)``, None for what there is not."""
+    if states is None:
+        return None, None
+    return states[0], states[1] if len(states) > 1 else None
+
+
+def _present(states: tuple[Array | None, Array | None]) -> States:
+    h, c = states
+    assert h is not None
+    return (h,) if c is None else (h, c)
+
+
+class RecurrentStack(Module):
+    """Layers of one kind; the base of GRU, LSTM and RNN."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        *,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        zoneout: float,
+        recurrent_dropout: float,
+        rng: Seed,
+    ) -> None:
+        super().__init__()
+        _init.positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        _check_rates(zoneout=zoneout, recurrent_dropout=recurrent_dropout)
+        random = _init.generator(rng)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout, self.zoneout, self.recurrent_dropout = float(dropout), float(zoneout), float(recurrent_dropout)
+        self._kind = kind
+        # Draws the masks between layers and of the recurrence. Not a registered module: torch's layers have no child.
+        self.__dict__["_between"] = Dropout(dropout, rng=random)
+        self._directions: list[list[_Direction]] = []
+        for layer in range(num_layers):
+            width = input_size if layer == 0 else self.output_size
+            self._directions.append([])
+            for direction in ("", "_reverse") if bidirectional else ("",):
+                suffix = f"_l{layer}{direction}"
+                for name, shape in kind.shapes(width, bias).items():
+                    drawn = Parameter(_init.uniform(random, shape, hidden_size))
+                    self.register_parameter(name + suffix, drawn)
+                self._directions[layer].append(_Direction(kind.cell(width), self, suffix))
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output: those of all directions."""
+        return self.num_directions * self._kind.state_sizes[0]
+
+    # ---- Whatever the caller's layout is
+
+    def _trace(
+        self, x: ArrayLike | PackedSequence, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]
+    ) -> tuple[Array | PackedSequence, States, Any]:
+        """Return the output, the last states and the context."""
+        given = RecurrentInput.read(x, self.input_size, self.batch_first)
+        first = self._states_in(given, names, states)
+        (y, last), inner = self._trace_packed(given.data, given.batch_sizes, first)
+        return given.give_back(y), tuple([given.states_out(state) for state in last]), self.keep((given, inner))
+
+    def _pullback(
+        self,
+        context: Any,
+        grad_y: ArrayLike | PackedSequence | None,
+        names: tuple[str, ...],
+        grad_states: tuple[ArrayLike | None, ...],
+    ) -> tuple[Array | PackedSequence, States]:
+        given, inner = self.kept(context)
+        grad = None if grad_y is None else given.read_gradient(grad_y, self.output_size)
+        grad_x, first = self._pullback_packed(inner, grad, self._states_in(given, names, grad_states))
+        assert grad_x is not None
+        assert first is not None
+        return given.give_back(grad_x), tuple([given.states_out(state) for state in first])
+
+    def _states_in(
+        self, given: RecurrentInput, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]
+    ) -> States | None:
+        if all(state is None for state in states):
+            return None
+        layers = self.num_layers * self.num_directions
+        found = []
+        for name, state, size in zip(names, states, self._kind.state_sizes, strict=True):
+            read = given.states_in(name, state, layers, size)
+            found.append(np.zeros((layers, int(given.batch_sizes[0]), size), np.float32) if read is None else read)
+        return tuple(found)
+
+    # ---- Packed rows, sorted states: what other modules of this package call
+
+    def _trace_packed(
+        self, data: Array, batch_sizes: Integers, states: States | None = None
+    ) -> tuple[tuple[Array, States], Any]:
+        training, batch = self.training, int(batch_sizes[0])
+        count, size = self.num_layers * self.num_directions, self._kind.state_sizes[0]
+        last = tuple([np.empty((count, batch, width), np.float32) for width in self._kind.state_sizes])
+        between: Dropout = self.__dict__["_between"]
+        regular = self.zoneout > 0 or self.recurrent_dropout > 0
+        caches: list[Any] = []
+        calls: list[int | None] = []
+        for layer, directions in enumerate(self._directions):
+            if layer > 0:
+                calls.append(between.count() if training else None)
+                data = between.mask(data, calls[-1])
+            wide = F.empty(len(data), 2 * size) if self.bidirectional else None
+            for index, direction in enumerate(directions):
+                place = len(caches)
+                y, finals, cache = direction.forward(
+                    data,
+                    batch_sizes,
+                    None if states is None else tuple([state[place] for state in states]),
+                    reverse=index == 1,
+                    training=training,
+                    draws=_draws(self.zoneout, self.recurrent_dropout, between, training) if regular else NO_DRAWS,
+                    out=None if wide is None else wide[:, index * size : (index + 1) * size],
+                )
+                for target, final in zip(last, finals, strict=True):
+                    target[place] = final
+                caches.append(cache)
+            data = y if wide is None else wide
+        return (data, last), self.keep([caches, calls])
+
+    def _pullback_packed(
+        self,
+        context: Any,
+        grad: Array | None,
+        grad_states: States | None,
+        need_input: bool = True,
+        need_state: bool = True,
+    ) -> tuple[Array | None, States | None]:
+        size = self._kind.state_sizes[0]
+        caches, calls = self._unused(context)
+        between: Dropout = self.__dict__["_between"]
+        first: list[States | None] = [None] * len(caches)
+        place = len(caches)
+        for layer in reversed(range(self.num_layers)):
+            need = need_input or layer > 0
+            place -= self.num_directions
+            below: Array | None = None
+            for index, direction in enumerate(self._directions[layer]):
+                own = grad
+                if grad is not None and self.bidirectional:
+                    own = grad[:, index * size : (index + 1) * size]
+                # The second direction adds to the input gradient of the first.
+                below, first[place + index] = direction.backward(
+                    own,
+                    None if grad_states is None else tuple([g[place + index] for g in grad_states]),
+                    caches[place + index],
+                    need_input=need,
+                    need_state=need_state,
+                    grad_x=below,
+                )
+                # The kernels turn the caches into gradients.
+                context.clear()
+            grad = below
+            if layer > 0 and grad is not None:
+                grad = between.mask(grad, calls[layer - 1])
+        if not need_state:
+            return grad, None
+        return grad, tuple([np.stack(parts) for parts in zip(*first, strict=True)])
+
+    def _draws(self) -> Dropout:
+        between: Dropout = self.__dict__["_between"]
+        return between
+
+    def _runs_a_step(self) -> bool:
+        return False
+
+    def _options(self) -> Mapping[str, Any]:
+        """Return the arguments of this kind alone, with their defaults."""
+        return {}
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        defaults |= {"zoneout": 0.0, "recurrent_dropout": 0.0}
+        own = ((k, v, getattr(self, k)) for k, v in {**defaults, **self._options()}.items())
+        return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
+
+
+class RecurrentCell(Module):
+    """One step of one kind; the base of GRUCell, LSTMCell and RNNCell."""
+
+    _is_cell = True
+
+    def __init__(
+        self,
+        kind: Kind,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool,
+        zoneout: float,
+        recurrent_dropout: float,
+        rng: Seed,
+    ) -> None:
+        super().__init__()
+        _init.positive(input_size=input_size, hidden_size=hidden_size)
+        _check_rates(zoneout=zoneout, recurrent_dropout=recurrent_dropout)
+        random = _init.generator(rng)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        self._kind = kind
+        for name, shape in kind.shapes(input_size, bias).items():
+            self.register_parameter(name, Parameter(_init.uniform(random, shape, hidden_size)))
+        self._direction = _Direction(kind.cell(input_size), self, "")
+        self.zoneout, self.recurrent_dropout = float(zoneout), float(recurrent_dropout)
+        # What draws, only where something is drawn: other cells take no number of a generator that they share.
+        self.__dict__["_drawing"] = Dropout(0.0, rng=random) if zoneout or recurrent_dropout else None
+
+    def _trace(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> tuple[States, Any]:
+        """Return the new states and the context."""
+        data = np.asarray(x)
+        if data.ndim not in (1, 2) or data.shape[-1] != self.input_size or 0 in data.shape:
+            raise ValueError(
+                f"x: expected shape (B, {self.input_size}) or ({self.input_size},) with B > 0, got {data.shape}"
+            )
+        single = data.ndim == 1
+        rows = data[None] if single else data
+        batch = len(rows)
+        given = self._states_in(names, states, batch, single)
+        sizes = np.array([batch], np.int64)
+        training = self.training
+        _, last, cache = self._direction.forward(
+            rows,
+            sizes,
+            given,
+            reverse=False,
+            training=training,
+            out=None,
+            draws=_draws(self.zoneout, self.recurrent_dropout, self._draws(), training),
+        )
+        return (tuple([state[0] for state in last]) if single else last), self.keep([cache, batch, single])
+
+    def _pullback(
+        self, context: Any, names: tuple[str, ...], grads: tuple[ArrayLike | None, ...]
+    ) -> tuple[Array, States]:
+        cache, batch, single = self._unused(context)
+        given = self._states_in(names, grads, batch, single)
+        grad_x, first = self._direction.backward(None, given, cache, need_input=True, need_state=True)
+        context.clear()  # The kernel has turned the cache into gradients.
+        assert grad_x is not None
+        assert first is not None
+        return (grad_x[0], tuple([state[0] for state in first])) if single else (grad_x, first)
+
+    def _draws(self) -> Dropout | None:
+        drawing: Dropout | None = self.__dict__["_drawing"]
+        return drawing
+
+    def _states_in(
+        self, names: tuple[str, ...], states: tuple[ArrayLike | None, ...], batch: int, single: bool
+    ) -> States | None:
+        if all(state is None for state in states):
+            return None
+        found = []
+        for name, state, size in zip(names, states, self._kind.state_sizes, strict=True):
+            wanted = (size,) if single else (batch, size)
+            array = np.zeros(wanted, np.float32) if state is None else np.asarray(state, dtype=np.float32)
+            if array.shape != wanted:
+                raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+            found.append(array.reshape(batch, size))
+        return tuple(found)
+
+    def _options(self) -> Mapping[str, Any]:
+        """Return the arguments of this kind alone, with their defaults."""
+        return {}
+
+    def extra_repr(self) -> str:
+        """Return the configuration."""
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {"bias": True, "zoneout": 0.0, "recurrent_dropout": 0.0, **self._options()}
+        own = ((k, v, getattr(self, k)) for k, v in defaults.items())
+        return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])

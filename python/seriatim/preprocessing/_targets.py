@@ -1,0 +1,151 @@
+"""What a network learns to give: labels as numbers of classes, numbers standardised; and how good what it gives is.
+
+The arithmetic of targets is here, so that the estimators have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from seriatim._typing import AnyArray, Array, Integers
+
+
+class Targets(Protocol):
+    """Targets of a training set."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers that the network gives a sequence."""
+
+    @property
+    def n_kinds(self) -> int:
+        """Classes; 1 of numbers."""
+
+    def encode(self, targets: AnyArray) -> AnyArray:
+        """Return targets as the loss takes them."""
+
+    def measure(self, output: Array, target: AnyArray, weights: Array | None) -> tuple[float, float]:
+        """Return loss and score, the higher the better, of what a network gives for encoded targets."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels as numbers of their classes, which are sorted."""
+
+    classes: AnyArray
+
+    @property
+    def n_outputs(self) -> int:
+        """A logarithm of a probability for each class."""
+        return len(self.classes)
+
+    n_kinds = n_outputs
+
+    def encode(self, targets: AnyArray) -> Integers:
+        """Return the number of each label's class.
+
+        Raises
+        ------
+        ValueError
+            A label is of no class.
+        """
+        unknown = np.setdiff1d(targets, self.classes)
+        if len(unknown):
+            raise ValueError(f"y contains previously unseen labels: {unknown.tolist()}")
+        return np.searchsorted(self.classes, targets).astype(np.int64)
+
+    def weights(self, class_weight: Mapping[Any, float] | str | None, target: Integers) -> Array | None:
+        """Return a weight for each class, scikit-learn's; 1 for one that has no target."""
+        if class_weight is None:
+            return None
+        present = np.unique(target)
+        weights = np.ones(len(self.classes), np.float32)
+        weights[present] = compute_class_weight(class_weight, classes=self.classes[present], y=self.classes[target])
+        return weights
+
+    def measure(self, output: Array, target: AnyArray, weights: Array | None) -> tuple[float, float]:
+        """Return the mean negative logarithm of the labels' probabilities, and the share that is right."""
+        loss = -output[np.arange(len(target)), target].astype(np.float64)
+        right = output.argmax(axis=1) == target
+        return float(np.average(loss, weights=weights)), float(np.average(right, weights=weights))
+
+
+@dataclass(frozen=True)
+class StandardizedNumbers:
+    """Numbers ``(n, outputs)`` with mean 0 and deviation 1, so that the learning rate does not depend on their unit."""
+
+    mean: AnyArray
+    scale: AnyArray
+    # Whether they came as ``(n,)``.
+    single: bool
+
+    n_kinds = 1
+
+    @classmethod
+    def of(cls, targets: AnyArray, weights: Array | None) -> StandardizedNumbers:
+        """Take the weighted moments of targets ``(n,)`` or ``(n, outputs)``."""
+        mean, deviation = _moments(targets.reshape(len(targets), -1), weights)
+        return cls(mean, np.where(deviation > 1e-12 * np.abs(mean), deviation, 1.0), targets.ndim == 1)
+
+    @property
+    def n_outputs(self) -> int:
+        """As many as numbers a sequence."""
+        return len(self.mean)
+
+    def encode(self, targets: AnyArray) -> Array:
+        """Return targets in float32, standardised, ``(n, outputs)``.
+
+        Raises
+        ------
+        ValueError
+            They are of another number of outputs.
+        """
+        values = targets.reshape(len(targets), -1)
+        if values.shape[1] != self.n_outputs:
+            raise ValueError(f"y: expected {self.n_outputs} numbers a sequence, got {values.shape[1]}")
+        standardized: Array = ((values - self.mean) / self.scale).astype(np.float32)
+        return standardized
+
+    def decode(self, output: Array) -> AnyArray:
+        """Return what a network gives in the targets' unit and shape."""
+        values: AnyArray = output.astype(np.float64) * self.scale + self.mean
+        return values[:, 0] if self.single else values
+
+    def measure(self, output: Array, target: AnyArray, weights: Array | None) -> tuple[float, float]:
+        """Return the mean squared error, and 1 minus it.
+
+        Standardised targets have a variance of 1: that is the training set's R^2 but for the noise of the part.
+        """
+        squares = ((output.astype(np.float64) - target) ** 2).mean(axis=1)
+        loss = float(np.average(squares, weights=weights))
+        return loss, 1 - loss
+
+
+# Weights that are whole numbers stand for repetition as long as an epoch becomes at most so many times as long.
+_MOST_REPETITION = 4
+
+
+def repetitions(weights: Array | None) -> Integers | None:
+    """Return how often each sequence counts, if weights are few enough whole numbers; otherwise None.
+
+    scikit-learn wants a weight of 2 to be what twice the sequence is, and 0 what none is.
+    """
+    if weights is None or not np.array_equal(weights, np.rint(weights)):
+        return None
+    total = weights.sum()
+    return weights.astype(np.int64) if 2 <= total <= _MOST_REPETITION * len(weights) else None
+
+
+def _moments(values: AnyArray, weights: Array | None) -> tuple[AnyArray, AnyArray]:
+    """Return the weighted mean and deviation of targets; sorted, so that their order does not count."""
+    counts = repetitions(weights)
+    if weights is None or counts is not None:
+        values = np.sort(values if counts is None else np.repeat(values, counts, axis=0), axis=0)
+        return values.mean(axis=0), values.std(axis=0)
+    mean = np.average(values, axis=0, weights=weights)
+    return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
