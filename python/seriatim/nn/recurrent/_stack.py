@@ -62,6 +62,25 @@ class Kind:
         return self.cell(input_size).shapes(bias)
 
 
+def norm_options(norm: str | None, **others: tuple[Any, Any]) -> tuple[str, ...]:
+    """Return the options that ``norm`` means; ``others``: values and plain values of arguments that it excludes."""
+    if norm is None:
+        return ()
+    if norm != "layer":
+        raise ValueError(f"norm: expected None or 'layer', got {norm!r}")
+    for name, (value, plain) in others.items():
+        if value != plain:
+            raise ValueError(f"{name}: expected {plain!r} with norm='layer', which has no such cell, got {value!r}")
+    return ("layer_norm",)
+
+
+def _initial(random: np.random.Generator, name: str, shape: tuple[int, ...], hidden_size: int) -> Parameter:
+    """Return a new parameter: gains are ones, all others drawn."""
+    if name.startswith("norm"):
+        return Parameter(np.ones(shape, np.float32))
+    return Parameter(_init.uniform(random, shape, hidden_size))
+
+
 def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
     return [None if p is None else p._array for p in parameters]
 
@@ -223,8 +242,7 @@ class RecurrentStack(Module):
             for direction in ("", "_reverse") if bidirectional else ("",):
                 suffix = f"_l{layer}{direction}"
                 for name, shape in kind.shapes(width, bias).items():
-                    drawn = Parameter(_init.uniform(random, shape, hidden_size))
-                    self.register_parameter(name + suffix, drawn)
+                    self.register_parameter(name + suffix, _initial(random, name, shape, hidden_size))
                 self._directions[layer].append(_Direction(kind.cell(width), self, suffix))
 
     @property
@@ -390,7 +408,7 @@ class RecurrentCell(Module):
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._kind = kind
         for name, shape in kind.shapes(input_size, bias).items():
-            self.register_parameter(name, Parameter(_init.uniform(random, shape, hidden_size)))
+            self.register_parameter(name, _initial(random, name, shape, hidden_size))
         self._direction = _Direction(kind.cell(input_size), self, "")
         self.zoneout, self.recurrent_dropout = float(zoneout), float(recurrent_dropout)
         # What draws, only where something is drawn: other cells take no number of a generator that they share.
