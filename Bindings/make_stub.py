@@ -41,13 +41,20 @@ def type_of(row: dict[str, Any], kinds: dict[str, str]) -> str:
     return f"{name} | None" if row["optional"] else name
 
 
+def none_last(name: str) -> tuple[bool, str]:
+    """Return the key of an order in which None is the last."""
+    return name == "None", name
+
+
 def declare(function: dict[str, Any]) -> str:
     """Return one function's declaration, laid out as ruff does. A group is one argument, a tuple of the next rows."""
     parameters, rows = [], iter(function["parameters"])
     for row in rows:
         if row["kind"] == "group":
             members = [type_of(next(rows), TAKES) for _ in range(row["limit"])]
-            parameters.append(f"{row['name']}: tuple[{', '.join(members)}]")
+            # One type for all the items of a long tuple.
+            one = " | ".join(sorted({part for member in members for part in member.split(" | ")}, key=none_last))
+            parameters.append(f"{row['name']}: tuple[{f'{one}, ...' if len(members) > 5 else ', '.join(members)}]")
         else:
             parameters.append(f"{row['name']}: {type_of(row, TAKES)}")
     parameters += ["/"] if parameters else []

@@ -20,9 +20,6 @@ def test_the_stub_is_what_the_tables_give():
     assert made.STUB.read_text() == made.stub(), "run python Bindings/make_stub.py"
 
 
-def test_every_function_has_a_table_or_waits_for_one():
+def test_every_function_has_a_table():
     functions = {name for name in dir(_core) if not name.startswith("_") and callable(getattr(_core, name))}
-    tables = {table["name"] for table in _core.signatures()}
-    waiting = {name for name in functions if f"def {name}(" in generator().WITHOUT_TABLES}
-    assert functions == tables | waiting
-    assert not tables & waiting
+    assert functions == {table["name"] for table in _core.signatures()}

@@ -221,42 +221,13 @@ def interpolate_columns(x: ArrayLike, offsets: ArrayLike, index: ArrayLike, weig
 def interpolate_rows(x: ArrayLike, index: ArrayLike, weight: ArrayLike, /) -> Array: ...
 def recurrent_names() -> tuple[dict[str, int], dict[str, int], dict[str, int]]: ...
 def recurrent_describe(cell: tuple[int, ...], /) -> tuple[int, int, int, int, int]: ...
-def recurrent_pack(
-    cell: tuple[int, ...],
-    weights: tuple[
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-    ],
-    /,
-) -> Array: ...
+def recurrent_pack(cell: tuple[int, ...], weights: tuple[ArrayLike | None, ...], /) -> Array: ...
 def recurrent_pack_backward(
-    cell: tuple[int, ...],
-    weights: tuple[
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-        ArrayLike | None,
-    ],
-    need_input: bool,
-    /,
+    cell: tuple[int, ...], weights: tuple[ArrayLike | None, ...], need_input: bool, /
 ) -> Array: ...
 def recurrent_forward(
     cell: tuple[int, ...],
-    batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool, float, int, int],
+    batch: tuple[ArrayLike | bool | float | int | None, ...],
     packed: ArrayLike,
     training: bool,
     out: Array | None,
@@ -264,23 +235,11 @@ def recurrent_forward(
 ) -> tuple[Array, Array, Array | None, Array | None]: ...
 def recurrent_backward(
     cell: tuple[int, ...],
-    batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool, float, int, int],
+    batch: tuple[ArrayLike | bool | float | int | None, ...],
     packed: ArrayLike,
     kept: tuple[ArrayLike, Array | None],
     grads: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None],
-    gradients: tuple[
-        Array | None,
-        Array | None,
-        Array | None,
-        Array | None,
-        Array | None,
-        Array | None,
-        Array | None,
-        Array | None,
-        Array | None,
-        Array | None,
-        bool,
-    ],
+    gradients: tuple[Array | bool | None, ...],
     needs: tuple[bool, bool, Array | None],
     /,
 ) -> tuple[Array | None, Array | None, Array | None]: ...
