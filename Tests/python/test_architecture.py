@@ -105,3 +105,47 @@ def test_only_signature_c_words_what_is_wrong_with_an_array():
     for path in (ROOT / "Bindings").glob("*.c"):
         if path.name != "signature.c":
             assert "PyArray_DESCR" not in path.read_text(), path.name
+
+
+KERNELS = ROOT / "Sources" / "SeriatimKernels"
+DECLARATION = re.compile(
+    r"^(?:@\w+(?:\([^)]*\))? )*(?:public |private |fileprivate )?(?:func|struct|protocol|enum|let|typealias) (\w+)",
+    re.M,
+)
+
+
+def declared(room):
+    """Names that files of a room declare for others."""
+    names = set()
+    for path in (KERNELS / room).rglob("*.swift"):
+        for match in DECLARATION.finditer(path.read_text()):
+            if "private " not in match.group(0):
+                names.add(match.group(1))
+    return names
+
+
+def test_machinery_names_no_operator():
+    """Vectors, products and workers know nothing of what is made of them.
+
+    Folders and not SwiftPM targets: between modules every constant of a tile and every helper that holds vectors would
+    have to be public and inlinable, and the tests' ordinary build would call them instead of inlining them.
+    """
+    operators = declared("Operators") - declared("Machinery")
+    assert len(operators) > 50
+    for path in (KERNELS / "Machinery").rglob("*.swift"):
+        code = re.sub(r'//.*|"[^"]*"', "", path.read_text())
+        # Types by name, functions by their calls: short names are variables too.
+        used = set(re.findall(r"\b[A-Z]\w+\b", code)) | set(re.findall(r"\b([a-z]\w*)\(", code))
+        assert not operators & used, f"{path.name}: {sorted(operators & used)}"
+
+
+def test_tests_of_kernels_are_in_the_rooms_of_the_kernels():
+    rooms = {path.name for path in KERNELS.iterdir() if path.is_dir()} - {"Operators"}
+    rooms |= {path.name for path in (KERNELS / "Operators").iterdir()}
+    tests = ROOT / "Tests" / "SeriatimKernelsTests"
+    assert rooms == {path.name for path in tests.iterdir() if path.is_dir()}
+    for path in tests.rglob("*Tests.swift"):
+        stem = path.name.removesuffix("Tests.swift")
+        found = [p for p in KERNELS.rglob("*.swift") if p.name == f"{stem}.swift" or p.parent.name == stem]
+        assert found, f"{path.name}: no kernel of that name"
+        assert any(path.parent.name in p.parts for p in found), f"{path.name}: its kernel is in another room"

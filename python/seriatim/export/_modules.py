@@ -15,6 +15,7 @@ from seriatim import nn
 from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
 from seriatim.export._preparation import prepared
+from seriatim.export._scan import scan
 from seriatim.functional._sequence_pooling import KINDS
 
 # ---- Recurrent modules: of x (T, B, I), int32 lengths or '', and states (layers * directions, B, H) or none, they give
@@ -50,6 +51,9 @@ def _layers(
     lengths: str,
     states: Sequence[str],
 ) -> tuple[str, list[str]]:
+    if not isinstance(module, nn.RNN) and module.norm:
+        where = graph.path or "model"
+        raise ValueError(f"{where}: expected norm None, as ONNX's {operator} does not normalise, got {module.norm!r}")
     if module.zoneout:
         where = graph.path or "model"
         raise ValueError(f"{where}: expected zoneout 0, as ONNX's {operator} does not mix states, got {module.zoneout}")
@@ -262,7 +266,14 @@ def _network(graph: Graph, module: Any, initial_state: bool) -> None:
 
 # ---- Who exports what
 
-STACKS: dict[type, Callable[..., tuple[str, list[str]]]] = {nn.GRU: _gru, nn.LSTM: _lstm, nn.RNN: _rnn}
+STACKS: dict[type, Callable[..., tuple[str, list[str]]]] = {
+    nn.GRU: _gru,
+    nn.IndRNN: scan,
+    nn.LSTM: _lstm,
+    nn.MinGRU: scan,
+    nn.MinLSTM: scan,
+    nn.RNN: _rnn,
+}
 ATTENTIONS: dict[type, Callable[..., str]] = {nn.Attention: _attention}
 ROWS: dict[type, Callable[..., str]] = {
     nn.BatchNorm1d: _batch_norm,

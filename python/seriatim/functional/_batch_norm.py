@@ -69,7 +69,7 @@ def batch_norm(
         raise ValueError("running_mean, running_var: expected arrays outside training, got None")
     forward = _core.batch_norm_forward if used.ndim == 2 else _core.image_norm_forward
     rows = used if used.ndim == 2 else used.reshape(*used.shape[:2], -1)
-    y, mean, inverse = forward(rows, weight, bias, running_mean, running_var, training, momentum, eps)
+    y, mean, inverse = forward(rows, weight, bias, (running_mean, running_var), training, momentum, eps)
     return y.reshape(used.shape), BatchNormCache(used, mean, inverse, weight, training)
 
 
@@ -109,8 +109,6 @@ def batch_norm_backward(
     if grad.shape != x.shape:
         raise ValueError(f"grad_y: expected shape {x.shape}, got {grad.shape}")
     rows = x.shape if x.ndim == 2 else (*x.shape[:2], -1)
-    grad_x = backward(
-        grad.reshape(rows), x.reshape(rows), mean, inverse, weight, training, need_input, grad_weight, grad_bias,
-        accumulate,
-    )  # fmt: skip
+    kept = (x.reshape(rows), mean, inverse, weight, training)
+    grad_x = backward(grad.reshape(rows), kept, need_input, (grad_weight, grad_bias, accumulate))
     return None if grad_x is None else grad_x.reshape(x.shape)

@@ -47,7 +47,7 @@ def _backward(
     """Gradients of the convolved input and of the initial states, None for those that were not given."""
     gates, y, cells, h0, c0, cell = cache
     grad_x, grad_h0, grad_c0 = _core.conv_recurrent_backward(
-        *grads, gates, y, cells, h0, c0, packed, cell, *slots, accumulate
+        grads, (gates, y, cells, h0, c0), packed, cell, (*slots, accumulate)
     )
     grad = gates if grad_x is None else grad_x
     assert grad is not None

@@ -205,6 +205,6 @@ def conv2d_backward(
     if need_input and packed is None:
         packed = conv2d_pack_backward(weight, cache.geometry)
     grad_x = _core.convolution_backward(
-        grad_y, cache.x, packed if need_input else None, cache.geometry, grad_weight, grad_bias, accumulate
+        grad_y, cache.x, packed if need_input else None, cache.geometry, (grad_weight, grad_bias, accumulate)
     )
     return grad_x, grad_weight, grad_bias

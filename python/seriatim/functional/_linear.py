@@ -118,5 +118,6 @@ def linear_backward(
         grad_bias = np.zeros(weight.shape[0], np.float32)
     if need_input and packed is None:
         packed = _core.linear_pack_backward(weight)
-    grad_x = _core.linear_backward(grad_y, cache, packed if need_input else None, grad_weight, grad_bias, accumulate)
+    gradients = (grad_weight, grad_bias, accumulate)
+    grad_x = _core.linear_backward(grad_y, cache, packed if need_input else None, gradients)
     return grad_x, grad_weight, grad_bias

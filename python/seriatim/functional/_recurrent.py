@@ -82,7 +82,7 @@ def _shapes(cell: Cell) -> dict[str, tuple[int, ...]]:
         "norm_c": (cell.hidden_size,),
         "bias_c": (cell.hidden_size,),
     }
-    return {name: shape for name, shape in shapes.items() if has & _HAS.get(name, -1)}
+    return {name: shape for name, shape in shapes.items() if name not in _HAS or has & _HAS[name]}
 
 
 def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, options: Sequence[str] = ()) -> Cell:
@@ -90,10 +90,10 @@ def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, optio
 
     Parameters
     ----------
-    kind : {'gru', 'lstm', 'rnn'}
+    kind : {'gru', 'lstm', 'rnn', 'min_gru', 'min_lstm', 'ind_rnn'}
     input_size, hidden_size : int
     proj_size : int, default 0
-    options : sequence of {'reset_before', 'relu', 'peephole'}
+    options : sequence of {'reset_before', 'relu', 'peephole', 'layer_norm'}
         Those that the kind has.
 
     Returns
@@ -241,13 +241,11 @@ def recurrent(
     if c0 is not None:
         c0 = _core.as_floats(c0, "c0")
     if not training:
-        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse, *zoneout), packed, False, out)
+        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse), zoneout, packed, False, out)
         return (y, (h_n, c_n)), None
     # What backward reads again is converted once.
     used = _core.as_floats(x, "x")
-    y, h_n, c_n, gates = _core.recurrent_forward(
-        cell, (used, batch_sizes, h0, c0, reverse, *zoneout), packed, True, out
-    )
+    y, h_n, c_n, gates = _core.recurrent_forward(cell, (used, batch_sizes, h0, c0, reverse), zoneout, packed, True, out)
     return (y, (h_n, c_n)), RecurrentCache(cell, used, batch_sizes, (h0, c0), reverse, zoneout, y, gates)
 
 
@@ -301,7 +299,8 @@ def recurrent_backward(
         ]
     grad, h, c = _core.recurrent_backward(
         cell,
-        (cache.x, cache.batch_sizes, *cache.states, cache.reverse, *cache.zoneout),
+        (cache.x, cache.batch_sizes, *cache.states, cache.reverse),
+        cache.zoneout,
         packed,
         (cache.y, cache.gates),
         (grad_y, *grad_states),

@@ -57,9 +57,9 @@ def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KI
     Backward gives a greatest value's gradient to the first step that has it; shares have none.
     """
     check_kinds(kinds)
-    wanted = [kind in kinds for kind in KINDS]
+    wanted = ("mean" in kinds, "max" in kinds, "positive" in kinds)
     states = _core.as_floats(h, "h")
-    pooled = _core.sequence_pool_forward(states, batch_sizes, *wanted)
+    pooled = _core.sequence_pool_forward(states, batch_sizes, wanted)
     return pooled, SequencePoolCache(pooled, states, batch_sizes, *wanted)
 
 
@@ -80,4 +80,6 @@ def sequence_pool_backward(grad_pooled: ArrayLike, cache: SequencePoolCache) -> 
     ValueError, TypeError
         ``grad_pooled`` has another shape than the output, or holds no real numbers.
     """
-    return _core.sequence_pool_backward(grad_pooled, *cache)
+    pooled, states, batch_sizes, *_ = cache
+    kinds = cache[3], cache[4], cache[5]
+    return _core.sequence_pool_backward(grad_pooled, pooled, states, batch_sizes, kinds)
