@@ -36,6 +36,7 @@ class Shape:
     layers: int = 1
     bidirectional: bool = False
     lengths: tuple[int, ...] | None = None
+    layer_norm: bool = False
 
     @property
     def name(self) -> str:
@@ -43,7 +44,8 @@ class Shape:
         if self.lengths is not None:
             lengths = f"T{min(self.lengths)}-{self.steps}"
             return f"{self.kind} ragged B{self.batch} {lengths} D{self.inputs} H{self.hidden} x2 bi"
-        return f"{self.kind} B{self.batch} T{self.steps} D{self.inputs} H{self.hidden}"
+        norm = " layer norm" if self.layer_norm else ""
+        return f"{self.kind}{norm} B{self.batch} T{self.steps} D{self.inputs} H{self.hidden}"
 
     @property
     def frames(self) -> int:
@@ -86,6 +88,14 @@ def shapes(kind: str) -> list[Shape]:
 def odd(kind: str) -> list[Shape]:
     """Sizes that no tile divides."""
     return [Shape(kind, batch, 60, 40, hidden) for hidden in (100, 500) for batch in (3, 17)]
+
+
+def normalized(kind: str) -> list[Shape]:
+    """Layer-normalised cells."""
+    if kind == "RNN":
+        return []
+    sizes = [(64, 40, 13, 512), (1, 40, 13, 512), (64, 100, 128, 128)]
+    return [Shape(kind, *size, layer_norm=True) for size in sizes]
 
 
 def sweep(kind: str) -> list[Shape]:
@@ -205,6 +215,33 @@ def exported_session(module: nn.Module, threads: int) -> onnxruntime.InferenceSe
         return onnxruntime.InferenceSession(f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"])
 
 
+class LayerNormed(torch.nn.Module):
+    """One layer-normalised layer in torch's operators: torch has no such module."""
+
+    def __init__(self, kind: str, hidden: int, state: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        self.kind, self.hidden = kind, hidden
+        for name, value in state.items():
+            self.register_parameter(name.removesuffix("_l0"), torch.nn.Parameter(torch.from_numpy(value)))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        norm, rows = torch.nn.functional.layer_norm, (GATES[self.kind] * self.hidden,)
+        h = c = x.new_zeros(x.shape[1], self.hidden)
+        outputs = []
+        for a in norm(x @ self.weight_ih.T, rows, self.norm_ih, self.bias_ih):
+            s = norm(h @ self.weight_hh.T, rows, self.norm_hh, self.bias_hh)
+            if self.kind == "GRU":
+                (a_r, a_z, a_n), (s_r, s_z, s_n) = a.chunk(3, 1), s.chunk(3, 1)
+                n = torch.tanh(a_n + torch.sigmoid(a_r + s_r) * s_n)
+                h = torch.lerp(n, h, torch.sigmoid(a_z + s_z))
+            else:
+                i, f, g, o = (a + s).chunk(4, 1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(norm(c, (self.hidden,), self.norm_c, self.bias_c))
+            outputs.append(h)
+        return torch.stack(outputs), h
+
+
 @dataclass
 class Jobs:
     """What is timed, and how far the outputs are apart."""
@@ -218,12 +255,16 @@ def jobs(shape: Shape, threads: int) -> Jobs:
     """Forward and training step of each peer, which has set its threads."""
     random = np.random.default_rng(0)
     options = {"bidirectional": shape.bidirectional}
-    ours = getattr(nn, shape.kind)(shape.inputs, shape.hidden, shape.layers, rng=0, **options)
+    own = {"norm": "layer"} if shape.layer_norm else {}
+    ours = getattr(nn, shape.kind)(shape.inputs, shape.hidden, shape.layers, rng=0, **options, **own)
     by_elements = shape.kind in BY_ELEMENTS
-    make = partial(ByElements, shape.kind) if by_elements else getattr(torch.nn, shape.kind)
-    theirs = make(shape.inputs, shape.hidden, shape.layers, **options)
     state = ours.state_dict()
-    theirs.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
+    if shape.layer_norm:
+        theirs = LayerNormed(shape.kind, shape.hidden, state)
+    else:
+        make = partial(ByElements, shape.kind) if by_elements else getattr(torch.nn, shape.kind)
+        theirs = make(shape.inputs, shape.hidden, shape.layers, **options)
+        theirs.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
     padded = random.normal(size=(shape.steps, shape.batch, shape.inputs)).astype(np.float32)
     width = shape.hidden * (2 if shape.bidirectional else 1)
     feed: dict[str, np.ndarray] = {"x": padded}
@@ -265,14 +306,15 @@ def jobs(shape: Shape, threads: int) -> Jobs:
         y, _ = theirs(peer_learned)
         (y.data if shape.lengths is not None else y).backward(peer_grad)
 
-    if by_elements:
-        session = exported_session(ours, threads)
-        feed["lengths"] = np.array(shape.lengths or [shape.steps] * shape.batch, np.int64)
-    else:
-        session = onnx_session(shape, state, threads)
+    forward: dict[str, Callable[[], object]] = {"seriatim": our_forward, "torch": their_forward}
+    if not shape.layer_norm:
+        session = exported_session(ours, threads) if by_elements else onnx_session(shape, state, threads)
+        if by_elements:
+            feed["lengths"] = np.array(shape.lengths or [shape.steps] * shape.batch, np.int64)
+        forward["onnxruntime"] = lambda: session.run(None, feed)
     difference = float(np.abs(our_forward() - their_forward()).max())
     return Jobs(
-        {"seriatim": our_forward, "torch": their_forward, "onnxruntime": lambda: session.run(None, feed)},
+        forward,
         {"seriatim": our_step, "torch": their_step},
         difference,
     )

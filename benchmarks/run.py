@@ -146,6 +146,15 @@ def odd_part(options: argparse.Namespace, threads: int) -> list[Any]:
     return recurrent_rows(shapes, options, threads, ("forward", "training"))
 
 
+def norm_part(options: argparse.Namespace, threads: int) -> list[Any]:
+    import recurrent
+
+    # Only these have normalised cells.
+    kinds = [kind for kind in options.kinds if kind in ("GRU", "LSTM")]
+    shapes = [shape for kind in kinds for shape in recurrent.normalized(kind)]
+    return recurrent_rows(shapes, options, threads, ("forward", "training"))
+
+
 def sweep_part(options: argparse.Namespace, threads: int) -> list[Any]:
     import recurrent
 
@@ -218,6 +227,7 @@ def self_part(options: argparse.Namespace, threads: int) -> list[Any]:
 PARTS = {
     "recurrent": recurrent_part,
     "odd": odd_part,
+    "norm": norm_part,
     "deepgru": deepgru_part,
     "collation": collation_part,
     "sweep": sweep_part,

@@ -66,13 +66,17 @@ def recurrent(kind, options, *, proj=0, what="forward"):
     if what == "forward":
         return [cell, *batch, _core.recurrent_pack(cell, tuple(weights)), True, floats(6, state)]
     packed = _core.recurrent_pack(cell, tuple(weights))
-    y, _, _, cache = _core.recurrent_forward(cell, tuple(batch), packed, True, None)
+    y, _, _, cache = _core.recurrent_forward(cell, tuple(batch[:5]), tuple(batch[5:]), packed, True, None)
     back = _core.recurrent_pack_backward(cell, tuple(weights), True)
     grads = [floats(6, state), floats(3, state), c]
     return [cell, *batch, back, y, cache, *grads, *weights, True, True, True, floats(6, 4)]
 
 
-RECURRENT = [(kind, 0) for kind in _core.recurrent_names()[0].values()] + [(1, _core.recurrent_names()[1]["peephole"])]
+KINDS, OPTIONS, _ = _core.recurrent_names()
+RECURRENT = [(kind, 0) for kind in KINDS.values()] + [
+    (KINDS[kind], OPTIONS[option])
+    for kind, option in (("lstm", "peephole"), ("gru", "layer_norm"), ("lstm", "layer_norm"))
+]
 GEOMETRY = (4, 3, 3, 1, 2, 1, 1, 1, 1, 2)
 WINDOWS = (2, 3, 2, 2, 2, 2, 0, 0, 1, 1)
 CONV = {0: 3, 1: 4, 2: 1}

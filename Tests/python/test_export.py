@@ -238,6 +238,7 @@ class OwnGRU(nn.GRU):
     ("model", "options", "error", "message"),
     [
         (nn.LSTM(5, 7, proj_size=3), {}, ValueError, "model: expected proj_size 0, .* got 3"),
+        (nn.GRU(5, 7, norm="layer"), {}, ValueError, "model: expected norm None, as ONNX's GRU .* got 'layer'"),
         (
             nn.Linear(2, 3),
             {},

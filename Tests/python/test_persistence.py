@@ -45,6 +45,7 @@ def test_a_classifier_comes_back(tmp_path, labels):
         nn.DeepGRU(3, 4, {"gru1": 5, "gru2": 4, "gru3": 3, "fc": 6}, dropout=0.1),
         nn.GRU(3, 4, 2, bidirectional=True, bias=False, reset_after=False),
         nn.LSTM(3, 4, proj_size=2, batch_first=True),
+        nn.LSTM(3, 4, bidirectional=True, norm="layer"),
         nn.RNN(3, 4, nonlinearity="relu"),
         nn.GRUCell(3, 4),
         nn.MinGRU(3, 4, 2, bidirectional=True, zoneout=0.1),

@@ -40,6 +40,28 @@ def gru_reset_before(w, x, h, c):
     return (1 - z) * np.tanh(i_n + w_n @ (r * h) + b_n) + z * h, None
 
 
+def normalized(v):
+    return (v - v.mean()) / np.sqrt(v.var() + 1e-5)
+
+
+def norm_products(w, x, h):
+    """a and s of the layer-normalised cells."""
+    a = normalized(w["weight_ih"] @ x) * w["norm_ih"] + w["bias_ih"]
+    return a, normalized(w["weight_hh"] @ h) * w["norm_hh"] + w["bias_hh"]
+
+
+def gru_layer_norm(w, x, h, c):
+    (a_r, a_z, a_n), (s_r, s_z, s_n) = (np.split(v, 3) for v in norm_products(w, x, h))
+    z = sigmoid(a_z + s_z)
+    return (1 - z) * np.tanh(a_n + sigmoid(a_r + s_r) * s_n) + z * h, None
+
+
+def lstm_layer_norm(w, x, h, c):
+    i, f, g, o = np.split(np.add(*norm_products(w, x, h)), 4)
+    new = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(normalized(new) * w["norm_c"] + w["bias_c"]), new
+
+
 def rnn(w, x, h, c):
     return np.tanh(w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ h + w["bias_hh"]), None
 
@@ -72,7 +94,9 @@ def ind_rnn_relu(w, x, h, c):
 STEPS = {
     ("gru",): gru,
     ("gru", "reset_before"): gru_reset_before,
+    ("gru", "layer_norm"): gru_layer_norm,
     ("lstm",): lstm,
+    ("lstm", "layer_norm"): lstm_layer_norm,
     ("lstm", "peephole"): lstm_peephole,
     ("rnn",): rnn,
     ("rnn", "relu"): rnn_relu,

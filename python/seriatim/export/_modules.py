@@ -51,6 +51,9 @@ def _layers(
     lengths: str,
     states: Sequence[str],
 ) -> tuple[str, list[str]]:
+    if not isinstance(module, nn.RNN) and module.norm:
+        where = graph.path or "model"
+        raise ValueError(f"{where}: expected norm None, as ONNX's {operator} does not normalise, got {module.norm!r}")
     if module.zoneout:
         where = graph.path or "model"
         raise ValueError(f"{where}: expected zoneout 0, as ONNX's {operator} does not mix states, got {module.zoneout}")

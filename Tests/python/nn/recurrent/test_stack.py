@@ -106,7 +106,9 @@ def test_cells(case):
 MAKERS = {
     "GRU": lambda **k: nn.GRU(5, 20, 2, rng=0, **k),
     "GRU, reset before": lambda **k: nn.GRU(5, 20, 2, reset_after=False, rng=0, **k),
+    "GRU, layer norm": lambda **k: nn.GRU(5, 20, 2, norm="layer", rng=0, **k),
     "LSTM": lambda **k: nn.LSTM(5, 20, 2, rng=0, **k),
+    "LSTM, layer norm": lambda **k: nn.LSTM(5, 20, 2, norm="layer", rng=0, **k),
     "LSTM, projected": lambda **k: nn.LSTM(5, 20, 2, proj_size=7, rng=0, **k),
     "RNN": lambda **k: nn.RNN(5, 20, 2, rng=0, **k),
     "RNN, relu": lambda **k: nn.RNN(5, 20, 2, "relu", rng=0, **k),
@@ -207,6 +209,8 @@ CELL_MAKERS = {
         lambda: nn.GRUCell(5, 6, reset_after=False, rng=0),
         lambda: nn.GRU(5, 6, reset_after=False),
     ),
+    "GRUCell, layer norm": (lambda: nn.GRUCell(5, 6, norm="layer", rng=0), lambda: nn.GRU(5, 6, norm="layer")),
+    "LSTMCell, layer norm": (lambda: nn.LSTMCell(5, 6, norm="layer", rng=0), lambda: nn.LSTM(5, 6, norm="layer")),
     "LSTMCell": (lambda: nn.LSTMCell(5, 6, rng=0), lambda: nn.LSTM(5, 6)),
     "RNNCell": (lambda: nn.RNNCell(5, 6, rng=0), lambda: nn.RNN(5, 6)),
     "MinGRUCell": (lambda: nn.MinGRUCell(5, 6, rng=0), lambda: nn.MinGRU(5, 6)),
@@ -259,6 +263,14 @@ def test_a_loop_over_a_cell_is_the_layer(cell, stack, single):
         (lambda: nn.MinGRU(5, 8, zoneout=1.0), ValueError, "zoneout: expected a probability from 0 to below 1"),
         (lambda: nn.GRUCell(5, 8)(np.zeros((2, 4))), ValueError, r"x: expected shape \(B, 5\) or \(5,\)"),
         (lambda: nn.GRUCell(5, 8)(np.zeros((2, 5)), np.zeros((3, 8))), ValueError, r"h: expected shape \(2, 8\)"),
+        (lambda: nn.GRU(5, 8, norm="batch"), ValueError, "norm: expected None or 'layer', got 'batch'"),
+        (
+            lambda: nn.GRU(5, 8, norm="layer", reset_after=False),
+            ValueError,
+            "reset_after: expected True with norm='lay",
+        ),
+        (lambda: nn.LSTM(5, 8, norm="layer", proj_size=3), ValueError, "proj_size: expected 0 with norm='layer'"),
+        (lambda: nn.LSTMCell(5, 8, norm="layer", peephole=True), ValueError, "peephole: expected False with norm='la"),
         (lambda: nn.LSTMCell(5, 0), ValueError, "hidden_size: expected a positive integer, got 0"),
     ],
 )
@@ -271,6 +283,7 @@ def test_what_is_printed():
     assert repr(nn.LSTM(5, 8, 2, proj_size=3)) == "LSTM(5, 8, num_layers=2, proj_size=3)"
     assert repr(nn.RNN(5, 8, nonlinearity="relu", bias=False)) == "RNN(5, 8, bias=False, nonlinearity='relu')"
     assert repr(nn.GRUCell(5, 8)) == "GRUCell(5, 8)"
+    assert repr(nn.LSTM(5, 8, norm="layer")) == "LSTM(5, 8, norm='layer')"
     assert repr(nn.MinGRU(5, 8, 2, zoneout=0.1)) == "MinGRU(5, 8, num_layers=2, zoneout=0.1)"
     assert repr(nn.IndRNN(5, 8)) == "IndRNN(5, 8)"
 
@@ -284,3 +297,11 @@ def test_units_of_indrnn_remember_for_longer_and_shorter():
             assert np.all(np.histogram(parameter.data, 4, (0, 1))[0] > 60)
         else:
             assert np.abs(parameter.data).max() <= 1 / 20
+
+
+def test_gains_start_at_one_and_the_rest_as_without_them():
+    normalized, plain = nn.LSTM(5, 8, bias=False, norm="layer", rng=0), nn.LSTM(5, 8, bias=False, rng=0)
+    state, wanted = normalized.state_dict(), plain.state_dict()
+    assert set(state) - set(wanted) == {"norm_ih_l0", "norm_hh_l0", "norm_c_l0"}
+    for name, value in state.items():
+        np.testing.assert_array_equal(value, wanted.get(name, np.ones_like(value)))

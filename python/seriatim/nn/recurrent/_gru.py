@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack
+from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack, norm_options
 from seriatim.sequences import PackedSequence
 
 
-def _kind(hidden_size: int, reset_after: bool) -> Kind:
-    return Kind("gru", hidden_size, options=() if reset_after else ("reset_before",))
+def _kind(hidden_size: int, reset_after: bool, norm: str | None) -> Kind:
+    options = norm_options(norm, reset_after=(reset_after, True))
+    return Kind("gru", hidden_size, options=options if reset_after else ("reset_before",))
 
 
 class GRU(RecurrentStack):
@@ -29,6 +30,8 @@ class GRU(RecurrentStack):
     bidirectional : bool, default False
     reset_after : bool, default True
         Whether the reset gate is applied after the recurrent product (torch, cuDNN) or before it (Cho et al. 2014).
+    norm : {None, 'layer'}, default None
+        ``'layer'``: both products are normalised (Ba et al. 2016); see Notes. Needs ``reset_after``.
     zoneout : float in [0, 1), default 0
         Probability with which an element of the state keeps its value in training (Krueger et al., "Zoneout", ICLR
         2017); in evaluation states are mixed in that proportion.
@@ -44,6 +47,8 @@ class GRU(RecurrentStack):
     weight_hh_l{k}[_reverse] : Parameter, shape (3 * hidden_size, hidden_size)
     bias_ih_l{k}[_reverse], bias_hh_l{k}[_reverse] : Parameter, shape (3 * hidden_size,)
         Rows in the order r, z, n: torch's names and layouts.
+    norm_ih_l{k}[_reverse], norm_hh_l{k}[_reverse] : Parameter, shape (3 * hidden_size,)
+        With ``norm='layer'`` only: gains of the normalised products, ones at first.
 
     Raises
     ------
@@ -61,12 +66,16 @@ class GRU(RecurrentStack):
         n  = tanh(W_in x + b_in + W_hn (r * h) + b_hn)      reset_after=False
         h' = (1 - z) * n + z * h
 
+    With ``norm='layer'`` each ``W v + b`` is ``N(W v) * norm + b`` instead, normalised over all gates of a row at once:
+    ``N(u) = (u - mean(u)) / sqrt(var(u) + 1e-5)``.
+
     Gradients are those of back-propagation through time. States are ``(num_layers * directions, B, hidden_size)``,
     index ``layer * directions + direction``, in the caller's order of sequences.
 
     References
     ----------
     Cho et al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
+    Ba, Kiros and Hinton, "Layer normalization", 2016 (``norm='layer'``).
 
     Examples
     --------
@@ -86,12 +95,13 @@ class GRU(RecurrentStack):
         dropout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
+        norm: str | None = None,
         zoneout: float = 0.0,
         recurrent_dropout: float = 0.0,
         rng: Seed = None,
     ) -> None:
         super().__init__(
-            _kind(hidden_size, reset_after),
+            _kind(hidden_size, reset_after, norm),
             input_size,
             hidden_size,
             num_layers,
@@ -108,6 +118,11 @@ class GRU(RecurrentStack):
     def reset_after(self) -> bool:
         """Whether the reset gate is applied after the recurrent product; what it was made with."""
         return "reset_before" not in self._kind.options
+
+    @property
+    def norm(self) -> str | None:
+        """``'layer'`` if the products are normalised, else None; what it was made with."""
+        return "layer" if "layer_norm" in self._kind.options else None
 
     def trace(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
@@ -149,7 +164,7 @@ class GRU(RecurrentStack):
         return grad_x, grad_h0
 
     def _options(self) -> Mapping[str, Any]:
-        return {"reset_after": True}
+        return {"reset_after": True, "norm": None}
 
 
 class GRUCell(RecurrentCell):
@@ -160,6 +175,8 @@ class GRUCell(RecurrentCell):
     input_size, hidden_size : int
     bias : bool, default True
     reset_after : bool, default True
+    norm : {None, 'layer'}, default None
+        As for :class:`GRU`.
     zoneout, recurrent_dropout : float in [0, 1), default 0
         As for :class:`GRU`; what is dropped is drawn anew at every call.
     rng : int, Generator or None
@@ -184,12 +201,13 @@ class GRUCell(RecurrentCell):
         bias: bool = True,
         *,
         reset_after: bool = True,
+        norm: str | None = None,
         zoneout: float = 0.0,
         recurrent_dropout: float = 0.0,
         rng: Seed = None,
     ) -> None:
         super().__init__(
-            _kind(hidden_size, reset_after),
+            _kind(hidden_size, reset_after, norm),
             input_size,
             hidden_size,
             bias=bias,
@@ -203,6 +221,11 @@ class GRUCell(RecurrentCell):
         """Whether the reset gate is applied after the recurrent product; what it was made with."""
         return "reset_before" not in self._kind.options
 
+    @property
+    def norm(self) -> str | None:
+        """``'layer'`` if the products are normalised, else None; what it was made with."""
+        return "layer" if "layer_norm" in self._kind.options else None
+
     def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
         (new,), context = self._trace(x, ("h",), (h,))
@@ -214,4 +237,4 @@ class GRUCell(RecurrentCell):
         return grad_x, grad_before
 
     def _options(self) -> Mapping[str, Any]:
-        return {"reset_after": True}
+        return {"reset_after": True, "norm": None}

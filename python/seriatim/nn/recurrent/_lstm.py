@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack
+from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack, norm_options
 from seriatim.sequences import PackedSequence
 
 
@@ -19,8 +19,9 @@ def _pair(name: str, states: Any) -> tuple[ArrayLike | None, ArrayLike | None]:
     return states[0], states[1]
 
 
-def _options(peephole: bool) -> tuple[str, ...]:
-    return ("peephole",) if peephole else ()
+def _options(norm: str | None, peephole: bool, proj_size: int = 0) -> tuple[str, ...]:
+    options = norm_options(norm, peephole=(peephole, False), proj_size=(proj_size, 0))
+    return ("peephole",) if peephole else options
 
 
 class LSTM(RecurrentStack):
@@ -40,6 +41,8 @@ class LSTM(RecurrentStack):
         Size of the state h and of the output after a projection; 0 for none. Less than ``hidden_size``.
     peephole : bool, default False
         Whether the gates look at the cell state: i and f at c, o at c'.
+    norm : {None, 'layer'}, default None
+        ``'layer'``: both products are normalised (Ba et al. 2016); see Notes. Without a projection or peepholes.
     zoneout : float in [0, 1), default 0
         Probability with which an element of the state keeps its value in training (Krueger et al., "Zoneout", ICLR
         2017); in evaluation states are mixed in that proportion.
@@ -55,6 +58,10 @@ class LSTM(RecurrentStack):
     weight_hh_l{k}[_reverse] : Parameter, shape (4 * hidden_size, hidden_size or proj_size)
     bias_ih_l{k}[_reverse], bias_hh_l{k}[_reverse] : Parameter, shape (4 * hidden_size,)
         Rows in the order i, f, g, o: torch's names and layouts.
+    norm_ih_l{k}[_reverse], norm_hh_l{k}[_reverse] : Parameter, shape (4 * hidden_size,)
+        With ``norm='layer'`` only: gains of the normalised products, ones at first.
+    norm_c_l{k}[_reverse], bias_c_l{k}[_reverse] : Parameter, shape (hidden_size,)
+        With ``norm='layer'`` only: gain and shift of c on its way to the output.
     weight_hr_l{k}[_reverse] : Parameter, shape (proj_size, hidden_size)
         With a projection only.
     weight_ch_l{k}[_reverse] : Parameter, shape (3 * hidden_size,)
@@ -81,6 +88,10 @@ class LSTM(RecurrentStack):
 
     and with peepholes ``w_ci * c`` in the sum of i, ``w_cf * c`` in that of f and ``w_co * c'`` in that of o.
 
+    With ``norm='layer'`` each ``W v + b`` is ``N(W v) * norm + b`` instead, normalised over all gates of a row at once:
+    ``N(u) = (u - mean(u)) / sqrt(var(u) + 1e-5)``, and
+    ``h' = o * tanh(N(c') * norm_c + bias_c)``.
+
     Gradients are those of back-propagation through time. States are ``(num_layers * directions, B, size)``, index
     ``layer * directions + direction``, in the caller's order of sequences.
 
@@ -89,6 +100,7 @@ class LSTM(RecurrentStack):
     Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997.
     Sak, Senior and Beaufays, "Long short-term memory based recurrent neural network architectures for large vocabulary
     speech recognition", 2014 (the projection).
+    Ba, Kiros and Hinton, "Layer normalization", 2016 (``norm='layer'``).
     Gers, Schraudolph and Schmidhuber, "Learning precise timing with LSTM recurrent networks", JMLR 3, 2002 (peepholes).
 
     Examples
@@ -110,6 +122,7 @@ class LSTM(RecurrentStack):
         bidirectional: bool = False,
         proj_size: int = 0,
         peephole: bool = False,
+        norm: str | None = None,
         zoneout: float = 0.0,
         recurrent_dropout: float = 0.0,
         rng: Seed = None,
@@ -117,7 +130,7 @@ class LSTM(RecurrentStack):
         if not 0 <= proj_size < max(hidden_size, 1):
             raise ValueError(f"proj_size: expected 0 or more and less than hidden_size {hidden_size}, got {proj_size}")
         super().__init__(
-            Kind("lstm", hidden_size, proj_size, _options(peephole)),
+            Kind("lstm", hidden_size, proj_size, _options(norm, peephole, proj_size)),
             input_size,
             hidden_size,
             num_layers,
@@ -139,6 +152,11 @@ class LSTM(RecurrentStack):
     def peephole(self) -> bool:
         """Whether the gates look at the cell state; what it was made with."""
         return "peephole" in self._kind.options
+
+    @property
+    def norm(self) -> str | None:
+        """``'layer'`` if the products are normalised, else None; what it was made with."""
+        return "layer" if "layer_norm" in self._kind.options else None
 
     def trace(
         self, x: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
@@ -185,7 +203,7 @@ class LSTM(RecurrentStack):
         return grad_x, (grad_h0, grad_c0)
 
     def _options(self) -> Mapping[str, Any]:
-        return {"proj_size": 0, "peephole": False}
+        return {"proj_size": 0, "peephole": False, "norm": None}
 
 
 class LSTMCell(RecurrentCell):
@@ -196,6 +214,8 @@ class LSTMCell(RecurrentCell):
     input_size, hidden_size : int
     bias : bool, default True
     peephole : bool, default False
+    norm : {None, 'layer'}, default None
+        As for :class:`LSTM`.
     zoneout, recurrent_dropout : float in [0, 1), default 0
         As for :class:`LSTM`; what is dropped is drawn anew at every call.
     rng : int, Generator or None
@@ -222,12 +242,13 @@ class LSTMCell(RecurrentCell):
         bias: bool = True,
         *,
         peephole: bool = False,
+        norm: str | None = None,
         zoneout: float = 0.0,
         recurrent_dropout: float = 0.0,
         rng: Seed = None,
     ) -> None:
         super().__init__(
-            Kind("lstm", hidden_size, options=_options(peephole)),
+            Kind("lstm", hidden_size, options=_options(norm, peephole)),
             input_size,
             hidden_size,
             bias=bias,
@@ -241,8 +262,13 @@ class LSTMCell(RecurrentCell):
         """Whether the gates look at the cell state; what it was made with."""
         return "peephole" in self._kind.options
 
+    @property
+    def norm(self) -> str | None:
+        """``'layer'`` if the products are normalised, else None; what it was made with."""
+        return "layer" if "layer_norm" in self._kind.options else None
+
     def _options(self) -> Mapping[str, Any]:
-        return {"peephole": False}
+        return {"peephole": False, "norm": None}
 
     def trace(self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[tuple[Array, Array], Any]:
         """Return (h', c'), each (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

@@ -65,10 +65,24 @@ class Kind:
         return self.cell(input_size).shapes(bias)
 
     def initial(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
-        """Draw the first value of a parameter."""
+        """Draw the first value of a parameter; gains are ones."""
+        if name.startswith("norm"):
+            return np.ones(shape, np.float32)
         if name == "weight_hh" and self.state_range is not None:
             return random.uniform(*self.state_range, shape).astype(np.float32)
         return _init.uniform(random, shape, self.hidden_size)
+
+
+def norm_options(norm: str | None, **others: tuple[Any, Any]) -> tuple[str, ...]:
+    """Return the options that ``norm`` means; ``others``: values and plain values of arguments that it excludes."""
+    if norm is None:
+        return ()
+    if norm != "layer":
+        raise ValueError(f"norm: expected None or 'layer', got {norm!r}")
+    for name, (value, plain) in others.items():
+        if value != plain:
+            raise ValueError(f"{name}: expected {plain!r} with norm='layer', which has no such cell, got {value!r}")
+    return ("layer_norm",)
 
 
 def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:

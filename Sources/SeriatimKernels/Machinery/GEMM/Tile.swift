@@ -17,13 +17,6 @@ func zeroTiles<let panels: Int, let rows: Int, let columns: Int>() -> Tiles<pane
   Tiles<panels, rows, columns>(repeating: InlineArray(repeating: InlineArray(repeating: Lanes(repeating: 0))))
 }
 
-#if AVX512 || arch(arm64)
-  private let holdsInputs = false
-#else
-  /// Sixteen registers have no room for twelve sums, four weights and an input: then a step keeps its three inputs.
-  private let holdsInputs = true
-#endif
-
 /// Adds `depth` products to the tiles of some panels.
 ///
 /// - Parameters:
@@ -76,43 +69,6 @@ enum TileSize<let panels: Int, let rows: Int> {}
 /// Work on the tiles of some rows against some panels, numbers that are constants of the compiled code.
 protocol TileBody {
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type)
-}
-
-/// Runs `body` for numbers known only at run time, as `forEachPanelGroup` gives the panels. `limit`, a constant, says that
-/// there are never more rows.
-@inline(__always)
-func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some TileBody) {
-  #if AVX512 || arch(arm64)
-    switch (panels, rows) {
-    case (3, _): body.run(TileSize<3, 1>.self)
-    case (2, 1): body.run(TileSize<2, 1>.self)
-    case (2, _): body.run(TileSize<2, 2>.self)
-    case (_, 1): body.run(TileSize<1, 1>.self)
-    case (_, 2): body.run(TileSize<1, 2>.self)
-    case (_, 3): body.run(TileSize<1, 3>.self)
-    case (_, 4): body.run(TileSize<1, 4>.self)
-    case (_, 5): body.run(TileSize<1, 5>.self)
-    case (_, 6): body.run(TileSize<1, 6>.self)
-    default:
-      if limit == 6 { return }
-      if rows == 7 {
-        body.run(TileSize<1, 7>.self)
-      } else {
-        body.run(TileSize<1, 8>.self)
-      }
-    }
-  #else
-    switch (panels, rows) {
-    case (3, _): body.run(TileSize<3, 1>.self)
-    case (2, _): body.run(TileSize<2, 1>.self)
-    case (_, 1): body.run(TileSize<1, 1>.self)
-    case (_, 2): body.run(TileSize<1, 2>.self)
-    case (_, 3): body.run(TileSize<1, 3>.self)
-    default:
-      if limit == 3 { return }
-      body.run(TileSize<1, 4>.self)
-    }
-  #endif
 }
 
 /// Runs `body(panel, panels)` for consecutive groups of `range`: one panel at a time, or two or three for so few rows that

@@ -127,7 +127,7 @@ private struct GRUInputTile: TileBody {
 
   @inline(__always)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
-    var tiles: Tiles<panels, rows, 3> = zeroTiles()
+    var tiles: PanelTiles<panels, rows> = zeroTiles()
     for panel in 0..<panels {
       for row in 0..<rows {
         for gate in 0..<3 {
@@ -174,7 +174,7 @@ private struct GRUStateTile: TileBody {
 
   @inline(__always)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
-    var tiles: Tiles<panels, rows, 3> = zeroTiles()
+    var tiles: PanelTiles<panels, rows> = zeroTiles()
     for panel in 0..<panels {
       let hiddenBias = load(bias + panel &* panelStride)
       for row in 0..<rows {

@@ -37,6 +37,8 @@ protocol RecurrentCell {
   var inputPackedOffset: Int { get }
   /// Floats of a cache row: what backward needs of a frame. 0: the output is enough.
   var cacheStride: Int { get }
+  /// Floats of a row that has its input's product beforehand, where there is no cache.
+  var inputStride: Int { get }
   /// Where c is in a cache row, in cells that have it.
   var cellColumn: Int? { get }
   /// Floats that the backward loop needs for itself.
@@ -55,6 +57,7 @@ extension RecurrentCell {
   var stateColumns: Int { stateSize }
   var multipliesAllInputs: Bool { false }
   var stateSize: Int { hiddenSize }
+  var inputStride: Int { cacheStride }
   var cellColumn: Int? { nil }
   func backwardSpace(batch: Int, rows: Int) -> Int { 0 }
 
@@ -70,7 +73,7 @@ extension RecurrentCell {
   /// The sizes of opaque memory, in floats.
   func measure(batch: Int, rows: Int, steps: Int, training: Bool) -> srt_recurrent_sizes {
     let ready = multipliesAllInputs ? rows : mostReadyRows(rows: rows, steps: steps)
-    let kept = training ? 0 : (batch &+ ready) &* cacheStride
+    let kept = training ? 0 : batch &* cacheStride &+ ready &* inputStride
     return srt_recurrent_sizes(
       gates: gates, state_size: stateSize, cell_size: cellColumn == nil ? 0 : hiddenSize,
       state_columns: stateColumns, parameters: Int32(parameters),
@@ -101,11 +104,17 @@ protocol BackwardLoop: Recurrence {
   ///   - cellCarry: dc, `units` a sequence
   ///   - space: `backwardSpace` floats
   init(_ cell: Cell, _ call: srt_recurrent_gradient_call, carry: Output, cellCarry: Output, space: Output)
-  /// After the loop: the gates' gradients, one row a frame, those of the input's product in the first
+  /// After the loop, before anything else reads what it left.
+  func finish(_ ragged: RaggedBatch)
+  /// Then: the gates' gradients, one row a frame, those of the input's product in the first
   /// `gates * units` columns.
   var gateGradients: RowSource { get }
   /// Adds up the gradients of the parameters, after the loop.
   func addGradients(_ factors: RecurrentFactors)
+}
+
+extension BackwardLoop {
+  func finish(_ ragged: RaggedBatch) {}
 }
 
 /// Where the gates of a row are: in its cache row, or, when there is none, in a scratch row of its sequence. Rows from
@@ -116,11 +125,16 @@ struct GateMemory {
   let stride: Int
   let kept: Output
   let ready: Output
+  /// From one row of `ready` to the next.
+  let readyStride: Int
   let firstReady: Int
 
-  init(_ call: srt_recurrent_call, _ ragged: RaggedBatch, stride: Int, firstReady: Int, scratch: Output) {
+  init(
+    _ call: srt_recurrent_call, _ ragged: RaggedBatch, stride: Int, inputStride: Int, firstReady: Int, scratch: Output
+  ) {
     keeps = call.cache != nil
     self.stride = stride
+    readyStride = keeps ? stride : inputStride
     self.firstReady = firstReady
     kept = call.cache ?? scratch
     ready = call.cache ?? scratch + (ragged.batch &- firstReady) &* stride
@@ -136,7 +150,7 @@ struct GateMemory {
   /// The row that has a sequence's products at a step.
   @inline(__always)
   func productRow(_ step: Step, _ sequence: Int) -> Output {
-    isReady(step) ? ready + (step.row &+ sequence) &* stride : keptRow(step, sequence)
+    isReady(step) ? ready + (step.row &+ sequence) &* readyStride : keptRow(step, sequence)
   }
 }
 

@@ -11,7 +11,7 @@ struct RecurrentFactors {
   let stateSize: Int
   /// `(rows, ...)`: each gate's gradient is a column block.
   let sums: RowSource
-  let call: srt_recurrent_gradient_call
+  var call: srt_recurrent_gradient_call
   /// `(rows + batch,)` Int32: for every frame the packed row of its sequence's previous state, -1 where it begins; and for
   /// every sequence the row where it begins.
   let previousRows: UnsafeMutablePointer<Int32>
@@ -102,11 +102,11 @@ struct RecurrentFactors {
     }
   }
 
-  /// The state's sums of one gate.
+  /// The state's sums of some gates.
   ///
   /// - Parameter right: a column block of `sums`, where the product's other factor is not the previous state
-  func addState(gate: Int, column: Int, right: Int? = nil) {
-    let groups = RowGroups(count: 1, rows: hiddenSize, stride: 0)
+  func addState(gate: Int, gates: Int = 1, column: Int, units: Int = 0, right: Int? = nil) {
+    let groups = RowGroups(count: gates, rows: hiddenSize, stride: units)
     weightGradient(
       state(gate: gate, right: right), nil, accumulate: accumulate,
       sums.offset(by: column), groups: groups, depth: schedule.ragged.rows, scratch: space)

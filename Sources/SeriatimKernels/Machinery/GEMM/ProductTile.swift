@@ -86,7 +86,7 @@ private struct WholeTile: TileBody {
 
   @inline(__always)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
-    compute(tile, Tiles<panels, rows, 3>.self)
+    compute(tile, PanelTiles<panels, rows>.self)
   }
 }
 

@@ -5,14 +5,15 @@ import CSeriatim
 
 /// Runs `use(cell)` for the kind that `cell` names; nil for one that there is not.
 private func withCell<Use: CellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result? {
+  let isNormalized = Int(cell.options) & Int(SRT_LAYER_NORM) != 0
   switch Int(cell.kind) {
-  case Int(SRT_GRU): use.run(GRU(cell))
-  case Int(SRT_LSTM): use.run(LSTM(cell))
-  case Int(SRT_RNN): use.run(RNN(cell))
-  case Int(SRT_MIN_GRU): use.run(Scan<MinGRU>(cell))
-  case Int(SRT_MIN_LSTM): use.run(Scan<MinLSTM>(cell))
-  case Int(SRT_IND_RNN): use.run(Scan<IndRNN>(cell))
-  default: nil
+  case Int(SRT_GRU): return isNormalized ? use.run(NormGRU(cell)) : use.run(GRU(cell))
+  case Int(SRT_LSTM): return isNormalized ? use.run(NormLSTM(cell)) : use.run(LSTM(cell))
+  case Int(SRT_RNN): return use.run(RNN(cell))
+  case Int(SRT_MIN_GRU): return use.run(Scan<MinGRU>(cell))
+  case Int(SRT_MIN_LSTM): return use.run(Scan<MinLSTM>(cell))
+  case Int(SRT_IND_RNN): return use.run(Scan<IndRNN>(cell))
+  default: return nil
   }
 }
 
@@ -76,7 +77,7 @@ private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_ca
   let plan = RecurrentPlan(ragged, work: cell.stepWork, parts: cell.panels, tileRows: Cell.tileRows)
   let firstReady = cell.multipliesAllInputs ? 0 : ragged.firstRow(below: plan.mostTasks &* Cell.tileRows)
   let gates = GateMemory(
-    call, ragged, stride: cell.cacheStride, firstReady: firstReady,
+    call, ragged, stride: cell.cacheStride, inputStride: cell.inputStride, firstReady: firstReady,
     scratch: call.scratch + Schedule.scratchSize(rows: ragged.rows))
   let loop = Cell.Forward(cell, call, gates)
   loop.multiplyInputs(ragged)
@@ -130,6 +131,7 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
   if let c = call.grad_initial_states.c {
     copyRows(c, stride: cell.hiddenSize, cellCarry, sourceStride: units, size: cell.hiddenSize, count: batch)
   }
+  loop.finish(ragged)
   let sums = loop.gateGradients
   if let gradX = call.grad_x {
     product(

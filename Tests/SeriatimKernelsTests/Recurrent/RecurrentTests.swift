@@ -10,8 +10,10 @@ final class RecurrentTests: XCTestCase {
   private let kinds: [(name: String, kind: Int, options: Int, projects: Bool)] = [
     ("gru", Int(SRT_GRU), 0, false),
     ("gru, reset before", Int(SRT_GRU), Int(SRT_RESET_BEFORE), false),
+    ("gru, layer norm", Int(SRT_GRU), Int(SRT_LAYER_NORM), false),
     ("lstm", Int(SRT_LSTM), 0, true),
     ("lstm, peephole", Int(SRT_LSTM), Int(SRT_PEEPHOLE), true),
+    ("lstm, layer norm", Int(SRT_LSTM), Int(SRT_LAYER_NORM), false),
     ("rnn", Int(SRT_RNN), 0, false),
     ("rnn, relu", Int(SRT_RNN), Int(SRT_RELU), false),
     ("minimal gru", Int(SRT_MIN_GRU), 0, false),

@@ -112,7 +112,7 @@ private struct LSTMInputTile: TileBody {
 
   @inline(__always)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
-    var tiles: Tiles<panels, rows, 4> = biasTiles(biases, panelStride: panelStride)
+    var tiles: WidePanelTiles<panels, rows> = biasTiles(biases, panelStride: panelStride)
     multiplyAdd(
       &tiles, x, rowStride: inputSize, depthStride: 1, weights, panelStride: panelStride, depth: inputSize)
     for panel in 0..<panels {
@@ -125,8 +125,10 @@ private struct LSTMInputTile: TileBody {
 }
 
 @inline(__always)
-private func biasTiles<let panels: Int, let rows: Int>(_ biases: Input, panelStride: Int) -> Tiles<panels, rows, 4> {
-  var tiles: Tiles<panels, rows, 4> = zeroTiles()
+private func biasTiles<let panels: Int, let rows: Int>(_ biases: Input, panelStride: Int) -> WidePanelTiles<
+  panels, rows
+> {
+  var tiles: WidePanelTiles<panels, rows> = zeroTiles()
   for panel in 0..<panels {
     for gate in 0..<4 {
       let bias = load(biases + panel &* panelStride + gate &* laneCount)
@@ -172,7 +174,7 @@ private struct LSTMStateTile: TileBody {
 
   @inline(__always)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
-    var tiles: Tiles<panels, rows, 4> = zeroTiles()
+    var tiles: WidePanelTiles<panels, rows> = zeroTiles()
     if let x {
       tiles = biasTiles(biases, panelStride: panelStride)
       multiplyAdd(

@@ -61,3 +61,53 @@ public let panelWidth = panelRegisters * laneCount
 /// Rows of the left factor that one worker packs at a time in a weight-gradient product: the packed block,
 /// rowBlock * depthBlock * 4 bytes, stays in the second-level cache.
 let rowBlock = 24 * tileRows
+
+#if AVX512 || arch(arm64)
+  let holdsInputs = false
+#else
+  /// Sixteen registers have no room for twelve sums, four weights and an input: then a step keeps its three inputs.
+  let holdsInputs = true
+#endif
+
+/// The sums of some rows against some panels, `panelRegisters` registers a row: a GRU's r, z and n.
+typealias PanelTiles<let panels: Int, let rows: Int> = Tiles<panels, rows, 3>
+
+/// The same for panels that are four registers wide, whose tiles have `wideTileRows` rows at most: an LSTM's i, f, g and o.
+typealias WidePanelTiles<let panels: Int, let rows: Int> = Tiles<panels, rows, 4>
+
+/// Runs `body` for numbers known only at run time, as `forEachPanelGroup` gives the panels. `limit`, a constant, says that
+/// there are never more rows.
+@inline(__always)
+func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some TileBody) {
+  #if AVX512 || arch(arm64)
+    switch (panels, rows) {
+    case (3, _): body.run(TileSize<3, 1>.self)
+    case (2, 1): body.run(TileSize<2, 1>.self)
+    case (2, _): body.run(TileSize<2, 2>.self)
+    case (_, 1): body.run(TileSize<1, 1>.self)
+    case (_, 2): body.run(TileSize<1, 2>.self)
+    case (_, 3): body.run(TileSize<1, 3>.self)
+    case (_, 4): body.run(TileSize<1, 4>.self)
+    case (_, 5): body.run(TileSize<1, 5>.self)
+    case (_, 6): body.run(TileSize<1, 6>.self)
+    default:
+      if limit == wideTileRows { return }
+      if rows == 7 {
+        body.run(TileSize<1, 7>.self)
+      } else {
+        body.run(TileSize<1, 8>.self)
+      }
+    }
+  #else
+    switch (panels, rows) {
+    case (3, _): body.run(TileSize<3, 1>.self)
+    case (2, _): body.run(TileSize<2, 1>.self)
+    case (_, 1): body.run(TileSize<1, 1>.self)
+    case (_, 2): body.run(TileSize<1, 2>.self)
+    case (_, 3): body.run(TileSize<1, 3>.self)
+    default:
+      if limit == wideTileRows { return }
+      body.run(TileSize<1, 4>.self)
+    }
+  #endif
+}
