@@ -24,7 +24,7 @@ test-swift: $(VENV)/.tools
 	done
 
 test-python: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # What meets scikit-learn and sequentia, on older versions of scikit-learn, and aeon, sktime and torch, each in an
 # environment of its own.
@@ -52,6 +52,11 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror Bindings/*.[ch] Bindings/include/*.h
+	$(BIN)/clang-tidy --quiet Bindings/*.c -- -std=c11 -DPy_LIMITED_API=0x030A0000 \
+	  -DNPY_NO_DEPRECATED_API=NPY_1_22_API_VERSION -DNPY_TARGET_VERSION=NPY_1_22_API_VERSION \
+	  -DSRT_HAS_BASELINE=1 -IBindings/include -ISources/SeriatimSystem/include \
+	  $$($(BIN)/python -c 'import numpy, sysconfig; print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
 
 # The site, in build/docs; its pictures are drawn and its examples run.
 docs: $(VENV)/.docs

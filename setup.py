@@ -83,6 +83,10 @@ def run(*command: str | Path) -> None:
 def build_level(swift: str, level: str, march: str, flag: str) -> Path:
     """Compiles the kernels for one level into one object whose only global names are `srt_<function>_<level>`."""
     scratch = ROOT / "build" / "swift" / level
+    # SwiftPM does not see that an imported header has changed, and would link code that was compiled for the old one.
+    done = next(scratch.glob("*/release/libSeriatimC.a"), None)
+    if done is not None and any(header.stat().st_mtime > done.stat().st_mtime for header in HEADER.parent.iterdir()):
+        shutil.rmtree(scratch)
     run(
         swift, "build", "-c", "release", "--product", "SeriatimC", "--scratch-path", scratch,
         "-Xcc", f"-march={march}", "-Xswiftc", f"-D{flag}", "-Xswiftc", "-wmo",

@@ -20,7 +20,8 @@ SRT_SIGNATURE(
           VALUES(CHOICE, activation, ACTIVATIONS),
           VALUE(NUMBER, slope),
           LIKE(result, "y", 0)))
-SRT_OPERATOR(activation_forward, srt->activation_forward(a.result, a.x, n[ELEMENTS], (int32_t)a.activation, (float)a.slope))
+SRT_OPERATOR(activation_forward,
+             srt->activation_forward(a.result, a.x, n[ELEMENTS], (int32_t)a.activation, (float)a.slope))
 
 SRT_SIGNATURE(
     activation_backward, "The gradient of activation_forward.",
@@ -31,8 +32,8 @@ SRT_SIGNATURE(
           VALUES(CHOICE, activation, ACTIVATIONS),
           VALUE(NUMBER, slope),
           LIKE(result, "grad_x", 0)))
-SRT_OPERATOR(activation_backward, srt->activation_backward(a.result, a.grad_y, a.x, a.y, n[ELEMENTS], (int32_t)a.activation,
-                                                           (float)a.slope))
+SRT_OPERATOR(activation_backward,
+             srt->activation_backward(a.result, a.grad_y, a.x, a.y, n[ELEMENTS], (int32_t)a.activation, (float)a.slope))
 
 SRT_SIGNATURE(
     softmax_forward, "Softmax of every row, or its logarithm.",
@@ -49,9 +50,11 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, y, OF(ROWS, CLASSES), FIRST),
           VALUE(FLAG, logarithm),
           ARRAY_AS(RESULT, result, "grad_x", OF(ROWS, CLASSES))))
-SRT_OPERATOR(softmax_backward, srt->softmax_backward(a.result, a.grad_y, a.y, n[ROWS], n[CLASSES], (int32_t)a.logarithm))
+SRT_OPERATOR(softmax_backward,
+             srt->softmax_backward(a.result, a.grad_y, a.y, n[ROWS], n[CLASSES], (int32_t)a.logarithm))
 
-const srt_operator srt_activation_operators[] = {
-    SRT_ENTRY(activation_forward), SRT_ENTRY(activation_backward), SRT_ENTRY(softmax_forward), SRT_ENTRY(softmax_backward),
-    {0},
-};
+const srt_operator srt_activation_operators[] = {SRT_ENTRY(activation_forward),
+                                                 SRT_ENTRY(activation_backward),
+                                                 SRT_ENTRY(softmax_forward),
+                                                 SRT_ENTRY(softmax_backward),
+                                                 {0}};

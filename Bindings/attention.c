@@ -20,8 +20,8 @@ SRT_SIGNATURE(
           ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),
           ARRAY(RESULT, context, OF(BATCH, FEATURES)),
           ARRAY_AS(RESULT, new_weights, "weights", OF(ROWS))))
-SRT_OPERATOR(attention_forward, srt->attention_forward(a.context, a.new_weights, a.query, a.h, a.batch_sizes, n[STEPS],
-                                                       n[FEATURES]))
+SRT_OPERATOR(attention_forward,
+             srt->attention_forward(a.context, a.new_weights, a.query, a.h, a.batch_sizes, n[STEPS], n[FEATURES]))
 
 SRT_SIGNATURE(
     attention_backward, "The gradients of attention_forward.",
@@ -34,7 +34,7 @@ SRT_SIGNATURE(
           ARRAY(RESULT, grad_query, OF(BATCH, FEATURES)),
           ARRAY(RESULT, grad_h, OF(ROWS, FEATURES)),
           ARRAY(SCRATCH, scratch, OF(ROWS))))
-SRT_OPERATOR(attention_backward, srt->attention_backward(a.grad_query, a.grad_h, a.grad_context, a.query, a.h, a.weights,
-                                                         a.batch_sizes, n[STEPS], n[FEATURES], a.scratch))
+SRT_OPERATOR(attention_backward, srt->attention_backward(a.grad_query, a.grad_h, a.grad_context, a.query, a.h,
+                                                         a.weights, a.batch_sizes, n[STEPS], n[FEATURES], a.scratch))
 
 const srt_operator srt_attention_operators[] = {SRT_ENTRY(attention_forward), SRT_ENTRY(attention_backward), {0}};

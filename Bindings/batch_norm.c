@@ -23,10 +23,11 @@ static bool check(void *given, const ptrdiff_t *n) {
 }
 
 // The running statistics are written to in training only: in evaluation memory that is mapped from a file will do.
-#define FORWARD(...)                                                               \
+#define FORWARD(...) \
   TABLE(ARRAY(FLOATS, x, OF(__VA_ARGS__)),                                         \
         ARRAY(FLOATS, weight, OF(FEATURES), OPTIONAL),                             \
         ARRAY(FLOATS, bias, OF(FEATURES), OPTIONAL),                               \
+        GROUP("running", 2),                                                       \
         ARRAY(WRITTEN, running_mean, OF(FEATURES), OPTIONAL, WHEN(training)),      \
         ARRAY(WRITTEN, running_var, OF(FEATURES), OPTIONAL, WHEN(training)),       \
         VALUE(FLAG, training),                                                     \
@@ -35,14 +36,16 @@ static bool check(void *given, const ptrdiff_t *n) {
         ARRAY(RESULT, y, OF(__VA_ARGS__)),                                         \
         ARRAY_AS(RESULT, new_mean, "mean", OF(FEATURES)),                          \
         ARRAY_AS(RESULT, new_inverse, "inverse", OF(FEATURES)))
-#define BACKWARD(...)                                    \
+#define BACKWARD(...) \
   TABLE(ARRAY(FLOATS, grad_y, OF(__VA_ARGS__)),          \
+        GROUP("kept", 5),                                \
         ARRAY(FLOATS, x, OF(__VA_ARGS__), FIRST),        \
         ARRAY(FLOATS, mean, OF(FEATURES)),               \
         ARRAY(FLOATS, inverse, OF(FEATURES)),            \
         ARRAY(FLOATS, weight, OF(FEATURES), OPTIONAL),   \
         VALUE(FLAG, training),                           \
         VALUE(FLAG, need_input),                         \
+        GROUP("gradients", 3),                           \
         ARRAY(WRITTEN, grad_weight, OF(FEATURES), OPTIONAL), \
         ARRAY(WRITTEN, grad_bias, OF(FEATURES), OPTIONAL), \
         VALUE(FLAG, accumulate),                         \
@@ -50,27 +53,27 @@ static bool check(void *given, const ptrdiff_t *n) {
 
 SRT_SIGNATURE(batch_norm_forward, "Normalises columns; updates the running statistics in training.", .check = check,
               FORWARD(ROWS, FEATURES))
-SRT_OPERATOR(batch_norm_forward,
-             srt->batch_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var, a.x, a.weight, a.bias,
-                                     n[ROWS], n[FEATURES], (int32_t)a.training, (float)a.momentum, (float)a.eps))
+SRT_OPERATOR(batch_norm_forward, srt->batch_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var,
+                                                         a.x, a.weight, a.bias, n[ROWS], n[FEATURES],
+                                                         (int32_t)a.training, (float)a.momentum, (float)a.eps))
 
 SRT_SIGNATURE(batch_norm_backward, "The gradients of batch_norm_forward.", BACKWARD(ROWS, FEATURES))
 SRT_OPERATOR(batch_norm_backward,
-             srt->batch_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate, a.grad_y, a.x, a.mean,
-                                      a.inverse, a.weight, n[ROWS], n[FEATURES], (int32_t)a.training))
+             srt->batch_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate, a.grad_y, a.x,
+                                      a.mean, a.inverse, a.weight, n[ROWS], n[FEATURES], (int32_t)a.training))
 
 SRT_SIGNATURE(image_norm_forward, "batch_norm_forward of images.", .check = check, FORWARD(ROWS, FEATURES, PIXELS))
-SRT_OPERATOR(image_norm_forward,
-             srt->image_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var, a.x, a.weight, a.bias,
-                                     n[ROWS], n[FEATURES], n[PIXELS], (int32_t)a.training, (float)a.momentum,
-                                     (float)a.eps))
+SRT_OPERATOR(image_norm_forward, srt->image_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var,
+                                                         a.x, a.weight, a.bias, n[ROWS], n[FEATURES], n[PIXELS],
+                                                         (int32_t)a.training, (float)a.momentum, (float)a.eps))
 
 SRT_SIGNATURE(image_norm_backward, "The gradients of image_norm_forward.", BACKWARD(ROWS, FEATURES, PIXELS))
-SRT_OPERATOR(image_norm_backward,
-             srt->image_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate, a.grad_y, a.x, a.mean,
-                                      a.inverse, a.weight, n[ROWS], n[FEATURES], n[PIXELS], (int32_t)a.training))
+SRT_OPERATOR(image_norm_backward, srt->image_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate,
+                                                           a.grad_y, a.x, a.mean, a.inverse, a.weight, n[ROWS],
+                                                           n[FEATURES], n[PIXELS], (int32_t)a.training))
 
-const srt_operator srt_batch_norm_operators[] = {
-    SRT_ENTRY(batch_norm_forward), SRT_ENTRY(batch_norm_backward), SRT_ENTRY(image_norm_forward),
-    SRT_ENTRY(image_norm_backward), {0},
-};
+const srt_operator srt_batch_norm_operators[] = {SRT_ENTRY(batch_norm_forward),
+                                                 SRT_ENTRY(batch_norm_backward),
+                                                 SRT_ENTRY(image_norm_forward),
+                                                 SRT_ENTRY(image_norm_backward),
+                                                 {0}};

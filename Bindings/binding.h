@@ -18,12 +18,11 @@
 #include "SeriatimSystem.h"
 
 // Calls kernels with the GIL released, denormal numbers being zero for so long: `statement` sets `status`.
-#define SRT_RUN_STATEMENT(status, statement)                  \
-  int32_t status;                                             \
-  Py_BEGIN_ALLOW_THREADS                                      \
-  const srt_float_state float_state = srt_flush_denormals();  \
-  statement;                                                  \
-  srt_restore_denormals(float_state);                         \
+#define SRT_RUN_STATEMENT(status, statement)                                        \
+  int32_t status;                                                                   \
+  Py_BEGIN_ALLOW_THREADS const srt_float_state float_state = srt_flush_denormals(); \
+  statement;                                                                        \
+  srt_restore_denormals(float_state);                                               \
   Py_END_ALLOW_THREADS
 
 // Calls one kernel.
@@ -40,9 +39,8 @@
 
 // The functions of each operator, ended by an empty entry; module.c gathers them.
 extern const srt_operator srt_activation_operators[], srt_attention_operators[], srt_batch_norm_operators[],
-    srt_collate_operators[], srt_conv_recurrent_operators[], srt_convolution_operators[], srt_dropout_operators[], srt_linear_operators[],
-    srt_loss_operators[], srt_memory_operators[], srt_optimizer_operators[], srt_pooling_operators[],
-    srt_ragged_operators[], srt_recurrent_operators[], srt_sequence_pooling_operators[];
-
+    srt_collate_operators[], srt_conv_recurrent_operators[], srt_convolution_operators[], srt_dropout_operators[],
+    srt_linear_operators[], srt_loss_operators[], srt_memory_operators[], srt_optimizer_operators[],
+    srt_pooling_operators[], srt_ragged_operators[], srt_recurrent_operators[], srt_sequence_pooling_operators[];
 
 #endif

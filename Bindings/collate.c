@@ -4,8 +4,8 @@
 enum { BATCH = 1, OUTER, INNER, FEATURES, ROWS, STEPS, LENGTH };
 
 static const char *const symbols[] = {
-    [BATCH] = "batch", [OUTER] = "batch or steps", [INNER] = "steps or batch", [FEATURES] = "features", [ROWS] = "rows",
-    [STEPS] = "steps", [LENGTH] = "total_length",
+    [BATCH] = "batch", [OUTER] = "batch or steps", [INNER] = "steps or batch", [FEATURES] = "features",
+    [ROWS] = "rows",   [STEPS] = "steps",          [LENGTH] = "total_length",
 };
 
 typedef struct {
@@ -31,7 +31,8 @@ typedef struct {
 static bool make_room(arguments *a, ptrdiff_t batch) {
   float *sources, *counts;
   a->batch = batch;
-  if (!srt_scratch(&a->frame.call, &sources, 2 * batch) || !srt_scratch(&a->frame.call, &counts, 2 * batch)) return false;
+  if (!srt_scratch(&a->frame.call, &sources, 2 * batch) || !srt_scratch(&a->frame.call, &counts, 2 * batch))
+    return false;
   a->sources = (const void **)sources;
   a->counts = (int64_t *)counts;
   return true;
@@ -185,8 +186,10 @@ static bool check_concatenated(void *given, const ptrdiff_t *n) {
   const ptrdiff_t rows = PyArray_DIM(array, 0);
   for (ptrdiff_t i = 0; i < n[BATCH]; i++) {
     if (a->starts[i] < 0 || a->lengths[i] < 1 || a->lengths[i] > rows || a->starts[i] > rows - a->lengths[i]) {
-      PyErr_Format(PyExc_ValueError, "lengths: expected sequences of at least one of the %zd observations, got %lld from "
-                   "observation %lld on", (Py_ssize_t)rows, (long long)a->lengths[i], (long long)a->starts[i]);
+      PyErr_Format(PyExc_ValueError,
+                   "lengths: expected sequences of at least one of the %zd observations, got %lld from "
+                   "observation %lld on",
+                   (Py_ssize_t)rows, (long long)a->lengths[i], (long long)a->starts[i]);
       return false;
     }
     a->counts[i] = a->lengths[i];
@@ -215,8 +218,10 @@ static bool check_padded(void *given, const ptrdiff_t *n) {
   if (!make_room(a, n[BATCH])) return false;
   for (ptrdiff_t i = 0; i < n[BATCH]; i++) {
     if (a->order[i] < 0 || a->order[i] >= sequences || a->lengths[i] < 1 || a->lengths[i] > steps) {
-      PyErr_Format(PyExc_ValueError, "lengths: expected lengths from 1 to %zd of %zd sequences, got length %lld of sequence "
-                   "%lld", (Py_ssize_t)steps, (Py_ssize_t)sequences, (long long)a->lengths[i], (long long)a->order[i]);
+      PyErr_Format(PyExc_ValueError,
+                   "lengths: expected lengths from 1 to %zd of %zd sequences, got length %lld of sequence "
+                   "%lld",
+                   (Py_ssize_t)steps, (Py_ssize_t)sequences, (long long)a->lengths[i], (long long)a->order[i]);
       return false;
     }
     a->counts[i] = a->lengths[i];
@@ -277,5 +282,4 @@ SRT_OPERATOR(unpack_rows, srt->unpack(a.padded, a.batch_first ? n[LENGTH] * n[FE
                                       (float)a.padding_value, a.data, a.batch_sizes, n[STEPS], a.order, n[FEATURES]))
 
 const srt_operator srt_collate_operators[] = {
-    SRT_ENTRY(collate), SRT_ENTRY(collate_concatenated), SRT_ENTRY(pack_rows), SRT_ENTRY(unpack_rows), {0},
-};
+    SRT_ENTRY(collate), SRT_ENTRY(collate_concatenated), SRT_ENTRY(pack_rows), SRT_ENTRY(unpack_rows), {0}};

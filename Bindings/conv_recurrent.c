@@ -3,12 +3,28 @@
 
 // From KIND to ACTIVATION: Python's tuple `cell`.
 enum {
-  KIND = 1, KERNEL, HARD, ACTIVATION, STEPS, BATCH, HIDDEN, HEIGHT, WIDTH, GATES, PACKED, SCRATCH, KINDS = 3, ACTIVATIONS = 6,
+  KIND = 1,
+  KERNEL,
+  HARD,
+  ACTIVATION,
+  STEPS,
+  BATCH,
+  HIDDEN,
+  HEIGHT,
+  WIDTH,
+  GATES,
+  PACKED,
+  SCRATCH,
+  KINDS = 3,
+  ACTIVATIONS = 6
 };
 
 static const char *const symbols[] = {
-    [KIND] = "kind", [KERNEL] = "kernel_size", [HARD] = "hard", [ACTIVATION] = "activation", [STEPS] = "steps",
-    [BATCH] = "batch", [HIDDEN] = "hidden_size", [HEIGHT] = "height", [WIDTH] = "width", [GATES] = "gates * hidden_size",
+    [KIND] = "kind",          [KERNEL] = "kernel_size",
+    [HARD] = "hard",          [ACTIVATION] = "activation",
+    [STEPS] = "steps",        [BATCH] = "batch",
+    [HIDDEN] = "hidden_size", [HEIGHT] = "height",
+    [WIDTH] = "width",        [GATES] = "gates * hidden_size",
     [PACKED] = "packed_size", [SCRATCH] = "scratch",
 };
 
@@ -29,8 +45,15 @@ static bool derive_cell(arguments *a, const ptrdiff_t *n, srt_conv_sizes *sizes,
       !srt_bounded(blamed, n[HIDDEN], 4 * n[HIDDEN], n[KERNEL], n[KERNEL]))
     return false;
   a->cell = (srt_conv_cell){
-      .kind = (int32_t)n[KIND], .hard = n[HARD] != 0, .activation = (int32_t)n[ACTIVATION], .steps = n[STEPS],
-      .batch = n[BATCH], .hidden = n[HIDDEN], .height = n[HEIGHT], .width = n[WIDTH], .kernel = n[KERNEL],
+      .kind = (int32_t)n[KIND],
+      .hard = n[HARD] != 0,
+      .activation = (int32_t)n[ACTIVATION],
+      .steps = n[STEPS],
+      .batch = n[BATCH],
+      .hidden = n[HIDDEN],
+      .height = n[HEIGHT],
+      .width = n[WIDTH],
+      .kernel = n[KERNEL],
   };
   if (srt->conv_recurrent_sizes(sizes, &a->cell) == SRT_OK) return true;
   PyErr_Format(PyExc_ValueError, "%s: expected a kernel of odd size, got %zd", blamed, (Py_ssize_t)n[KERNEL]);
@@ -54,9 +77,10 @@ static bool derive_pack(void *given, ptrdiff_t *n) {
   srt_conv_sizes sizes;
   const int gates = gate_counts[a->kind];
   if (n[GATES] / gates != n[HIDDEN] || n[GATES] % gates || n[KERNEL] % 2 == 0) {
-    PyErr_Format(PyExc_ValueError,
-                 "weight: expected %d kernels of odd size for each pair of hidden channels, got shape (%zd, %zd, %zd, %zd)",
-                 gates, (Py_ssize_t)n[GATES], (Py_ssize_t)n[HIDDEN], (Py_ssize_t)n[KERNEL], (Py_ssize_t)n[KERNEL]);
+    PyErr_Format(
+        PyExc_ValueError,
+        "weight: expected %d kernels of odd size for each pair of hidden channels, got shape (%zd, %zd, %zd, %zd)",
+        gates, (Py_ssize_t)n[GATES], (Py_ssize_t)n[HIDDEN], (Py_ssize_t)n[KERNEL], (Py_ssize_t)n[KERNEL]);
     return false;
   }
   n[KIND] = a->kind;
@@ -97,7 +121,8 @@ static bool check_backward(void *given, const ptrdiff_t *n) {
   (void)n;
   const arguments *a = given;
   if ((a->gates != NULL) != (a->has_gates != 0)) {
-    PyErr_Format(PyExc_ValueError, "gates: expected %s", a->has_gates ? "those of forward, got None" : "None for this kind");
+    PyErr_Format(PyExc_ValueError, "gates: expected %s",
+                 a->has_gates ? "those of forward, got None" : "None for this kind");
     return false;
   }
   if (a->has_cells && !a->cells) {
@@ -109,18 +134,29 @@ static bool check_backward(void *given, const ptrdiff_t *n) {
 
 static int32_t forward(const arguments *a) {
   const srt_conv_forward given = {
-      .gates = a->gates, .states = {a->new_y, a->new_cells}, .initial = {a->h0, a->c0}, .packed = a->packed,
-      .bias = a->bias, .scratch = a->scratch,
+      .gates = a->gates,
+      .states = {a->new_y, a->new_cells},
+      .initial = {a->h0, a->c0},
+      .packed = a->packed,
+      .bias = a->bias,
+      .scratch = a->scratch,
   };
   return srt->conv_recurrent_forward(&a->cell, &given);
 }
 
 static int32_t backward(const arguments *a) {
   const srt_conv_backward given = {
-      .gates = a->has_gates ? a->gates : a->grad_x, .grad_initial = {a->grad_h0, a->grad_c0},
-      .grad_weight = a->grad_weight, .grad_bias = a->grad_bias, .accumulate = (int32_t)a->accumulate, .grad_y = a->grad_y,
-      .grad_final = {a->grad_h_n, a->grad_c_n}, .states = {a->y, a->cells}, .initial = {a->h0, a->c0},
-      .packed = a->packed, .scratch = a->scratch,
+      .gates = a->has_gates ? a->gates : a->grad_x,
+      .grad_initial = {a->grad_h0, a->grad_c0},
+      .grad_weight = a->grad_weight,
+      .grad_bias = a->grad_bias,
+      .accumulate = (int32_t)a->accumulate,
+      .grad_y = a->grad_y,
+      .grad_final = {a->grad_h_n, a->grad_c_n},
+      .states = {a->y, a->cells},
+      .initial = {a->h0, a->c0},
+      .packed = a->packed,
+      .scratch = a->scratch,
   };
   return srt->conv_recurrent_backward(&a->cell, &given);
 }
@@ -158,9 +194,11 @@ SRT_SIGNATURE(
     conv_recurrent_backward, "The gradients; `gates` becomes that of the convolved input, without gates grad_x is it.",
     CELL_MAY_BE_ZERO, .derived = SRT_BIT(GATES) | SRT_BIT(PACKED) | SRT_BIT(SCRATCH), .derive = derive_backward,
     .check = check_backward,
-    TABLE(ARRAY(FLOATS, grad_y, ALL_STATES),
+    TABLE(GROUP("grads", 3),
+          ARRAY(FLOATS, grad_y, ALL_STATES),
           ARRAY(FLOATS, grad_h_n, STATE, OPTIONAL),
           ARRAY(FLOATS, grad_c_n, STATE, OPTIONAL),
+          GROUP("kept", 5),
           ARRAY(WRITTEN, gates, ALL_GATES, OPTIONAL),
           ARRAY(FLOATS, y, ALL_STATES, FIRST),
           ARRAY(FLOATS, cells, ALL_STATES, OPTIONAL),
@@ -168,6 +206,7 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, c0, STATE, OPTIONAL),
           ARRAY(FLOATS, packed, OF(PACKED)),
           CELL,
+          GROUP("gradients", 3),
           ARRAY(WRITTEN, grad_weight, OF(GATES, HIDDEN, KERNEL, KERNEL), OPTIONAL),
           ARRAY(WRITTEN, grad_bias, OF(GATES), OPTIONAL),
           VALUE(FLAG, accumulate),
@@ -178,5 +217,4 @@ SRT_SIGNATURE(
 SRT_OPERATOR(conv_recurrent_backward, backward(&a))
 
 const srt_operator srt_conv_recurrent_operators[] = {
-    SRT_ENTRY(conv_recurrent_pack), SRT_ENTRY(conv_recurrent_forward), SRT_ENTRY(conv_recurrent_backward), {0},
-};
+    SRT_ENTRY(conv_recurrent_pack), SRT_ENTRY(conv_recurrent_forward), SRT_ENTRY(conv_recurrent_backward), {0}};

@@ -3,17 +3,49 @@
 
 // The sizes of the C ABI in their order, all but the first four in Python's tuple `geometry`; then others.
 enum {
-  BATCH = 1, IN_CHANNELS, HEIGHT, WIDTH, OUT_CHANNELS, KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X,
-  DILATION_Y, DILATION_X, GROUPS, GROUP_CHANNELS, OUT_HEIGHT, OUT_WIDTH, PACKED, SCRATCH, INPUT_SCRATCH,
-  ACTIVATIONS = 6,
+  BATCH = 1,
+  IN_CHANNELS,
+  HEIGHT,
+  WIDTH,
+  OUT_CHANNELS,
+  KERNEL_Y,
+  KERNEL_X,
+  STRIDE_Y,
+  STRIDE_X,
+  PADDING_Y,
+  PADDING_X,
+  DILATION_Y,
+  DILATION_X,
+  GROUPS,
+  GROUP_CHANNELS,
+  OUT_HEIGHT,
+  OUT_WIDTH,
+  PACKED,
+  SCRATCH,
+  INPUT_SCRATCH,
+  ACTIVATIONS = 6
 };
 
 static const char *const symbols[] = {
-    [BATCH] = "batch", [IN_CHANNELS] = "in_channels", [HEIGHT] = "height", [WIDTH] = "width",
-    [OUT_CHANNELS] = "out_channels", [KERNEL_Y] = "kernel height", [KERNEL_X] = "kernel width", [STRIDE_Y] = "stride y",
-    [STRIDE_X] = "stride x", [PADDING_Y] = "padding y", [PADDING_X] = "padding x", [DILATION_Y] = "dilation y",
-    [DILATION_X] = "dilation x", [GROUPS] = "groups", [GROUP_CHANNELS] = "in_channels / groups",
-    [OUT_HEIGHT] = "out_height", [OUT_WIDTH] = "out_width", [PACKED] = "packed_size", [SCRATCH] = "scratch",
+    [BATCH] = "batch",
+    [IN_CHANNELS] = "in_channels",
+    [HEIGHT] = "height",
+    [WIDTH] = "width",
+    [OUT_CHANNELS] = "out_channels",
+    [KERNEL_Y] = "kernel height",
+    [KERNEL_X] = "kernel width",
+    [STRIDE_Y] = "stride y",
+    [STRIDE_X] = "stride x",
+    [PADDING_Y] = "padding y",
+    [PADDING_X] = "padding x",
+    [DILATION_Y] = "dilation y",
+    [DILATION_X] = "dilation x",
+    [GROUPS] = "groups",
+    [GROUP_CHANNELS] = "in_channels / groups",
+    [OUT_HEIGHT] = "out_height",
+    [OUT_WIDTH] = "out_width",
+    [PACKED] = "packed_size",
+    [SCRATCH] = "scratch",
     [INPUT_SCRATCH] = "input_scratch",
 };
 
@@ -131,6 +163,7 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, x, OF(BATCH, IN_CHANNELS, HEIGHT, WIDTH), FIRST),
           ARRAY(FLOATS, packed, OF(PACKED), OPTIONAL),
           GEOMETRY,
+          GROUP("gradients", 3),
           ARRAY(WRITTEN, grad_weight, OF(OUT_CHANNELS, GROUP_CHANNELS, KERNEL_Y, KERNEL_X), OPTIONAL),
           ARRAY(WRITTEN, grad_bias, OF(OUT_CHANNELS), OPTIONAL),
           VALUE(FLAG, accumulate),
@@ -140,5 +173,4 @@ SRT_SIGNATURE(
 SRT_OPERATOR(convolution_backward, backward(&a, n + BATCH))
 
 const srt_operator srt_convolution_operators[] = {
-    SRT_ENTRY(convolution_pack), SRT_ENTRY(convolution_forward), SRT_ENTRY(convolution_backward), {0},
-};
+    SRT_ENTRY(convolution_pack), SRT_ENTRY(convolution_forward), SRT_ENTRY(convolution_backward), {0}};

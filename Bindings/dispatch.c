@@ -4,10 +4,9 @@
 
 #include <string.h>
 
-#define SRT_TABLE(level_name)                      \
-  SRT_FUNCTIONS(SRT_DECLARE_##level_name)          \
-  static const srt_kernels kernels_##level_name = { \
-    .level = #level_name, SRT_FUNCTIONS(SRT_ENTRY_##level_name)};
+#define SRT_TABLE(level_name)             \
+  SRT_FUNCTIONS(SRT_DECLARE_##level_name) \
+  static const srt_kernels kernels_##level_name = {.level = #level_name, SRT_FUNCTIONS(SRT_ENTRY_##level_name)};
 
 #ifdef SRT_HAS_V4
 #define SRT_DECLARE_v4(name) extern __typeof__(srt_##name) srt_##name##_v4;
@@ -40,7 +39,8 @@ static int runnable(const srt_kernels *tables[4]) {
   int v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
            __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
   int v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
   (void)v4;
 #ifdef SRT_HAS_V4
   if (v4) tables[count++] = &kernels_v4;

@@ -64,6 +64,7 @@ SRT_SIGNATURE(
     TABLE(ARRAY(FLOATS, grad_y, OF(ROWS, OUT)),
           ARRAY(FLOATS, x, OF(ROWS, IN)),
           ARRAY(FLOATS, packed, OF(PACKED), OPTIONAL),
+          GROUP("gradients", 3),
           ARRAY(WRITTEN, grad_weight, OF(OUT, IN), OPTIONAL),
           ARRAY(WRITTEN, grad_bias, OF(OUT), OPTIONAL),
           VALUE(FLAG, accumulate),
@@ -72,6 +73,8 @@ SRT_SIGNATURE(
 SRT_OPERATOR(linear_backward, srt->linear_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate,
                                                    a.grad_y, a.x, a.packed, n[ROWS], n[IN], n[OUT], a.scratch))
 
-const srt_operator srt_linear_operators[] = {
-    SRT_ENTRY(linear_pack), SRT_ENTRY(linear_pack_backward), SRT_ENTRY(linear_forward), SRT_ENTRY(linear_backward), {0},
-};
+const srt_operator srt_linear_operators[] = {SRT_ENTRY(linear_pack),
+                                             SRT_ENTRY(linear_pack_backward),
+                                             SRT_ENTRY(linear_forward),
+                                             SRT_ENTRY(linear_backward),
+                                             {0}};

@@ -3,7 +3,8 @@
 
 enum { BATCH = 1, CLASSES, SCALES, ELEMENTS };
 
-static const char *const symbols[] = {[BATCH] = "batch", [CLASSES] = "classes", [SCALES] = "batch", [ELEMENTS] = "size"};
+static const char *const symbols[] = {
+    [BATCH] = "batch", [CLASSES] = "classes", [SCALES] = "batch", [ELEMENTS] = "size"};
 
 typedef struct {
   srt_frame frame;
@@ -60,8 +61,9 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, scale, OF(SCALES)),
           SIZE(CLASSES),
           ARRAY_AS(RESULT, grad, "grad_log_probs", OF(BATCH, CLASSES))))
-SRT_OPERATOR(nll_backward, srt->nll_backward(a.grad, a.weights, a.target, a.weight, a.sample_weight,
-                                             (float)a.label_smoothing, a.scale, n[SCALES] == n[BATCH], n[BATCH], n[CLASSES]))
+SRT_OPERATOR(nll_backward,
+             srt->nll_backward(a.grad, a.weights, a.target, a.weight, a.sample_weight, (float)a.label_smoothing,
+                               a.scale, n[SCALES] == n[BATCH], n[BATCH], n[CLASSES]))
 
 SRT_SIGNATURE(
     point_loss, "Losses of single numbers, and their derivatives: squared errors, or cross-entropies of logits.",
@@ -72,7 +74,7 @@ SRT_SIGNATURE(
           VALUES(CHOICE, kind, 2),
           ARRAY(RESULT, losses, OF(ELEMENTS)),
           ARRAY(RESULT, grad, OF(ELEMENTS))))
-SRT_OPERATOR(point_loss, srt->point_loss(a.losses, a.grad, a.pred, a.pred_target, a.pos_weight, n[ELEMENTS],
-                                         (int32_t)a.kind))
+SRT_OPERATOR(point_loss,
+             srt->point_loss(a.losses, a.grad, a.pred, a.pred_target, a.pos_weight, n[ELEMENTS], (int32_t)a.kind))
 
 const srt_operator srt_loss_operators[] = {SRT_ENTRY(nll_forward), SRT_ENTRY(nll_backward), SRT_ENTRY(point_loss), {0}};

@@ -73,7 +73,7 @@ static void *allocate(size_t bytes) {
 
 // Frees the least recently used blocks until at most `most` bytes are cached.
 static void shrink_cache(size_t most) {
-  while (bytes_cached > most) {
+  while (free_blocks && bytes_cached > most) {
     block **link = &free_blocks;
     while ((*link)->next) link = &(*link)->next;
     block *last = *link;

@@ -10,7 +10,7 @@
 
 // What a call holds: references to arrays that its pointers point into, and scratch memory.
 typedef struct {
-  PyObject *owned[40];
+  PyObject *owned[96];  // more than two for each row of the longest table
   int owned_count;
   void *scratch[3];
   int scratch_count;

@@ -57,8 +57,8 @@ static int choose_level(void) {
   for (int i = 0; srt_level_name(i); i++) {
     snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", srt_level_name(i));
   }
-  PyErr_Format(PyExc_ImportError, "SERIATIM_LEVEL: expected one of the levels that this CPU can run (%s), got '%s'", known,
-               wanted ? wanted : "");
+  PyErr_Format(PyExc_ImportError, "SERIATIM_LEVEL: expected one of the levels that this CPU can run (%s), got '%s'",
+               known, wanted ? wanted : "");
   return -1;
 }
 
@@ -125,15 +125,28 @@ SRT_PLAIN(signatures, srt_keep(&a.frame.call, a.result = all_signatures()))
 // ---- The module
 
 static const srt_operator module_operators[] = {
-    SRT_ENTRY(level), SRT_ENTRY(levels), SRT_ENTRY(set_num_threads), SRT_ENTRY(get_num_threads), SRT_ENTRY(set_runs_alone),
-    SRT_ENTRY(as_floats), SRT_ENTRY(empty), SRT_ENTRY(signatures), {0},
-};
+    SRT_ENTRY(level),           SRT_ENTRY(levels),         SRT_ENTRY(set_num_threads),
+    SRT_ENTRY(get_num_threads), SRT_ENTRY(set_runs_alone), SRT_ENTRY(as_floats),
+    SRT_ENTRY(empty),           SRT_ENTRY(signatures),     {0}};
 
 // Every operator's functions.
 static const srt_operator *const operators[] = {
-    module_operators, srt_memory_operators, srt_linear_operators, srt_attention_operators, srt_sequence_pooling_operators,
-    srt_batch_norm_operators, srt_dropout_operators, srt_activation_operators, srt_loss_operators, srt_optimizer_operators,
-    srt_collate_operators, srt_convolution_operators, srt_conv_recurrent_operators, srt_pooling_operators, srt_ragged_operators, srt_recurrent_operators,
+    module_operators,
+    srt_memory_operators,
+    srt_linear_operators,
+    srt_attention_operators,
+    srt_sequence_pooling_operators,
+    srt_batch_norm_operators,
+    srt_dropout_operators,
+    srt_activation_operators,
+    srt_loss_operators,
+    srt_optimizer_operators,
+    srt_collate_operators,
+    srt_convolution_operators,
+    srt_conv_recurrent_operators,
+    srt_pooling_operators,
+    srt_ragged_operators,
+    srt_recurrent_operators,
 };
 enum { OPERATORS = sizeof operators / sizeof *operators, MOST_FUNCTIONS = 128 };
 
@@ -157,8 +170,8 @@ static int add_operators(PyObject *module) {
         PyErr_SetString(PyExc_SystemError, "seriatim: more functions than MOST_FUNCTIONS");
         return -1;
       }
-      methods[count++] = (PyMethodDef){o->signature->name, (PyCFunction)(void (*)(void))o->function, METH_FASTCALL,
-                                       o->signature->doc};
+      methods[count++] =
+          (PyMethodDef){o->signature->name, (PyCFunction)(void (*)(void))o->function, METH_FASTCALL, o->signature->doc};
     }
   }
   return PyModule_AddFunctions(module, methods);

@@ -35,10 +35,9 @@ SRT_SIGNATURE(
           VALUES(NUMBERS, numbers, 4),
           VALUE(FLAG, nesterov),
           VALUE(FLAG, is_first)))
-SRT_OPERATOR(sgd_step,
-             srt->sgd_step(a.parameters, a.momentum_buffer, a.gradients, n[ELEMENTS], (float)a.numbers[0],
-                           (float)a.numbers[1], (float)a.numbers[2], (float)a.numbers[3], (int32_t)a.nesterov,
-                           (int32_t)a.is_first))
+SRT_OPERATOR(sgd_step, srt->sgd_step(a.parameters, a.momentum_buffer, a.gradients, n[ELEMENTS], (float)a.numbers[0],
+                                     (float)a.numbers[1], (float)a.numbers[2], (float)a.numbers[3], (int32_t)a.nesterov,
+                                     (int32_t)a.is_first))
 
 SRT_SIGNATURE(
     rmsprop_step, "One step of RMSprop. Numbers: lr, alpha, eps, weight_decay, momentum.",
@@ -49,10 +48,9 @@ SRT_SIGNATURE(
           ARRAY(WRITTEN, grad_avg, OF(ELEMENTS), OPTIONAL),
           ARRAY(FLOATS, gradients, OF(ELEMENTS)),
           VALUES(NUMBERS, numbers, 5)))
-SRT_OPERATOR(rmsprop_step,
-             srt->rmsprop_step(a.parameters, a.square_avg, a.momentum_buffer, a.grad_avg, a.gradients, n[ELEMENTS],
-                               (float)a.numbers[0], (float)(1 - a.numbers[1]), (float)a.numbers[2], (float)a.numbers[3],
-                               (float)a.numbers[4]))
+SRT_OPERATOR(rmsprop_step, srt->rmsprop_step(a.parameters, a.square_avg, a.momentum_buffer, a.grad_avg, a.gradients,
+                                             n[ELEMENTS], (float)a.numbers[0], (float)(1 - a.numbers[1]),
+                                             (float)a.numbers[2], (float)a.numbers[3], (float)a.numbers[4]))
 
 SRT_SIGNATURE(
     average_step, "average += (1 - decay) (data - average).",
@@ -83,7 +81,10 @@ SRT_SIGNATURE(
           VALUE(NUMBER, factor)))
 SRT_OPERATOR(scale, srt->scale(a.x, (float)a.factor, n[ELEMENTS]))
 
-const srt_operator srt_optimizer_operators[] = {
-    SRT_ENTRY(adam_step), SRT_ENTRY(sgd_step), SRT_ENTRY(rmsprop_step), SRT_ENTRY(average_step), SRT_ENTRY(sum_of_squares),
-    SRT_ENTRY(scale), {0},
-};
+const srt_operator srt_optimizer_operators[] = {SRT_ENTRY(adam_step),
+                                                SRT_ENTRY(sgd_step),
+                                                SRT_ENTRY(rmsprop_step),
+                                                SRT_ENTRY(average_step),
+                                                SRT_ENTRY(sum_of_squares),
+                                                SRT_ENTRY(scale),
+                                                {0}};

@@ -3,15 +3,30 @@
 
 // The sizes of the C ABI in their order, all but the first three in Python's tuple `windows`.
 enum {
-  PLANES = 1, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X,
-  DILATION_Y, DILATION_X, OUTPUTS,
+  PLANES = 1,
+  HEIGHT,
+  WIDTH,
+  OUT_HEIGHT,
+  OUT_WIDTH,
+  KERNEL_Y,
+  KERNEL_X,
+  STRIDE_Y,
+  STRIDE_X,
+  PADDING_Y,
+  PADDING_X,
+  DILATION_Y,
+  DILATION_X,
+  OUTPUTS
 };
 
 static const char *const symbols[] = {
-    [PLANES] = "planes", [HEIGHT] = "height", [WIDTH] = "width", [OUT_HEIGHT] = "out_height", [OUT_WIDTH] = "out_width",
-    [KERNEL_Y] = "kernel height", [KERNEL_X] = "kernel width", [STRIDE_Y] = "stride y", [STRIDE_X] = "stride x",
-    [PADDING_Y] = "padding y", [PADDING_X] = "padding x", [DILATION_Y] = "dilation y", [DILATION_X] = "dilation x",
-    [OUTPUTS] = "planes * out_height * out_width",
+    [PLANES] = "planes",         [HEIGHT] = "height",
+    [WIDTH] = "width",           [OUT_HEIGHT] = "out_height",
+    [OUT_WIDTH] = "out_width",   [KERNEL_Y] = "kernel height",
+    [KERNEL_X] = "kernel width", [STRIDE_Y] = "stride y",
+    [STRIDE_X] = "stride x",     [PADDING_Y] = "padding y",
+    [PADDING_X] = "padding x",   [DILATION_Y] = "dilation y",
+    [DILATION_X] = "dilation x", [OUTPUTS] = "planes * out_height * out_width",
 };
 
 typedef struct {
@@ -38,7 +53,8 @@ static bool derive(void *given, ptrdiff_t *n) {
   n[OUTPUTS] = n[PLANES] * n[OUT_HEIGHT] * n[OUT_WIDTH];
   if (!reaches(n[OUT_HEIGHT], n[STRIDE_Y], n[PADDING_Y], n[KERNEL_Y], n[DILATION_Y], n[HEIGHT]) ||
       !reaches(n[OUT_WIDTH], n[STRIDE_X], n[PADDING_X], n[KERNEL_X], n[DILATION_X], n[WIDTH])) {
-    PyErr_SetString(PyExc_ValueError, "windows: expected windows that all reach into the plane, and padding of at most half "
+    PyErr_SetString(PyExc_ValueError,
+                    "windows: expected windows that all reach into the plane, and padding of at most half "
                     "of one");
     return false;
   }
@@ -51,7 +67,8 @@ static bool check_index(void *given, const ptrdiff_t *n) {
   const int64_t plane = n[HEIGHT] * n[WIDTH];
   for (ptrdiff_t i = 0; i < n[OUTPUTS]; i++) {
     if (index[i] >= -1 && index[i] < plane) continue;
-    PyErr_Format(PyExc_IndexError, "index: expected what max_pool_forward gave with this output, got %d in a plane of %lld",
+    PyErr_Format(PyExc_IndexError,
+                 "index: expected what max_pool_forward gave with this output, got %d in a plane of %lld",
                  (int)index[i], (long long)plane);
     return false;
   }
@@ -106,8 +123,8 @@ SRT_SIGNATURE(
           SIZE(OUT_HEIGHT),
           SIZE(OUT_WIDTH),
           ARRAY(RESULT, y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH))))
-SRT_OPERATOR(adaptive_pool_forward, srt->adaptive_pool_forward(a.y, a.x, n[PLANES], n[HEIGHT], n[WIDTH], n[OUT_HEIGHT],
-                                                               n[OUT_WIDTH]))
+SRT_OPERATOR(adaptive_pool_forward,
+             srt->adaptive_pool_forward(a.y, a.x, n[PLANES], n[HEIGHT], n[WIDTH], n[OUT_HEIGHT], n[OUT_WIDTH]))
 
 SRT_SIGNATURE(
     adaptive_pool_backward, "The gradient of adaptive_pool_forward.",
@@ -119,7 +136,10 @@ SRT_SIGNATURE(
 SRT_OPERATOR(adaptive_pool_backward, srt->adaptive_pool_backward(a.grad_x, a.grad_y, n[PLANES], n[HEIGHT], n[WIDTH],
                                                                  n[OUT_HEIGHT], n[OUT_WIDTH]))
 
-const srt_operator srt_pooling_operators[] = {
-    SRT_ENTRY(max_pool_forward), SRT_ENTRY(max_pool_backward), SRT_ENTRY(average_pool_forward),
-    SRT_ENTRY(average_pool_backward), SRT_ENTRY(adaptive_pool_forward), SRT_ENTRY(adaptive_pool_backward), {0},
-};
+const srt_operator srt_pooling_operators[] = {SRT_ENTRY(max_pool_forward),
+                                              SRT_ENTRY(max_pool_backward),
+                                              SRT_ENTRY(average_pool_forward),
+                                              SRT_ENTRY(average_pool_backward),
+                                              SRT_ENTRY(adaptive_pool_forward),
+                                              SRT_ENTRY(adaptive_pool_backward),
+                                              {0}};

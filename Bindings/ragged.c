@@ -4,8 +4,8 @@
 enum { ROWS = 1, FEATURES, SEQUENCES, COLUMNS, SOURCES, WIDTH, REACH, SCRATCH };
 
 static const char *const symbols[] = {
-    [ROWS] = "rows", [FEATURES] = "features", [SEQUENCES] = "n", [COLUMNS] = "columns", [SOURCES] = "rows",
-    [WIDTH] = "width", [REACH] = "reach", [SCRATCH] = "scratch",
+    [ROWS] = "rows",    [FEATURES] = "features", [SEQUENCES] = "n", [COLUMNS] = "columns",
+    [SOURCES] = "rows", [WIDTH] = "width",       [REACH] = "reach", [SCRATCH] = "scratch",
 };
 
 typedef struct {
@@ -99,7 +99,8 @@ static bool within(const arguments *a, ptrdiff_t count, ptrdiff_t limit) {
   for (ptrdiff_t i = 0; i < count; i++) {
     const int64_t index = a->index[i];
     if (index >= 0 && (index < limit - 1 || (index == limit - 1 && a->weight[i] == 0))) continue;
-    PyErr_Format(PyExc_IndexError, "index: expected numbers from 0 to %zd, the last with a weight of 0, got %lld at %zd",
+    PyErr_Format(PyExc_IndexError,
+                 "index: expected numbers from 0 to %zd, the last with a weight of 0, got %lld at %zd",
                  (Py_ssize_t)limit - 1, (long long)index, (Py_ssize_t)i);
     return false;
   }
@@ -117,8 +118,8 @@ SRT_SIGNATURE(
           ARRAY(INTEGERS, index, OF(SEQUENCES, COLUMNS)),
           ARRAY(FLOATS, weight, OF(SEQUENCES, COLUMNS)),
           ARRAY(RESULT, y, OF(ROWS, COLUMNS))))
-SRT_OPERATOR(interpolate_columns, srt->interpolate_columns(a.y, a.x, a.offsets, n[SEQUENCES], n[FEATURES], n[COLUMNS],
-                                                           a.index, a.weight))
+SRT_OPERATOR(interpolate_columns,
+             srt->interpolate_columns(a.y, a.x, a.offsets, n[SEQUENCES], n[FEATURES], n[COLUMNS], a.index, a.weight))
 
 static bool check_rows(void *given, const ptrdiff_t *n) { return within(given, n[ROWS], n[SOURCES]); }
 
@@ -132,6 +133,6 @@ SRT_SIGNATURE(
 SRT_OPERATOR(interpolate_rows, srt->interpolate_rows(a.y, a.x, n[FEATURES], a.index, a.weight, n[ROWS]))
 
 const srt_operator srt_ragged_operators[] = {
-    SRT_ENTRY(ragged_moments), SRT_ENTRY(ragged_extrema), SRT_ENTRY(ragged_scale), SRT_ENTRY(ragged_filter),
-    SRT_ENTRY(ragged_deltas), SRT_ENTRY(rotate_points), SRT_ENTRY(interpolate_columns), SRT_ENTRY(interpolate_rows), {0},
-};
+    SRT_ENTRY(ragged_moments),      SRT_ENTRY(ragged_extrema),   SRT_ENTRY(ragged_scale),
+    SRT_ENTRY(ragged_filter),       SRT_ENTRY(ragged_deltas),    SRT_ENTRY(rotate_points),
+    SRT_ENTRY(interpolate_columns), SRT_ENTRY(interpolate_rows), {0}};

@@ -4,29 +4,38 @@
 
 #include <string.h>
 
-enum { KIND = 1, OPTIONS, IN, HIDDEN, PROJECTION, ROWS, STEPS, BATCH, GATES, STATE, COLUMNS, CELL, PEEPHOLES, PACKED, CACHE,
-       SCRATCH };
+enum {
+  KIND = 1,
+  OPTIONS,
+  IN,
+  HIDDEN,
+  PROJECTION,
+  ROWS,
+  STEPS,
+  BATCH,
+  GATES,
+  STATE,
+  COLUMNS,
+  CELL,
+  PEEPHOLES,
+  PACKED,
+  CACHE,
+  SCRATCH
+};
 
 static const char *const symbols[] = {
-    [KIND] = "kind",
-    [OPTIONS] = "options",
-    [IN] = "input_size",
-    [HIDDEN] = "hidden_size",
-    [PROJECTION] = "proj_size",
-    [ROWS] = "rows",
-    [STEPS] = "steps",
-    [BATCH] = "batch",
-    [GATES] = "gates * hidden_size",
-    [STATE] = "state_size",
-    [COLUMNS] = "columns",
-    [PEEPHOLES] = "3 * hidden_size",
-    [CELL] = "cell_size",
-    [PACKED] = "packed_size",
-    [CACHE] = "cache_stride",
+    [KIND] = "kind",          [OPTIONS] = "options",      [IN] = "input_size",
+    [HIDDEN] = "hidden_size", [PROJECTION] = "proj_size", [ROWS] = "rows",
+    [STEPS] = "steps",        [BATCH] = "batch",          [GATES] = "gates * hidden_size",
+    [STATE] = "state_size",   [COLUMNS] = "columns",      [PEEPHOLES] = "3 * hidden_size",
+    [CELL] = "cell_size",     [PACKED] = "packed_size",   [CACHE] = "cache_stride",
     [SCRATCH] = "scratch",
 };
 
-enum { LAYER = SRT_BIT(GATES) | SRT_BIT(STATE) | SRT_BIT(COLUMNS) | SRT_BIT(CELL) | SRT_BIT(PEEPHOLES), ZERO = SRT_BIT(KIND) | SRT_BIT(OPTIONS) | SRT_BIT(PROJECTION) };
+enum {
+  LAYER = SRT_BIT(GATES) | SRT_BIT(STATE) | SRT_BIT(COLUMNS) | SRT_BIT(CELL) | SRT_BIT(PEEPHOLES),
+  ZERO = SRT_BIT(KIND) | SRT_BIT(OPTIONS) | SRT_BIT(PROJECTION)
+};
 
 typedef struct {
   srt_frame frame;
@@ -40,7 +49,7 @@ typedef struct {
   srt_new_states new_states;
   ptrdiff_t stride, grad_stride, reverse, training, backward, need_input, need_state, accumulate, accumulate_x;
   ptrdiff_t wants_cell, wants_cache;
-  double zoneout;
+  double rate;
   uint64_t seed, offset;
   PyObject *description;
 } arguments;
@@ -53,8 +62,9 @@ static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows,
   if (!srt_bounded("cell", n[IN] + n[HIDDEN], n[HIDDEN], 64, 1)) return false;
   const srt_cell cell = cell_of(n);
   if (srt->recurrent_measure(&cell, batch, rows, steps, (int32_t)a->training, &a->sizes) != SRT_OK) {
-    PyErr_Format(PyExc_ValueError, "cell: expected a kind, options and sizes that fit together, got (%zd, %zd, %zd, %zd, %zd)",
-                 n[KIND], n[OPTIONS], n[IN], n[HIDDEN], n[PROJECTION]);
+    PyErr_Format(PyExc_ValueError,
+                 "cell: expected a kind, options and sizes that fit together, got (%zd, %zd, %zd, %zd, %zd)", n[KIND],
+                 n[OPTIONS], n[IN], n[HIDDEN], n[PROJECTION]);
     return false;
   }
   n[GATES] = a->sizes.gates * n[HIDDEN];
@@ -70,7 +80,8 @@ static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows,
 // Raises unless an argument is given where the cell has it, and only there.
 static bool belongs(const char *prefix, const char *name, const void *given, bool has, bool may_be_missing) {
   if (has ? given || may_be_missing : !given) return true;
-  PyErr_Format(PyExc_ValueError, "%s%s: expected %s", prefix, name, has ? "an array, got None" : "None, for this cell has none, got an array");
+  PyErr_Format(PyExc_ValueError, "%s%s: expected %s", prefix, name,
+               has ? "an array, got None" : "None, for this cell has none, got an array");
   return false;
 }
 
@@ -79,7 +90,8 @@ static bool check_parameters(const arguments *a, const srt_cell_weights *w, cons
   const int32_t has = a->sizes.parameters;
   return belongs(prefix, "weight_ih", w->weight_ih, true, false) &&
          belongs(prefix, "weight_hh", w->weight_hh, has & SRT_HAS_WEIGHT_HH, false) &&
-         belongs(prefix, "bias_ih", w->bias_ih, true, true) && belongs(prefix, "bias_hh", w->bias_hh, has & SRT_HAS_BIAS_HH, true) &&
+         belongs(prefix, "bias_ih", w->bias_ih, true, true) &&
+         belongs(prefix, "bias_hh", w->bias_hh, has & SRT_HAS_BIAS_HH, true) &&
          belongs(prefix, "weight_hr", w->weight_hr, has & SRT_HAS_WEIGHT_HR, false) &&
          belongs(prefix, "weight_ch", w->weight_ch, has & SRT_HAS_WEIGHT_CH, false) &&
          belongs(prefix, "norm_ih", w->norm_ih, has & SRT_HAS_NORM, false) &&
@@ -93,8 +105,12 @@ static bool check_parameters(const arguments *a, const srt_cell_weights *w, cons
 static const struct {
   const char *name;
   int number;
-} kinds[] = {{"gru", SRT_GRU}, {"lstm", SRT_LSTM}, {"rnn", SRT_RNN}},
-  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU}, {"peephole", SRT_PEEPHOLE}, {"layer_norm", SRT_LAYER_NORM}},
+} kinds[] = {{"gru", SRT_GRU},         {"lstm", SRT_LSTM},         {"rnn", SRT_RNN},
+             {"min_gru", SRT_MIN_GRU}, {"min_lstm", SRT_MIN_LSTM}, {"ind_rnn", SRT_IND_RNN}},
+  options[] = {{"reset_before", SRT_RESET_BEFORE},
+               {"relu", SRT_RELU},
+               {"peephole", SRT_PEEPHOLE},
+               {"layer_norm", SRT_LAYER_NORM}},
   parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_BIAS_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR},
                   {"weight_ch", SRT_HAS_WEIGHT_CH}, {"norm_ih", SRT_HAS_NORM},    {"norm_hh", SRT_HAS_NORM},
                   {"norm_c", SRT_HAS_NORM_C},       {"bias_c", SRT_HAS_NORM_C}};
@@ -102,11 +118,11 @@ static const struct {
 static bool names(void *arguments_, const ptrdiff_t *n) {
   (void)n;
   PyObject *all[3] = {PyDict_New(), PyDict_New(), PyDict_New()};
-#define ADD(place, table)                                                            \
-  for (size_t i = 0; all[place] && i < sizeof table / sizeof *table; i++) {          \
-    PyObject *number = PyLong_FromLong(table[i].number);                             \
+#define ADD(place, table)                                                                             \
+  for (size_t i = 0; all[place] && i < sizeof table / sizeof *table; i++) {                           \
+    PyObject *number = PyLong_FromLong(table[i].number);                                              \
     if (!number || PyDict_SetItemString(all[place], table[i].name, number) < 0) Py_CLEAR(all[place]); \
-    Py_XDECREF(number);                                                              \
+    Py_XDECREF(number);                                                                               \
   }
   ADD(0, kinds)
   ADD(1, options)
@@ -176,16 +192,16 @@ static bool check_pack_backward(void *arguments_, const ptrdiff_t *n) {
   return true;
 }
 
-#define PARAMETERS(KIND_, struct_, ...)                                       \
-  ARRAY_AS(KIND_, struct_.weight_ih, __VA_ARGS__ "weight_ih", OF(GATES, IN), OPTIONAL),     \
-      ARRAY_AS(KIND_, struct_.weight_hh, __VA_ARGS__ "weight_hh", OF(GATES, COLUMNS), OPTIONAL), \
-      ARRAY_AS(KIND_, struct_.bias_ih, __VA_ARGS__ "bias_ih", OF(GATES), OPTIONAL),         \
-      ARRAY_AS(KIND_, struct_.bias_hh, __VA_ARGS__ "bias_hh", OF(GATES), OPTIONAL),         \
+#define PARAMETERS(KIND_, struct_, ...)                                                              \
+  ARRAY_AS(KIND_, struct_.weight_ih, __VA_ARGS__ "weight_ih", OF(GATES, IN), OPTIONAL),              \
+      ARRAY_AS(KIND_, struct_.weight_hh, __VA_ARGS__ "weight_hh", OF(GATES, COLUMNS), OPTIONAL),     \
+      ARRAY_AS(KIND_, struct_.bias_ih, __VA_ARGS__ "bias_ih", OF(GATES), OPTIONAL),                  \
+      ARRAY_AS(KIND_, struct_.bias_hh, __VA_ARGS__ "bias_hh", OF(GATES), OPTIONAL),                  \
       ARRAY_AS(KIND_, struct_.weight_hr, __VA_ARGS__ "weight_hr", OF(PROJECTION, HIDDEN), OPTIONAL), \
-      ARRAY_AS(KIND_, struct_.weight_ch, __VA_ARGS__ "weight_ch", OF(PEEPHOLES), OPTIONAL),     \
-      ARRAY_AS(KIND_, struct_.norm_ih, __VA_ARGS__ "norm_ih", OF(GATES), OPTIONAL),             \
-      ARRAY_AS(KIND_, struct_.norm_hh, __VA_ARGS__ "norm_hh", OF(GATES), OPTIONAL),             \
-      ARRAY_AS(KIND_, struct_.norm_c, __VA_ARGS__ "norm_c", OF(HIDDEN), OPTIONAL),              \
+      ARRAY_AS(KIND_, struct_.weight_ch, __VA_ARGS__ "weight_ch", OF(PEEPHOLES), OPTIONAL),          \
+      ARRAY_AS(KIND_, struct_.norm_ih, __VA_ARGS__ "norm_ih", OF(GATES), OPTIONAL),                  \
+      ARRAY_AS(KIND_, struct_.norm_hh, __VA_ARGS__ "norm_hh", OF(GATES), OPTIONAL),                  \
+      ARRAY_AS(KIND_, struct_.norm_c, __VA_ARGS__ "norm_c", OF(HIDDEN), OPTIONAL),                   \
       ARRAY_AS(KIND_, struct_.bias_c, __VA_ARGS__ "bias_c", OF(HIDDEN), OPTIONAL)
 enum { PARAMETER_COUNT = 10 };
 
@@ -224,12 +240,12 @@ SRT_OPERATOR(recurrent_pack_backward, pack_backward(&a, n))
 // ---- Forward
 
 // What forward and backward take of a batch.
-#define CALL                                                                                               \
-  GROUP("batch", 8), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                \
-      ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                      \
-      ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                        \
-      ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse),                  \
-      VALUE(NUMBER, zoneout), VALUE(WORD, seed), VALUE(WORD, offset)
+#define CALL                                                                                                  \
+  GROUP("batch", 5), ARRAY(FLOATS, x, OF(ROWS, IN), FIRST),                                                   \
+      ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),                                    \
+      ARRAY_AS(FLOATS, states.h, "h0", OF(BATCH, STATE), OPTIONAL),                                           \
+      ARRAY_AS(FLOATS, states.c, "c0", OF(BATCH, CELL), OPTIONAL), VALUE(FLAG, reverse), GROUP("zoneout", 3), \
+      VALUE(NUMBER, rate), VALUE(WORD, seed), VALUE(WORD, offset)
 
 static bool derive_forward(void *arguments_, ptrdiff_t *n) {
   arguments *a = arguments_;
@@ -240,14 +256,15 @@ static bool derive_forward(void *arguments_, ptrdiff_t *n) {
   return true;
 }
 
-static bool is_rate(double zoneout) {
-  if (zoneout >= 0 && zoneout <= 1) return true;
-  PyErr_SetString(PyExc_ValueError, "zoneout: expected a number from 0 to 1");
+static bool is_rate(double rate) {
+  if (rate >= 0 && rate <= 1) return true;
+  PyErr_SetString(PyExc_ValueError, "rate: expected a number from 0 to 1");
   return false;
 }
 
 static bool check_forward(void *arguments_, const ptrdiff_t *n) {
-  return is_rate(((arguments *)arguments_)->zoneout) && belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
+  return is_rate(((arguments *)arguments_)->rate) &&
+         belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
 }
 
 SRT_SIGNATURE(
@@ -278,7 +295,7 @@ static int32_t forward(const arguments *a, const ptrdiff_t *n) {
       .packed = a->packed,
       .reverse = (int32_t)a->reverse,
       .training = (int32_t)a->training,
-      .zoneout = {(float)a->zoneout, a->seed, a->offset},
+      .zoneout = {(float)a->rate, a->seed, a->offset},
       .scratch = a->scratch,
   };
   return srt->recurrent_forward(&cell, &call);
@@ -302,7 +319,8 @@ static bool check_backward(void *arguments_, const ptrdiff_t *n) {
   a->accumulate_x = a->grad_x != NULL;
   srt_cell_weights given;  // the same members
   memcpy(&given, &a->gradients, sizeof given);
-  return is_rate(a->zoneout) && belongs("", "c0", a->states.c, n[CELL] > 0, true) && belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
+  return is_rate(a->rate) && belongs("", "c0", a->states.c, n[CELL] > 0, true) &&
+         belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
          belongs("", "cache", a->cache, n[CACHE] > 0, false) && belongs("", "grad_x", a->grad_x, a->need_input, true) &&
          check_parameters(a, &given, "grad_");
 }
@@ -347,15 +365,17 @@ static int32_t backward(const arguments *a, const ptrdiff_t *n) {
       .initial_states = a->states,
       .packed = a->packed,
       .reverse = (int32_t)a->reverse,
-      .zoneout = {(float)a->zoneout, a->seed, a->offset},
+      .zoneout = {(float)a->rate, a->seed, a->offset},
       .scratch = a->scratch,
   };
   return srt->recurrent_backward(&cell, &call);
 }
 SRT_OPERATOR(recurrent_backward, backward(&a, n))
 
-const srt_operator srt_recurrent_operators[] = {
-    SRT_ENTRY(recurrent_names), SRT_ENTRY(recurrent_describe),
-    SRT_ENTRY(recurrent_pack), SRT_ENTRY(recurrent_pack_backward), SRT_ENTRY(recurrent_forward),
-    SRT_ENTRY(recurrent_backward), {0},
-};
+const srt_operator srt_recurrent_operators[] = {SRT_ENTRY(recurrent_names),
+                                                SRT_ENTRY(recurrent_describe),
+                                                SRT_ENTRY(recurrent_pack),
+                                                SRT_ENTRY(recurrent_pack_backward),
+                                                SRT_ENTRY(recurrent_forward),
+                                                SRT_ENTRY(recurrent_backward),
+                                                {0}};

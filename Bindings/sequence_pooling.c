@@ -4,8 +4,8 @@
 enum { ROWS = 1, FEATURES, STEPS, BATCH, POOLED, SCRATCH };
 
 static const char *const symbols[] = {
-    [ROWS] = "rows", [FEATURES] = "size", [STEPS] = "steps", [BATCH] = "batch", [POOLED] = "kinds * size",
-    [SCRATCH] = "scratch",
+    [ROWS] = "rows",   [FEATURES] = "size",       [STEPS] = "steps",
+    [BATCH] = "batch", [POOLED] = "kinds * size", [SCRATCH] = "scratch",
 };
 
 typedef struct {
@@ -34,6 +34,7 @@ SRT_SIGNATURE(
     .derived = SRT_BIT(BATCH) | SRT_BIT(POOLED), .derive = derive,
     TABLE(ARRAY(FLOATS, h, OF(ROWS, FEATURES)),
           ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH)),
+          GROUP("kinds", 3),
           VALUE(FLAG, mean),
           VALUE(FLAG, greatest),
           VALUE(FLAG, positive),
@@ -50,16 +51,16 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, pooled, OF(BATCH, POOLED)),
           ARRAY(FLOATS, h, OF(ROWS, FEATURES), FIRST),
           ARRAY(BATCH_SIZES, batch_sizes, TELLING(STEPS, ROWS, BATCH), FIRST),
+          GROUP("kinds", 3),
           VALUE(FLAG, mean),
           VALUE(FLAG, greatest),
           VALUE(FLAG, positive),
           ARRAY(RESULT, grad_h, OF(ROWS, FEATURES)),
           ARRAY(SCRATCH, scratch, OF(SCRATCH))))
-SRT_OPERATOR(sequence_pool_backward,
-             srt->sequence_pool_backward(a.grad_h, COLUMNS(a.grad_pooled, a.mean, 0),
-                                         COLUMNS(a.grad_pooled, a.greatest, a.mean), COLUMNS(a.pooled, a.greatest, a.mean),
-                                         n[POOLED], a.h, a.batch_sizes, n[STEPS], n[FEATURES], a.scratch))
+SRT_OPERATOR(sequence_pool_backward, srt->sequence_pool_backward(a.grad_h, COLUMNS(a.grad_pooled, a.mean, 0),
+                                                                 COLUMNS(a.grad_pooled, a.greatest, a.mean),
+                                                                 COLUMNS(a.pooled, a.greatest, a.mean), n[POOLED], a.h,
+                                                                 a.batch_sizes, n[STEPS], n[FEATURES], a.scratch))
 
 const srt_operator srt_sequence_pooling_operators[] = {
-    SRT_ENTRY(sequence_pool_forward), SRT_ENTRY(sequence_pool_backward), {0},
-};
+    SRT_ENTRY(sequence_pool_forward), SRT_ENTRY(sequence_pool_backward), {0}};

@@ -13,10 +13,10 @@ static bool is_result(uint8_t kind) { return kind >= SRT_RESULT && kind <= SRT_R
 
 static inline int type_of(uint8_t kind) {
   static const uint8_t types[] = {
-      [SRT_FLOATS] = NPY_FLOAT32, [SRT_INTEGERS] = NPY_INT64, [SRT_STRIDED] = NPY_FLOAT32, [SRT_ELEMENTS] = NPY_FLOAT32,
-      [SRT_PLACES] = NPY_INT32, [SRT_BATCH_SIZES] = NPY_INT64, [SRT_OFFSETS] = NPY_INT64, [SRT_WRITTEN] = NPY_FLOAT32,
-      [SRT_WRITTEN_STRIDED] = NPY_FLOAT32, [SRT_RESULT] = NPY_FLOAT32, [SRT_RESULT_LIKE] = NPY_FLOAT32,
-      [SRT_RESULT_PLACES] = NPY_INT32,
+      [SRT_FLOATS] = NPY_FLOAT32,   [SRT_INTEGERS] = NPY_INT64,      [SRT_STRIDED] = NPY_FLOAT32,
+      [SRT_ELEMENTS] = NPY_FLOAT32, [SRT_PLACES] = NPY_INT32,        [SRT_BATCH_SIZES] = NPY_INT64,
+      [SRT_OFFSETS] = NPY_INT64,    [SRT_WRITTEN] = NPY_FLOAT32,     [SRT_WRITTEN_STRIDED] = NPY_FLOAT32,
+      [SRT_RESULT] = NPY_FLOAT32,   [SRT_RESULT_LIKE] = NPY_FLOAT32, [SRT_RESULT_PLACES] = NPY_INT32,
   };
   return types[kind];
 }
@@ -59,7 +59,8 @@ static void describe_shape(char *text, size_t room, const srt_frame *f, const sr
   if (used < room) snprintf(text + used, room - used, ")");
 }
 
-static bool __attribute__((cold, noinline)) wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *array, const char *also) {
+static bool __attribute__((cold, noinline)) wrong(const srt_frame *f, const srt_parameter *p, PyArrayObject *array,
+                                                  const char *also) {
   const ptrdiff_t place = p - f->signature->parameters;
   char text[256], elements[64];
   PyObject *shape = PyObject_GetAttrString((PyObject *)array, "shape");
@@ -100,8 +101,8 @@ static bool __attribute__((cold, noinline)) blame(const char *name) {
 
 bool srt_bounded(const char *name, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdiff_t d) {
   if ((double)a * (double)b * (double)c * (double)d < 0x1p50) return true;
-  PyErr_Format(PyExc_ValueError, "%s: expected sizes that memory can be thought of for, got %zd x %zd x %zd x %zd", name,
-               (Py_ssize_t)a, (Py_ssize_t)b, (Py_ssize_t)c, (Py_ssize_t)d);
+  PyErr_Format(PyExc_ValueError, "%s: expected sizes that memory can be thought of for, got %zd x %zd x %zd x %zd",
+               name, (Py_ssize_t)a, (Py_ssize_t)b, (Py_ssize_t)c, (Py_ssize_t)d);
   return false;
 }
 
@@ -112,7 +113,10 @@ static bool integer(PyObject *object, const char *name, ptrdiff_t least, ptrdiff
   if (number == -1 && PyErr_Occurred()) return blame(name);
   if (number < least || number > most) {
     PyErr_Format(PyExc_ValueError, "%s: expected %s, got %zd", name,
-                 number >= least ? "a smaller integer" : least ? "a positive integer" : "zero or a positive integer", number);
+                 number >= least ? "a smaller integer"
+                 : least         ? "a positive integer"
+                                 : "zero or a positive integer",
+                 number);
     return false;
   }
   *value = number;
@@ -156,7 +160,8 @@ static bool read_value(srt_frame *f, const srt_parameter *p, PyObject *object) {
     ptrdiff_t value;
     if (!integer(object, p->name, 0, PY_SSIZE_T_MAX, &value)) return false;
     if (value >= p->limit) {
-      PyErr_Format(PyExc_ValueError, "%s: expected a number from 0 to %d, got %zd", p->name, p->limit - 1, (Py_ssize_t)value);
+      PyErr_Format(PyExc_ValueError, "%s: expected a number from 0 to %d, got %zd", p->name, p->limit - 1,
+                   (Py_ssize_t)value);
       return false;
     }
     set_size(f, p->at, value);
@@ -306,8 +311,8 @@ static bool read_batch_sizes(srt_frame *f, int place) {
     }
   }
   if (is_known(f, p->dimensions[1]) && total != rows) {
-    PyErr_Format(PyExc_ValueError, "%s: expected sizes that sum up to the %zd rows of the data, got a sum of %lld", p->name,
-                 (Py_ssize_t)rows, (long long)total);
+    PyErr_Format(PyExc_ValueError, "%s: expected sizes that sum up to the %zd rows of the data, got a sum of %lld",
+                 p->name, (Py_ssize_t)rows, (long long)total);
     return false;
   }
   f->sizes[p->dimensions[1]] = (ptrdiff_t)total;
@@ -324,7 +329,8 @@ static bool read_offsets(srt_frame *f, int place) {
   bool grows = ends >= 1 && offsets[0] == 0 && offsets[ends - 1] == rows;
   for (ptrdiff_t i = 1; grows && i < ends; i++) grows = offsets[i] >= offsets[i - 1];
   if (!grows) {
-    PyErr_Format(PyExc_ValueError, "%s: expected numbers that grow from 0 to the %zd rows of x", p->name, (Py_ssize_t)rows);
+    PyErr_Format(PyExc_ValueError, "%s: expected numbers that grow from 0 to the %zd rows of x", p->name,
+                 (Py_ssize_t)rows);
     return false;
   }
   f->sizes[p->dimensions[1]] = ends - 1;
@@ -365,8 +371,8 @@ static bool read_array(srt_frame *f, int place, PyObject *object, uint64_t *unch
   PyArrayObject *array = (PyArrayObject *)object;
   if (!PyArray_Check(object)) {
     if (as_it_is) {
-      PyErr_Format(PyExc_TypeError, "%s: expected a NumPy array%s, got %S", p->name,
-                   writes ? " to write to" : "", Py_TYPE(object));
+      PyErr_Format(PyExc_TypeError, "%s: expected a NumPy array%s, got %S", p->name, writes ? " to write to" : "",
+                   Py_TYPE(object));
       return false;
     }
     array = (PyArrayObject *)PyArray_FROM_O(object);
@@ -457,7 +463,8 @@ static bool new_array(srt_frame *f, const srt_parameter *p, int dimensions, cons
   if (*result) return true;
   if (!PyErr_ExceptionMatches(PyExc_MemoryError)) return false;
   npy_intp count = 1;
-  for (int i = 0; i < dimensions; i++) count = shape[i] && count > PY_SSIZE_T_MAX / shape[i] ? PY_SSIZE_T_MAX : count * shape[i];
+  for (int i = 0; i < dimensions; i++)
+    count = shape[i] && count > PY_SSIZE_T_MAX / shape[i] ? PY_SSIZE_T_MAX : count * shape[i];
   PyErr_Format(PyExc_MemoryError, "%s: no memory for %zd numbers", p->name, (Py_ssize_t)count);
   return false;
 }
@@ -485,12 +492,14 @@ static bool make_result(srt_frame *f, int place, int parameters) {
     return new_array(f, p, PyArray_NDIM(model), PyArray_DIMS(model), &f->objects[place]);
   }
   for (int i = 0; i < parameters; i++) {
-    if (table[i].at == p->at && is_array(table[i].kind) && (f->objects[place] = f->objects[i])) return true;
+    if (table[i].at != p->at || !is_array(table[i].kind) || !f->objects[i]) continue;
+    f->objects[place] = f->objects[i];
+    return true;
   }
   npy_intp shape[SRT_MOST_DIMENSIONS];
   const int count = p->axes;
   for (int i = 0; i < count; i++) shape[i] = size(f, p->dimensions[i]);
-  if (p->stride) set_size(f, p->stride, shape[count - 1]);
+  if (p->stride && count) set_size(f, p->stride, shape[count - 1]);
   return new_array(f, p, count, shape, &f->objects[place]);
 }
 
@@ -528,8 +537,8 @@ static bool derive(srt_frame *f) {
   for (uint32_t left = signature->derived; left; left &= left - 1) {
     const int symbol = __builtin_ctz(left);
     if (f->sizes[symbol] >= 0) continue;
-    PyErr_Format(PyExc_ValueError, "%s: expected sizes that fit together, got %zd for %s", signature->parameters[0].name,
-                 (Py_ssize_t)f->sizes[symbol], signature->symbols[symbol]);
+    PyErr_Format(PyExc_ValueError, "%s: expected sizes that fit together, got %zd for %s",
+                 signature->parameters[0].name, (Py_ssize_t)f->sizes[symbol], signature->symbols[symbol]);
     return false;
   }
   f->known |= signature->derived;
@@ -625,9 +634,10 @@ PyObject *srt_return(srt_frame *f, int32_t status) {
 // ---- Tables as data
 
 static const char *const kinds[] = {
-    "",       "floats", "integers", "strided", "elements",      "places", "batch_sizes",   "offsets", "written",       "written_strided",
-    "size",   "sizes",  "choice",   "flag",    "number",        "numbers", "word",         "object",  "group",         "floats",
-    "floats", "places", "number",   "object",  "scratch",
+    "",        "floats",          "integers", "strided", "elements", "places", "batch_sizes", "offsets",
+    "written", "written_strided", "size",     "sizes",   "choice",   "flag",   "number",      "numbers",
+    "word",    "object",          "group",    "floats",  "floats",   "places", "number",      "object",
+    "scratch",
 };
 
 static PyObject *describe(const srt_signature *signature, const srt_parameter *p) {
@@ -636,15 +646,16 @@ static PyObject *describe(const srt_signature *signature, const srt_parameter *p
   for (int i = 0; dimensions && i < count; i++) {
     const int dimension = p->kind == SRT_SIZES ? p->dimensions[0] + i : p->dimensions[i];
     if (!dimension) break;
-    PyObject *name = dimension < 0 ? PyUnicode_FromFormat("%d", -dimension)
-                                   : PyUnicode_FromString(signature->symbols[dimension]);
+    PyObject *name =
+        dimension < 0 ? PyUnicode_FromFormat("%d", -dimension) : PyUnicode_FromString(signature->symbols[dimension]);
     if (!name || PyList_Append(dimensions, name) < 0) Py_CLEAR(dimensions);
     Py_XDECREF(name);
   }
   if (!dimensions) return NULL;
   const char *name = p->kind == SRT_SIZE ? signature->symbols[p->dimensions[0]] : p->name;
   return Py_BuildValue("{s:s,s:s,s:N,s:O,s:i,s:z}", "name", name, "kind", kinds[p->kind], "dimensions", dimensions,
-                       "optional", p->optional || (is_result(p->kind) && p->when) ? Py_True : Py_False, "limit", (int)p->limit, "type", p->type);
+                       "optional", p->optional || (is_result(p->kind) && p->when) ? Py_True : Py_False, "limit",
+                       (int)p->limit, "type", p->type);
 }
 
 PyObject *srt_describe(const srt_operator *operators) {
@@ -659,8 +670,8 @@ PyObject *srt_describe(const srt_operator *operators) {
       Py_XDECREF(row);
     }
     if (parameters && results) {
-      item = Py_BuildValue("{s:s,s:s,s:O,s:O}", "name", signature->name, "doc", signature->doc, "parameters", parameters,
-                           "results", results);
+      item = Py_BuildValue("{s:s,s:s,s:O,s:O}", "name", signature->name, "doc", signature->doc, "parameters",
+                           parameters, "results", results);
     }
     Py_XDECREF(parameters);
     Py_XDECREF(results);

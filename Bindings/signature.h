@@ -49,11 +49,11 @@ typedef enum {
   SRT_OBJECT,   // PyObject *, borrowed, for `check` to read
   SRT_GROUP,    // no field: a tuple, whose items are the next `limit` rows
   // Results, in their order, behind all parameters. The field says where the kernel writes; NULL for one that is not wanted (WHEN).
-  SRT_RESULT,          // float *; the array that a parameter with the same field was given, if it was
-  SRT_RESULT_LIKE,     // float *: the shape of the array of parameter number `limit`
-  SRT_RESULT_PLACES,   // int32_t *
-  SRT_RESULT_NUMBER,   // double, 0 before the call
-  SRT_RESULT_OBJECT,   // PyObject *, made by `check`, which keeps it with srt_keep
+  SRT_RESULT,         // float *; the array that a parameter with the same field was given, if it was
+  SRT_RESULT_LIKE,    // float *: the shape of the array of parameter number `limit`
+  SRT_RESULT_PLACES,  // int32_t *
+  SRT_RESULT_NUMBER,  // double, 0 before the call
+  SRT_RESULT_OBJECT,  // PyObject *, made by `check`, which keeps it with srt_keep
   // Memory for the time of the call, behind the results: float *.
   SRT_SCRATCH,
 } srt_kind;
@@ -86,9 +86,9 @@ typedef struct {
   const srt_signature *signature;
   int results;  // the place of the first result
   bool is_empty, is_partly_checked;
-  uint32_t known;                         // symbols that have a value
-  uint64_t written;                       // places of arrays that the kernel writes to
-  ptrdiff_t sizes[SRT_MOST_SYMBOLS];      // by symbol
+  uint32_t known;                          // symbols that have a value
+  uint64_t written;                        // places of arrays that the kernel writes to
+  ptrdiff_t sizes[SRT_MOST_SYMBOLS];       // by symbol
   PyObject *objects[SRT_MOST_PARAMETERS];  // arrays and results by their place in the table, borrowed; NULL for none
 } srt_frame;
 
@@ -139,7 +139,10 @@ PyObject *srt_describe(const srt_operator *operators);
 // A flag, number or word, and numbers of which there are more than one or that are limited.
 #define VALUE(kind_, field) {.kind = SRT_##kind_, .name = #field, .at = AT(field)}
 #define VALUES(kind_, field, limit_) {.kind = SRT_##kind_, .name = #field, .at = AT(field), .limit = (limit_)}
-#define SIZE(symbol) {.kind = SRT_SIZE, .dimensions = {symbol}}
+#define SIZE(symbol)                         \
+  {                                          \
+    .kind = SRT_SIZE, .dimensions = {symbol} \
+  }
 #define SIZES(name_, symbol, count) {.kind = SRT_SIZES, .name = name_, .dimensions = {symbol}, .limit = (count)}
 #define OBJECT(kind_, field, type_) {.kind = SRT_##kind_, .name = #field, .at = AT(field), .type = type_}
 #define GROUP(name_, count) {.kind = SRT_GROUP, .name = name_, .limit = (count)}
@@ -147,33 +150,35 @@ PyObject *srt_describe(const srt_operator *operators);
 #define RESULT_NUMBER(field, name_) {.kind = SRT_RESULT_NUMBER, .name = name_, .at = AT(field)}
 
 // One function's table: SRT_SIGNATURE(linear_forward, "What it does.", .derive = ..., TABLE(...)).
-#define SRT_SIGNATURE(function, doc_, ...)            \
-  static const srt_signature function##_signature = { \
-      .name = #function, .doc = doc_, .symbols = symbols, __VA_ARGS__};
-#define TABLE(...) .parameters = (const srt_parameter[]) { __VA_ARGS__, {.kind = SRT_END} }
+#define SRT_SIGNATURE(function, doc_, ...) \
+  static const srt_signature function##_signature = {.name = #function, .doc = doc_, .symbols = symbols, __VA_ARGS__};
+#define TABLE(...)                        \
+  .parameters = (const srt_parameter[]) { \
+    __VA_ARGS__, { .kind = SRT_END }      \
+  }
 
 // The function itself: read, one kernel call, return. The call sees `a`, the arguments, and `n`, the sizes by symbol.
-#define SRT_OPERATOR(function, ...)                                                           \
-  static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count) {        \
-    (void)self;                                                                               \
-    arguments a;                                                                              \
-    const ptrdiff_t *const n = a.frame.sizes;                                                 \
-    (void)n;                                                                                  \
+#define SRT_OPERATOR(function, ...)                                                          \
+  static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count) {       \
+    (void)self;                                                                              \
+    arguments a;                                                                             \
+    const ptrdiff_t *const n = a.frame.sizes;                                                \
+    (void)n;                                                                                 \
     if (!srt_read(&function##_signature, &a.frame, args, count)) return srt_leave(&a.frame); \
-    SRT_RUN(status, __VA_ARGS__);                                                             \
-    return srt_return(&a.frame, status);                                                      \
+    SRT_RUN(status, __VA_ARGS__);                                                            \
+    return srt_return(&a.frame, status);                                                     \
   }
 
 // A function without a kernel: `statement` sets the fields of the results.
-#define SRT_PLAIN(function, statement)                                                        \
-  static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count) {        \
-    (void)self;                                                                               \
-    arguments a;                                                                              \
-    const ptrdiff_t *const n = a.frame.sizes;                                                 \
-    (void)n;                                                                                  \
+#define SRT_PLAIN(function, statement)                                                       \
+  static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count) {       \
+    (void)self;                                                                              \
+    arguments a;                                                                             \
+    const ptrdiff_t *const n = a.frame.sizes;                                                \
+    (void)n;                                                                                 \
     if (!srt_read(&function##_signature, &a.frame, args, count)) return srt_leave(&a.frame); \
-    statement;                                                                                \
-    return srt_return(&a.frame, SRT_OK);                                                      \
+    statement;                                                                               \
+    return srt_return(&a.frame, SRT_OK);                                                     \
   }
 
 #define SRT_ENTRY(function) {&function##_signature, function}

@@ -252,8 +252,8 @@ def nested(data: DataSet, seed: int, reach: int) -> dict[str, Any]:
             scores = [model.score(*data.folds[i].test) for i in (k, j)]
             right[c, k] += scores[1] * sizes[j]
             right[c, j] += scores[0] * sizes[k]
-            held = f"{data.folds[k].name} {100 * scores[0]:.1f}, {data.folds[j].name} {100 * scores[1]:.1f}"
-            print(f"  {name}: {held} ({time.perf_counter() - began:.0f} s)", flush=True)
+            shown = f"{data.folds[k].name} {100 * scores[0]:.1f}, {data.folds[j].name} {100 * scores[1]:.1f}"
+            print(f"  {name}: {shown} ({time.perf_counter() - began:.0f} s)", flush=True)
     inner = 100 * right / counted
     best, accuracies = inner.argmax(axis=0), []
     for index, found in enumerate(data.folds):

@@ -20,7 +20,7 @@ def jobs() -> tuple[dict[str, tuple[dict[str, Callable[[], object]], int]], floa
     """Return ``{name: ({peer: job}, calls a job)}``, and the largest difference of log-probabilities."""
     train, test = digits()
     sequences = Sequences(train.X.astype(np.float32), train.lengths)
-    held = Sequences(test.X.astype(np.float32), test.lengths)
+    testing = Sequences(test.X.astype(np.float32), test.lengths)
     target = np.asarray(train.y, np.int64)
     model, peer = nn.DeepGRU(13, 10, rng=0), TorchDeepGRU(13, 10)
     peer.load_state_dict({k: torch.from_numpy(v) for k, v in model.state_dict().items()})
@@ -54,18 +54,18 @@ def jobs() -> tuple[dict[str, tuple[dict[str, Callable[[], object]], int]], floa
 
     def our_prediction() -> np.ndarray:
         model.eval()
-        return np.concatenate([model(collate(held, index)[0]) for index in by_length(held.lengths, 64)])
+        return np.concatenate([model(collate(testing, index)[0]) for index in by_length(testing.lengths, 64)])
 
     def their_prediction() -> np.ndarray:
         peer.eval()
         with torch.inference_mode():
             parts = []
-            for index in by_length(held.lengths, 64):
-                x, _ = collate(held, index)
+            for index in by_length(testing.lengths, 64):
+                x, _ = collate(testing, index)
                 parts.append(peer(packed(x.data, x.batch_sizes)).numpy())
             return np.concatenate(parts)
 
-    one, _ = collate(held, np.array([int(np.argmin(np.abs(held.lengths - 45)))]))
+    one, _ = collate(testing, np.array([int(np.argmin(np.abs(testing.lengths - 45)))]))
 
     def our_single(x: seriatim.PackedSequence = one) -> None:
         model.eval()(x)

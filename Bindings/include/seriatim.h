@@ -34,72 +34,72 @@ enum {
 
 // ---- Every function below, once. dispatch.c makes a table per instruction-set level of this list, and setup.py
 //      renames exactly these symbols: add a function here and in its section.
-#define SRT_FUNCTIONS(X) \
-  X(thread_limit)              \
-  X(set_thread_limit)          \
-  X(set_runs_alone)            \
-  X(packed_size)               \
-  X(gradient_scratch)          \
-  X(linear_pack)               \
-  X(linear_pack_backward)      \
-  X(linear_forward)            \
-  X(linear_backward)           \
-  X(recurrent_measure) \
-  X(recurrent_pack) \
-  X(recurrent_pack_backward) \
-  X(recurrent_forward) \
-  X(recurrent_backward) \
-  X(convolution_packed_size)   \
-  X(convolution_scratch)       \
+#define SRT_FUNCTIONS(X)          \
+  X(thread_limit)                 \
+  X(set_thread_limit)             \
+  X(set_runs_alone)               \
+  X(packed_size)                  \
+  X(gradient_scratch)             \
+  X(linear_pack)                  \
+  X(linear_pack_backward)         \
+  X(linear_forward)               \
+  X(linear_backward)              \
+  X(recurrent_measure)            \
+  X(recurrent_pack)               \
+  X(recurrent_pack_backward)      \
+  X(recurrent_forward)            \
+  X(recurrent_backward)           \
+  X(convolution_packed_size)      \
+  X(convolution_scratch)          \
   X(convolution_gradient_scratch) \
-  X(convolution_pack)          \
-  X(convolution_forward)       \
-  X(convolution_input_gradient) \
-  X(convolution_weight_gradient) \
-  X(conv_recurrent_sizes)      \
-  X(conv_recurrent_pack)       \
-  X(conv_recurrent_forward)    \
-  X(conv_recurrent_backward)   \
-  X(max_pool_forward)          \
-  X(max_pool_backward)         \
-  X(average_pool_forward)      \
-  X(average_pool_backward)     \
-  X(adaptive_pool_forward)     \
-  X(adaptive_pool_backward)    \
-  X(ragged_moments)            \
-  X(ragged_extrema)            \
-  X(ragged_scale)              \
-  X(ragged_filter_scratch)     \
-  X(ragged_filter)             \
-  X(ragged_deltas)             \
-  X(rotate_points)             \
-  X(interpolate_columns)       \
-  X(interpolate_rows)          \
-  X(attention_forward)         \
-  X(attention_backward)        \
-  X(sequence_pool_forward)     \
-  X(sequence_pool_backward)    \
-  X(batch_norm_forward)        \
-  X(batch_norm_backward)       \
-  X(image_norm_forward)        \
-  X(image_norm_backward)       \
-  X(dropout)                   \
-  X(activation_forward)        \
-  X(activation_backward)       \
-  X(softmax_forward)           \
-  X(softmax_backward)          \
-  X(nll_forward)               \
-  X(nll_backward)              \
-  X(point_loss)                \
-  X(adam_step)                 \
-  X(sgd_step)                  \
-  X(rmsprop_step)              \
-  X(average_step)              \
-  X(sum_of_squares_scratch)    \
-  X(sum_of_squares)            \
-  X(scale)                     \
-  X(collate_packed)            \
-  X(collate_padded)            \
+  X(convolution_pack)             \
+  X(convolution_forward)          \
+  X(convolution_input_gradient)   \
+  X(convolution_weight_gradient)  \
+  X(conv_recurrent_sizes)         \
+  X(conv_recurrent_pack)          \
+  X(conv_recurrent_forward)       \
+  X(conv_recurrent_backward)      \
+  X(max_pool_forward)             \
+  X(max_pool_backward)            \
+  X(average_pool_forward)         \
+  X(average_pool_backward)        \
+  X(adaptive_pool_forward)        \
+  X(adaptive_pool_backward)       \
+  X(ragged_moments)               \
+  X(ragged_extrema)               \
+  X(ragged_scale)                 \
+  X(ragged_filter_scratch)        \
+  X(ragged_filter)                \
+  X(ragged_deltas)                \
+  X(rotate_points)                \
+  X(interpolate_columns)          \
+  X(interpolate_rows)             \
+  X(attention_forward)            \
+  X(attention_backward)           \
+  X(sequence_pool_forward)        \
+  X(sequence_pool_backward)       \
+  X(batch_norm_forward)           \
+  X(batch_norm_backward)          \
+  X(image_norm_forward)           \
+  X(image_norm_backward)          \
+  X(dropout)                      \
+  X(activation_forward)           \
+  X(activation_backward)          \
+  X(softmax_forward)              \
+  X(softmax_backward)             \
+  X(nll_forward)                  \
+  X(nll_backward)                 \
+  X(point_loss)                   \
+  X(adam_step)                    \
+  X(sgd_step)                     \
+  X(rmsprop_step)                 \
+  X(average_step)                 \
+  X(sum_of_squares_scratch)       \
+  X(sum_of_squares)               \
+  X(scale)                        \
+  X(collate_packed)               \
+  X(collate_padded)               \
   X(unpack)
 
 // ---- Threads (Parallel+C.swift)
@@ -130,15 +130,16 @@ int32_t srt_linear_pack(float *packed, const float *weight, ptrdiff_t in_feature
 int32_t srt_linear_pack_backward(float *packed, const float *weight, ptrdiff_t in_features, ptrdiff_t out_features);
 
 // y: (rows, out_features). x: (rows, in_features). packed: from srt_linear_pack. bias: (out_features,) or NULL.
-int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *SRT_NULLABLE bias, ptrdiff_t rows,
-                           ptrdiff_t in_features, ptrdiff_t out_features);
+int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *SRT_NULLABLE bias,
+                           ptrdiff_t rows, ptrdiff_t in_features, ptrdiff_t out_features);
 
 // grad_x: (rows, in_features) or NULL; then packed_backward (from srt_linear_pack_backward) may be NULL too.
 // grad_weight: (out_features, in_features) or NULL; grad_bias: (out_features,) or NULL: added to when accumulate is not 0.
 // grad_y: (rows, out_features). x: (rows, in_features). scratch: srt_gradient_scratch().
-int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
-                            const float *grad_y, const float *x, const float *SRT_NULLABLE packed_backward, ptrdiff_t rows,
-                            ptrdiff_t in_features, ptrdiff_t out_features, float *scratch);
+int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
+                            int32_t accumulate, const float *grad_y, const float *x,
+                            const float *SRT_NULLABLE packed_backward, ptrdiff_t rows, ptrdiff_t in_features,
+                            ptrdiff_t out_features, float *scratch);
 
 // ---- Recurrent layers (Recurrent+C.swift): one direction of one layer of any cell over a packed ragged batch
 //
@@ -150,6 +151,13 @@ int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad
 //   SRT_LSTM  4  i, f, g, o  h, c    projection_size; SRT_PEEPHOLE: c in the gates
 //   SRT_RNN   1              h       SRT_RELU: else tanh
 //
+// and those whose gates see the input alone, h' by elements (Scan/*.swift: the equations); no bias_hh, and no weight_hh but
+// in IndRNN, where it is (H, 1):
+//
+//   SRT_MIN_GRU   2  z, n     h
+//   SRT_MIN_LSTM  3  f, i, n  h
+//   SRT_IND_RNN   1           h       SRT_RELU: else tanh
+//
 // SRT_LAYER_NORM, of SRT_GRU and SRT_LSTM without other options and projection (Ba et al. 2016): W x + b becomes
 // N(W x) * norm + b for both products, each normalised over its G H elements, and an LSTM's tanh(c') becomes
 // tanh(N(c') * norm_c + bias_c), over H; N(v) = (v - mean(v)) / sqrt(var(v) + 1e-5).
@@ -159,7 +167,7 @@ int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad
 //
 // B = batch_sizes[0], N = sum(batch_sizes).
 
-enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_CELLS };
+enum { SRT_GRU, SRT_LSTM, SRT_RNN, SRT_MIN_GRU, SRT_MIN_LSTM, SRT_IND_RNN, SRT_CELLS };
 enum { SRT_RESET_BEFORE = 1, SRT_RELU = 2, SRT_PEEPHOLE = 4, SRT_LAYER_NORM = 8 };
 
 typedef struct {
@@ -235,7 +243,7 @@ typedef struct {
 
 // What a layer reads and writes, forward.
 typedef struct {
-  float *y;                     // (N, S), row stride output_stride >= S
+  float *y;  // (N, S), row stride output_stride >= S
   ptrdiff_t output_stride;
   srt_new_states final_states;  // each sequence's own last ones (reverse: those at its first step)
   float *SRT_NULLABLE cache;    // (N, cache_stride), or NULL in inference
@@ -243,30 +251,30 @@ typedef struct {
   const int64_t *batch_sizes;   // (steps,)
   ptrdiff_t steps;
   srt_states initial_states;
-  const float *packed;          // from srt_recurrent_pack
-  int32_t reverse;              // not 0: from each sequence's last step to its first
-  int32_t training;             // whether zoneout is random, and a cell with a cache has it
+  const float *packed;  // from srt_recurrent_pack
+  int32_t reverse;      // not 0: from each sequence's last step to its first
+  int32_t training;     // whether zoneout is random, and a cell with a cache has it
   srt_zoneout zoneout;
   float *scratch;
 } srt_recurrent_call;
 
 // What a layer reads and writes, backward. y to reverse: as in the forward call.
 typedef struct {
-  float *SRT_NULLABLE grad_x;         // (N, I): added to when accumulate_x is not 0
+  float *SRT_NULLABLE grad_x;  // (N, I): added to when accumulate_x is not 0
   srt_new_states grad_initial_states;
-  srt_cell_gradients gradients;       // added to when accumulate is not 0
+  srt_cell_gradients gradients;  // added to when accumulate is not 0
   int32_t accumulate, accumulate_x;
-  const float *SRT_NULLABLE grad_y;   // (N, S), row stride grad_output_stride; NULL for zeros
+  const float *SRT_NULLABLE grad_y;  // (N, S), row stride grad_output_stride; NULL for zeros
   ptrdiff_t grad_output_stride;
   srt_states grad_final_states;
-  float *SRT_NULLABLE cache;          // OVERWRITTEN with the gates' gradients
+  float *SRT_NULLABLE cache;  // OVERWRITTEN with the gates' gradients
   const float *x;
   const float *y;
   ptrdiff_t output_stride;
   const int64_t *batch_sizes;
   ptrdiff_t steps;
   srt_states initial_states;
-  const float *packed;                // from srt_recurrent_pack_backward, with weight_ih if grad_x is wanted
+  const float *packed;  // from srt_recurrent_pack_backward, with weight_ih if grad_x is wanted
   int32_t reverse;
   srt_zoneout zoneout;
   float *scratch;
@@ -307,8 +315,9 @@ int32_t srt_convolution_input_gradient(float *grad_x, const float *grad_y, const
                                        float *scratch);
 
 // grad_weight: like weight, grad_bias: (K,), or NULL: added to when accumulate != 0.
-int32_t srt_convolution_weight_gradient(float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y,
-                                        const float *x, const ptrdiff_t *sizes, float *scratch);
+int32_t srt_convolution_weight_gradient(float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias,
+                                        int32_t accumulate, const float *grad_y, const float *x, const ptrdiff_t *sizes,
+                                        float *scratch);
 
 // ---- Convolutional recurrences (ConvRecurrent+C.swift)
 //
@@ -320,8 +329,8 @@ enum { SRT_CONV_GRU = 0, SRT_CONV_LSTM = 1, SRT_CONV_RNN = 2 };
 
 typedef struct {
   int32_t kind;
-  int32_t hard;        // GRU, LSTM: gates of straight lines
-  int32_t activation;  // RNN: as in srt_activation_forward, without a slope
+  int32_t hard;                                           // GRU, LSTM: gates of straight lines
+  int32_t activation;                                     // RNN: as in srt_activation_forward, without a slope
   ptrdiff_t steps, batch, hidden, height, width, kernel;  // the kernel is odd
 } srt_conv_cell;
 
@@ -332,8 +341,8 @@ typedef struct {
 
 // Of the pairs the second is the LSTM's cell and not read otherwise.
 typedef struct {
-  float *gates;                          // (T, B, G H, P): the convolved input; becomes what backward needs, the RNN's states
-  float *SRT_NULLABLE states[2];         // written: the states of all steps; not the RNN's
+  float *gates;                   // (T, B, G H, P): the convolved input; becomes what backward needs, the RNN's states
+  float *SRT_NULLABLE states[2];  // written: the states of all steps; not the RNN's
   const float *SRT_NULLABLE initial[2];  // NULL for zeros
   const float *packed;
   const float *SRT_NULLABLE bias;
@@ -341,16 +350,16 @@ typedef struct {
 } srt_conv_forward;
 
 typedef struct {
-  float *gates;                             // as forward left it, becomes the gradient of the convolved input; the RNN's: written only
-  float *SRT_NULLABLE grad_initial[2];      // overwritten; they mean nothing if the state was NULL
-  float *SRT_NULLABLE grad_weight;          // added to when accumulate != 0
+  float *gates;  // as forward left it, becomes the gradient of the convolved input; the RNN's: written only
+  float *SRT_NULLABLE grad_initial[2];  // overwritten; they mean nothing if the state was NULL
+  float *SRT_NULLABLE grad_weight;      // added to when accumulate != 0
   float *SRT_NULLABLE grad_bias;
   int32_t accumulate;
   const float *grad_y;
   const float *SRT_NULLABLE grad_final[2];  // besides grad_y's; NULL for zeros
   const float *SRT_NULLABLE states[2];
-  const float *SRT_NULLABLE initial[2];     // NULL for zeros
-  const float *packed;                      // packed with backward != 0
+  const float *SRT_NULLABLE initial[2];  // NULL for zeros
+  const float *packed;                   // packed with backward != 0
   float *scratch;
 } srt_conv_backward;
 
@@ -385,8 +394,8 @@ int32_t srt_adaptive_pool_backward(float *grad_x, const float *grad_y, ptrdiff_t
 
 // mean, spread, least, greatest: (count, features); spread, the population's standard deviation, may be NULL. Zeros for a
 // sequence without rows.
-int32_t srt_ragged_moments(float *mean, float *SRT_NULLABLE spread, const float *x, const int64_t *offsets, ptrdiff_t count,
-                           ptrdiff_t features);
+int32_t srt_ragged_moments(float *mean, float *SRT_NULLABLE spread, const float *x, const int64_t *offsets,
+                           ptrdiff_t count, ptrdiff_t features);
 int32_t srt_ragged_extrema(float *least, float *greatest, const float *x, const int64_t *offsets, ptrdiff_t count,
                            ptrdiff_t features);
 
@@ -430,36 +439,41 @@ int32_t srt_attention_backward(float *grad_query, float *grad_h, const float *gr
 // ---- Pooling over time (SequencePooling+C.swift): the mean, the greatest and the share above 0 of a sequence's own steps
 
 // mean, greatest, positive: (B, size), rows `stride` floats apart, or NULL: not wanted. h: (N, size), packed.
-int32_t srt_sequence_pool_forward(float *SRT_NULLABLE mean, float *SRT_NULLABLE greatest, float *SRT_NULLABLE positive, ptrdiff_t stride, const float *h,
-                                  const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size);
+int32_t srt_sequence_pool_forward(float *SRT_NULLABLE mean, float *SRT_NULLABLE greatest, float *SRT_NULLABLE positive,
+                                  ptrdiff_t stride, const float *h, const int64_t *batch_sizes, ptrdiff_t steps,
+                                  ptrdiff_t size);
 
 // grad_h: (N, size): overwritten. grad_mean, grad_greatest, greatest: (B, size), rows `stride` floats apart; NULL for what
 // was not wanted; greatest is the forward call's. scratch: (2, B, size). A tie's gradient goes to its first step.
-int32_t srt_sequence_pool_backward(float *grad_h, const float *SRT_NULLABLE grad_mean, const float *SRT_NULLABLE grad_greatest,
-                                   const float *SRT_NULLABLE greatest, ptrdiff_t stride, const float *h,
-                                   const int64_t *batch_sizes, ptrdiff_t steps, ptrdiff_t size, float *scratch);
+int32_t srt_sequence_pool_backward(float *grad_h, const float *SRT_NULLABLE grad_mean,
+                                   const float *SRT_NULLABLE grad_greatest, const float *SRT_NULLABLE greatest,
+                                   ptrdiff_t stride, const float *h, const int64_t *batch_sizes, ptrdiff_t steps,
+                                   ptrdiff_t size, float *scratch);
 
 // ---- Batch normalisation (BatchNorm+C.swift)
 
 // y, x: (rows, columns). mean, inverse: (columns,), kept for backward. running_*: (columns,): updated in place when
 // training != 0 (or NULL: not kept), read otherwise. weight, bias: (columns,) or NULL for 1 and 0.
-int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean, float *SRT_NULLABLE running_variance,
-                               const float *x, const float *SRT_NULLABLE weight, const float *SRT_NULLABLE bias, ptrdiff_t rows,
-                               ptrdiff_t columns, int32_t training, float momentum, float epsilon);
+int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean,
+                               float *SRT_NULLABLE running_variance, const float *x, const float *SRT_NULLABLE weight,
+                               const float *SRT_NULLABLE bias, ptrdiff_t rows, ptrdiff_t columns, int32_t training,
+                               float momentum, float epsilon);
 
 // grad_x: (rows, columns) or NULL. grad_weight, grad_bias: (columns,) or NULL: added to when accumulate != 0.
-int32_t srt_batch_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
-                                const float *grad_y, const float *x, const float *mean, const float *inverse,
-                                const float *SRT_NULLABLE weight, ptrdiff_t rows, ptrdiff_t columns, int32_t training);
+int32_t srt_batch_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight,
+                                float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y, const float *x,
+                                const float *mean, const float *inverse, const float *SRT_NULLABLE weight,
+                                ptrdiff_t rows, ptrdiff_t columns, int32_t training);
 
 // The same for images: y, x: (images, channels, pixels); the others: (channels,).
-int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean, float *SRT_NULLABLE running_variance,
-                               const float *x, const float *SRT_NULLABLE weight, const float *SRT_NULLABLE bias, ptrdiff_t images,
-                               ptrdiff_t channels, ptrdiff_t pixels, int32_t training, float momentum, float epsilon);
-int32_t srt_image_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight, float *SRT_NULLABLE grad_bias, int32_t accumulate,
-                                const float *grad_y, const float *x, const float *mean, const float *inverse,
-                                const float *SRT_NULLABLE weight, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
-                                int32_t training);
+int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean,
+                               float *SRT_NULLABLE running_variance, const float *x, const float *SRT_NULLABLE weight,
+                               const float *SRT_NULLABLE bias, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
+                               int32_t training, float momentum, float epsilon);
+int32_t srt_image_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight,
+                                float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y, const float *x,
+                                const float *mean, const float *inverse, const float *SRT_NULLABLE weight,
+                                ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels, int32_t training);
 
 // ---- Dropout (Dropout+C.swift)
 
@@ -491,19 +505,19 @@ int32_t srt_softmax_backward(float *grad_x, const float *grad_y, const float *y,
 // totals: 2 doubles, the sums of both. targets: (rows,), each within [0, classes). class_weight: (classes,) or NULL.
 // sample_weight: (rows,) or NULL. smoothing: in [0, 1), spread over all classes; losses are then those of both parts.
 int32_t srt_nll_forward(float *losses, float *weights, double *totals, const float *log_probabilities,
-                        const int64_t *targets, const float *SRT_NULLABLE class_weight, const float *SRT_NULLABLE sample_weight, float smoothing,
-                        ptrdiff_t rows, ptrdiff_t classes);
+                        const int64_t *targets, const float *SRT_NULLABLE class_weight,
+                        const float *SRT_NULLABLE sample_weight, float smoothing, ptrdiff_t rows, ptrdiff_t classes);
 
 // grad: (rows, classes), overwritten; without smoothing -weights[i] * scale at the target, 0 elsewhere. weights: from
 // the forward call. scale: one float, or (rows,) if scale_per_row.
-int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets, const float *SRT_NULLABLE class_weight,
-                         const float *SRT_NULLABLE sample_weight, float smoothing, const float *scale, int32_t scale_per_row,
-                         ptrdiff_t rows, ptrdiff_t classes);
+int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets,
+                         const float *SRT_NULLABLE class_weight, const float *SRT_NULLABLE sample_weight,
+                         float smoothing, const float *scale, int32_t scale_per_row, ptrdiff_t rows, ptrdiff_t classes);
 
 // losses, grad, prediction, target: (count,); positive: (count,), the weight of positives, or NULL. kind: 0 squared error,
 // 1 binary cross-entropy of logits. grad is the derivative of each loss.
-int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target, const float *SRT_NULLABLE positive,
-                       ptrdiff_t count, int32_t kind);
+int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target,
+                       const float *SRT_NULLABLE positive, ptrdiff_t count, int32_t kind);
 
 // ---- Optimisers (Optimizer+C.swift): flat buffers, updated in place
 
@@ -522,8 +536,9 @@ int32_t srt_sgd_step(float *parameters, float *SRT_NULLABLE momentum_buffer, con
 // g / (sqrt(square - mean^2) + epsilon), and with momentum the buffer: momentum * buffer + direction. p -= learning_rate
 // * direction. momentum_buffer: (count,), or NULL without momentum; mean: (count,), or NULL unless centred, then taken as
 // zeros; the others (count,). weight: 1 - alpha.
-int32_t srt_rmsprop_step(float *parameters, float *square, float *SRT_NULLABLE momentum_buffer, float *SRT_NULLABLE mean, const float *gradients,
-                         ptrdiff_t count, float learning_rate, float weight, float epsilon, float decay, float momentum);
+int32_t srt_rmsprop_step(float *parameters, float *square, float *SRT_NULLABLE momentum_buffer,
+                         float *SRT_NULLABLE mean, const float *gradients, ptrdiff_t count, float learning_rate,
+                         float weight, float epsilon, float decay, float momentum);
 
 // average += weight (data - average). Both (count,), apart from each other. weight: 1 - decay.
 int32_t srt_average_step(float *average, const float *data, ptrdiff_t count, float weight);
@@ -543,13 +558,13 @@ int32_t srt_scale(float *x, float factor, ptrdiff_t count);
 // apart and hold `features` float32, or float64 if is_double.
 
 // packed: (N, features). sources: sorted by length, descending, as batch_sizes says.
-int32_t srt_collate_packed(float *packed, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride, int32_t is_double,
-                           ptrdiff_t features, const int64_t *batch_sizes, ptrdiff_t steps);
+int32_t srt_collate_packed(float *packed, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride,
+                           int32_t is_double, ptrdiff_t features, const int64_t *batch_sizes, ptrdiff_t steps);
 
 // Row (b, t) is written at padded + b * batch_stride + t * step_stride, for t < length; `padding` where t >= lengths[b].
 int32_t srt_collate_padded(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length,
-                           float padding, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride, int32_t is_double,
-                           ptrdiff_t features, const int64_t *lengths, ptrdiff_t batch);
+                           float padding, const void *SRT_NONNULL const *SRT_NONNULL sources, ptrdiff_t row_stride,
+                           int32_t is_double, ptrdiff_t features, const int64_t *lengths, ptrdiff_t batch);
 
 // The padded batch of a packed one: sequence b of packed becomes sequence order[b]. packed: (N, features).
 int32_t srt_unpack(float *padded, ptrdiff_t batch_stride, ptrdiff_t step_stride, ptrdiff_t length, float padding,

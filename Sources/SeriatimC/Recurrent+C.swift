@@ -8,15 +8,21 @@ private func isValid(_ cell: srt_cell) -> Bool {
     && cell.projection_size >= 0 && cell.projection_size < cell.hidden_size
     && (cell.projection_size == 0 || cell.kind == Int32(SRT_LSTM))
     && (!isNormalized(cell)
-      || (cell.options == Int32(SRT_LAYER_NORM) && cell.projection_size == 0 && cell.kind != Int32(SRT_RNN)))
+      || (cell.options == Int32(SRT_LAYER_NORM) && cell.projection_size == 0
+        && (cell.kind == Int32(SRT_GRU) || cell.kind == Int32(SRT_LSTM))))
 }
 
 private func isNormalized(_ cell: srt_cell) -> Bool { cell.options & Int32(SRT_LAYER_NORM) != 0 }
 
-/// Whether the gains are there that the cell has.
-private func hasGains(_ cell: srt_cell, _ weights: srt_cell_weights) -> Bool {
-  !isNormalized(cell)
-    || (weights.norm_ih != nil && weights.norm_hh != nil && (weights.norm_c != nil || cell.kind != Int32(SRT_LSTM)))
+/// Whether all parameters of the state and of norms are there that the cell has.
+private func isComplete(_ cell: srt_cell, _ weights: srt_cell_weights) -> Bool {
+  guard let sizes = recurrentSizes(cell, batch: 1, rows: 1, steps: 1, training: false) else { return false }
+  func has(_ bit: Int) -> Bool { Int(sizes.parameters) & bit != 0 }
+  return (weights.weight_hh != nil || !has(Int(SRT_HAS_WEIGHT_HH)))
+    && (weights.weight_hr != nil || !has(Int(SRT_HAS_WEIGHT_HR)))
+    && (weights.weight_ch != nil || !has(Int(SRT_HAS_WEIGHT_CH)))
+    && ((weights.norm_ih != nil && weights.norm_hh != nil) || !has(Int(SRT_HAS_NORM)))
+    && (weights.norm_c != nil || !has(Int(SRT_HAS_NORM_C)))
 }
 
 @_cdecl("srt_recurrent_measure") @implementation
@@ -36,8 +42,7 @@ public func srt_recurrent_pack(
   _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
 ) -> Int32 {
   guard isValid(cell.pointee) else { return badSize }
-  guard weights.pointee.weight_ih != nil, weights.pointee.weight_hh != nil, hasGains(cell.pointee, weights.pointee)
-  else { return missingPointer }
+  guard weights.pointee.weight_ih != nil, isComplete(cell.pointee, weights.pointee) else { return missingPointer }
   packRecurrent(cell.pointee, packed, weights.pointee, backward: false)
   return done
 }
@@ -47,7 +52,7 @@ public func srt_recurrent_pack_backward(
   _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
 ) -> Int32 {
   guard isValid(cell.pointee) else { return badSize }
-  guard weights.pointee.weight_hh != nil, hasGains(cell.pointee, weights.pointee) else { return missingPointer }
+  guard isComplete(cell.pointee, weights.pointee) else { return missingPointer }
   packRecurrent(cell.pointee, packed, weights.pointee, backward: true)
   return done
 }

@@ -66,7 +66,7 @@ def recurrent(kind, options, *, proj=0, what="forward"):
     if what == "forward":
         return [cell, *batch, _core.recurrent_pack(cell, tuple(weights)), True, floats(6, state)]
     packed = _core.recurrent_pack(cell, tuple(weights))
-    y, _, _, cache = _core.recurrent_forward(cell, tuple(batch), packed, True, None)
+    y, _, _, cache = _core.recurrent_forward(cell, tuple(batch[:5]), tuple(batch[5:]), packed, True, None)
     back = _core.recurrent_pack_backward(cell, tuple(weights), True)
     grads = [floats(6, state), floats(3, state), c]
     return [cell, *batch, back, y, cache, *grads, *weights, True, True, True, floats(6, 4)]

@@ -10,16 +10,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "seriatim"
 
 # Each layer, and the modules of the package that it may import besides those of its own folder.
-BASE = {"_config", "_core", "_files", "_typing", "_warnings"}
+BASE = {"_config", "_files", "_typing", "_warnings"}
 ALLOWED = {
     "_config": {"_core"},
     "_files": set(),
     "_typing": set(),
     "_warnings": set(),
     "_threadpool": {"_config", "_core"},
-    "functional": BASE,
+    "functional": BASE | {"_core"},
     "sequences": BASE | {"functional"},
-    "nn": BASE | {"functional", "sequences"},
+    # An ensemble asks the kernels to leave the threads to its members.
+    "nn": BASE | {"_core", "functional", "sequences"},
     "optim": BASE | {"functional", "nn"},
     "convert": BASE,
     # scikit-learn's manners: what is below knows nothing of scikit-learn, but for the loop's kinds of warnings.
@@ -27,9 +28,9 @@ ALLOWED = {
     "training": BASE | {"functional", "nn", "optim", "sequences"},
     "preprocessing": BASE | {"_sklearn", "functional", "sequences"},
     "models": BASE | {"_sklearn", "_threadpool", "functional", "nn", "optim", "preprocessing", "sequences", "training"},
-    # Leaves: no layer above imports them; persistence finds the classes of recipes by name.
+    # No layer above imports these; persistence finds classes by name.
     "recipes": BASE | {"_sklearn", "functional", "models", "preprocessing", "sequences"},
-    "persistence": BASE | {"models", "nn", "preprocessing"},
+    "persistence": BASE | {"nn"},
     "compat": BASE | {"_sklearn", "models", "sequences"},
     "export": BASE | {"functional", "models", "nn", "preprocessing"},
     "plotting": BASE,
@@ -92,27 +93,59 @@ def test_the_compiler_holds_swift_to_the_header():
 
 
 def test_one_stem_in_every_layer():
-    images = ("convolution", "pooling", "conv_recurrent")
-    others = (
-        "recurrent",
-        "linear",
-        "attention",
-        "batch_norm",
-        "dropout",
-        "activation",
-        "loss",
-        "optimizer",
-        "collate",
-        "ragged",
-        *images,
-    )
-    for stem in others:
-        assert (ROOT / f"Bindings/{stem}.c").exists(), stem
-        assert (PACKAGE / f"functional/_{stem}.py").exists(), stem
+    # GEMM and Parallel serve all operators.
+    stems = {path.name.removesuffix("+C.swift") for path in (ROOT / "Sources/SeriatimC").glob("*+C.swift")}
+    for stem in stems - {"GEMM", "Parallel"}:
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", stem).lower()
+        assert (ROOT / f"Bindings/{name}.c").exists(), name
+        assert (PACKAGE / f"functional/_{name}.py").exists(), name
 
 
 def test_only_signature_c_words_what_is_wrong_with_an_array():
     for path in (ROOT / "Bindings").glob("*.c"):
-        # arrays.c goes with gru.c, lstm.c and rnn.c.
-        if path.name not in {"signature.c", "arrays.c"}:
+        if path.name != "signature.c":
             assert "PyArray_DESCR" not in path.read_text(), path.name
+
+
+KERNELS = ROOT / "Sources" / "SeriatimKernels"
+DECLARATION = re.compile(
+    r"^(?:@\w+(?:\([^)]*\))? )*(?:public |private |fileprivate )?(?:func|struct|protocol|enum|let|typealias) (\w+)",
+    re.M,
+)
+
+
+def declared(room):
+    """Names that files of a room declare for others."""
+    names = set()
+    for path in (KERNELS / room).rglob("*.swift"):
+        for match in DECLARATION.finditer(path.read_text()):
+            if "private " not in match.group(0):
+                names.add(match.group(1))
+    return names
+
+
+def test_machinery_names_no_operator():
+    """Vectors, products and workers know nothing of what is made of them.
+
+    Folders and not SwiftPM targets: between modules every constant of a tile and every helper that holds vectors would
+    have to be public and inlinable, and the tests' ordinary build would call them instead of inlining them.
+    """
+    operators = declared("Operators") - declared("Machinery")
+    assert len(operators) > 50
+    for path in (KERNELS / "Machinery").rglob("*.swift"):
+        code = re.sub(r'//.*|"[^"]*"', "", path.read_text())
+        # Types by name, functions by their calls: short names are variables too.
+        used = set(re.findall(r"\b[A-Z]\w+\b", code)) | set(re.findall(r"\b([a-z]\w*)\(", code))
+        assert not operators & used, f"{path.name}: {sorted(operators & used)}"
+
+
+def test_tests_of_kernels_are_in_the_rooms_of_the_kernels():
+    rooms = {path.name for path in KERNELS.iterdir() if path.is_dir()} - {"Operators"}
+    rooms |= {path.name for path in (KERNELS / "Operators").iterdir()}
+    tests = ROOT / "Tests" / "SeriatimKernelsTests"
+    assert rooms == {path.name for path in tests.iterdir() if path.is_dir()}
+    for path in tests.rglob("*Tests.swift"):
+        stem = path.name.removesuffix("Tests.swift")
+        found = [p for p in KERNELS.rglob("*.swift") if p.name == f"{stem}.swift" or p.parent.name == stem]
+        assert found, f"{path.name}: no kernel of that name"
+        assert any(path.parent.name in p.parts for p in found), f"{path.name}: its kernel is in another room"

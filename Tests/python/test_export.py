@@ -40,6 +40,10 @@ KINDS = {
     "LSTM with peepholes": lambda **options: nn.LSTM(5, 7, peephole=True, **options),
     "RNN tanh": lambda **options: nn.RNN(5, 7, **options),
     "RNN relu": lambda **options: nn.RNN(5, 7, nonlinearity="relu", **options),
+    "MinGRU": lambda **options: nn.MinGRU(5, 7, **options),
+    "MinLSTM": lambda **options: nn.MinLSTM(5, 7, **options),
+    "IndRNN relu": lambda **options: nn.IndRNN(5, 7, **options),
+    "IndRNN tanh": lambda **options: nn.IndRNN(5, 7, nonlinearity="tanh", **options),
 }
 
 
@@ -239,12 +243,13 @@ class OwnGRU(nn.GRU):
             nn.Linear(2, 3),
             {},
             TypeError,
-            r"model: expected one of \['DeepGRU', 'GRU', 'LSTM', 'RNN', 'SequenceRNN'\].* got Linear",
+            r"model: expected one of \['DeepGRU', 'GRU', 'IndRNN', 'LSTM', .*'RNN', 'SequenceRNN'\].* got Linear",
         ),
         (OwnGRU(2, 3), {}, TypeError, "got OwnGRU"),
         ({}, {}, TypeError, "model: expected one of .*'DeepGRU'.* or a fitted estimator of such, got dict"),
         (nn.DeepGRU(4, 3, DIMS), {"initial_state": True}, ValueError, "initial_state: expected False"),
         (DeepGRUClassifier(), {}, NotFittedError, "not fitted"),
+        (nn.MinGRU(2, 3, zoneout=0.1), {}, ValueError, "model: expected zoneout 0"),
         (nn.GRU(2, 3), {"opset_version": 14}, ValueError, "opset_version: expected an integer from 15 to .* got 14"),
         (nn.GRU(2, 3), {"opset_version": 999}, ValueError, "got 999"),
         (nn.GRU(2, 3), {"opset_version": "17"}, ValueError, "got '17'"),

@@ -22,37 +22,21 @@ def linear_pack(weight: ArrayLike, /) -> Array: ...
 def linear_pack_backward(weight: ArrayLike, /) -> Array: ...
 def linear_forward(x: ArrayLike, packed: ArrayLike, bias: ArrayLike | None, out_features: int, /) -> Array: ...
 def linear_backward(
-    grad_y: ArrayLike,
-    x: ArrayLike,
-    packed: ArrayLike | None,
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
-    /,
+    grad_y: ArrayLike, x: ArrayLike, packed: ArrayLike | None, gradients: tuple[Array | None, Array | None, bool], /
 ) -> Array | None: ...
 def attention_forward(query: ArrayLike, h: ArrayLike, batch_sizes: ArrayLike, /) -> tuple[Array, Array]: ...
 def attention_backward(
     grad_context: ArrayLike, query: ArrayLike, h: ArrayLike, weights: ArrayLike, batch_sizes: ArrayLike, /
 ) -> tuple[Array, Array]: ...
-def sequence_pool_forward(
-    h: ArrayLike, batch_sizes: ArrayLike, mean: bool, greatest: bool, positive: bool, /
-) -> Array: ...
+def sequence_pool_forward(h: ArrayLike, batch_sizes: ArrayLike, kinds: tuple[bool, bool, bool], /) -> Array: ...
 def sequence_pool_backward(
-    grad_pooled: ArrayLike,
-    pooled: ArrayLike,
-    h: ArrayLike,
-    batch_sizes: ArrayLike,
-    mean: bool,
-    greatest: bool,
-    positive: bool,
-    /,
+    grad_pooled: ArrayLike, pooled: ArrayLike, h: ArrayLike, batch_sizes: ArrayLike, kinds: tuple[bool, bool, bool], /
 ) -> Array: ...
 def batch_norm_forward(
     x: ArrayLike,
     weight: ArrayLike | None,
     bias: ArrayLike | None,
-    running_mean: Array | None,
-    running_var: Array | None,
+    running: tuple[Array | None, Array | None],
     training: bool,
     momentum: float,
     eps: float,
@@ -60,23 +44,16 @@ def batch_norm_forward(
 ) -> tuple[Array, Array, Array]: ...
 def batch_norm_backward(
     grad_y: ArrayLike,
-    x: ArrayLike,
-    mean: ArrayLike,
-    inverse: ArrayLike,
-    weight: ArrayLike | None,
-    training: bool,
+    kept: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike | None, bool],
     need_input: bool,
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
+    gradients: tuple[Array | None, Array | None, bool],
     /,
 ) -> Array | None: ...
 def image_norm_forward(
     x: ArrayLike,
     weight: ArrayLike | None,
     bias: ArrayLike | None,
-    running_mean: Array | None,
-    running_var: Array | None,
+    running: tuple[Array | None, Array | None],
     training: bool,
     momentum: float,
     eps: float,
@@ -84,15 +61,9 @@ def image_norm_forward(
 ) -> tuple[Array, Array, Array]: ...
 def image_norm_backward(
     grad_y: ArrayLike,
-    x: ArrayLike,
-    mean: ArrayLike,
-    inverse: ArrayLike,
-    weight: ArrayLike | None,
-    training: bool,
+    kept: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike | None, bool],
     need_input: bool,
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
+    gradients: tuple[Array | None, Array | None, bool],
     /,
 ) -> Array | None: ...
 def dropout(x: ArrayLike, p: float, seed: int, offset: int, /) -> Array: ...
@@ -170,9 +141,7 @@ def convolution_backward(
     x: ArrayLike,
     packed: ArrayLike | None,
     geometry: tuple[int, ...],
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
+    gradients: tuple[Array | None, Array | None, bool],
     /,
 ) -> Array | None: ...
 def conv_recurrent_pack(weight: ArrayLike, kind: int, backward: bool, /) -> Array: ...
@@ -186,19 +155,11 @@ def conv_recurrent_forward(
     /,
 ) -> tuple[Array | None, Array | None]: ...
 def conv_recurrent_backward(
-    grad_y: ArrayLike,
-    grad_h_n: ArrayLike | None,
-    grad_c_n: ArrayLike | None,
-    gates: Array | None,
-    y: ArrayLike,
-    cells: ArrayLike | None,
-    h0: ArrayLike | None,
-    c0: ArrayLike | None,
+    grads: tuple[ArrayLike, ArrayLike | None, ArrayLike | None],
+    kept: tuple[Array | None, ArrayLike, ArrayLike | None, ArrayLike | None, ArrayLike | None],
     packed: ArrayLike,
     cell: tuple[int, ...],
-    grad_weight: Array | None,
-    grad_bias: Array | None,
-    accumulate: bool,
+    gradients: tuple[Array | None, Array | None, bool],
     /,
 ) -> tuple[Array | None, Array, Array | None]: ...
 def max_pool_forward(x: ArrayLike, windows: tuple[int, ...], need_index: bool, /) -> tuple[Array, Array | None]: ...
@@ -227,7 +188,8 @@ def recurrent_pack_backward(
 ) -> Array: ...
 def recurrent_forward(
     cell: tuple[int, ...],
-    batch: tuple[ArrayLike | bool | float | int | None, ...],
+    batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool],
+    zoneout: tuple[float, int, int],
     packed: ArrayLike,
     training: bool,
     out: Array | None,
@@ -235,7 +197,8 @@ def recurrent_forward(
 ) -> tuple[Array, Array, Array | None, Array | None]: ...
 def recurrent_backward(
     cell: tuple[int, ...],
-    batch: tuple[ArrayLike | bool | float | int | None, ...],
+    batch: tuple[ArrayLike, ArrayLike, ArrayLike | None, ArrayLike | None, bool],
+    zoneout: tuple[float, int, int],
     packed: ArrayLike,
     kept: tuple[ArrayLike, Array | None],
     grads: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None],

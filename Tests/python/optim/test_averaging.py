@@ -229,7 +229,7 @@ def test_shared_parameters_and_empty_buffers(rng):
 
 
 @pytest.mark.parametrize("way", ["state", "copy", "pickle", "swapped pickle"])
-def test_goes_on_alike(rng, way):
+def test_continues_alike(rng, way):
     model = make_model()
     average = optim.WeightAverage(model, 0.9)
     for _ in range(3):

@@ -37,7 +37,7 @@ def test_held_and_frozen_parameters(name, held, frozen):
     np.testing.assert_array_equal(view, parameters[held].data)
 
 
-def test_a_copy_of_model_and_optimiser_goes_on_alike():
+def test_a_copy_of_model_and_optimiser_continues_alike():
     model = nn.Linear(3, 2, rng=0)
     optimizer = optim.Adam(model.parameters(), lr=0.1)
     for parameter in model.parameters():

@@ -271,7 +271,7 @@ def test_the_rules_state_does_not_depend_on_a_schedule(rule):
 # ---- Where schedules start
 
 
-def test_last_epoch_goes_on():
+def test_last_epoch_continues():
     optimizer = make_optimizer()
     schedule = optim.ExponentialLR(optimizer, 0.5)
     advance(schedule, 3)

@@ -70,6 +70,26 @@ def rnn_relu(w, x, h, c):
     return np.maximum(w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ h + w["bias_hh"], 0), None
 
 
+def min_gru(w, x, h, c):
+    z, n = np.split(w["weight_ih"] @ x + w["bias_ih"], 2)
+    z = sigmoid(z)
+    return (1 - z) * h + z * n, None
+
+
+def min_lstm(w, x, h, c):
+    f, i, n = np.split(w["weight_ih"] @ x + w["bias_ih"], 3)
+    f, i = sigmoid(f), sigmoid(i)
+    return f / (f + i) * h + i / (f + i) * n, None
+
+
+def ind_rnn(w, x, h, c):
+    return np.tanh(w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"][:, 0] * h), None
+
+
+def ind_rnn_relu(w, x, h, c):
+    return np.maximum(w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"][:, 0] * h, 0), None
+
+
 # By the kind's name and its options.
 STEPS = {
     ("gru",): gru,
@@ -80,6 +100,10 @@ STEPS = {
     ("lstm", "peephole"): lstm_peephole,
     ("rnn",): rnn,
     ("rnn", "relu"): rnn_relu,
+    ("min_gru",): min_gru,
+    ("min_lstm",): min_lstm,
+    ("ind_rnn",): ind_rnn,
+    ("ind_rnn", "relu"): ind_rnn_relu,
 }
 
 

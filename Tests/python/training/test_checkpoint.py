@@ -40,7 +40,7 @@ np.save({result!r}, weights_of(model))
 @still_improving
 @pytest.mark.parametrize("kind", [DeepGRUClassifier, DeepGRURegressor, GRUClassifier])
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
-def test_training_goes_on_with_the_same_bits(tmp_path, kind, stop_after):
+def test_training_continues_with_the_same_bits(tmp_path, kind, stop_after):
     extra = {"num_layers": 2} if kind is GRUClassifier else {}
 
     def train(**parameters):

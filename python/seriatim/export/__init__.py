@@ -56,8 +56,8 @@ def export_onnx(
 
     Parameters
     ----------
-    model : nn.GRU, nn.LSTM, nn.RNN, nn.DeepGRU, nn.SequenceRNN, or a fitted estimator of these, or a Pipeline of one
-        Exported as in evaluation, whatever its mode is, and left as it is.
+    model : nn.GRU, nn.LSTM, nn.RNN, nn.MinGRU, nn.MinLSTM, nn.IndRNN, nn.DeepGRU, nn.SequenceRNN, or a fitted estimator
+        of these, or a Pipeline of one. Exported as in evaluation, whatever its mode is, and left as it is.
     path : str or path
         Replaced as a whole once everything is written: a crash leaves the old file.
     opset_version : int, default 17

@@ -15,6 +15,7 @@ from seriatim import nn
 from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
 from seriatim.export._preparation import prepared
+from seriatim.export._scan import scan
 from seriatim.functional._sequence_pooling import KINDS
 
 # ---- Recurrent modules: of x (T, B, I), int32 lengths or '', and states (layers * directions, B, H) or none, they give
@@ -265,7 +266,14 @@ def _network(graph: Graph, module: Any, initial_state: bool) -> None:
 
 # ---- Who exports what
 
-STACKS: dict[type, Callable[..., tuple[str, list[str]]]] = {nn.GRU: _gru, nn.LSTM: _lstm, nn.RNN: _rnn}
+STACKS: dict[type, Callable[..., tuple[str, list[str]]]] = {
+    nn.GRU: _gru,
+    nn.IndRNN: scan,
+    nn.LSTM: _lstm,
+    nn.MinGRU: scan,
+    nn.MinLSTM: scan,
+    nn.RNN: _rnn,
+}
 ATTENTIONS: dict[type, Callable[..., str]] = {nn.Attention: _attention}
 ROWS: dict[type, Callable[..., str]] = {
     nn.BatchNorm1d: _batch_norm,

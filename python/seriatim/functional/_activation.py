@@ -44,6 +44,13 @@ def activation(x: ArrayLike, name: str, slope: float = 0.0) -> tuple[Array, Acti
     y : ndarray of float32
     cache : ActivationCache
         Holds ``x`` where backward reads it, and ``y``.
+
+    Raises
+    ------
+    ValueError
+        ``name`` is another one.
+    TypeError
+        ``x`` holds no real numbers.
     """
     code = activation_code(name)
     if name in ("leaky_relu", "elu"):
@@ -55,38 +62,153 @@ def activation(x: ArrayLike, name: str, slope: float = 0.0) -> tuple[Array, Acti
 
 
 def activation_backward(grad_y: ArrayLike, cache: ActivationCache) -> Array:
-    """Gradient of :func:`activation`: ``grad_y`` times the derivative."""
+    """Gradient of :func:`activation`: ``grad_y`` times the derivative.
+
+    Parameters
+    ----------
+    grad_y : array_like, the shape of y
+    cache : ActivationCache
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another number of elements than y, or holds no real numbers.
+    """
     return _core.activation_backward(grad_y, cache.x, cache.y, activation_code(cache.name), cache.slope)
 
 
 def relu(x: ArrayLike) -> tuple[Array, Array]:
-    """``max(x, 0)``, any shape; NaN stays NaN. The cache is the output."""
+    """``max(x, 0)``, any shape; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array_like
+
+    Returns
+    -------
+    y : ndarray of float32, the shape of x
+    cache : ndarray
+        ``y`` itself.
+
+    Raises
+    ------
+    TypeError
+        ``x`` holds no real numbers.
+    """
     y = _core.activation_forward(x, _CODES["relu"], 0.0)
     return y, y
 
 
 def relu_backward(grad_y: ArrayLike, cache: Array) -> Array:
-    """``grad_y`` where the output is positive, else 0."""
+    """Gradient of :func:`relu`: ``grad_y`` where the output is positive, else 0.
+
+    Parameters
+    ----------
+    grad_y : array_like, the shape of y
+    cache : ndarray
+        From :func:`relu`.
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another number of elements than y, or holds no real numbers.
+    """
     return _core.activation_backward(grad_y, cache, cache, _CODES["relu"], 0.0)
 
 
 def softmax(x: ArrayLike) -> tuple[Array, Array]:
-    """``exp(x_j) / sum_k exp(x_k)`` over the last axis. The cache is the output."""
+    """``exp(x_j) / sum_k exp(x_k)`` over the last axis.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., classes)
+
+    Returns
+    -------
+    y : ndarray of float32, the shape of x
+    cache : ndarray
+        ``y`` itself.
+
+    Raises
+    ------
+    ValueError
+        ``x`` has no axis, or no class on the last one.
+    TypeError
+        ``x`` holds no real numbers.
+    """
     return _over_last_axis(x, False)
 
 
 def softmax_backward(grad_y: ArrayLike, cache: Array) -> Array:
-    """``y (grad_y - sum(grad_y y))``."""
+    """Gradient of :func:`softmax`: ``y (grad_y - sum(grad_y y))``.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (..., classes)
+    cache : ndarray
+        From :func:`softmax`.
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another shape than y, or holds no real numbers.
+    """
     return _over_last_axis_backward(grad_y, cache, False)
 
 
 def log_softmax(x: ArrayLike) -> tuple[Array, Array]:
-    """``x_j - log sum_k exp(x_k)`` over the last axis. The cache is the output."""
+    """``x_j - log sum_k exp(x_k)`` over the last axis.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., classes)
+
+    Returns
+    -------
+    y : ndarray of float32, the shape of x
+    cache : ndarray
+        ``y`` itself.
+
+    Raises
+    ------
+    ValueError
+        ``x`` has no axis, or no class on the last one.
+    TypeError
+        ``x`` holds no real numbers.
+    """
     return _over_last_axis(x, True)
 
 
 def log_softmax_backward(grad_y: ArrayLike, cache: Array) -> Array:
-    """``grad_y - exp(y) sum(grad_y)``."""
+    """Gradient of :func:`log_softmax`: ``grad_y - exp(y) sum(grad_y)``.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (..., classes)
+    cache : ndarray
+        From :func:`log_softmax`.
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another shape than y, or holds no real numbers.
+    """
     return _over_last_axis_backward(grad_y, cache, True)
 
 

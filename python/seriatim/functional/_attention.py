@@ -34,6 +34,12 @@ def attention(query: ArrayLike, h: ArrayLike, batch_sizes: Integers) -> tuple[tu
     (context, weights) : ndarray (batch, size), ndarray (rows,)
         The weights of one sequence are positive and sum to 1.
     cache : AttentionCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        The shapes do not belong together, the batch sizes grow or do not sum up to the rows, or an array holds no real
+        numbers.
     """
     asked = _core.as_floats(query, "query")
     states = _core.as_floats(h, "h")
@@ -42,5 +48,21 @@ def attention(query: ArrayLike, h: ArrayLike, batch_sizes: Integers) -> tuple[tu
 
 
 def attention_backward(grad_context: ArrayLike, cache: AttentionCache) -> tuple[Array, Array]:
-    """Gradients of :func:`attention`: those of the query ``(batch, size)`` and of h ``(rows, size)``."""
+    """Gradients of :func:`attention`.
+
+    Parameters
+    ----------
+    grad_context : array_like, shape (batch, size)
+    cache : AttentionCache
+
+    Returns
+    -------
+    grad_query : ndarray of float32, shape (batch, size)
+    grad_h : ndarray of float32, shape (rows, size)
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_context`` has another shape than the context, or holds no real numbers.
+    """
     return _core.attention_backward(grad_context, *cache)

@@ -42,11 +42,23 @@ def batch_norm(
         In training updated in place (the variance without bias), else used.
     training : bool
         Normalise by the batch's own mean and (biased) variance.
+    momentum : float, default 0.1
+        ``running = (1 - momentum) running + momentum batch``.
+    eps : float, default 1e-5
+        Added to the variance.
+
+    Returns
+    -------
+    y : ndarray of float32, the shape of x
+    cache : BatchNormCache
 
     Raises
     ------
     ValueError
-        In training with a single value per feature: its variance is 0 whatever it holds.
+        In training with a single value per feature: its variance is 0 whatever it holds. Outside training without
+        running statistics. ``x`` has fewer than two axes, or another array not one number per feature.
+    TypeError
+        An array holds no real numbers.
     """
     used = _core.as_floats(x, "x")
     if used.ndim < 2:
@@ -57,7 +69,7 @@ def batch_norm(
         raise ValueError("running_mean, running_var: expected arrays outside training, got None")
     forward = _core.batch_norm_forward if used.ndim == 2 else _core.image_norm_forward
     rows = used if used.ndim == 2 else used.reshape(*used.shape[:2], -1)
-    y, mean, inverse = forward(rows, weight, bias, running_mean, running_var, training, momentum, eps)
+    y, mean, inverse = forward(rows, weight, bias, (running_mean, running_var), training, momentum, eps)
     return y.reshape(used.shape), BatchNormCache(used, mean, inverse, weight, training)
 
 
@@ -70,15 +82,33 @@ def batch_norm_backward(
     grad_bias: Array | None = None,
     accumulate: bool = False,
 ) -> Array | None:
-    """Gradient of the input of :func:`batch_norm`; those of weight and bias are written to the given arrays."""
+    """Gradient of the input of :func:`batch_norm`; those of weight and bias are written to the given arrays.
+
+    Parameters
+    ----------
+    grad_y : array_like, the shape of x
+    cache : BatchNormCache
+    need_input : bool, default True
+        Whether the gradient of x is wanted.
+    grad_weight, grad_bias : ndarray of float32, shape (num_features,), optional
+        Written to, or added to with ``accumulate``.
+    accumulate : bool, default False
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x, or None if it is not wanted
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another shape than y or holds no real numbers, or an array to write to is not what it should be.
+    """
     x, mean, inverse, weight, training = cache
     backward = _core.batch_norm_backward if x.ndim == 2 else _core.image_norm_backward
     grad = _core.as_floats(grad_y, "grad_y")
     if grad.shape != x.shape:
         raise ValueError(f"grad_y: expected shape {x.shape}, got {grad.shape}")
     rows = x.shape if x.ndim == 2 else (*x.shape[:2], -1)
-    grad_x = backward(
-        grad.reshape(rows), x.reshape(rows), mean, inverse, weight, training, need_input, grad_weight, grad_bias,
-        accumulate,
-    )  # fmt: skip
+    kept = (x.reshape(rows), mean, inverse, weight, training)
+    grad_x = backward(grad.reshape(rows), kept, need_input, (grad_weight, grad_bias, accumulate))
     return None if grad_x is None else grad_x.reshape(x.shape)

@@ -41,6 +41,15 @@ def collate(sequences: Sequence[ArrayLike], order: Integers, layout: str) -> Arr
         for 'packed'
     padded : ndarray (batch, longest, D)
         for 'padded', with zeros behind each sequence
+
+    Raises
+    ------
+    ValueError
+        ``layout`` is another one, a sequence is empty or of another number of features, or lengths grow.
+    IndexError
+        ``order`` has an index that is not of the list.
+    TypeError
+        ``sequences`` is no sequence of arrays of real numbers.
     """
     return _core.collate(sequences, order, _is_packed(layout))
 
@@ -56,7 +65,26 @@ def collate_concatenated(
 ) -> Array | tuple[Array, Integers]:
     """Collect sequences that lie in one array: the i-th of the batch is ``X[starts[i] : starts[i] + lengths[i]]``.
 
-    Returns as :func:`collate`; for 'packed' ``lengths`` must not grow.
+    Parameters
+    ----------
+    X : array_like, shape (observations, D)
+    starts, lengths : ndarray of int64, shape (batch,)
+        For 'packed' lengths must not grow.
+    layout : {'packed', 'padded'}
+
+    Returns
+    -------
+    (data, batch_sizes) : ndarray (rows, D), ndarray of int64 (steps,)
+        for 'packed'
+    padded : ndarray (batch, longest, D)
+        for 'padded', with zeros behind each sequence
+
+    Raises
+    ------
+    ValueError
+        ``layout`` is another one, a sequence is empty or reaches beyond X, or lengths grow.
+    TypeError
+        ``X`` holds no real numbers.
     """
     return _core.collate_concatenated(X, starts, lengths, _is_packed(layout))
 
@@ -73,11 +101,19 @@ def pack_rows(
         In the order of the packed batch: descending.
     order : ndarray of int64, shape (batch,)
         ``order[i]`` is the padded index of the packed batch's i-th sequence.
+    batch_first : bool, default True
 
     Returns
     -------
     data : ndarray (rows, D)
     batch_sizes : ndarray of int64 (steps,)
+
+    Raises
+    ------
+    ValueError
+        A length or an index is not of the padded batch, or lengths grow.
+    TypeError
+        ``padded`` holds no real numbers.
     """
     return _core.pack_rows(padded, lengths, order, batch_first)
 
@@ -91,5 +127,30 @@ def unpack_rows(
     padding_value: float = 0.0,
     batch_first: bool = True,
 ) -> Array:
-    """Pad a packed batch: its i-th sequence becomes the ``order[i]``-th of ``(batch, total_length, D)``."""
+    """Pad a packed batch: its i-th sequence becomes the ``order[i]``-th of the padded one.
+
+    Parameters
+    ----------
+    data : array_like, shape (rows, D)
+    batch_sizes : ndarray of int64, shape (steps,)
+    order : ndarray of int64, shape (batch,)
+    total_length : int
+        At least the longest sequence's length.
+    padding_value : float, default 0
+        What stands behind a sequence's end.
+    batch_first : bool, default True
+
+    Returns
+    -------
+    padded : ndarray of float32, shape (batch, total_length, D), or (total_length, batch, D) without ``batch_first``
+
+    Raises
+    ------
+    ValueError
+        ``total_length`` is too small, or the batch sizes grow or do not sum up to the rows.
+    IndexError
+        ``order`` has not every index once.
+    TypeError
+        ``data`` holds no real numbers.
+    """
     return _core.unpack_rows(data, batch_sizes, order, total_length, padding_value, batch_first)

@@ -47,7 +47,7 @@ def _backward(
     """Gradients of the convolved input and of the initial states, None for those that were not given."""
     gates, y, cells, h0, c0, cell = cache
     grad_x, grad_h0, grad_c0 = _core.conv_recurrent_backward(
-        *grads, gates, y, cells, h0, c0, packed, cell, *slots, accumulate
+        grads, (gates, y, cells, h0, c0), packed, cell, (*slots, accumulate)
     )
     grad = gates if grad_x is None else grad_x
     assert grad is not None
@@ -58,12 +58,42 @@ def _backward(
 
 
 def conv_gru_pack(weight: ArrayLike) -> Array:
-    """Lay hidden weights ``(3 H, H, k, k)``, rows r, z, n, out for :func:`conv_gru`; opaque, 1-D."""
+    """Lay hidden weights, rows r, z, n, out for :func:`conv_gru`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (3 H, H, k, k)
+        k is odd.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight has another shape, or holds no real numbers.
+    """
     return _core.conv_recurrent_pack(weight, _GRU, False)
 
 
 def conv_gru_pack_backward(weight: ArrayLike) -> Array:
-    """Lay the same weights out for :func:`conv_gru_backward`."""
+    """Lay the same weights out for :func:`conv_gru_backward`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (3 H, H, k, k)
+        k is odd.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight has another shape, or holds no real numbers.
+    """
     return _core.conv_recurrent_pack(weight, _GRU, True)
 
 
@@ -91,13 +121,18 @@ def conv_gru(
     kernel_size : int
         Odd; states keep their size.
     hard : bool, default False
-        Gates ``x / 2 + 1 / 2`` held within 0 and 1, candidates held within -1 and 1.
+        Gates ``x / 2 + 1 / 2`` clipped to 0 and 1, candidates clipped to -1 and 1.
 
     Returns
     -------
     y : ndarray of float32, shape (T, B, H, height, width)
         The states after every step.
     cache : ConvCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        The shapes do not belong together, or ``gates`` cannot be written to; nothing was computed.
     """
     state = _states(h0, "h0")
     cell = (_GRU, kernel_size, int(hard), 0)
@@ -116,7 +151,7 @@ def conv_gru_backward(
     grad_bias: Array | None = None,
     accumulate: bool = False,
 ) -> tuple[Array, Array | None]:
-    """Back through all steps.
+    """Back through all steps of :func:`conv_gru`.
 
     Parameters
     ----------
@@ -129,11 +164,17 @@ def conv_gru_backward(
         ``conv_gru_pack_backward(weight)``.
     grad_weight, grad_bias : ndarray of float32, shapes (3 H, H, k, k) and (3 H,), optional
         Written to, or added to with ``accumulate``.
+    accumulate : bool, default False
 
     Returns
     -------
     grad_gates : ndarray, shape (T, B, 3 H, height, width)
     grad_h0 : ndarray, or None if there was no h0
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed, and the cache is as it was.
     """
     return _backward((grad_y, grad_h_n, None), cache, packed, (grad_weight, grad_bias), accumulate)[:2]
 
@@ -142,12 +183,42 @@ def conv_gru_backward(
 
 
 def conv_lstm_pack(weight: ArrayLike) -> Array:
-    """Lay hidden weights ``(4 H, H, k, k)``, rows i, f, o, g, out for :func:`conv_lstm`; opaque, 1-D."""
+    """Lay hidden weights, rows i, f, o, g, out for :func:`conv_lstm`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (4 H, H, k, k)
+        k is odd.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight has another shape, or holds no real numbers.
+    """
     return _core.conv_recurrent_pack(weight, _LSTM, False)
 
 
 def conv_lstm_pack_backward(weight: ArrayLike) -> Array:
-    """Lay the same weights out for :func:`conv_lstm_backward`."""
+    """Lay the same weights out for :func:`conv_lstm_backward`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (4 H, H, k, k)
+        k is odd.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight has another shape, or holds no real numbers.
+    """
     return _core.conv_recurrent_pack(weight, _LSTM, True)
 
 
@@ -161,13 +232,33 @@ def conv_lstm(
     kernel_size: int,
     hard: bool = False,
 ) -> tuple[Array, Array, ConvCache]:
-    """Run all steps of an LSTM; arguments as in :func:`conv_gru`, with gates i, f, o and g.
+    """Run all steps of an LSTM.
+
+    Parameters
+    ----------
+    gates : ndarray of float32, shape (T, B, 4 H, height, width)
+        The convolved input of i, f, o and g. Used up: it becomes the gates.
+    packed : ndarray
+        ``conv_lstm_pack(weight)``.
+    h0, c0 : array_like, shape (B, H, height, width), optional
+        Zeros by default.
+    bias : array_like, shape (4 H,), optional
+        Added to the convolved input.
+    kernel_size : int
+        Odd; states keep their size.
+    hard : bool, default False
+        Gates ``x / 2 + 1 / 2`` clipped to 0 and 1, candidates clipped to -1 and 1.
 
     Returns
     -------
     y, cells : ndarray of float32, shape (T, B, H, height, width)
         The states after every step.
     cache : ConvCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        The shapes do not belong together, or ``gates`` cannot be written to; nothing was computed.
     """
     state, memory = _states(h0, "h0"), _states(c0, "c0")
     cell = (_LSTM, kernel_size, int(hard), 0)
@@ -188,12 +279,30 @@ def conv_lstm_backward(
     grad_bias: Array | None = None,
     accumulate: bool = False,
 ) -> tuple[Array, Array | None, Array | None]:
-    """Back through all steps; arguments as in :func:`conv_gru_backward`.
+    """Back through all steps of :func:`conv_lstm`.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (T, B, H, height, width)
+    grad_h_n, grad_c_n : array_like, shape (B, H, height, width), optional
+        Those of the last states besides.
+    cache : ConvCache
+        Used up.
+    packed : ndarray
+        ``conv_lstm_pack_backward(weight)``.
+    grad_weight, grad_bias : ndarray of float32, shapes (4 H, H, k, k) and (4 H,), optional
+        Written to, or added to with ``accumulate``.
+    accumulate : bool, default False
 
     Returns
     -------
     grad_gates : ndarray, shape (T, B, 4 H, height, width)
     grad_h0, grad_c0 : ndarray, or None if there was none
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed, and the cache is as it was.
     """
     return _backward((grad_y, grad_h_n, grad_c_n), cache, packed, (grad_weight, grad_bias), accumulate)
 
@@ -202,12 +311,42 @@ def conv_lstm_backward(
 
 
 def conv_rnn_pack(weight: ArrayLike) -> Array:
-    """Lay hidden weights ``(H, H, k, k)`` out for :func:`conv_rnn`; opaque, 1-D."""
+    """Lay hidden weights out for :func:`conv_rnn`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (H, H, k, k)
+        k is odd.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight has another shape, or holds no real numbers.
+    """
     return _core.conv_recurrent_pack(weight, _RNN, False)
 
 
 def conv_rnn_pack_backward(weight: ArrayLike) -> Array:
-    """Lay the same weights out for :func:`conv_rnn_backward`."""
+    """Lay the same weights out for :func:`conv_rnn_backward`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (H, H, k, k)
+        k is odd.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight has another shape, or holds no real numbers.
+    """
     return _core.conv_recurrent_pack(weight, _RNN, True)
 
 
@@ -240,7 +379,15 @@ def conv_rnn(
     y : ndarray of float32, shape (T, B, H, height, width)
         The states after every step: the memory of ``x``.
     cache : ConvCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        The shapes do not belong together, ``activation`` is another one, or ``x`` cannot be written to; nothing was
+        computed.
     """
+    if activation in ("leaky_relu", "elu"):
+        raise ValueError(f"activation: expected one of sigmoid, tanh, relu, identity, got {activation!r}")
     cell = (_RNN, kernel_size, 0, activation_code(activation))
     state = _states(h0, "h0")
     _core.conv_recurrent_forward(x, state, None, packed, bias, cell)
@@ -257,11 +404,29 @@ def conv_rnn_backward(
     grad_bias: Array | None = None,
     accumulate: bool = False,
 ) -> tuple[Array, Array | None]:
-    """Back through all steps; arguments as in :func:`conv_gru_backward`.
+    """Back through all steps of :func:`conv_rnn`.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (T, B, H, height, width)
+    grad_h_n : array_like, shape (B, H, height, width), optional
+        That of the last state besides.
+    cache : ConvCache
+        Used up.
+    packed : ndarray
+        ``conv_rnn_pack_backward(weight)``.
+    grad_weight, grad_bias : ndarray of float32, shapes (H, H, k, k) and (H,), optional
+        Written to, or added to with ``accumulate``.
+    accumulate : bool, default False
 
     Returns
     -------
     grad_x : ndarray, shape (T, B, H, height, width)
     grad_h0 : ndarray, or None if there was no h0
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed, and the cache is as it was.
     """
     return _backward((grad_y, grad_h_n, None), cache, packed, (grad_weight, grad_bias), accumulate)[:2]

@@ -62,12 +62,44 @@ def conv2d_geometry(
 
 
 def conv2d_pack(weight: ArrayLike, geometry: Geometry) -> Array:
-    """Lay a weight out for :func:`conv2d`; opaque, 1-D."""
+    """Lay a weight out for :func:`conv2d`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (out_channels, in_channels / groups, kernel height, kernel width)
+    geometry : Geometry
+        From :func:`conv2d_geometry`.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight is not of this geometry, or holds no real numbers.
+    """
     return _core.convolution_pack(weight, geometry, False)
 
 
 def conv2d_pack_backward(weight: ArrayLike, geometry: Geometry) -> Array:
-    """Lay a weight out for the input gradient of :func:`conv2d_backward`; opaque, 1-D."""
+    """Lay a weight out for the input gradient of :func:`conv2d_backward`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (out_channels, in_channels / groups, kernel height, kernel width)
+    geometry : Geometry
+        From :func:`conv2d_geometry`.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight is not of this geometry, or holds no real numbers.
+    """
     return _core.convolution_pack(weight, geometry, True)
 
 
@@ -156,10 +188,16 @@ def conv2d_backward(
         What to compute.
     grad_weight, grad_bias : ndarray of float32, optional
         Written to, or added to with ``accumulate``.
+    accumulate : bool, default False
 
     Returns
     -------
     grad_x, grad_weight, grad_bias : ndarray or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another shape than y or holds no real numbers, or an array to write to is not what it should be.
     """
     if need_parameters and grad_weight is None:
         grad_weight = np.zeros(weight.shape, np.float32)
@@ -167,6 +205,6 @@ def conv2d_backward(
     if need_input and packed is None:
         packed = conv2d_pack_backward(weight, cache.geometry)
     grad_x = _core.convolution_backward(
-        grad_y, cache.x, packed if need_input else None, cache.geometry, grad_weight, grad_bias, accumulate
+        grad_y, cache.x, packed if need_input else None, cache.geometry, (grad_weight, grad_bias, accumulate)
     )
     return grad_x, grad_weight, grad_bias

@@ -19,10 +19,39 @@ def dropout(x: ArrayLike, p: float, seed: int, offset: int) -> Array:
     p : float in [0, 1)
         Probability of an element to be dropped.
     seed, offset : int in [0, 2**64)
+
+    Returns
+    -------
+    y : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError
+        ``p``, ``seed`` or ``offset`` is out of its range.
+    TypeError
+        ``x`` holds no real numbers.
     """
     return _core.dropout(x, p, seed, offset)
 
 
 def dropout_backward(grad_y: ArrayLike, p: float, seed: int, offset: int) -> Array:
-    """Gradient of :func:`dropout`: the same mask, drawn again."""
+    """Gradient of :func:`dropout`: the same mask, drawn again.
+
+    Parameters
+    ----------
+    grad_y : array_like, the shape of x
+    p, seed, offset
+        Those of the forward call.
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError
+        ``p``, ``seed`` or ``offset`` is out of its range.
+    TypeError
+        ``grad_y`` holds no real numbers.
+    """
     return _core.dropout(grad_y, p, seed, offset)

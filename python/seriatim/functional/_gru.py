@@ -47,6 +47,12 @@ def gru_pack(
     weight_ih : array_like, shape (3 * hidden_size, input_size)
     weight_hh : array_like, shape (3 * hidden_size, hidden_size)
     bias_ih, bias_hh : array_like, shape (3 * hidden_size,), or None
+    reset_after : bool, default True
+        The reset gate's place: see the equations of this module.
+
+    Returns
+    -------
+    packed : ndarray of float32
 
     Raises
     ------
@@ -60,12 +66,19 @@ def gru_pack(
 def gru_pack_backward(
     weight_ih: ArrayLike, weight_hh: ArrayLike, *, reset_after: bool = True, need_input: bool = True
 ) -> Array:
-    """Lay the weights out for :func:`gru_backward`, for the input's gradient too if it is needed.
+    """Lay the weights out for :func:`gru_backward`; opaque, 1-D.
 
     Parameters
     ----------
     weight_ih, weight_hh : array_like
         As for :func:`gru_pack`.
+    reset_after : bool, default True
+    need_input : bool, default True
+        Whether the gradient of x will be wanted.
+
+    Returns
+    -------
+    packed : ndarray of float32
 
     Raises
     ------
@@ -88,7 +101,36 @@ def gru(
     training: bool = False,
     out: Array | None = None,
 ) -> tuple[tuple[Array, Array], RecurrentCache | None]:
-    """Run the recurrence: :func:`recurrent` with the state ``h0 (batch, hidden_size)``; returns ``(y, h_n), cache``."""
+    """Run the recurrence, by :func:`recurrent`.
+
+    Parameters
+    ----------
+    x : array_like, shape (rows, input_size)
+        Packed: time-major, sequences in descending order of length.
+    batch_sizes : ndarray of int64, shape (steps,)
+    packed : ndarray
+        From :func:`gru_pack`, with the same ``reset_after``.
+    h0 : array_like, shape (batch, hidden_size), optional
+        Zeros by default.
+    hidden_size : int
+    reverse : bool, default False
+        Run from each sequence's last step to its first.
+    reset_after : bool, default True
+    training : bool, default False
+        Keep a cache.
+    out : ndarray of float32, shape (rows, hidden_size), optional
+        Written instead of a new array; may be a column slice of a wider one.
+
+    Returns
+    -------
+    (y, h_n) : ndarray (rows, hidden_size), ndarray (batch, hidden_size)
+    cache : RecurrentCache, or None outside training
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed.
+    """
     found = _cell(np.shape(x)[-1] if np.ndim(x) else 0, hidden_size, reset_after)
     (y, (h_n, _)), cache = recurrent(
         found, x, batch_sizes, packed, (h0, None), reverse=reverse, training=training, out=out
@@ -112,7 +154,33 @@ def gru_backward(
     accumulate: bool = False,
     grad_x: Array | None = None,
 ) -> tuple[Array | None, Array | None]:
-    """Back-propagation through time of :func:`gru`: :func:`recurrent_backward`; returns ``grad_x, grad_h0``."""
+    """Back-propagation through time of :func:`gru`, by :func:`recurrent_backward`; uses the cache up.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (rows, hidden_size), or None for zeros
+    grad_h_n : array_like, shape (batch, hidden_size), or None for zeros
+    cache : RecurrentCache
+    packed : ndarray
+        From :func:`gru_pack_backward`, with the same ``need_input``.
+    grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh : ndarray of float32, optional
+        Written to, or added to with ``accumulate``.
+    need_input, need_state : bool, default True
+        Whether the gradients of x and of h0 are wanted.
+    accumulate : bool, default False
+    grad_x : ndarray of float32, shape (rows, input_size), optional
+        Added to, instead of a new array.
+
+    Returns
+    -------
+    grad_x : ndarray (rows, input_size) or None
+    grad_h0 : ndarray (batch, hidden_size) or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed, and the cache is as it was.
+    """
     below, (first, _) = recurrent_backward(
         cache,
         packed,

@@ -9,12 +9,40 @@ from seriatim._typing import Array, ArrayLike
 
 
 def linear_pack(weight: ArrayLike) -> Array:
-    """Lay a weight ``(out_features, in_features)`` out for :func:`linear`; opaque, 1-D."""
+    """Lay a weight out for :func:`linear`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (out_features, in_features)
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight is no matrix of real numbers, or has an empty axis.
+    """
     return _core.linear_pack(weight)
 
 
 def linear_pack_backward(weight: ArrayLike) -> Array:
-    """Lay a weight out for the input gradient of :func:`linear_backward`; opaque, 1-D."""
+    """Lay a weight out for the input gradient of :func:`linear_backward`; opaque, 1-D.
+
+    Parameters
+    ----------
+    weight : array_like, shape (out_features, in_features)
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The weight is no matrix of real numbers, or has an empty axis.
+    """
     return _core.linear_pack_backward(weight)
 
 
@@ -74,15 +102,22 @@ def linear_backward(
         What to compute.
     grad_weight, grad_bias : ndarray of float32, optional
         Written to, or added to with ``accumulate``.
+    accumulate : bool, default False
 
     Returns
     -------
     grad_x, grad_weight, grad_bias : ndarray or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another shape than y or holds no real numbers, or an array to write to is not what it should be.
     """
     if need_parameters and grad_weight is None:
         grad_weight = np.zeros(weight.shape, np.float32)
         grad_bias = np.zeros(weight.shape[0], np.float32)
     if need_input and packed is None:
         packed = _core.linear_pack_backward(weight)
-    grad_x = _core.linear_backward(grad_y, cache, packed if need_input else None, grad_weight, grad_bias, accumulate)
+    gradients = (grad_weight, grad_bias, accumulate)
+    grad_x = _core.linear_backward(grad_y, cache, packed if need_input else None, gradients)
     return grad_x, grad_weight, grad_bias

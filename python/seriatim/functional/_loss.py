@@ -56,6 +56,13 @@ def nll_loss(
     loss : float, or ndarray (batch,) for 'none'
         The mean over weights that are all 0 is nan, as in torch.
     cache : NLLCache
+
+    Raises
+    ------
+    ValueError
+        A target is no class, ``reduction`` or ``label_smoothing`` is another one, or shapes do not belong together.
+    TypeError
+        An array holds no real numbers, or ``target`` no integers.
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
@@ -75,7 +82,23 @@ def nll_loss(
 
 
 def nll_loss_backward(cache: NLLCache, grad_output: ArrayLike | None = None) -> Array:
-    """Gradient of the log-probabilities ``(batch, classes)``; ``grad_output`` is that of the loss, 1 by default."""
+    """Gradient of :func:`nll_loss` with respect to the log-probabilities.
+
+    Parameters
+    ----------
+    cache : NLLCache
+    grad_output : array_like, a scalar or shape (batch,), optional
+        The gradient of the loss; 1 by default.
+
+    Returns
+    -------
+    grad_log_probs : ndarray of float32, shape (batch, classes)
+
+    Raises
+    ------
+    ValueError
+        ``grad_output`` has neither 1 nor ``batch`` elements.
+    """
     weights, target, total_weight, classes, reduction, class_weight, sample_weight, smoothing = cache
     scale = np.atleast_1d(np.asarray(1.0 if grad_output is None else grad_output, np.float32))
     if reduction == "mean":
@@ -122,7 +145,16 @@ def point_loss(
     -------
     loss : float, or ndarray like ``pred`` for 'none'
     cache : PointLossCache
+
+    Raises
+    ------
+    ValueError
+        ``kind`` or ``reduction`` is another one, or shapes do not belong together.
+    TypeError
+        An array holds no real numbers.
     """
+    if kind not in _KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(_KINDS)}, got {kind!r}")
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
     used = _core.as_floats(pred, "pred")
@@ -153,7 +185,23 @@ def point_loss(
 
 
 def point_loss_backward(cache: PointLossCache, grad_output: ArrayLike | None = None) -> Array:
-    """Gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
+    """Gradient of :func:`point_loss` with respect to ``pred``.
+
+    Parameters
+    ----------
+    cache : PointLossCache
+    grad_output : array_like, a scalar or the shape of the loss, optional
+        The gradient of the loss; 1 by default.
+
+    Returns
+    -------
+    grad_pred : ndarray of float32, the shape of pred
+
+    Raises
+    ------
+    ValueError
+        ``grad_output`` does not broadcast to the shape of ``pred``.
+    """
     scale = np.asarray(1.0 if grad_output is None else grad_output, np.float32)
     if cache.reduction == "mean":
         scale = scale / np.float32(cache.total_weight or np.nan)

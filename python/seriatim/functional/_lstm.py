@@ -66,12 +66,18 @@ def lstm_pack(
 def lstm_pack_backward(
     weight_ih: ArrayLike, weight_hh: ArrayLike, weight_hr: ArrayLike | None = None, *, need_input: bool = True
 ) -> Array:
-    """Lay the weights out for :func:`lstm_backward`, for the input's gradient too if it is needed.
+    """Lay the weights out for :func:`lstm_backward`; opaque, 1-D.
 
     Parameters
     ----------
     weight_ih, weight_hh, weight_hr : array_like
         As for :func:`lstm_pack`.
+    need_input : bool, default True
+        Whether the gradient of x will be wanted.
+
+    Returns
+    -------
+    packed : ndarray of float32
 
     Raises
     ------
@@ -94,7 +100,37 @@ def lstm(
     training: bool = False,
     out: Array | None = None,
 ) -> tuple[tuple[Array, Array, Array], RecurrentCache | None]:
-    """Run the recurrence: :func:`recurrent` with ``states`` (h0, c0); returns ``(y, h_n, c_n), cache``."""
+    """Run the recurrence, by :func:`recurrent`.
+
+    Parameters
+    ----------
+    x : array_like, shape (rows, input_size)
+        Packed: time-major, sequences in descending order of length.
+    batch_sizes : ndarray of int64, shape (steps,)
+    packed : ndarray
+        From :func:`lstm_pack`.
+    states : (h0, c0), optional
+        ``(batch, state_size)`` and ``(batch, hidden_size)``; zeros for None.
+    hidden_size : int
+    proj_size : int, default 0
+        Size of h after the projection; 0 for none.
+    reverse : bool, default False
+        Run from each sequence's last step to its first.
+    training : bool, default False
+        Keep a cache.
+    out : ndarray of float32, shape (rows, state_size), optional
+        Written instead of a new array; may be a column slice of a wider one.
+
+    Returns
+    -------
+    (y, h_n, c_n) : ndarray (rows, state_size), ndarray (batch, state_size), ndarray (batch, hidden_size)
+    cache : RecurrentCache, or None outside training
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed.
+    """
     found = cell("lstm", np.shape(x)[-1] if np.ndim(x) else 0, hidden_size, proj_size)
     (y, (h_n, c_n)), cache = recurrent(
         found, x, batch_sizes, packed, states or (None, None), reverse=reverse, training=training, out=out
@@ -121,7 +157,35 @@ def lstm_backward(
     accumulate: bool = False,
     grad_x: Array | None = None,
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Back-propagation through time of :func:`lstm`, by :func:`recurrent_backward`; ``grad_x, grad_h0, grad_c0``."""
+    """Back-propagation through time of :func:`lstm`, by :func:`recurrent_backward`; uses the cache up.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (rows, state_size), or None for zeros
+    grad_h_n : array_like, shape (batch, state_size), or None for zeros
+    grad_c_n : array_like, shape (batch, hidden_size), or None for zeros
+    cache : RecurrentCache
+    packed : ndarray
+        From :func:`lstm_pack_backward`, with the same ``need_input``.
+    grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh, grad_weight_hr : ndarray of float32, optional
+        Written to, or added to with ``accumulate``.
+    need_input, need_state : bool, default True
+        Whether the gradients of x and of the initial states are wanted.
+    accumulate : bool, default False
+    grad_x : ndarray of float32, shape (rows, input_size), optional
+        Added to, instead of a new array.
+
+    Returns
+    -------
+    grad_x : ndarray (rows, input_size) or None
+    grad_h0 : ndarray (batch, state_size) or None
+    grad_c0 : ndarray (batch, hidden_size) or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed, and the cache is as it was.
+    """
     below, first = recurrent_backward(
         cache,
         packed,

@@ -69,7 +69,7 @@ def max_pool2d(
 
     Parameters
     ----------
-    x : array_like, shape (..., height, width)
+    x : array_like, shape (N, C, height, width) or (C, height, width)
     kernel_size : int or pair of int
     stride : int or pair of int, optional
         The kernel size by default.
@@ -86,6 +86,13 @@ def max_pool2d(
     y : ndarray of float32, shape (..., out height, out width)
     cache : PoolCache
         ``places`` has the place of each maximum in its plane, like torch's ``return_indices``.
+
+    Raises
+    ------
+    ValueError
+        ``x`` has other axes, a number is too small, padding is more than half the kernel, or no window fits.
+    TypeError
+        ``x`` holds no real numbers.
     """
     used = _planes(x)
     windows = _windows(used.shape, kernel_size, stride, padding, dilation, ceil_mode)
@@ -95,7 +102,23 @@ def max_pool2d(
 
 
 def max_pool2d_backward(grad_y: ArrayLike, cache: PoolCache) -> Array:
-    """Gradient of :func:`max_pool2d`: each output's goes to where its maximum was."""
+    """Gradient of :func:`max_pool2d`: each output's goes to where its maximum was.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (..., out height, out width)
+    cache : PoolCache
+        Of a call with ``training``.
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        The cache has no places, or ``grad_y`` has another shape than y or holds no real numbers.
+    """
     if cache.places is None:
         raise ValueError("cache: expected one of a call with training=True, got one without places")
     grad = _gradient(grad_y, cache)
@@ -112,14 +135,34 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> tuple[Array, PoolCache]:
-    """Average of every window; arguments as in :func:`max_pool2d`.
+    """Average of every window.
 
     Parameters
     ----------
+    x : array_like, shape (N, C, height, width) or (C, height, width)
+    kernel_size : int or pair of int
+    stride : int or pair of int, optional
+        The kernel size by default.
+    padding : int or pair of int, default 0
+        Zeros around each plane.
+    ceil_mode : bool, default False
+        Whether windows that are not whole count.
     count_include_pad : bool, default True
         Whether the zeros of the padding count.
     divisor_override : int, optional
         Divide by this instead of by the window's size.
+
+    Returns
+    -------
+    y : ndarray of float32, shape (..., out height, out width)
+    cache : PoolCache
+
+    Raises
+    ------
+    ValueError
+        ``x`` has other axes, a number is too small, padding is more than half the kernel, or no window fits.
+    TypeError
+        ``x`` holds no real numbers.
     """
     used = _planes(x)
     windows = _windows(used.shape, kernel_size, stride, padding, 1, ceil_mode)
@@ -131,7 +174,22 @@ def avg_pool2d(
 
 
 def avg_pool2d_backward(grad_y: ArrayLike, cache: PoolCache) -> Array:
-    """Gradient of :func:`avg_pool2d`."""
+    """Gradient of :func:`avg_pool2d`.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (..., out height, out width)
+    cache : PoolCache
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another shape than y, or holds no real numbers.
+    """
     grad = _gradient(grad_y, cache)
     height, width = cache.shape[-2:]
     return _core.average_pool_backward(grad, height, width, cache.windows, cache.divisor).reshape(cache.shape)
@@ -140,7 +198,26 @@ def avg_pool2d_backward(grad_y: ArrayLike, cache: PoolCache) -> Array:
 def adaptive_avg_pool2d(
     x: ArrayLike, output_size: int | tuple[int | None, int | None] | None
 ) -> tuple[Array, PoolCache]:
-    """Averages over windows ``floor(v H / V) ..< ceil((v + 1) H / V)``; None keeps a side's size."""
+    """Averages over windows ``floor(v H / V) ..< ceil((v + 1) H / V)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, height, width) or (C, height, width)
+    output_size : int, pair of int, or None
+        Height and width of the output; None keeps a side's size.
+
+    Returns
+    -------
+    y : ndarray of float32, shape (..., out height, out width)
+    cache : PoolCache
+
+    Raises
+    ------
+    ValueError
+        ``x`` has other axes, or a side is below 1.
+    TypeError
+        ``x`` holds no real numbers.
+    """
     used = _planes(x)
     sides = output_size if isinstance(output_size, tuple) else (output_size, output_size)
     height, width = (given if given is not None else side for given, side in zip(sides, used.shape[-2:], strict=True))
@@ -151,7 +228,22 @@ def adaptive_avg_pool2d(
 
 
 def adaptive_avg_pool2d_backward(grad_y: ArrayLike, cache: PoolCache) -> Array:
-    """Gradient of :func:`adaptive_avg_pool2d`."""
+    """Gradient of :func:`adaptive_avg_pool2d`.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (..., out height, out width)
+    cache : PoolCache
+
+    Returns
+    -------
+    grad_x : ndarray of float32, the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_y`` has another shape than y, or holds no real numbers.
+    """
     grad = _gradient(grad_y, cache)
     return _core.adaptive_pool_backward(grad, *cache.shape[-2:]).reshape(cache.shape)
 

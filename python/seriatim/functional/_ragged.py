@@ -14,9 +14,22 @@ KINDS = ("mean", "median")
 
 
 def ragged_moments(X: ArrayLike, offsets: Integers) -> tuple[Array, Array]:
-    """Return mean and standard deviation (of the population) of every sequence, ``(n, features)`` each.
+    """Return mean and standard deviation (of the population) of every sequence.
 
-    Zeros for a sequence without rows.
+    Parameters
+    ----------
+    X : array_like, shape (rows, features)
+    offsets : ndarray of int64, shape (n + 1,)
+
+    Returns
+    -------
+    mean, spread : ndarray of float32, shape (n, features)
+        Zeros for a sequence without rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The offsets do not grow from 0 to the rows, or ``X`` is no matrix of real numbers.
     """
     mean, spread = _core.ragged_moments(X, offsets, True)
     assert spread is not None
@@ -24,24 +37,87 @@ def ragged_moments(X: ArrayLike, offsets: Integers) -> tuple[Array, Array]:
 
 
 def ragged_mean(X: ArrayLike, offsets: Integers) -> Array:
-    """Return the mean of every sequence, ``(n, features)``."""
+    """Return the mean of every sequence.
+
+    Parameters
+    ----------
+    X : array_like, shape (rows, features)
+    offsets : ndarray of int64, shape (n + 1,)
+
+    Returns
+    -------
+    mean : ndarray of float32, shape (n, features)
+        Zeros for a sequence without rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The offsets do not grow from 0 to the rows, or ``X`` is no matrix of real numbers.
+    """
     return _core.ragged_moments(X, offsets, False)[0]
 
 
 def ragged_extrema(X: ArrayLike, offsets: Integers) -> tuple[Array, Array]:
-    """Return the least and the greatest values of every sequence, ``(n, features)`` each."""
+    """Return the least and the greatest values of every sequence.
+
+    Parameters
+    ----------
+    X : array_like, shape (rows, features)
+    offsets : ndarray of int64, shape (n + 1,)
+
+    Returns
+    -------
+    least, greatest : ndarray of float32, shape (n, features)
+
+    Raises
+    ------
+    ValueError, TypeError
+        The offsets do not grow from 0 to the rows, or ``X`` is no matrix of real numbers.
+    """
     return _core.ragged_extrema(X, offsets)
 
 
 def ragged_scale(X: ArrayLike, offsets: Integers, shift: ArrayLike, scale: ArrayLike) -> Array:
-    """``(x - shift) * scale`` with each sequence's own shift and scale, ``(n, features)`` each."""
+    """``(x - shift) * scale`` with each sequence's own shift and scale.
+
+    Parameters
+    ----------
+    X : array_like, shape (rows, features)
+    offsets : ndarray of int64, shape (n + 1,)
+    shift, scale : array_like, shape (n, features)
+
+    Returns
+    -------
+    y : ndarray of float32, shape (rows, features)
+
+    Raises
+    ------
+    ValueError, TypeError
+        The offsets do not grow from 0 to the rows, shapes do not belong together, or an array holds no real numbers.
+    """
     return _core.ragged_scale(X, offsets, shift, scale)
 
 
 def ragged_filter(X: ArrayLike, offsets: Integers, width: int, kind: str = "mean") -> Array:
-    """Means or medians of windows of ``width`` rows, centred on each row.
+    """Means or medians of windows of rows, centred on each row.
 
-    An even window reaches one row further back. At a sequence's ends only what is inside counts.
+    Parameters
+    ----------
+    X : array_like, shape (rows, features)
+    offsets : ndarray of int64, shape (n + 1,)
+    width : int
+        Rows of a window. An even one reaches one row further back. At a sequence's ends only what is inside counts.
+    kind : {'mean', 'median'}
+
+    Returns
+    -------
+    y : ndarray of float32, shape (rows, features)
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``kind`` is another one, ``width`` is below 1, the offsets do not grow from 0 to the rows, or ``X`` is no matrix
+        of real numbers.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {KINDS}, got {kind!r}")
@@ -56,8 +132,20 @@ def ragged_deltas(X: ArrayLike, offsets: Integers, reach: int = 2, out: Array | 
     X : array_like, shape (rows, features)
     offsets : ndarray of int64, shape (n + 1,)
     reach : int, default 2
+        From 1 to 65536.
     out : ndarray of float32, shape (rows, features), optional
         Where to write; its rows may lie apart.
+
+    Returns
+    -------
+    y : ndarray of float32, shape (rows, features)
+        ``out`` if it was given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``reach`` is out of its range, the offsets do not grow from 0 to the rows, or an array has another shape or
+        type.
     """
     used = _core.as_floats(X, "X")
     y = np.empty(used.shape, np.float32) if out is None else out
@@ -66,21 +154,70 @@ def ragged_deltas(X: ArrayLike, offsets: Integers, reach: int = 2, out: Array | 
 
 
 def rotate_points(X: ArrayLike, offsets: Integers, matrices: ArrayLike) -> Array:
-    """Multiply points, three features each, by their sequence's matrix ``(n, 3, 3)``."""
+    """Multiply points, three features each, by their sequence's matrix.
+
+    Parameters
+    ----------
+    X : array_like, shape (rows, 3 * points)
+    offsets : ndarray of int64, shape (n + 1,)
+    matrices : array_like, shape (n, 3, 3)
+
+    Returns
+    -------
+    y : ndarray of float32, shape (rows, 3 * points)
+
+    Raises
+    ------
+    ValueError, TypeError
+        The features are no points, the offsets do not grow from 0 to the rows, or an array has another shape or type.
+    """
     return _core.rotate_points(X, offsets, matrices)
 
 
 def interpolate_columns(X: ArrayLike, offsets: Integers, positions: ArrayLike) -> Array:
     """Features between features: column d of sequence s is at column ``positions[s, d]`` of X.
 
-    Positions beyond the first or last column are moved there.
+    Parameters
+    ----------
+    X : array_like, shape (rows, features)
+    offsets : ndarray of int64, shape (n + 1,)
+    positions : array_like, shape (n, columns)
+        Those beyond the first or last column are moved there.
+
+    Returns
+    -------
+    y : ndarray of float32, shape (rows, columns)
+
+    Raises
+    ------
+    ValueError, TypeError
+        The offsets do not grow from 0 to the rows, or an array has another shape or type.
     """
-    columns = np.shape(X)[1]
-    return _core.interpolate_columns(X, offsets, *_split(positions, columns))
+    if np.ndim(X) != 2:
+        raise ValueError(f"X: expected shape (rows, features), got {np.shape(X)}")
+    return _core.interpolate_columns(X, offsets, *_split(positions, np.shape(X)[1]))
 
 
 def interpolate_rows(X: ArrayLike, positions: ArrayLike) -> Array:
-    """Rows between rows: row i is at row ``positions[i]`` of X, which must not be beyond the first or last."""
+    """Rows between rows: row i is at row ``positions[i]`` of X.
+
+    Parameters
+    ----------
+    X : array_like, shape (sources, features)
+    positions : array_like, shape (rows,)
+        Those beyond the first or last row are moved there.
+
+    Returns
+    -------
+    y : ndarray of float32, shape (rows, features)
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type.
+    IndexError
+        ``X`` has no rows, but there are positions.
+    """
     return _core.interpolate_rows(X, *_split(positions, len(np.asarray(X))))
 
 

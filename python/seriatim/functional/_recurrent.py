@@ -41,7 +41,7 @@ NO_STATES: States = (None, None)
 class Cell(NamedTuple):
     """A recurrence, with the sizes of one layer: what every function here takes first.
 
-    Attributes
+    Parameters
     ----------
     kind, options : int
         As :func:`cell` makes them.
@@ -82,7 +82,7 @@ def _shapes(cell: Cell) -> dict[str, tuple[int, ...]]:
         "norm_c": (cell.hidden_size,),
         "bias_c": (cell.hidden_size,),
     }
-    return {name: shape for name, shape in shapes.items() if has & _HAS.get(name, -1)}
+    return {name: shape for name, shape in shapes.items() if name not in _HAS or has & _HAS[name]}
 
 
 def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, options: Sequence[str] = ()) -> Cell:
@@ -90,12 +90,25 @@ def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, optio
 
     Parameters
     ----------
-    kind : {'gru', 'lstm', 'rnn'}
+    kind : {'gru', 'lstm', 'rnn', 'min_gru', 'min_lstm', 'ind_rnn'}
     input_size, hidden_size : int
     proj_size : int, default 0
     options : sequence of {'reset_before', 'relu', 'peephole', 'layer_norm'}
         Those that the kind has.
+
+    Returns
+    -------
+    Cell
+
+    Raises
+    ------
+    ValueError
+        The kind or an option is not known. Whether they go together is said by the functions that take the cell.
     """
+    if kind not in _KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(_KINDS)}, got {kind!r}")
+    if unknown := [name for name in options if name not in _OPTIONS]:
+        raise ValueError(f"options: expected some of {', '.join(_OPTIONS)}, got {unknown[0]!r}")
     return Cell(_KINDS[kind], sum(_OPTIONS[name] for name in options), input_size, hidden_size, proj_size)
 
 
@@ -114,7 +127,17 @@ def _all(parameters: Sequence[Any]) -> tuple[Any, ...]:
 
 
 class RecurrentCache(NamedTuple):
-    """What :func:`recurrent_backward` needs of a forward call."""
+    """What :func:`recurrent_backward` needs of a forward call.
+
+    Parameters
+    ----------
+    cell, x, batch_sizes, states, reverse, zoneout
+        Those of the call; x and the states as they were used.
+    y : ndarray of float32, shape (rows, state_size)
+        The output.
+    gates : ndarray of float32, or None
+        What the cell keeps of each step, in a layout of its own.
+    """
 
     cell: Cell
     x: Array
@@ -145,7 +168,25 @@ def recurrent_pack(cell: Cell, weights: Sequence[ArrayLike | None]) -> Array:
 
 
 def recurrent_pack_backward(cell: Cell, weights: Sequence[ArrayLike | None], need_input: bool = True) -> Array:
-    """Lay the weights out for :func:`recurrent_backward`, for the input's gradient too if it is needed."""
+    """Lay the weights out for :func:`recurrent_backward`; opaque, 1-D.
+
+    Parameters
+    ----------
+    cell : Cell
+    weights : sequence of array_like or None
+        As for :func:`recurrent_pack`; biases may be left out.
+    need_input : bool, default True
+        Whether the gradient of x will be wanted.
+
+    Returns
+    -------
+    packed : ndarray of float32
+
+    Raises
+    ------
+    ValueError
+        A shape is another one, or a weight is missing or not of this cell.
+    """
     return _core.recurrent_pack_backward(cell, _all(weights), need_input)
 
 
@@ -200,13 +241,11 @@ def recurrent(
     if c0 is not None:
         c0 = _core.as_floats(c0, "c0")
     if not training:
-        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse, *zoneout), packed, False, out)
+        y, h_n, c_n, _ = _core.recurrent_forward(cell, (x, batch_sizes, h0, c0, reverse), zoneout, packed, False, out)
         return (y, (h_n, c_n)), None
     # What backward reads again is converted once.
     used = _core.as_floats(x, "x")
-    y, h_n, c_n, gates = _core.recurrent_forward(
-        cell, (used, batch_sizes, h0, c0, reverse, *zoneout), packed, True, out
-    )
+    y, h_n, c_n, gates = _core.recurrent_forward(cell, (used, batch_sizes, h0, c0, reverse), zoneout, packed, True, out)
     return (y, (h_n, c_n)), RecurrentCache(cell, used, batch_sizes, (h0, c0), reverse, zoneout, y, gates)
 
 
@@ -237,6 +276,7 @@ def recurrent_backward(
         be None: left out. Weights that are None are computed and thrown away.
     need_input, need_state : bool
         Whether the gradients of x and of the initial states are wanted.
+    accumulate : bool, default False
     grad_x : ndarray of float32, shape (rows, input_size), optional
         Added to, instead of a new array.
 
@@ -259,7 +299,8 @@ def recurrent_backward(
         ]
     grad, h, c = _core.recurrent_backward(
         cell,
-        (cache.x, cache.batch_sizes, *cache.states, cache.reverse, *cache.zoneout),
+        (cache.x, cache.batch_sizes, *cache.states, cache.reverse),
+        cache.zoneout,
         packed,
         (cache.y, cache.gates),
         (grad_y, *grad_states),

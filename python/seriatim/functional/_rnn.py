@@ -38,12 +38,18 @@ def rnn_pack(weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: ArrayLike | No
 
 
 def rnn_pack_backward(weight_ih: ArrayLike, weight_hh: ArrayLike, *, need_input: bool = True) -> Array:
-    """Lay the weights out for :func:`rnn_backward`, for the input's gradient too if it is needed.
+    """Lay the weights out for :func:`rnn_backward`; opaque, 1-D.
 
     Parameters
     ----------
     weight_ih, weight_hh : array_like
         As for :func:`rnn_pack`.
+    need_input : bool, default True
+        Whether the gradient of x will be wanted.
+
+    Returns
+    -------
+    packed : ndarray of float32
 
     Raises
     ------
@@ -66,7 +72,36 @@ def rnn(
     training: bool = False,
     out: Array | None = None,
 ) -> tuple[tuple[Array, Array], RecurrentCache | None]:
-    """Run the recurrence: :func:`recurrent` with the state ``h0 (batch, hidden_size)``; returns ``(y, h_n), cache``."""
+    """Run the recurrence, by :func:`recurrent`.
+
+    Parameters
+    ----------
+    x : array_like, shape (rows, input_size)
+        Packed: time-major, sequences in descending order of length.
+    batch_sizes : ndarray of int64, shape (steps,)
+    packed : ndarray
+        From :func:`rnn_pack`.
+    h0 : array_like, shape (batch, hidden_size), optional
+        Zeros by default.
+    hidden_size : int
+    nonlinearity : {'tanh', 'relu'}, default 'tanh'
+    reverse : bool, default False
+        Run from each sequence's last step to its first.
+    training : bool, default False
+        Keep a cache.
+    out : ndarray of float32, shape (rows, hidden_size), optional
+        Written instead of a new array; may be a column slice of a wider one.
+
+    Returns
+    -------
+    (y, h_n) : ndarray (rows, hidden_size), ndarray (batch, hidden_size)
+    cache : RecurrentCache, or None outside training
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``nonlinearity`` is another one, or an array has another shape or type; nothing was computed.
+    """
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"nonlinearity: expected 'tanh' or 'relu', got {nonlinearity!r}")
     options = ("relu",) if nonlinearity == "relu" else ()
@@ -93,7 +128,33 @@ def rnn_backward(
     accumulate: bool = False,
     grad_x: Array | None = None,
 ) -> tuple[Array | None, Array | None]:
-    """Back-propagation through time of :func:`rnn`: :func:`recurrent_backward`; returns ``grad_x, grad_h0``."""
+    """Back-propagation through time of :func:`rnn`, by :func:`recurrent_backward`; uses the cache up.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (rows, hidden_size), or None for zeros
+    grad_h_n : array_like, shape (batch, hidden_size), or None for zeros
+    cache : RecurrentCache
+    packed : ndarray
+        From :func:`rnn_pack_backward`, with the same ``need_input``.
+    grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh : ndarray of float32, optional
+        Written to, or added to with ``accumulate``.
+    need_input, need_state : bool, default True
+        Whether the gradients of x and of h0 are wanted.
+    accumulate : bool, default False
+    grad_x : ndarray of float32, shape (rows, input_size), optional
+        Added to, instead of a new array.
+
+    Returns
+    -------
+    grad_x : ndarray (rows, input_size) or None
+    grad_h0 : ndarray (batch, hidden_size) or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array has another shape or type; nothing was computed, and the cache is as it was.
+    """
     below, (first, _) = recurrent_backward(
         cache,
         packed,

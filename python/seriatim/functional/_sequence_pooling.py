@@ -57,12 +57,29 @@ def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KI
     Backward gives a greatest value's gradient to the first step that has it; shares have none.
     """
     check_kinds(kinds)
-    wanted = [kind in kinds for kind in KINDS]
+    wanted = ("mean" in kinds, "max" in kinds, "positive" in kinds)
     states = _core.as_floats(h, "h")
-    pooled = _core.sequence_pool_forward(states, batch_sizes, *wanted)
+    pooled = _core.sequence_pool_forward(states, batch_sizes, wanted)
     return pooled, SequencePoolCache(pooled, states, batch_sizes, *wanted)
 
 
 def sequence_pool_backward(grad_pooled: ArrayLike, cache: SequencePoolCache) -> Array:
-    """Gradient of :func:`sequence_pool` with respect to h: ``(rows, size)``."""
-    return _core.sequence_pool_backward(grad_pooled, *cache)
+    """Gradient of :func:`sequence_pool` with respect to h.
+
+    Parameters
+    ----------
+    grad_pooled : array_like, shape (batch, len(kinds) * size)
+    cache : SequencePoolCache
+
+    Returns
+    -------
+    grad_h : ndarray of float32, shape (rows, size)
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``grad_pooled`` has another shape than the output, or holds no real numbers.
+    """
+    pooled, states, batch_sizes, *_ = cache
+    kinds = cache[3], cache[4], cache[5]
+    return _core.sequence_pool_backward(grad_pooled, pooled, states, batch_sizes, kinds)

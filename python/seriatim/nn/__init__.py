@@ -35,6 +35,7 @@ from seriatim.nn.recurrent._lstm import LSTM, LSTMCell
 from seriatim.nn.recurrent._parts import LastState, Outputs
 from seriatim.nn.recurrent._reservoir import reservoir_
 from seriatim.nn.recurrent._rnn import RNN, RNNCell
+from seriatim.nn.recurrent._scan import IndRNN, IndRNNCell, MinGRU, MinGRUCell, MinLSTM, MinLSTMCell
 
 __all__ = [
     "ELU",
@@ -66,6 +67,8 @@ __all__ = [
     "Flatten",
     "GRUCell",
     "Identity",
+    "IndRNN",
+    "IndRNNCell",
     "Join",
     "LSTMCell",
     "LastState",
@@ -74,6 +77,10 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
+    "MinGRU",
+    "MinGRUCell",
+    "MinLSTM",
+    "MinLSTMCell",
     "Module",
     "ModuleList",
     "NLLLoss",

@@ -255,6 +255,11 @@ class Adam(Optimizer):
     weight_decay : float, default 0
         Added to the gradient, times the parameter.
 
+    Raises
+    ------
+    ValueError, TypeError
+        A setting is out of its range, or ``params`` are none, no Parameters or the same ones twice.
+
     References
     ----------
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
@@ -304,6 +309,11 @@ class AdamW(Adam):
     params, lr, betas, eps, weight_decay
         As of :class:`Adam`; ``weight_decay`` is 1e-2 by default.
 
+    Raises
+    ------
+    ValueError, TypeError
+        As of :class:`Adam`.
+
     References
     ----------
     Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
@@ -337,6 +347,11 @@ class RMSprop(Optimizer):
     momentum : float, default 0
     centered : bool, default False
         Divide by the deviation of the gradient, not by the root of its mean square.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A setting is out of its range, or ``params`` are none, no Parameters or the same ones twice.
 
     Notes
     -----

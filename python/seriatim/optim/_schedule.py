@@ -181,6 +181,11 @@ class StepLR(LRScheduler):
     step_size : int
     gamma : float, default 0.1
     last_epoch : int, default -1
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``step_size`` or ``gamma`` is out of its range, or ``optimizer`` is none.
     """
 
     _settings = ("step_size", "gamma")
@@ -203,6 +208,11 @@ class ExponentialLR(LRScheduler):
     optimizer : Optimizer
     gamma : float
     last_epoch : int, default -1
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``gamma`` is negative or no number, or ``optimizer`` is none.
     """
 
     _settings = ("gamma",)
@@ -302,6 +312,11 @@ class CosineAnnealingLR(LRScheduler):
         Steps until ``eta_min`` is reached. Behind it the cosine rises again, as in torch: end there.
     eta_min : float, default 0
     last_epoch : int, default -1
+
+    Raises
+    ------
+    ValueError, TypeError
+        ``T_max`` is not positive, or ``optimizer`` is none.
 
     References
     ----------

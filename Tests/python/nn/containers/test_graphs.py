@@ -140,7 +140,7 @@ def test_errors():
         nn.AttentionPool(3)(normal(4, 2), np.array([2, 2]))
     with pytest.raises(ValueError, match="batch_sizes: expected None beside a PackedSequence"):
         nn.SequencePool()(PACKED, PACKED.batch_sizes)
-    with pytest.raises(TypeError, match="module: expected a GRU, an LSTM or an RNN, got Linear"):
+    with pytest.raises(TypeError, match="module: expected a stack such as GRU, LSTM or RNN, got Linear"):
         nn.LastState(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="input_size: expected a positive integer"):
         nn.AttentionPool(0)

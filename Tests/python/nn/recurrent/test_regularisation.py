@@ -69,7 +69,7 @@ def _first_parameter(cls, option):
     return next(iter(state.values()))
 
 
-@pytest.mark.parametrize("cls", STACKS)
+@pytest.mark.parametrize("cls", [*STACKS, nn.MinGRU, nn.MinLSTM, nn.IndRNN])
 def test_evaluation_mixes_states_in_zoneouts_proportion(cls):
     model = cls(3, 6, rng=0, zoneout=0.25).eval()
     plain = cls(3, 6, rng=0).eval()

@@ -112,6 +112,10 @@ MAKERS = {
     "LSTM, projected": lambda **k: nn.LSTM(5, 20, 2, proj_size=7, rng=0, **k),
     "RNN": lambda **k: nn.RNN(5, 20, 2, rng=0, **k),
     "RNN, relu": lambda **k: nn.RNN(5, 20, 2, "relu", rng=0, **k),
+    "MinGRU": lambda **k: nn.MinGRU(5, 20, 2, rng=0, **k),
+    "MinLSTM": lambda **k: nn.MinLSTM(5, 20, 2, rng=0, **k),
+    "IndRNN": lambda **k: nn.IndRNN(5, 20, 2, rng=0, **k),
+    "IndRNN, tanh": lambda **k: nn.IndRNN(5, 20, 2, nonlinearity="tanh", rng=0, **k),
 }
 each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
@@ -209,6 +213,9 @@ CELL_MAKERS = {
     "LSTMCell, layer norm": (lambda: nn.LSTMCell(5, 6, norm="layer", rng=0), lambda: nn.LSTM(5, 6, norm="layer")),
     "LSTMCell": (lambda: nn.LSTMCell(5, 6, rng=0), lambda: nn.LSTM(5, 6)),
     "RNNCell": (lambda: nn.RNNCell(5, 6, rng=0), lambda: nn.RNN(5, 6)),
+    "MinGRUCell": (lambda: nn.MinGRUCell(5, 6, rng=0), lambda: nn.MinGRU(5, 6)),
+    "MinLSTMCell": (lambda: nn.MinLSTMCell(5, 6, rng=0), lambda: nn.MinLSTM(5, 6)),
+    "IndRNNCell": (lambda: nn.IndRNNCell(5, 6, rng=0), lambda: nn.IndRNN(5, 6)),
     "RNNCell, relu": (lambda: nn.RNNCell(5, 6, nonlinearity="relu", rng=0), lambda: nn.RNN(5, 6, 1, "relu")),
 }
 
@@ -252,6 +259,8 @@ def test_a_loop_over_a_cell_is_the_layer(cell, stack, single):
         ),
         (lambda: nn.LSTM(5, 8, proj_size=8), ValueError, "proj_size: expected 0 or more and less than hidden_size 8"),
         (lambda: nn.RNN(5, 8, nonlinearity="gelu"), ValueError, "nonlinearity: expected 'tanh' or 'relu', got 'gelu'"),
+        (lambda: nn.IndRNN(5, 8, nonlinearity="gelu"), ValueError, "expected 'tanh' or 'relu', got 'gelu'"),
+        (lambda: nn.MinGRU(5, 8, zoneout=1.0), ValueError, "zoneout: expected a probability from 0 to below 1"),
         (lambda: nn.GRUCell(5, 8)(np.zeros((2, 4))), ValueError, r"x: expected shape \(B, 5\) or \(5,\)"),
         (lambda: nn.GRUCell(5, 8)(np.zeros((2, 5)), np.zeros((3, 8))), ValueError, r"h: expected shape \(2, 8\)"),
         (lambda: nn.GRU(5, 8, norm="batch"), ValueError, "norm: expected None or 'layer', got 'batch'"),
@@ -275,6 +284,19 @@ def test_what_is_printed():
     assert repr(nn.RNN(5, 8, nonlinearity="relu", bias=False)) == "RNN(5, 8, bias=False, nonlinearity='relu')"
     assert repr(nn.GRUCell(5, 8)) == "GRUCell(5, 8)"
     assert repr(nn.LSTM(5, 8, norm="layer")) == "LSTM(5, 8, norm='layer')"
+    assert repr(nn.MinGRU(5, 8, 2, zoneout=0.1)) == "MinGRU(5, 8, num_layers=2, zoneout=0.1)"
+    assert repr(nn.IndRNN(5, 8)) == "IndRNN(5, 8)"
+
+
+def test_units_of_indrnn_remember_for_longer_and_shorter():
+    layer = nn.IndRNN(3, 400, 2, bidirectional=True, rng=0)
+    for name, parameter in layer.named_parameters():
+        if name.startswith("weight_hh"):
+            assert parameter.shape == (400, 1)
+            assert parameter.data.min() >= 0
+            assert np.all(np.histogram(parameter.data, 4, (0, 1))[0] > 60)
+        else:
+            assert np.abs(parameter.data).max() <= 1 / 20
 
 
 def test_gains_start_at_one_and_the_rest_as_without_them():

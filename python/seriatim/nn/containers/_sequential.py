@@ -27,6 +27,11 @@ class Sequential(Module):
     *modules : Module
         Or one mapping of names to modules. Without names they are called '0', '1', ...
 
+    Raises
+    ------
+    TypeError
+        One is no Module.
+
     Notes
     -----
     Iterates, slices (a slice is a Sequential that shares the modules) and indexes as in torch.
@@ -95,6 +100,11 @@ class ModuleList(Module):
     Parameters
     ----------
     modules : iterable of Module, optional
+
+    Raises
+    ------
+    TypeError
+        One is no Module.
     """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:

@@ -276,7 +276,7 @@ class Memory:
         return new
 
 
-class Remembering(ConvCell):
+class StatefulCell(ConvCell):
     """A cell with memory, Metavision's: ``(T, B, C, H, W)`` in and out, one call after another."""
 
     in_size: int
@@ -287,9 +287,9 @@ class Remembering(ConvCell):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Run all steps, from where the last call ended."""
-        return self._remember(sequence(x, self.in_size), False)
+        return self._trace_from_memory(sequence(x, self.in_size), False)
 
-    def _remember(self, x: Array, fresh: bool) -> tuple[Array, Any]:
+    def _trace_from_memory(self, x: Array, fresh: bool) -> tuple[Array, Any]:
         states = self.memory.recall((x.shape[1], self.hidden_size, *x.shape[3:]))
         y, self.memory.kept, context = self._trace(x, states, fresh=fresh)
         return y, context
@@ -307,7 +307,7 @@ class Remembering(ConvCell):
         self.memory.kept = None
 
 
-class HiddenConvolution(Remembering):
+class HiddenConvolution(StatefulCell):
     """A cell with memory whose input is convolved already: ``conv_h2h`` holds the hidden weights.
 
     ``conv_h2h`` is a Conv2d, or a depthwise and a pointwise one: together these are one convolution, too.

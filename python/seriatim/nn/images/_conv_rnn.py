@@ -18,8 +18,8 @@ from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._conv_cells import (
     GRUSteps,
     HiddenConvolution,
-    Remembering,
     RNNSteps,
+    StatefulCell,
     Weights,
     odd,
     sequence,
@@ -151,7 +151,7 @@ class SequenceWise(Module):
         return batch_to_time(grad_x, batch) if batch and grad_x is not None else grad_x
 
 
-class _GRUPool(GRUSteps, Remembering):
+class _GRUPool(GRUSteps, StatefulCell):
     """Metavision's convolutional GRU: ``conv_rz`` gives z, then r, of ``[h, x]``; ``conv_f`` the candidate."""
 
     def __init__(
@@ -258,7 +258,7 @@ class ConvRNN(Module):
         )  # fmt: skip
         self.conv_x2h = SequenceWise(layer)
         if cell == "lstm":
-            self.timepool: Remembering = ConvLSTMCell(out_channels, separable=separable_hidden, rng=random)
+            self.timepool: StatefulCell = ConvLSTMCell(out_channels, separable=separable_hidden, rng=random)
         elif cell == "gru":
             self.timepool = _GRUPool(in_channels, out_channels, rng=random)
         else:
@@ -268,7 +268,7 @@ class ConvRNN(Module):
         """Run all steps, from where the last call ended."""
         convolved, of_input = self.conv_x2h.trace(sequence(x, self.in_channels))
         # The convolution's output is nobody else's: it may become the gates.
-        y, of_steps = self.timepool._remember(convolved, True)
+        y, of_steps = self.timepool._trace_from_memory(convolved, True)
         return y, self.keep((of_input, of_steps))
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
@@ -316,7 +316,7 @@ class VideoSequential(Sequential):
         kept = []
         try:
             for module in self:
-                if isinstance(module, (ConvRNN, Remembering, SequenceWise, VideoSequential)):
+                if isinstance(module, (ConvRNN, StatefulCell, SequenceWise, VideoSequential)):
                     y, context = module.trace(y)
                     kept.append((0, context))
                 else:
@@ -346,9 +346,9 @@ class VideoSequential(Sequential):
         found: AnyArray | None = grad
         return found
 
-    def _memories(self) -> Iterator[Remembering]:
+    def _memories(self) -> Iterator[StatefulCell]:
         for module in self.modules():
-            if isinstance(module, Remembering):
+            if isinstance(module, StatefulCell):
                 yield module
 
     def reset(self, mask: ArrayLike) -> None:

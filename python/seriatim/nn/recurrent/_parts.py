@@ -18,7 +18,7 @@ class _Part(Module):
     def __init__(self, module: RecurrentStack) -> None:
         super().__init__()
         if not isinstance(module, RecurrentStack):
-            raise TypeError(f"module: expected a GRU, an LSTM or an RNN, got {type(module).__name__}")
+            raise TypeError(f"module: expected a stack such as GRU, LSTM or RNN, got {type(module).__name__}")
         self.module = module
 
 
@@ -27,7 +27,7 @@ class Outputs(_Part):
 
     Parameters
     ----------
-    module : GRU, LSTM or RNN
+    module : GRU, LSTM, RNN, MinGRU, MinLSTM or IndRNN
 
     Raises
     ------
@@ -55,7 +55,7 @@ class LastState(_Part):
 
     Parameters
     ----------
-    module : GRU, LSTM or RNN
+    module : GRU, LSTM, RNN, MinGRU, MinLSTM or IndRNN
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What GRU, LSTM and RNN have in common: stacks of layers in one or both directions, and cells.
+"""What all recurrent stacks and cells have in common: stacks of layers in one or both directions, and cells.
 
 A *kind* names one recurrence with its options; :mod:`seriatim.functional` computes it. The stack and the cell know
 layers, directions, layouts and gradients.
@@ -41,12 +41,15 @@ class Kind:
     hidden_size : int
     proj_size : int
     options : tuple of str
+    state_range : (float, float) or None
+        Where the initial weight_hh comes from; None: as the others, ``±1 / sqrt(hidden_size)``.
     """
 
     name: str
     hidden_size: int
     proj_size: int = 0
     options: tuple[str, ...] = ()
+    state_range: tuple[float, float] | None = None
 
     def cell(self, input_size: int) -> F.Cell:
         """Return what the functions of a layer take."""
@@ -61,6 +64,14 @@ class Kind:
         """Return the parameters that exist, in torch's order."""
         return self.cell(input_size).shapes(bias)
 
+    def initial(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
+        """Draw the first value of a parameter; gains are ones."""
+        if name.startswith("norm"):
+            return np.ones(shape, np.float32)
+        if name == "weight_hh" and self.state_range is not None:
+            return random.uniform(*self.state_range, shape).astype(np.float32)
+        return _init.uniform(random, shape, self.hidden_size)
+
 
 def norm_options(norm: str | None, **others: tuple[Any, Any]) -> tuple[str, ...]:
     """Return the options that ``norm`` means; ``others``: values and plain values of arguments that it excludes."""
@@ -72,13 +83,6 @@ def norm_options(norm: str | None, **others: tuple[Any, Any]) -> tuple[str, ...]
         if value != plain:
             raise ValueError(f"{name}: expected {plain!r} with norm='layer', which has no such cell, got {value!r}")
     return ("layer_norm",)
-
-
-def _initial(random: np.random.Generator, name: str, shape: tuple[int, ...], hidden_size: int) -> Parameter:
-    """Return a new parameter: gains are ones, all others drawn."""
-    if name.startswith("norm"):
-        return Parameter(np.ones(shape, np.float32))
-    return Parameter(_init.uniform(random, shape, hidden_size))
 
 
 def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
@@ -208,7 +212,7 @@ def _present(states: tuple[Array | None, Array | None]) -> States:
 
 
 class RecurrentStack(Module):
-    """Layers of one kind; the base of GRU, LSTM and RNN."""
+    """Layers of one kind; the base of GRU, LSTM, RNN and the like."""
 
     def __init__(
         self,
@@ -242,7 +246,7 @@ class RecurrentStack(Module):
             for direction in ("", "_reverse") if bidirectional else ("",):
                 suffix = f"_l{layer}{direction}"
                 for name, shape in kind.shapes(width, bias).items():
-                    self.register_parameter(name + suffix, _initial(random, name, shape, hidden_size))
+                    self.register_parameter(name + suffix, Parameter(kind.initial(random, name, shape)))
                 self._directions[layer].append(_Direction(kind.cell(width), self, suffix))
 
     @property
@@ -408,7 +412,7 @@ class RecurrentCell(Module):
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._kind = kind
         for name, shape in kind.shapes(input_size, bias).items():
-            self.register_parameter(name, _initial(random, name, shape, hidden_size))
+            self.register_parameter(name, Parameter(kind.initial(random, name, shape)))
         self._direction = _Direction(kind.cell(input_size), self, "")
         self.zoneout, self.recurrent_dropout = float(zoneout), float(recurrent_dropout)
         # What draws, only where something is drawn: other cells take no number of a generator that they share.
