@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,9 +14,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from seriatim import nn
+from seriatim.export import export_onnx
 from seriatim.sequences import PackedSequence
 
-GATES = {"GRU": 3, "LSTM": 4, "RNN": 1}
+GATES = {"GRU": 3, "LSTM": 4, "RNN": 1, "MinGRU": 2, "MinLSTM": 3, "IndRNN": 1}
+# Whose state no product meets. Peers have no such cell: torch has it of its operators, onnxruntime of our exporter.
+BY_ELEMENTS = ("MinGRU", "MinLSTM", "IndRNN")
 # The rows of torch's weights in the order of ONNX's: z r h for GRU, i o f c for LSTM.
 ONNX_ORDER = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2), "RNN": (0,)}
 
@@ -52,7 +58,8 @@ class Shape:
         directions = 2 if self.bidirectional else 1
         width, total = self.inputs, 0
         for _ in range(self.layers):
-            total += 2 * GATES[self.kind] * self.hidden * (width + self.hidden) * directions
+            state = 0 if self.kind in BY_ELEMENTS else self.hidden
+            total += 2 * GATES[self.kind] * self.hidden * (width + state) * directions
             width = directions * self.hidden
         return float(total * self.frames)
 
@@ -60,6 +67,8 @@ class Shape:
     def step_bytes(self) -> int:
         """Recurrent weights that a step reads, all layers and directions."""
         directions = 2 if self.bidirectional else 1
+        if self.kind in BY_ELEMENTS:
+            return 4 * self.hidden * self.layers * directions if self.kind == "IndRNN" else 0
         return 4 * GATES[self.kind] * self.hidden**2 * self.layers * directions
 
 
@@ -139,6 +148,73 @@ def onnx_session(shape: Shape, state: dict[str, np.ndarray], threads: int) -> on
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+class ByElements(torch.nn.Module):
+    """A cell of BY_ELEMENTS in torch's operators, one layer after another: the loop over time is Python's.
+
+    Its parameters have our names. Ragged batches are packed; every step works on the sequences that are still there.
+    """
+
+    def __init__(self, kind: str, inputs: int, hidden: int, layers: int, *, bidirectional: bool) -> None:
+        super().__init__()
+        self.kind, self.layers, self.suffixes = kind, layers, ("", "_reverse")[: 1 + bidirectional]
+        for layer in range(layers):
+            for suffix in self.suffixes:
+                width = inputs if layer == 0 else hidden * len(self.suffixes)
+                rows = GATES[kind] * hidden
+                self.register_parameter(f"weight_ih_l{layer}{suffix}", torch.nn.Parameter(torch.empty(rows, width)))
+                self.register_parameter(f"bias_ih_l{layer}{suffix}", torch.nn.Parameter(torch.empty(rows)))
+                if kind == "IndRNN":
+                    self.register_parameter(f"weight_hh_l{layer}{suffix}", torch.nn.Parameter(torch.empty(hidden, 1)))
+
+    def factors(self, gates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """a and b of ``h' = a h + b`` for all frames."""
+        if self.kind == "MinGRU":
+            z, n = gates.chunk(2, -1)
+            z = torch.sigmoid(z)
+            return 1 - z, z * n
+        f, i, n = gates.chunk(3, -1)
+        f, i = torch.sigmoid(f), torch.sigmoid(i)
+        return f / (f + i), i / (f + i) * n
+
+    def direction(self, data: torch.Tensor, sizes: list[int], name: str) -> torch.Tensor:
+        """One direction of one layer over packed rows."""
+        gates = torch.nn.functional.linear(data, getattr(self, "weight_ih" + name), getattr(self, "bias_ih" + name))
+        independent = self.kind == "IndRNN"
+        parts = [part.split(sizes) for part in ((gates,) if independent else self.factors(gates))]
+        u = getattr(self, "weight_hh" + name)[:, 0] if independent else None
+        reverse = name.endswith("_reverse")
+        h, outputs = data.new_zeros(sizes[-1] if reverse else sizes[0], gates.shape[1] // GATES[self.kind]), []
+        for step in reversed(range(len(sizes))) if reverse else range(len(sizes)):
+            if reverse:
+                h = torch.nn.functional.pad(h, (0, 0, 0, sizes[step] - len(h)))
+            else:
+                h = h[: sizes[step]]
+            if u is not None:
+                h = torch.relu(torch.addcmul(parts[0][step], u, h))
+            else:
+                h = torch.addcmul(parts[1][step], parts[0][step], h)
+            outputs.append(h)
+        return torch.cat(outputs[::-1] if reverse else outputs)
+
+    def forward(self, x: torch.Tensor | torch.nn.utils.rnn.PackedSequence) -> tuple[Any, None]:
+        """Outputs of all steps, in the form of x; the last states are left out."""
+        is_packed = isinstance(x, torch.nn.utils.rnn.PackedSequence)
+        sizes = x.batch_sizes.tolist() if is_packed else [x.shape[1]] * x.shape[0]
+        data = x.data if is_packed else x.flatten(0, 1)
+        for layer in range(self.layers):
+            data = torch.cat([self.direction(data, sizes, f"_l{layer}{suffix}") for suffix in self.suffixes], -1)
+        return (x._replace(data=data) if is_packed else data.view(*x.shape[:2], -1)), None
+
+
+def exported_session(module: nn.Module, threads: int) -> onnxruntime.InferenceSession:
+    """What our exporter writes of a module, for onnxruntime."""
+    with tempfile.TemporaryDirectory() as folder:
+        export_onnx(module, f"{folder}/model.onnx")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        return onnxruntime.InferenceSession(f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"])
+
+
 class LayerNormed(torch.nn.Module):
     """One layer-normalised layer in torch's operators: torch has no such module."""
 
@@ -181,11 +257,13 @@ def jobs(shape: Shape, threads: int) -> Jobs:
     options = {"bidirectional": shape.bidirectional}
     own = {"norm": "layer"} if shape.layer_norm else {}
     ours = getattr(nn, shape.kind)(shape.inputs, shape.hidden, shape.layers, rng=0, **options, **own)
+    by_elements = shape.kind in BY_ELEMENTS
     state = ours.state_dict()
     if shape.layer_norm:
         theirs = LayerNormed(shape.kind, shape.hidden, state)
     else:
-        theirs = getattr(torch.nn, shape.kind)(shape.inputs, shape.hidden, shape.layers, **options)
+        make = partial(ByElements, shape.kind) if by_elements else getattr(torch.nn, shape.kind)
+        theirs = make(shape.inputs, shape.hidden, shape.layers, **options)
         theirs.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
     padded = random.normal(size=(shape.steps, shape.batch, shape.inputs)).astype(np.float32)
     width = shape.hidden * (2 if shape.bidirectional else 1)
@@ -230,7 +308,9 @@ def jobs(shape: Shape, threads: int) -> Jobs:
 
     forward: dict[str, Callable[[], object]] = {"seriatim": our_forward, "torch": their_forward}
     if not shape.layer_norm:
-        session = onnx_session(shape, state, threads)
+        session = exported_session(ours, threads) if by_elements else onnx_session(shape, state, threads)
+        if by_elements:
+            feed["lengths"] = np.array(shape.lengths or [shape.steps] * shape.batch, np.int64)
         forward["onnxruntime"] = lambda: session.run(None, feed)
     difference = float(np.abs(our_forward() - their_forward()).max())
     return Jobs(

@@ -34,7 +34,8 @@ def parse() -> argparse.Namespace:
         default=["recurrent", "odd", "deepgru", "collation", "sweep", "convolution", "self"],
         choices=["recurrent", "odd", "deepgru", "collation", "sweep", "convolution", "self"],
     )
-    parser.add_argument("--kinds", nargs="+", default=["GRU", "LSTM"], choices=["GRU", "LSTM", "RNN"])
+    kinds = ["GRU", "LSTM", "RNN", "MinGRU", "MinLSTM", "IndRNN"]
+    parser.add_argument("--kinds", nargs="+", default=["GRU", "LSTM"], choices=kinds)
     parser.add_argument("--avx2", action="store_true")
     parser.add_argument("--count", action="store_true")
     return parser.parse_args()
@@ -108,7 +109,7 @@ def recurrent_rows(shapes: list[Any], options: argparse.Namespace, threads: int,
             # Training multiplies three times as much: the input's gradient and the weights' besides.
             flops = shape.flops * (1 if phase == "forward" else 3)
             bounds = {"the multiply-add peak": flops / limits.peak(threads)}
-            if shape.batch <= 4:
+            if shape.batch <= 4 and shape.step_bytes:
                 # Every step reads the recurrent weights once forward, once more backward.
                 passes = 1 if phase == "forward" else 2
                 read = shape.step_bytes * shape.steps * passes
@@ -148,7 +149,9 @@ def odd_part(options: argparse.Namespace, threads: int) -> list[Any]:
 def norm_part(options: argparse.Namespace, threads: int) -> list[Any]:
     import recurrent
 
-    shapes = [shape for kind in options.kinds for shape in recurrent.normalized(kind)]
+    # Only these have normalised cells.
+    kinds = [kind for kind in options.kinds if kind in ("GRU", "LSTM")]
+    shapes = [shape for kind in kinds for shape in recurrent.normalized(kind)]
     return recurrent_rows(shapes, options, threads, ("forward", "training"))
 
 

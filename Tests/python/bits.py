@@ -110,6 +110,13 @@ def recurrent() -> Iterator[tuple[str, Callable[[], str]]]:
         "lstm_proj": (nn.LSTM, {"proj_size": 5}),
         "rnn": (nn.RNN, {}),
         "rnn_relu": (nn.RNN, {"nonlinearity": "relu"}),
+        "lstm_peephole": (nn.LSTM, {"peephole": True}),
+        "gru_norm": (nn.GRU, {"norm": "layer"}),
+        "lstm_norm": (nn.LSTM, {"norm": "layer"}),
+        "gru_zoneout": (nn.GRU, {"zoneout": 0.3, "rng": 5}),
+        "min_gru": (nn.MinGRU, {}),
+        "min_lstm": (nn.MinLSTM, {}),
+        "ind_rnn": (nn.IndRNN, {}),
     }
     for name, (cls, extra) in kinds.items():
         for sizes, (inputs, hidden) in {

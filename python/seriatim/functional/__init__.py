@@ -66,6 +66,7 @@ from seriatim.functional._ragged import (
     rotate_points,
 )
 from seriatim.functional._recurrent import (
+    NO_STATES,
     NO_ZONEOUT,
     PARAMETERS,
     Cell,
@@ -81,6 +82,7 @@ from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backw
 from seriatim.functional._sequence_pooling import sequence_pool, sequence_pool_backward
 
 __all__ = [
+    "NO_STATES",
     "NO_ZONEOUT",
     "PARAMETERS",
     "Cell",

@@ -96,7 +96,9 @@ class _Direction:
 
     def __init__(self, cell: F.Cell, owner: Module, suffix: str) -> None:
         self.cell, self.owner = cell, owner
-        self._names = [name + suffix for name in F.PARAMETERS]
+        # As far as the cell has any: the functions take the others for None.
+        count = 1 + max(F.PARAMETERS.index(name) for name in cell.shapes())
+        self._names = [name + suffix for name in F.PARAMETERS[:count]]
         self._packs = Packs()
 
     def parameters(self) -> list[Parameter | None]:
@@ -121,18 +123,19 @@ class _Direction:
             )
         else:
             packed = F.recurrent_pack(self.cell, _dropped(parameters, drop))
-        (y, last), cache = F.recurrent(
+        (y, (h_n, c_n)), cache = F.recurrent(
             self.cell,
             x,
             batch_sizes,
             packed,
-            _pair(states),
+            F.NO_STATES if states is None else _pair(states),
             reverse=reverse,
             training=training,
             zoneout=zoneout,
             out=out,
         )
-        return y, _present(last), (cache, drop)
+        assert h_n is not None
+        return y, (h_n,) if c_n is None else (h_n, c_n), (cache, drop)
 
     def backward(
         self,
