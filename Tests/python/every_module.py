@@ -79,6 +79,8 @@ MODULES = {
     "gru_packed": (lambda: nn.GRU(3, 4, rng=0), PACKED),
     "gru_batch_first": (lambda: nn.GRU(3, 4, batch_first=True, rng=0), normal(4, 5, 3), normal(1, 4, 4)),
     "lstm": (lambda: nn.LSTM(3, 4, 2, proj_size=2, rng=0), PACKED, (normal(2, 4, 2), normal(2, 4, 4))),
+    "gru_norm": (lambda: nn.GRU(3, 4, bidirectional=True, norm="layer", rng=0), PACKED),
+    "lstm_norm": (lambda: nn.LSTM(3, 4, norm="layer", rng=0), PACKED, (normal(1, 4, 4), normal(1, 4, 4))),
     "rnn": (lambda: nn.RNN(3, 4, rng=0), normal(5, 3)),
     "min_gru": (lambda: nn.MinGRU(3, 4, 2, bidirectional=True, rng=0), PACKED),
     "min_lstm": (lambda: nn.MinLSTM(3, 4, batch_first=True, rng=0), normal(4, 5, 3), normal(1, 4, 4)),
