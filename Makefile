@@ -16,11 +16,17 @@ demo: $(VENV)/.installed
 
 test: lint test-swift test-python
 
+# The levels are built side by side and tested one after another.
+SWIFT_TEST = -c release --disable-swift-testing --scratch-path build/test/$$march -Xswiftc -enable-testing \
+             -Xcc -march=$$march -Xswiftc -D$$flag
 test-swift: $(VENV)/.tools
-	@set -e; for level in $(LEVELS); do \
+	@set -e; jobs=; for level in $(LEVELS); do \
+	  march=$${level%%:*}; flag=$${level##*:}; \
+	  $(SWIFT) build --build-tests $(SWIFT_TEST) & jobs="$$jobs $$!"; \
+	done; for job in $$jobs; do wait $$job; done; \
+	for level in $(LEVELS); do \
 	  march=$${level%%:*}; flag=$${level##*:}; echo "kernels at $$march"; \
-	  $(SWIFT) test -c release --disable-swift-testing --scratch-path build/test/$$march \
-	    -Xswiftc -enable-testing -Xcc -march=$$march -Xswiftc -D$$flag; \
+	  $(SWIFT) test --skip-build $(SWIFT_TEST); \
 	done
 
 test-python: $(VENV)/.installed

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -120,7 +121,10 @@ class BuildExtension(build_ext):
 
         swift = find_swift()
         levels = machine_levels()
-        ext.extra_objects = [str(build_level(swift, level, *flags)) for level, flags in levels.items()]
+        # One compiler is busy with one level for a minute or two, on one core.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = pool.map(lambda level: build_level(swift, level, *levels[level]), levels)
+            ext.extra_objects = [str(made) for made in objects]
         ext.define_macros += [(f"SRT_HAS_{level.upper()}", "1") for level in levels]
         ext.include_dirs.append(numpy.get_include())
         exports = ROOT / "build" / "exports.map"
