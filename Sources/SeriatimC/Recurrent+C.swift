@@ -4,12 +4,18 @@ import CSeriatim
 import SeriatimKernels
 
 private func isValid(_ cell: srt_cell) -> Bool {
-  cell.kind >= 0 && cell.kind < Int32(SRT_CELLS) && cell.input_size > 0 && cell.hidden_size > 0
-    && cell.projection_size >= 0 && cell.projection_size < cell.hidden_size
+  let options = Int(cell.options)
+  let known =
+    switch Int(cell.kind) {
+    case Int(SRT_GRU): Int(SRT_RESET_BEFORE) | Int(SRT_LAYER_NORM)
+    case Int(SRT_LSTM): Int(SRT_PEEPHOLE) | Int(SRT_LAYER_NORM)
+    case Int(SRT_RNN), Int(SRT_IND_RNN): Int(SRT_RELU)
+    default: 0
+    }
+  return cell.kind >= 0 && cell.kind < Int32(SRT_CELLS) && options & ~known == 0 && cell.input_size > 0
+    && cell.hidden_size > 0 && cell.projection_size >= 0 && cell.projection_size < cell.hidden_size
     && (cell.projection_size == 0 || cell.kind == Int32(SRT_LSTM))
-    && (!isNormalized(cell)
-      || (cell.options == Int32(SRT_LAYER_NORM) && cell.projection_size == 0
-        && (cell.kind == Int32(SRT_GRU) || cell.kind == Int32(SRT_LSTM))))
+    && (!isNormalized(cell) || (options == Int(SRT_LAYER_NORM) && cell.projection_size == 0))
 }
 
 private func isNormalized(_ cell: srt_cell) -> Bool { cell.options & Int32(SRT_LAYER_NORM) != 0 }

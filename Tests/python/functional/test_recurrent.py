@@ -190,3 +190,20 @@ def test_weights_packed_without_the_input_give_no_gradient_of_it():
         F.recurrent_backward(cache, back, case.grad_y, gradients=(None, None))
     grad_x, _ = F.recurrent_backward(cache, back, case.grad_y, gradients=(None, None), need_input=False)
     assert grad_x is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "proj"),
+    [
+        ("gru", ("relu",), 0),
+        ("gru", ("reset_before", "layer_norm"), 0),
+        ("gru", (), 2),
+        ("lstm", ("reset_before",), 0),
+        ("lstm", ("peephole", "layer_norm"), 0),
+        ("rnn", ("peephole",), 0),
+        ("min_gru", ("relu",), 0),
+    ],
+)
+def test_options_that_a_kind_has_not_are_refused(kind, options, proj):
+    with pytest.raises(ValueError, match="cell: expected a kind, options and sizes that fit together"):
+        F.cell(kind, 3, 5, proj, options).shapes()
