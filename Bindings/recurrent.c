@@ -1,5 +1,5 @@
 // One direction of one recurrent layer of any cell: see Recurrent layers in include/seriatim.h. Every shape follows from
-// the cell, and srt_recurrent_measure is asked for them: a new cell changes nothing here.
+// the cell, and srt_recurrent_measure is asked for them: a new cell is a row in `kinds`.
 #include "binding.h"
 
 #include <string.h>

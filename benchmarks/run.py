@@ -32,7 +32,7 @@ def parse() -> argparse.Namespace:
         "--parts",
         nargs="+",
         default=["recurrent", "odd", "deepgru", "collation", "sweep", "convolution", "self"],
-        choices=["recurrent", "odd", "deepgru", "collation", "sweep", "convolution", "self"],
+        choices=["recurrent", "odd", "norm", "deepgru", "collation", "sweep", "convolution", "self"],
     )
     kinds = ["GRU", "LSTM", "RNN", "MinGRU", "MinLSTM", "IndRNN"]
     parser.add_argument("--kinds", nargs="+", default=["GRU", "LSTM"], choices=kinds)
