@@ -1,7 +1,7 @@
 """One direction of one recurrent layer of any cell over a packed ragged batch.
 
 A :class:`Cell` says which recurrence it is, with its options and sizes. Everything else is the same for all of them:
-the parameters come in the order of :data:`PARAMETERS`, the states as a pair ``(h, c)``, whose second is None for cells
+the parameters come in the order of ``PARAMETERS``, the states as a pair ``(h, c)``, whose second is None for cells
 without one. :mod:`seriatim.functional._gru` and its siblings give the cells' equations.
 """
 
@@ -156,7 +156,7 @@ def recurrent_pack(cell: Cell, weights: Sequence[ArrayLike | None]) -> Array:
     ----------
     cell : Cell
     weights : sequence of array_like or None
-        In the order of :data:`PARAMETERS`, with the shapes of :meth:`Cell.shapes`; None for those that the cell has
+        In the order of ``PARAMETERS``, with the shapes of :meth:`Cell.shapes`; None for those that the cell has
         not, and for biases that are zeros. Those behind the last one may be left out.
 
     Raises
@@ -272,7 +272,7 @@ def recurrent_backward(
     grad_states : (grad_h_n, grad_c_n)
         Like the states, or None for zeros.
     gradients : sequence of ndarray of float32 or None
-        Of the parameters, in the order of :data:`PARAMETERS`: written to, or added to with ``accumulate``. Biases may
+        Of the parameters, in the order of ``PARAMETERS``: written to, or added to with ``accumulate``. Biases may
         be None: left out. Weights that are None are computed and thrown away.
     need_input, need_state : bool
         Whether the gradients of x and of the initial states are wanted.
