@@ -81,11 +81,8 @@ private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_ca
     scratch: call.scratch + Schedule.scratchSize(rows: ragged.rows))
   let loop = Cell.Forward(cell, call, gates)
   loop.multiplyInputs(ragged)
-  if call.zoneout.rate > 0 {
-    run(ZoneoutForward(base: loop, call: call, size: cell.stateSize), schedule, plan)
-  } else {
-    run(loop, schedule, plan)
-  }
+  run(
+    loop, schedule, plan, zoneout: call.zoneout.rate > 0 ? ZoneoutPasses(call, size: cell.stateSize) : nil)
   if let h = call.final_states.h {
     copyFinalStates(
       h, y: call.y, outputStride: call.output_stride, size: cell.stateSize, ragged: ragged, reverse: call.reverse != 0)
@@ -120,11 +117,9 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
   }
   let plan = RecurrentPlan(
     ragged, work: cell.stepWork, parts: loop.parts(0), tileRows: SeriatimKernels.tileRows)
-  if call.zoneout.rate > 0 {
-    run(ZoneoutBackward(base: loop, call: call, size: cell.stateSize, carry: carry, held: held), schedule, plan)
-  } else {
-    run(loop, schedule, plan)
-  }
+  run(
+    loop, schedule, plan,
+    zoneout: call.zoneout.rate > 0 ? ZoneoutPasses(call, size: cell.stateSize, carry: carry, held: held) : nil)
   if let h = call.grad_initial_states.h {
     copyRows(h, stride: cell.stateSize, carry, sourceStride: stateUnits, size: cell.stateSize, count: batch)
   }

@@ -83,25 +83,39 @@ struct RecurrentPlan {
 }
 
 /// Runs all steps of a schedule.
-func run(_ recurrence: some Recurrence, _ schedule: Schedule, _ plan: RecurrentPlan) {
+///
+/// - Parameter zoneout: the passes that it adds to a cell's own, or nil
+func run(_ recurrence: some Recurrence, _ schedule: Schedule, _ plan: RecurrentPlan, zoneout: ZoneoutPasses? = nil) {
   let steps = schedule.ragged.steps
+  let before = zoneout?.before ?? 0
+  let own = before &+ recurrence.passes
+  let passes = own &+ (zoneout == nil ? 0 : 1)
   if schedule.upwards { wide() }
   lockstep(
-    positions: schedule.positions(of: plan.firstNarrowStep..<steps), passes: recurrence.passes, tasks: plan.unitTasks
+    positions: schedule.positions(of: plan.firstNarrowStep..<steps), passes: passes, tasks: plan.unitTasks
   ) { position, pass, task, tasks in
-    recurrence.run(pass, schedule.step(at: position), .all, parts: share(of: recurrence.parts(pass), task, tasks))
-    return recurrence.isShared(pass)
+    let step = schedule.step(at: position)
+    if pass >= before, pass < own {
+      recurrence.run(
+        pass &- before, step, .all, parts: share(of: recurrence.parts(pass &- before), task, tasks))
+      return zoneout != nil || recurrence.isShared(pass)
+    }
+    zoneout?.run(isLast: pass >= own, step, .all, parts: share(of: zoneout?.parts ?? 0, task, tasks))
+    return true
   }
   if !schedule.upwards { wide() }
 
   func wide() {
     guard plan.firstNarrowStep > 0 else { return }
     parallel(tasks: plan.rowTasks) { task, tasks in
+      let share = RowShare(task: task, tasks: tasks)
       for position in schedule.positions(of: 0..<plan.firstNarrowStep) {
         let step = schedule.step(at: position)
+        if before > 0, let zoneout { zoneout.run(isLast: false, step, share, parts: 0..<zoneout.parts) }
         for pass in 0..<recurrence.passes {
-          recurrence.run(pass, step, RowShare(task: task, tasks: tasks), parts: 0..<recurrence.parts(pass))
+          recurrence.run(pass, step, share, parts: 0..<recurrence.parts(pass))
         }
+        if let zoneout { zoneout.run(isLast: true, step, share, parts: 0..<zoneout.parts) }
       }
     }
   }

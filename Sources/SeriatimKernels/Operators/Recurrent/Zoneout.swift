@@ -27,96 +27,88 @@ extension srt_zoneout {
   }
 }
 
-/// The passes of a cell, and one that keeps old values.
-struct ZoneoutForward<Base: ForwardLoop>: Recurrence {
-  let base: Base
-  let call: srt_recurrent_call
+/// What zoneout does at a step: forward after a cell's passes; backward before them, where dh is parted, and after.
+struct ZoneoutPasses {
+  /// Passes before the cell's own.
+  let before: Int
+  let zoneout: srt_zoneout
+  /// Whether the mask is random.
+  let isRandom: Bool
   let size: Int
+  /// Forward: y and the initial states, or backward nil.
+  let y: Output?
+  let outputStride: Int
+  let initialState: Input?
+  /// Backward: the output's gradient; dh of the step at hand and m * dh, `units` a sequence.
+  let gradY: Input?
+  let gradOutputStride: Int
+  let carry: Output?
+  let held: Output?
+
+  init(_ call: srt_recurrent_call, size: Int) {
+    (before, zoneout, isRandom, self.size) = (0, call.zoneout, call.training != 0, size)
+    (y, outputStride, initialState) = (call.y, call.output_stride, call.initial_states.h)
+    (gradY, gradOutputStride, carry, held) = (nil, 0, nil, nil)
+  }
+
+  init(_ call: srt_recurrent_gradient_call, size: Int, carry: Output, held: Output) {
+    (before, zoneout, isRandom, self.size) = (1, call.zoneout, true, size)
+    (y, outputStride, initialState) = (nil, 0, nil)
+    (gradY, gradOutputStride) = (call.grad_y, call.grad_output_stride)
+    (self.carry, self.held) = (carry, held)
+  }
 
   private var units: Int { roundedUp(size, to: laneCount) }
-  var passes: Int { base.passes &+ 1 }
-  @inline(__always)
-  func parts(_ pass: Int) -> Int { pass < base.passes ? base.parts(pass) : panelCount(size) }
-  @inline(__always)
-  func isShared(_ pass: Int) -> Bool { true }
+  var parts: Int { panelCount(size) }
 
+  /// One pass for some rows and parts. Not to be inlined: every cell's loop would have a copy.
   @inline(never)
-  func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
-    if pass < base.passes {
-      base.run(pass, step, share, parts: parts)
-      return
-    }
+  func run(isLast: Bool, _ step: Step, _ share: RowShare, parts: Range<Int>) {
     let range = unitRange(of: parts, units: units)
-    share.forEach(in: 0..<step.continuing) { row in
-      keep(step, row, range, previous: Input(call.y + (step.previousRow &+ row) &* call.output_stride))
-    }
-    share.forEach(in: step.continuing..<step.count) { row in
-      keep(step, row, range, previous: call.initial_states.h.map { $0 + row &* size })
+    if let y {
+      share.forEach(in: 0..<step.continuing) { row in
+        keep(step, row, range, y, previous: Input(y + (step.previousRow &+ row) &* outputStride))
+      }
+      share.forEach(in: step.continuing..<step.count) { row in
+        keep(step, row, range, y, previous: initialState.map { $0 + row &* size })
+      }
+    } else if let carry, let held {
+      share.forEach(in: 0..<step.count) { row in
+        if isLast { join(row, range, carry, held) } else { split(step, row, range, carry, held) }
+      }
     }
   }
 
-  private func keep(_ step: Step, _ sequence: Int, _ range: Range<Int>, previous: Input?) {
+  private func keep(_ step: Step, _ sequence: Int, _ range: Range<Int>, _ y: Output, previous: Input?) {
     let row = step.row &+ sequence
     var unit = range.lowerBound
     while unit < range.upperBound {
       let width = size &- unit
-      let target = call.y + row &* call.output_stride + unit
+      let target = y + row &* outputStride + unit
       var before = broadcast(0)
       if let previous { before = load(previous + unit, first: width) }
       let new = load(target, first: width)
-      let mask =
-        call.training != 0 ? call.zoneout.mask(element: row &* size &+ unit) : broadcast(call.zoneout.rate)
+      let mask = isRandom ? zoneout.mask(element: row &* size &+ unit) : broadcast(zoneout.rate)
       store(multiplyAdd(new, mask, before - new), target, first: width)
       unit &+= laneCount
     }
   }
-}
 
-/// Before a cell's passes: what is kept of dh; after them: it joins what they carry on.
-struct ZoneoutBackward<Base: BackwardLoop>: Recurrence {
-  let base: Base
-  let call: srt_recurrent_gradient_call
-  let size: Int
-  let carry: Output
-  /// m * dh, like `carry`.
-  let held: Output
-
-  private var units: Int { roundedUp(size, to: laneCount) }
-  var passes: Int { base.passes &+ 2 }
-  @inline(__always)
-  func parts(_ pass: Int) -> Int {
-    pass == 0 || pass == passes &- 1 ? panelCount(size) : base.parts(pass &- 1)
-  }
-  @inline(__always)
-  func isShared(_ pass: Int) -> Bool { pass < passes &- 1 }
-
-  @inline(never)
-  func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
-    if pass > 0, pass < passes &- 1 {
-      base.run(pass &- 1, step, share, parts: parts)
-      return
-    }
-    let range = unitRange(of: parts, units: units)
-    share.forEach(in: 0..<step.count) { row in
-      if pass == 0 { split(step, row, range) } else { join(row, range) }
-    }
-  }
-
-  private func split(_ step: Step, _ sequence: Int, _ range: Range<Int>) {
+  private func split(_ step: Step, _ sequence: Int, _ range: Range<Int>, _ carry: Output, _ held: Output) {
     let row = step.row &+ sequence
     var unit = range.lowerBound
     while unit < range.upperBound {
       let target = carry + sequence &* units + unit
       var dh = load(target)
-      if let gradY = call.grad_y { dh += load(gradY + row &* call.grad_output_stride + unit, first: size &- unit) }
-      let kept = dh * call.zoneout.mask(element: row &* size &+ unit)
+      if let gradY { dh += load(gradY + row &* gradOutputStride + unit, first: size &- unit) }
+      let kept = dh * zoneout.mask(element: row &* size &+ unit)
       store(kept, held + sequence &* units + unit)
       store(dh - kept, target)
       unit &+= laneCount
     }
   }
 
-  private func join(_ sequence: Int, _ range: Range<Int>) {
+  private func join(_ sequence: Int, _ range: Range<Int>, _ carry: Output, _ held: Output) {
     var unit = range.lowerBound
     while unit < range.upperBound {
       let target = carry + sequence &* units + unit
