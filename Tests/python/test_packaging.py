@@ -43,7 +43,7 @@ def wheel(tmp_path_factory):
 
 
 def test_wheel_is_small_and_for_every_python(wheel):
-    assert wheel.stat().st_size < 1_500_000
+    assert wheel.stat().st_size < 1_600_000
     assert "cp310-abi3" in wheel.name
     names = zipfile.ZipFile(wheel).namelist()
     assert "seriatim/py.typed" in names

@@ -26,7 +26,9 @@ public func packPanels(
   }
 }
 
-/// Packs `columns` columns of b, then zeros up to `width`, into a panel whose steps are `stride` floats apart.
+/// Packs `columns` columns of b, then zeros up to `width`, into a panel whose steps are `stride` floats apart. One copy of it
+/// for all that pack.
+@inline(never)
 func packPanel(
   _ packed: Output, stride: Int, width: Int, _ b: Input, depthStride: Int, columnStride: Int, depth: Int, columns: Int
 ) {
