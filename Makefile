@@ -91,7 +91,7 @@ $(VENV)/.tools:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "too old: $$($(PYTHON) --version). Seriatim needs Python 3.10 or newer; run make PYTHON=/path/to/python."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON). Debian: apt-get install python3-venv."; exit 1; }
 	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || { echo "missing: Python.h for $(PYTHON). Debian: apt-get install python3-dev."; exit 1; }
-	@command -v $(SWIFT) >/dev/null || { echo "missing: $(SWIFT). The kernels are compiled from Swift: get 6.2 or newer from https://www.swift.org/install/linux and put it on PATH, or run make SERIATIM_SWIFT=/path/to/swift."; exit 1; }
+	@command -v $(SWIFT) >/dev/null || { echo "missing: $(SWIFT). The kernels are compiled from Swift: get 6.3 or newer from https://www.swift.org/install/linux and put it on PATH, or run make SERIATIM_SWIFT=/path/to/swift."; exit 1; }
 	@command -v cc >/dev/null || { echo "missing: a C compiler. Debian: apt-get install gcc."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip

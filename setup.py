@@ -25,7 +25,8 @@ from setuptools.errors import PlatformError
 
 ROOT = Path(__file__).resolve().parent
 HEADER = ROOT / "Bindings" / "include" / "seriatim.h"
-WANTED_SWIFT = (6, 2)
+# `@_cdecl @implementation`, which holds SeriatimC to the header, is of 6.3.
+WANTED_SWIFT = (6, 3)
 
 # Instruction-set levels of a machine: name -> (-march, Swift flag). The names are those of SERIATIM_LEVEL.
 LEVELS = {

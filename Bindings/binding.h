@@ -17,25 +17,13 @@
 #include "signature.h"
 #include "SeriatimSystem.h"
 
-// Calls kernels with the GIL released, denormal numbers being zero for so long: `statement` sets `status`.
-#define SRT_RUN_STATEMENT(status, statement)                                        \
+// Calls one kernel with the GIL released, denormal numbers being zero for so long.
+#define SRT_RUN(status, call)                                                       \
   int32_t status;                                                                   \
   Py_BEGIN_ALLOW_THREADS const srt_float_state float_state = srt_flush_denormals(); \
-  statement;                                                                        \
+  status = (call);                                                                  \
   srt_restore_denormals(float_state);                                               \
   Py_END_ALLOW_THREADS
-
-// Calls one kernel.
-#define SRT_RUN(status, call) SRT_RUN_STATEMENT(status, status = (call))
-
-// A method table entry; every binding function takes its arguments by position.
-#define SRT_METHOD(function, text) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, PyDoc_STR(text)}
-#define SRT_FUNCTION(function) static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count)
-
-// Raises TypeError and returns false unless `count` arguments came.
-#define SRT_TAKES(function, wanted) \
-  (void)self;                       \
-  if (count != (wanted)) return PyErr_Format(PyExc_TypeError, #function " takes %d arguments, got %zd", wanted, count)
 
 // The functions of each operator, ended by an empty entry; module.c gathers them.
 extern const srt_operator srt_activation_operators[], srt_attention_operators[], srt_batch_norm_operators[],

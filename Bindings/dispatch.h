@@ -1,4 +1,4 @@
-// The kernels of the instruction-set level that was chosen at import: srt->gru_forward(...).
+// The kernels of the instruction-set level that was chosen at import: srt->recurrent_forward(...).
 #ifndef SRT_DISPATCH_H
 #define SRT_DISPATCH_H
 

@@ -1,7 +1,6 @@
 #include "binding.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -173,19 +172,6 @@ PyObject *srt_new_array(srt_call *call, void **data, int type, int dimensions, c
   // The array takes the capsule's reference, even when this fails.
   if (capsule && PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) return NULL;
   *data = PyArray_DATA((PyArrayObject *)array);
-  return array;
-}
-
-// For gru.c, lstm.c and rnn.c; goes with them.
-PyObject *srt_new_floats(srt_call *call, float **data, int dimensions, ...) {
-  npy_intp shape[8];
-  va_list list;
-  va_start(list, dimensions);
-  for (int i = 0; i < dimensions; i++) shape[i] = va_arg(list, ptrdiff_t);
-  va_end(list);
-  void *memory = NULL;
-  PyObject *array = srt_new_array(call, &memory, NPY_FLOAT32, dimensions, shape);
-  *data = memory;
   return array;
 }
 

@@ -28,12 +28,6 @@ bool srt_keep(srt_call *call, PyObject *object);
 // A new array, not initialised, kept by the call as well; NULL with MemoryError. `data` gets its memory.
 PyObject *srt_new_array(srt_call *call, void **data, int type, int dimensions, const Py_ssize_t *shape);
 
-// A new float32 array, not initialised, kept by the call as well; NULL with MemoryError. `data` gets its memory.
-PyObject *srt_new_floats(srt_call *call, float **data, int dimensions, ...);
-
-// The same with the shape of `array`.
-PyObject *srt_new_like(srt_call *call, PyObject *array, float **data);
-
 // Memory for the time of the call; false with MemoryError. 0 floats give a pointer that must not be used.
 bool srt_scratch(srt_call *call, float **data, ptrdiff_t count);
 

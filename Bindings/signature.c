@@ -9,7 +9,6 @@
 static bool is_array(uint8_t kind) { return kind >= SRT_FLOATS && kind <= SRT_WRITTEN_STRIDED; }
 static bool is_written(uint8_t kind) { return kind == SRT_WRITTEN || kind == SRT_WRITTEN_STRIDED; }
 static bool has_any_shape(uint8_t kind) { return kind == SRT_ELEMENTS || kind == SRT_PLACES; }
-static bool is_result(uint8_t kind) { return kind >= SRT_RESULT && kind <= SRT_RESULT_OBJECT; }
 
 static inline int type_of(uint8_t kind) {
   static const uint8_t types[] = {
@@ -616,7 +615,7 @@ static PyObject *result(srt_frame *f, int place) {
 PyObject *srt_return(srt_frame *f, int32_t status) {
   const srt_parameter *table = f->signature->parameters;
   int count = 0;
-  while (is_result(table[f->results + count].kind)) count++;
+  while (srt_is_result(table[f->results + count].kind)) count++;
   PyObject *all = NULL;
   if (status != SRT_OK || count == 0) {
     all = Py_NewRef(Py_None);
@@ -629,54 +628,4 @@ PyObject *srt_return(srt_frame *f, int32_t status) {
     }
   }
   return srt_finish(&f->call, status, all);
-}
-
-// ---- Tables as data
-
-static const char *const kinds[] = {
-    "",        "floats",          "integers", "strided", "elements", "places", "batch_sizes", "offsets",
-    "written", "written_strided", "size",     "sizes",   "choice",   "flag",   "number",      "numbers",
-    "word",    "object",          "group",    "floats",  "floats",   "places", "number",      "object",
-    "scratch",
-};
-
-static PyObject *describe(const srt_signature *signature, const srt_parameter *p) {
-  PyObject *dimensions = PyList_New(0);
-  const int count = p->kind == SRT_SIZES ? p->limit : SRT_MOST_DIMENSIONS;
-  for (int i = 0; dimensions && i < count; i++) {
-    const int dimension = p->kind == SRT_SIZES ? p->dimensions[0] + i : p->dimensions[i];
-    if (!dimension) break;
-    PyObject *name =
-        dimension < 0 ? PyUnicode_FromFormat("%d", -dimension) : PyUnicode_FromString(signature->symbols[dimension]);
-    if (!name || PyList_Append(dimensions, name) < 0) Py_CLEAR(dimensions);
-    Py_XDECREF(name);
-  }
-  if (!dimensions) return NULL;
-  const char *name = p->kind == SRT_SIZE ? signature->symbols[p->dimensions[0]] : p->name;
-  return Py_BuildValue("{s:s,s:s,s:N,s:O,s:i,s:z}", "name", name, "kind", kinds[p->kind], "dimensions", dimensions,
-                       "optional", p->optional || (is_result(p->kind) && p->when) ? Py_True : Py_False, "limit",
-                       (int)p->limit, "type", p->type);
-}
-
-PyObject *srt_describe(const srt_operator *operators) {
-  PyObject *all = PyList_New(0);
-  for (; all && operators->signature; operators++) {
-    const srt_signature *signature = operators->signature;
-    PyObject *parameters = PyList_New(0), *results = PyList_New(0), *item = NULL;
-    for (const srt_parameter *p = signature->parameters; parameters && results && p->kind; p++) {
-      if (p->kind == SRT_SCRATCH) continue;
-      PyObject *row = describe(signature, p);
-      if (!row || PyList_Append(is_result(p->kind) ? results : parameters, row) < 0) Py_CLEAR(parameters);
-      Py_XDECREF(row);
-    }
-    if (parameters && results) {
-      item = Py_BuildValue("{s:s,s:s,s:O,s:O}", "name", signature->name, "doc", signature->doc, "parameters",
-                           parameters, "results", results);
-    }
-    Py_XDECREF(parameters);
-    Py_XDECREF(results);
-    if (!item || PyList_Append(all, item) < 0) Py_CLEAR(all);
-    Py_XDECREF(item);
-  }
-  return all;
 }

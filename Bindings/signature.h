@@ -58,6 +58,8 @@ typedef enum {
   SRT_SCRATCH,
 } srt_kind;
 
+static inline bool srt_is_result(uint8_t kind) { return kind >= SRT_RESULT && kind <= SRT_RESULT_OBJECT; }
+
 typedef struct {
   const char *name;
   uint8_t kind, axes, limit;
