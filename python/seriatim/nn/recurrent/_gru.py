@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack, norm_options
-from seriatim.sequences import PackedSequence
+from seriatim._typing import Seed
+from seriatim.nn.recurrent._one_state import OneStateCell, OneStateStack
+from seriatim.nn.recurrent._stack import Kind, norm_options
 
 
 def _kind(hidden_size: int, reset_after: bool, norm: str | None) -> Kind:
@@ -15,7 +15,7 @@ def _kind(hidden_size: int, reset_after: bool, norm: str | None) -> Kind:
     return Kind("gru", hidden_size, options=options if reset_after else ("reset_before",))
 
 
-class GRU(RecurrentStack):
+class GRU(OneStateStack):
     """A stack of GRU layers, in one or both directions.
 
     Parameters
@@ -124,50 +124,11 @@ class GRU(RecurrentStack):
         """``'layer'`` if the products are normalised, else None; what it was made with."""
         return "layer" if "layer_norm" in self._kind.options else None
 
-    def trace(
-        self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
-    ) -> tuple[tuple[Array | PackedSequence, Array], Any]:
-        """Run all layers.
-
-        Parameters
-        ----------
-        x : array_like (T, B, I), (B, T, I) with ``batch_first``, or (T, I); or PackedSequence
-        h0 : array_like, shape (num_layers * directions, B, hidden_size), optional
-            Initial states, zeros by default; without the B axis for a single sequence.
-
-        Returns
-        -------
-        y : like x, with ``directions * hidden_size`` features
-        h_n : like h0
-            Each sequence's own last state; in the reverse direction its state at step 0.
-        """
-        y, (h_n,), context = self._trace(x, ("h0",), (h0,))
-        return (y, h_n), context
-
-    def pullback(
-        self, context: Any, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
-    ) -> tuple[Array | PackedSequence, Array]:
-        """Back-propagate through time.
-
-        Parameters
-        ----------
-        grad_y : like y, or None for zeros
-        grad_state : like h_n, optional
-            Zeros by default.
-
-        Returns
-        -------
-        grad_x : like x
-        grad_state0 : like h0
-        """
-        grad_x, (grad_h0,) = self._pullback(context, grad_y, ("grad_state",), (grad_state,))
-        return grad_x, grad_h0
-
     def _options(self) -> Mapping[str, Any]:
         return {"reset_after": True, "norm": None}
 
 
-class GRUCell(RecurrentCell):
+class GRUCell(OneStateCell):
     """One step of a GRU: the equations of :class:`GRU`.
 
     Parameters
@@ -225,16 +186,6 @@ class GRUCell(RecurrentCell):
     def norm(self) -> str | None:
         """``'layer'`` if the products are normalised, else None; what it was made with."""
         return "layer" if "layer_norm" in self._kind.options else None
-
-    def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
-        """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
-        (new,), context = self._trace(x, ("h",), (h,))
-        return new, context
-
-    def pullback(self, context: Any, grad_h: ArrayLike) -> tuple[Array, Array]:
-        """Return the gradients of x and of the state before."""
-        grad_x, (grad_before,) = self._pullback(context, ("grad_h",), (grad_h,))
-        return grad_x, grad_before
 
     def _options(self) -> Mapping[str, Any]:
         return {"reset_after": True, "norm": None}

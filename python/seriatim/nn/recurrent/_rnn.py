@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack
-from seriatim.sequences import PackedSequence
+from seriatim._typing import Seed
+from seriatim.nn.recurrent._one_state import OneStateCell, OneStateStack
+from seriatim.nn.recurrent._stack import Kind
 
 
 def _kind(hidden_size: int, nonlinearity: str) -> Kind:
@@ -16,7 +16,7 @@ def _kind(hidden_size: int, nonlinearity: str) -> Kind:
     return Kind("rnn", hidden_size, options=("relu",) if nonlinearity == "relu" else ())
 
 
-class RNN(RecurrentStack):
+class RNN(OneStateStack):
     """A stack of Elman layers, in one or both directions.
 
     Parameters
@@ -97,25 +97,11 @@ class RNN(RecurrentStack):
         """What it was made with."""
         return "relu" if "relu" in self._kind.options else "tanh"
 
-    def trace(
-        self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
-    ) -> tuple[tuple[Array | PackedSequence, Array], Any]:
-        """Run all layers: shapes as for :meth:`GRU.trace`."""
-        y, (h_n,), context = self._trace(x, ("h0",), (h0,))
-        return (y, h_n), context
-
-    def pullback(
-        self, context: Any, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
-    ) -> tuple[Array | PackedSequence, Array]:
-        """Back-propagate through time: shapes as for :meth:`GRU.pullback`."""
-        grad_x, (grad_h0,) = self._pullback(context, grad_y, ("grad_state",), (grad_state,))
-        return grad_x, grad_h0
-
     def _options(self) -> Mapping[str, Any]:
         return {"nonlinearity": "tanh"}
 
 
-class RNNCell(RecurrentCell):
+class RNNCell(OneStateCell):
     """One step of an Elman network: the equation of :class:`RNN`.
 
     Parameters
@@ -166,16 +152,6 @@ class RNNCell(RecurrentCell):
     def nonlinearity(self) -> str:
         """What it was made with."""
         return "relu" if "relu" in self._kind.options else "tanh"
-
-    def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
-        """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
-        (new,), context = self._trace(x, ("h",), (h,))
-        return new, context
-
-    def pullback(self, context: Any, grad_h: ArrayLike) -> tuple[Array, Array]:
-        """Return the gradients of x and of the state before."""
-        grad_x, (grad_before,) = self._pullback(context, ("grad_h",), (grad_h,))
-        return grad_x, grad_before
 
     def _options(self) -> Mapping[str, Any]:
         return {"nonlinearity": "tanh"}

@@ -5,44 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack
-from seriatim.sequences import PackedSequence
+from seriatim._typing import Seed
+from seriatim.nn.recurrent._one_state import OneStateCell, OneStateStack
+from seriatim.nn.recurrent._stack import Kind
 
 
-class _Stack(RecurrentStack):
-    """Layers with the one state h."""
-
-    def trace(
-        self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
-    ) -> tuple[tuple[Array | PackedSequence, Array], Any]:
-        """Run all layers: shapes as for :meth:`GRU.trace`."""
-        y, (h_n,), context = self._trace(x, ("h0",), (h0,))
-        return (y, h_n), context
-
-    def pullback(
-        self, context: Any, grad_y: ArrayLike | PackedSequence | None, grad_state: ArrayLike | None = None
-    ) -> tuple[Array | PackedSequence, Array]:
-        """Back-propagate through time: shapes as for :meth:`GRU.pullback`."""
-        grad_x, (grad_h0,) = self._pullback(context, grad_y, ("grad_state",), (grad_state,))
-        return grad_x, grad_h0
-
-
-class _Cell(RecurrentCell):
-    """One step with the one state h."""
-
-    def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
-        """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
-        (new,), context = self._trace(x, ("h",), (h,))
-        return new, context
-
-    def pullback(self, context: Any, grad_h: ArrayLike) -> tuple[Array, Array]:
-        """Return the gradients of x and of the state before."""
-        grad_x, (grad_before,) = self._pullback(context, ("grad_h",), (grad_h,))
-        return grad_x, grad_before
-
-
-class _MinimalStack(_Stack):
+class _MinimalStack(OneStateStack):
     """Layers of a kind without options."""
 
     _name: ClassVar[str]
@@ -75,7 +43,7 @@ class _MinimalStack(_Stack):
         )
 
 
-class _MinimalCell(_Cell):
+class _MinimalCell(OneStateCell):
     """One step of a kind without options."""
 
     _name: ClassVar[str]
@@ -241,7 +209,7 @@ def _independent(hidden_size: int, nonlinearity: str) -> Kind:
     return Kind("ind_rnn", hidden_size, options=("relu",) if nonlinearity == "relu" else (), state_range=(0.0, 1.0))
 
 
-class IndRNN(_Stack):
+class IndRNN(OneStateStack):
     """A stack of independently recurrent layers, in one or both directions.
 
     Parameters
@@ -322,7 +290,7 @@ class IndRNN(_Stack):
         return {"nonlinearity": "relu"}
 
 
-class IndRNNCell(_Cell):
+class IndRNNCell(OneStateCell):
     """One step of an independently recurrent layer: the equation of :class:`IndRNN`.
 
     Parameters
