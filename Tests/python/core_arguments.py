@@ -332,7 +332,8 @@ def bits(results):
 
 def call(name, arguments, guard):
     """Return the bits of results and written arrays, or the error; raises AssertionError for what must not be."""
-    given = [guarded(copied(v), guard) for v in arguments]
+    plain = [copied(v) for v in arguments]
+    given = [guarded(v, guard) for v in plain]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -343,9 +344,9 @@ def call(name, arguments, guard):
         if not any(str(error).startswith(word) for word in names):
             raise AssertionError(f"names no argument: {error!r}") from error
         return type(error)
-    for value in given:
-        buffer = getattr(value, "base", None)
-        if isinstance(buffer, np.ndarray) and len(buffer) == value.size + 2 * BEHIND:
+    for value, before in zip(given, plain, strict=True):
+        if isinstance(value, np.ndarray) and value is not before:
+            buffer = value.base
             around = np.concatenate([buffer[:BEHIND], buffer[-BEHIND:]])
             assert np.all(around == around.dtype.type(guard)), "wrote outside an array"
     if name in ("empty", "memory_info", "signatures", "recurrent_names"):
