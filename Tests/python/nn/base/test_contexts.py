@@ -360,7 +360,7 @@ def test_forward_has_the_text_and_the_signature_of_trace():
     assert "h0" in inspect.signature(nn.GRU.forward).parameters
     assert list(inspect.signature(nn.GRU.backward).parameters) == ["self", "grad_y", "grad_state"]
     assert nn.GRU.forward.__doc__ == nn.GRU.trace.__doc__
-    assert nn.GRU.forward.__qualname__ == "GRU.forward"
+    assert nn.LSTM.forward.__qualname__ == "LSTM.forward"
 
 
 # ---- What is told
