@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "seriatim"
 
 # Each layer, and the modules of the package that it may import besides those of its own folder.
-BASE = {"_config", "_files", "_typing", "_warnings"}
+BASE = {"_arrays", "_config", "_files", "_typing", "_warnings"}
 ALLOWED = {
+    "_arrays": {"_typing"},
     "_config": {"_core"},
     "_files": set(),
     "_typing": set(),
