@@ -12,6 +12,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._typing import AnyArray, Array
 from seriatim.nn import Module, Parameter, flatten
+from seriatim.nn.base._parameter import owned
 from seriatim.optim._optimizer import _check
 
 _memory_of = attrgetter("_array")
@@ -78,7 +79,8 @@ class WeightAverage:
         self._homes = [(m._buffers, name) for m in module.modules() for name, b in m._buffers.items() if b is not None]
         self._places: list[Array] = []
         self._runs: list[tuple[slice, Array]] = []
-        self._average: Array = np.concatenate([memory for _, memory in self._memory()])
+        flatten(self._parameters)
+        self._average: Array = np.concatenate([p._array.reshape(-1) for p in self._parameters])
         self._buffers: list[AnyArray] = [np.array(home[name]) for home, name in self._homes]
 
     # ---- Averaging
@@ -100,6 +102,7 @@ class WeightAverage:
             map(is_, map(_memory_of, self._parameters), self._places)
         ):
             flatten(self._parameters)
+            self._average, self._buffers = owned(self._average), [owned(kept) for kept in self._buffers]
             self._places = [p._array for p in self._parameters]
             self._runs = list(_runs(self._parameters))
         return self._runs

@@ -16,7 +16,7 @@ from seriatim import functional as F
 from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
 from seriatim.nn.base._contexts import warn_before_step
-from seriatim.nn.base._parameter import CLOCK, runs
+from seriatim.nn.base._parameter import CLOCK, owned, runs
 
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
@@ -130,7 +130,13 @@ class Optimizer:
         if name not in store:
             size = sum(p.size for p in self.param_groups[index]["params"])
             store[name] = np.zeros(size, np.float32)
+        store[name] = owned(store[name])
         return store[name]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # Where the parameters lie is another matter in a copy, and a norm's sum goes over them as they lie.
+        flatten([p for group in self.param_groups for p in group["params"]])
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of all state and numbers, for :meth:`load_state_dict` of an optimiser made alike.

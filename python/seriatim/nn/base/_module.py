@@ -9,7 +9,7 @@ import numpy as np
 
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.nn.base import _contexts
-from seriatim.nn.base._parameter import CLOCK, Parameter
+from seriatim.nn.base._parameter import CLOCK, Parameter, owned
 
 if TYPE_CHECKING:
     from seriatim.nn.layers._dropout import Dropout
@@ -186,7 +186,7 @@ class Module:
                     raise TypeError(
                         f"{type(self).__name__}.{name}: expected {kind} or None, got {type(value).__name__}"
                     )
-                store[name] = None if value is None else np.asarray(value)
+                store[name] = None if value is None else owned(np.asarray(value))
                 return
         object.__setattr__(self, name, value)
 
@@ -399,6 +399,8 @@ class Module:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        # From a memory map they come read-only, and training writes to them.
+        self._buffers.update({name: owned(b) for name, b in self._buffers.items() if b is not None})
         for parameter in self._parameters.values():
             if parameter is not None:
                 parameter._owned_by(self)

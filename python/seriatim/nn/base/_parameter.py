@@ -221,6 +221,14 @@ def _numbers(name: str, values: ArrayLike) -> AnyArray:
     return array
 
 
+def owned(array: AnyArray) -> AnyArray:
+    """Return an array that may be written to: itself, or a copy of one that is read-only.
+
+    What joblib or a memory map hands on is; it is copied once, where it is first written to.
+    """
+    return array if array.flags.writeable else np.array(array)
+
+
 @contextmanager
 def gradient_slots(*parameters: Parameter | None) -> Iterator[tuple[list[Array | None], bool]]:
     """Lend the arrays that one backward call writes gradients to, and whether it must add to what is there.
