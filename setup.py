@@ -3,6 +3,7 @@
 Per level: ``swift build`` in Embedded mode gives a static library; ``ld -r`` makes one object of it; ``objcopy`` keeps
 only the names of the C ABI visible and appends the level to them. Without that, the linker would merge the levels'
 copies of shared Swift generics, and the baseline kernels would call AVX code. Bindings/dispatch.c picks a level at import.
+SERIATIM_LEVELS names the levels to build where not all are wanted: "v3" is that and the baseline.
 
 Everything else about the package is in pyproject.toml.
 """
@@ -40,13 +41,19 @@ LEVELS = {
 
 
 def machine_levels() -> dict[str, tuple[str, str]]:
-    """Return the levels that are built on this machine."""
+    """Return the levels that are built on this machine: all, or the first and those that SERIATIM_LEVELS names."""
     machine = platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
     if not sys.platform.startswith("linux") or machine not in LEVELS:
         raise PlatformError(
             f"seriatim builds on Linux, on {' and '.join(LEVELS)}; this is {sys.platform} on {machine}."
         )
-    return LEVELS[machine]
+    levels = LEVELS[machine]
+    named = [name for name in re.split(r"[,\s]+", os.environ.get("SERIATIM_LEVELS", "")) if name]
+    unknown = sorted(set(named) - set(levels))
+    if unknown:
+        raise PlatformError(f"SERIATIM_LEVELS: expected some of {', '.join(levels)}, got {', '.join(unknown)}")
+    # The first is the one that every CPU can run.
+    return {name: how for i, (name, how) in enumerate(levels.items()) if i == 0 or not named or name in named}
 
 
 def find_swift() -> str:

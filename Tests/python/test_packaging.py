@@ -1,5 +1,6 @@
 """What users install: sdist -> wheel -> fresh environment, its size, its symbols, and the error without Swift."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -27,10 +28,25 @@ def without_coverage_of_the_checkout():
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 
+def built_once(tmp_path_factory, name, build):
+    """The wheel that ``build(folder)`` makes, made by one of the processes that run the tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not list(folder.glob("*.whl")):
+            build(folder)
+    return next(folder.glob("*.whl"))
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel made from the sdist, in a folder without the checkout."""
-    folder = tmp_path_factory.mktemp("dist")
+def small_wheel(tmp_path_factory):
+    """The wheel made from the sdist, in a folder without the checkout, with the baseline's kernels alone: a minute."""
+    return built_once(tmp_path_factory, "sdist", build_from_sdist)
+
+
+def build_from_sdist(folder):
     copy = folder / "checkout"
     ignored = shutil.ignore_patterns("build", ".git", ".venv", "*.so", "*.egg-info", "demo-output", ".*_cache")
     shutil.copytree(ROOT, copy, ignore=ignored)
@@ -38,8 +54,26 @@ def wheel(tmp_path_factory):
     unpacked = folder / "unpacked"
     shutil.unpack_archive(next(folder.glob("*.tar.gz")), unpacked)
     source = next(unpacked.iterdir())
-    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, cwd=source)
-    return next(folder.glob("*.whl"))
+    env = {**os.environ, "SERIATIM_LEVELS": "baseline"}
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, cwd=source, env=env)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of the checkout, whose kernels are compiled already where the package was installed from it."""
+    return built_once(tmp_path_factory, "wheel", build_in_place)
+
+
+def build_in_place(folder):
+    # What setuptools left there of an earlier build would be in the wheel.
+    for left in (ROOT / "build").glob("lib*"):
+        shutil.rmtree(left)
+    run(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT)
+
+
+def test_both_wheels_hold_the_same_files(wheel, small_wheel):
+    one, other = (sorted(zipfile.ZipFile(path).namelist()) for path in (wheel, small_wheel))
+    assert one == other
 
 
 def test_wheel_is_small_and_for_every_python(wheel):
@@ -52,15 +86,17 @@ def test_wheel_is_small_and_for_every_python(wheel):
     assert not [n for n in names if not n.startswith("seriatim")]
 
 
-def test_wheel_works_in_a_fresh_environment(wheel, tmp_path):
+def test_wheel_works_in_a_fresh_environment(small_wheel, tmp_path):
     run(sys.executable, "-m", "venv", tmp_path / "env")
     python = tmp_path / "env" / "bin" / "python"
     env = without_coverage_of_the_checkout()
-    run(python, "-m", "pip", "install", "-q", wheel, env=env)
+    run(python, "-m", "pip", "install", "-q", small_wheel, env=env)
     code = "import seriatim, numpy as np; from seriatim import nn; seriatim.show_config();"
     code += "print(nn.GRU(3, 4)(np.zeros((2, 1, 3)))[0].shape); print(seriatim.__file__)"
     out = run(python, "-W", "error", "-c", code, cwd=tmp_path, env=env)
     assert "(2, 1, 4)" in out
+    assert "'baseline'" in out or "neon" in out
+    assert "v4" not in out
     assert str(tmp_path) in out
 
 
@@ -113,6 +149,16 @@ def test_no_swift_gives_a_clear_error(tmp_path):
     assert "https://www.swift.org/install" in text
     assert "SERIATIM_SWIFT" in text
     assert "Traceback" not in text
+
+
+def test_an_unknown_level_to_build_is_refused():
+    env = {**os.environ, "SERIATIM_LEVELS": "v9"}
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext"], capture_output=True, text=True, cwd=ROOT, env=env
+    )
+    assert done.returncode != 0
+    assert "SERIATIM_LEVELS: expected some of" in done.stderr
+    assert "got v9" in done.stderr
 
 
 def test_import_adds_little_to_numpy():
