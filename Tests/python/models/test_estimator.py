@@ -26,15 +26,14 @@ def test_early_stopping_restores_the_best_weights(kind):
     validation = rising(seed=1)
     model = make(kind, early_stopping=True, max_epochs=100, n_iter_no_change=5)
     model.fit(X, Y, validation_data=(validation[0].X, validation[1], validation[0].lengths))
-    scores = np.array(model.history_["validation_score"])
-    assert len(scores) < 100
-    log = model.history_["validation_loss"]
+    losses = np.array(model.history_["validation_loss"])
+    assert len(losses) < 100
     given = model.preprocessing_.transform(model.scaling_.transform(validation[0]))
     targets = model._targets()
     output = model._outputs(model.module_, given, targets.n_outputs)
     kept = targets.measure(output, targets.encode(validation[1]), None)
-    best = int(np.argmax(scores > scores.max() - model.tol))
-    assert kept[0] == pytest.approx(log[best], rel=1e-5)
+    assert losses[model.best_epoch_ - 1] < losses.min() + model.tol
+    assert kept[0] == pytest.approx(losses[model.best_epoch_ - 1], rel=1e-5)
 
 
 def test_a_training_that_was_still_improving_says_so():

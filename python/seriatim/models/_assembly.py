@@ -26,6 +26,7 @@ def assemble(
     optimizer: Optimizer | None,
     history: dict[str, list[float]],
     checkpoint: Checkpoint | None,
+    higher_is_better: bool = False,
 ) -> Training:
     """Return the loop.
 
@@ -39,16 +40,19 @@ def assemble(
         The last fit's, if training continues from it.
     history : dict of lists
         Added to.
+    higher_is_better : bool
+        Whether what the schedule may follow is a score, not a loss.
     """
     optimizer = OPTIMIZERS[estimator.optimizer](module.parameters()) if optimizer is None else optimizer
     for group in optimizer.param_groups:
         group.update(lr=settled["learning_rate"], weight_decay=estimator.weight_decay)
+    schedule = _schedule(estimator.schedule, optimizer, settled["learning_rate"], steps, higher_is_better)
     return Training(
         module,
         criterion,
         optimizer,
         rng,
-        scheduler=_schedule(estimator.schedule, optimizer, settled["learning_rate"], steps) if several else None,
+        scheduler=schedule if several else None,
         by_epoch=estimator.schedule == "plateau",
         clip_norm=estimator.clip_norm,
         average=None if estimator.weight_averaging is None else WeightAverage(module, estimator.weight_averaging),
@@ -61,13 +65,16 @@ def assemble(
     )
 
 
-def _schedule(schedule: Any, optimizer: Optimizer, learning_rate: float, steps: int) -> Any:
+def _schedule(schedule: Any, optimizer: Optimizer, rate: float, steps: int, higher_is_better: bool) -> Any:
     if callable(schedule):
         return schedule(optimizer, steps)
     if schedule == "cosine":
         return CosineAnnealingLR(optimizer, steps)
     if schedule == "one_cycle":
-        return OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps + 1)
+        return OneCycleLR(optimizer, max_lr=rate, total_steps=steps + 1)
+    if schedule == "plateau" and higher_is_better:
+        # A score may be negative: no share of it is a step up.
+        return ReduceLROnPlateau(optimizer, mode="max", threshold_mode="abs")
     return ReduceLROnPlateau(optimizer) if schedule == "plateau" else None
 
 

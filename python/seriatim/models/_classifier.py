@@ -149,9 +149,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             The sequences have other features than those of training, or are none.
         sklearn.exceptions.NotFittedError
         """
-        best = self.predict_log_proba(X, lengths).argmax(axis=1)
-        labels: AnyArray = self.classes_[best]
-        return labels
+        log_probs = self.predict_log_proba(X, lengths)
+        return self._targets().decode(log_probs)
 
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Array:
         """Return class probabilities.

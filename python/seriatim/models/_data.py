@@ -18,19 +18,19 @@ _MOST_KEYS = 16
 
 @dataclass(frozen=True)
 class Examples:
-    """Sequences, their targets as the loss takes them, and their weights in it."""
+    """Sequences, their targets as the loss takes them, their weights in it, and the targets as they were given."""
 
     sequences: Sequences
     target: AnyArray
     weights: Array | None = None
+    given: AnyArray | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)
 
     def __getitem__(self, index: Integers) -> Examples:
-        return Examples(
-            self.sequences[index], self.target[index], None if self.weights is None else self.weights[index]
-        )
+        weights, given = [None if part is None else part[index] for part in (self.weights, self.given)]
+        return Examples(self.sequences[index], self.target[index], weights, given)
 
     def parts(self) -> list[Any]:
         """Return all arrays, and None for no weights."""

@@ -120,6 +120,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
     pooling : sequence out of {'mean', 'max'} or 'auto', default 'auto'
         What of all levels' outputs goes over the steps to the classifier, beside what attention finds. 'auto' is both
         where ``dims`` is "auto", and nothing, as in the paper, where it is given.
+    [early stopping]
 
     Attributes
     ----------
@@ -184,6 +185,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         reservoir: bool | str = "auto",
         bidirectional: bool | str = "auto",
         pooling: Sequence[str] | str = "auto",
+        monitor: str | Callable[..., float] = "loss",
     ) -> None:
         keep(self, locals())
 
@@ -203,6 +205,7 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
     pooling : sequence out of {'mean', 'max'} or 'auto', default 'auto'
         What of all levels' outputs goes over the steps to the classifier, beside what attention finds. 'auto' is both
         where ``dims`` is "auto", and nothing, as in the paper, where it is given.
+    [early stopping]
 
     Attributes
     ----------
@@ -263,5 +266,6 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         reservoir: bool | str = "auto",
         bidirectional: bool | str = "auto",
         pooling: Sequence[str] | str = "auto",
+        monitor: str | Callable[..., float] = "loss",
     ) -> None:
         keep(self, locals())

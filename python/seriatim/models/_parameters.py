@@ -9,6 +9,7 @@ import numpy as np
 
 from seriatim._sklearn import Choice, HasMethod, Number, Rules, check_parameters, is_auto
 from seriatim.models import _policy
+from seriatim.models._monitor import LOSS, MONITORS
 from seriatim.models._policy import EFFORTS, Effort, Facts
 from seriatim.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from seriatim.sequences import Sequences
@@ -41,6 +42,7 @@ class Parameters:
         "reservoir": [bool],
         "effort": [Choice(*EFFORTS)],
         "max_time": [Number(above=0, unit="seconds"), None],
+        "monitor": [Choice(*MONITORS), callable],
         "validation_fraction": [Number(above=0, below=1)],
         "dropout": [Number(0, 1)],
     }
@@ -68,6 +70,7 @@ class Parameters:
     validation_fraction: float
     n_iter_no_change: int
     tol: float
+    monitor: str | Callable[..., float] = LOSS
     warm_start: bool = False
     checkpoint_dir: Any
     checkpoint_every: int
@@ -80,6 +83,11 @@ class Parameters:
     effort: str = "balanced"
     n_estimators: int | str = 1
     reservoir: bool | str = False
+
+    def _parameters_to_save(self) -> dict[str, Any]:
+        """Return what a file keeps of the parameters: a scorer of one's own is not in it, nor wanted to predict."""
+        given: dict[str, Any] = super()._parameters_to_save()  # type: ignore[misc]
+        return {**given, "monitor": LOSS} if callable(given.get("monitor")) else given
 
     def _check_parameters(self) -> None:
         """Refuse what has no meaning; a subclass may add to what the rules say."""

@@ -62,6 +62,7 @@ class _StackClassifier(SequenceClassifier):
         n_estimators: int | str = "auto",
         reservoir: bool | str = "auto",
         pooling: Sequence[str] | str = "auto",
+        monitor: str | Callable[..., float] = "loss",
     ) -> None:
         keep(self, locals())
 
@@ -114,6 +115,7 @@ class GRUClassifier(_StackClassifier):
         What the linear layer stands on: the top layer's last states, the means of its outputs over the steps, their
         greatest values, of both directions each. 'auto' is all three; the last states alone where ``hidden_size`` and
         ``max_epochs`` are both given.
+    [early stopping]
 
     Attributes
     ----------
@@ -160,6 +162,7 @@ class LSTMClassifier(_StackClassifier):
         What the linear layer stands on: the top layer's last states, the means of its outputs over the steps, their
         greatest values, of both directions each. 'auto' is all three; the last states alone where ``hidden_size`` and
         ``max_epochs`` are both given.
+    [early stopping]
 
     Attributes
     ----------

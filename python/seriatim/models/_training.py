@@ -13,6 +13,7 @@ from seriatim._typing import Array
 from seriatim.models import _policy
 from seriatim.models._assembly import assemble, make_checkpoint
 from seriatim.models._data import Examples
+from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts
 from seriatim.models._prediction import members, side_by_side, trained_members
 from seriatim.models._preparation import Preparation
@@ -21,7 +22,7 @@ from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
 from seriatim.preprocessing._targets import Targets
 from seriatim.sequences import Sequences
-from seriatim.training import Batch, Checkpoint, Patience, bucketed, fit_reservoir, make_reservoir
+from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed, fit_reservoir, make_reservoir
 from seriatim.training._loop import Validation
 
 
@@ -82,6 +83,7 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
         optimizer=getattr(estimator, "_optimizer", None) if task.continues else None,
         history=estimator.history_ if task.continues else {},
         checkpoint=_checkpoint(estimator, task) if epochs > 1 else None,
+        higher_is_better=task.validation is not None and estimator.monitor != LOSS,
     )
     patience = None
     if task.validation is not None and estimator.early_stopping:
@@ -92,6 +94,7 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
         "module_": _with_reservoirs(estimator, task, module, shape[0]),
         "history_": run.history,
         "n_iter_": len(run.history.get("loss", [])),
+        "best_epoch_": None if patience is None else patience.best_epoch,
         "_optimizer": run.optimizer,
         "_rng": task.rng,
     }
@@ -117,12 +120,11 @@ def _validation(estimator: Any, task: Task, module: Module) -> Validation | None
     """Return what says loss and score of the validation part, None if there is none."""
     if task.validation is None:
         return None
-    target, weights = task.validation.target, task.validation.weights
+    measure = make_measure(estimator.monitor, task.targets, task.validation, task.class_weights)
     sequences = task.preparation.whole(task.validation.sequences)
 
-    def validate() -> tuple[float, float]:
-        output = estimator._outputs(module, sequences, task.targets.n_outputs)
-        return task.targets.measure(output, target, weights)
+    def validate() -> Measured:
+        return measure(estimator._outputs(module, sequences, task.targets.n_outputs))
 
     return validate
 

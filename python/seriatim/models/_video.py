@@ -34,12 +34,12 @@ class VideoClassifier(SequenceClassifier):
         Whether a module's parameters stay as they are. Otherwise those are trained that require a gradient.
     learning_rate, schedule, optimizer, batch_size, max_epochs, weight_decay, clip_norm, weight_averaging, \
 augmentation, preprocessing, early_stopping, validation_fraction, n_iter_no_change, tol, label_smoothing, \
-class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbose, callbacks
+class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbose, callbacks, monitor
         As for :class:`DeepGRUClassifier`; mini-batches have 8 videos by default.
 
     Attributes
     ----------
-    classes_, n_features_in_, history_, n_iter_
+    classes_, n_features_in_, history_, n_iter_, best_epoch_
         As of :class:`DeepGRUClassifier`; ``n_features_in_`` is ``C * H * W``.
     module_ : seriatim.nn.VideoRNN
 
@@ -90,6 +90,7 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
+        monitor: str | Callable[..., float] = "loss",
     ) -> None:
         keep(self, locals())
 

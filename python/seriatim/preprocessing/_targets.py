@@ -29,7 +29,15 @@ class Targets(Protocol):
     def encode(self, targets: AnyArray) -> AnyArray:
         """Return targets as the loss takes them."""
 
-    def measure(self, output: Array, target: AnyArray, weights: Array | None) -> tuple[float, float]:
+    def decode(self, output: Array) -> AnyArray:
+        """Return what a network's output says, as the targets were given."""
+
+    def ideal(self, target: AnyArray) -> Array:
+        """Return the output of a network that is right about encoded targets."""
+
+    def measure(
+        self, output: Array, target: AnyArray, weights: Array | None, class_weights: Array | None = None
+    ) -> tuple[float, float]:
         """Return loss and score, the higher the better, of what a network gives for encoded targets."""
 
 
@@ -59,6 +67,16 @@ class Labels:
             raise ValueError(f"y contains previously unseen labels: {unknown.tolist()}")
         return np.searchsorted(self.classes, targets).astype(np.int64)
 
+    def decode(self, output: Array) -> AnyArray:
+        """Return the most probable labels."""
+        labels: AnyArray = self.classes[output.argmax(axis=1)]
+        return labels
+
+    def ideal(self, target: AnyArray) -> Array:
+        """Return logarithms of probabilities of which the labels' are by far the highest."""
+        spread = 0.01 / max(1, self.n_outputs - 1)
+        return np.log(np.where(target[:, None] == np.arange(self.n_outputs), 0.99, spread)).astype(np.float32)
+
     def weights(self, class_weight: Mapping[Any, float] | str | None, target: Integers) -> Array | None:
         """Return a weight for each class, scikit-learn's; 1 for one that has no target."""
         if class_weight is None:
@@ -68,11 +86,17 @@ class Labels:
         weights[present] = compute_class_weight(class_weight, classes=self.classes[present], y=self.classes[target])
         return weights
 
-    def measure(self, output: Array, target: AnyArray, weights: Array | None) -> tuple[float, float]:
-        """Return the mean negative logarithm of the labels' probabilities, and the share that is right."""
+    def measure(
+        self, output: Array, target: AnyArray, weights: Array | None, class_weights: Array | None = None
+    ) -> tuple[float, float]:
+        """Return the mean negative logarithm of the labels' probabilities, and the share that is right.
+
+        Weights of classes count in the loss, as they do in training, and not in the share.
+        """
         loss = -output[np.arange(len(target)), target].astype(np.float64)
         right = output.argmax(axis=1) == target
-        return float(np.average(loss, weights=weights)), float(np.average(right, weights=weights))
+        of_loss = weights_in_loss(target, weights, class_weights)
+        return float(np.average(loss, weights=of_loss)), float(np.average(right, weights=weights))
 
 
 @dataclass(frozen=True)
@@ -116,7 +140,13 @@ class StandardizedNumbers:
         values: AnyArray = output.astype(np.float64) * self.scale + self.mean
         return values[:, 0] if self.single else values
 
-    def measure(self, output: Array, target: AnyArray, weights: Array | None) -> tuple[float, float]:
+    def ideal(self, target: AnyArray) -> Array:
+        """Return the targets themselves."""
+        return target
+
+    def measure(
+        self, output: Array, target: AnyArray, weights: Array | None, class_weights: Array | None = None
+    ) -> tuple[float, float]:
         """Return the mean squared error, and 1 minus it.
 
         Standardised targets have a variance of 1: that is the training set's R^2 but for the noise of the part.
@@ -124,6 +154,19 @@ class StandardizedNumbers:
         squares = ((output.astype(np.float64) - target) ** 2).mean(axis=1)
         loss = float(np.average(squares, weights=weights))
         return loss, 1 - loss
+
+
+def weights_in_loss(target: AnyArray, weights: Array | None, class_weights: Array | None) -> Array | None:
+    """Return what each sequence counts in the loss: its own weight times its class's; None if all count the same."""
+    if class_weights is None:
+        return weights
+    return class_weights[target] if weights is None else class_weights[target] * weights
+
+
+def is_weightless(target: AnyArray, weights: Array | None, class_weights: Array | None) -> bool:
+    """Return whether none of these sequences counts: there is nothing to learn from, and no mean to divide by."""
+    found = weights_in_loss(target, weights, class_weights)
+    return found is not None and not found.any()
 
 
 # Weights that are whole numbers stand for repetition as long as an epoch becomes at most so many times as long.

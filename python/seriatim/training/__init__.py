@@ -6,7 +6,7 @@ It knows modules, losses and optimisers; what the labels mean is the estimators'
 from seriatim.training._batches import POOL, Batch, bucketed, by_length, collate
 from seriatim.training._checkpoint import Checkpoint
 from seriatim.training._loop import Training
-from seriatim.training._patience import Patience
+from seriatim.training._patience import Measured, Patience
 from seriatim.training._progress import Progress
 from seriatim.training._reservoir import fit_reservoir, is_reservoir, make_reservoir
 
@@ -14,6 +14,7 @@ __all__ = [
     "POOL",
     "Batch",
     "Checkpoint",
+    "Measured",
     "Patience",
     "Progress",
     "Training",

@@ -17,14 +17,13 @@ from seriatim.nn import Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
 from seriatim.training._checkpoint import Checkpoint
-from seriatim.training._patience import Patience
+from seriatim.training._patience import Measured, Patience
 from seriatim.training._progress import Progress
 from seriatim.training._verdict import verdict
 
 _logger = logging.getLogger("seriatim")
 
-# What a validation gives: its loss, and its score, the higher the better.
-Validation = Callable[[], tuple[float, float]]
+Validation = Callable[[], Measured]
 
 
 @dataclass
@@ -38,8 +37,8 @@ class Training:
     rng : Generator
         What the mini-batches are drawn with; its state is part of a checkpoint.
     scheduler : object with ``step``, ``state_dict`` and ``load_state_dict``, or None
-        Stepped after every mini-batch, or, with ``by_epoch``, after every epoch with the loss of the validation (of
-        the training if there is none).
+        Stepped after every mini-batch, or, with ``by_epoch``, after every epoch with what the validation watches, by
+        its ``mode`` the higher or the lower the better (with the loss of the training if there is none).
     clip_norm : float or None
         Bound of the gradients' common norm.
     average : WeightAverage or None
@@ -92,7 +91,7 @@ class Training:
             An epoch.
         epochs : int
         validate : callable, optional
-            Gives loss and score, the higher the better; called after every epoch.
+            Says how good the module is; called after every epoch.
         patience : Patience, optional
             Says when to stop, and keeps the best weights.
 
@@ -200,11 +199,12 @@ class Training:
         watched = shown["loss"]
         if validate is not None:
             with self._averaged():
-                loss, score = validate()
-                self._note(validation_loss=loss, validation_score=score)
-                over = patience is not None and patience.exhausted(score)
-            shown |= {"validation": score}
-            watched = loss
+                found = validate()
+                self._note_validation(found)
+                done = len(self.history["loss"])
+                over = patience is not None and patience.exhausted(found.watched, found.loss, done)
+            shown |= {"validation": found.score}
+            watched = found.loss if found.monitor == "loss" else found.watched
         if self.scheduler is not None and self.by_epoch:
             self.scheduler.step(watched)
         progress.show(**shown)
@@ -219,6 +219,10 @@ class Training:
                 # All columns are equally long: a data frame of them has one row an epoch.
                 column += [float("nan")] * (done - 1 - len(column))
             column.append(float(value))
+
+    def _note_validation(self, found: Measured) -> None:
+        own = {} if found.monitor in ("loss", "score") else {f"validation_{found.monitor}": found.watched}
+        self._note(validation_loss=found.loss, validation_score=found.score, **own)
 
     def _log(self, number: int, epochs: int) -> None:
         if _logger.isEnabledFor(logging.INFO):

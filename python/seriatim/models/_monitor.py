@@ -1,0 +1,147 @@
+"""What early stopping goes by: the validation loss, or a scorer of scikit-learn's on what the network gives.
+
+A scorer asks an estimator for predictions. It is given one that answers with what has been predicted for the validation
+sequences already, so that an epoch is predicted once, whatever is made of it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from seriatim._typing import AnyArray, Array
+from seriatim.models._data import Examples
+from seriatim.preprocessing._targets import Labels, Targets, is_weightless
+from seriatim.training import Measured
+
+LOSS = "loss"
+MONITORS = (LOSS, *get_scorer_names())
+
+# What a network gives for the validation sequences -> how good that is.
+Measure = Callable[[Array], Measured]
+
+
+def make_measure(
+    monitor: str | Callable[..., Any], targets: Targets, validation: Examples, class_weights: Array | None
+) -> Measure:
+    """Return what measures an epoch: loss, score, and what is monitored.
+
+    Parameters
+    ----------
+    monitor : str or callable
+        "loss", a scorer's name, or a scorer.
+    targets : Targets
+    validation : Examples
+    class_weights : ndarray or None
+        What each class counts in the loss, here as in training.
+
+    Raises
+    ------
+    ValueError
+        All weights are 0, or the scorer makes no finite number of these targets, even if all were predicted.
+    """
+    target, weights = validation.target, validation.weights
+    if is_weightless(target, weights, class_weights):
+        raise ValueError(
+            "expected validation sequences that count, got only some whose sample_weight or class_weight is 0: "
+            "others in validation_data, or a larger validation_fraction, are the way on"
+        )
+
+    def by_loss(output: Array) -> Measured:
+        loss, score = targets.measure(output, target, weights, class_weights)
+        return Measured(loss, score, -loss, LOSS)
+
+    if monitor == LOSS:
+        return by_loss
+    name, scorer = (monitor, get_scorer(monitor)) if isinstance(monitor, str) else (_name(monitor), monitor)
+
+    def by_scorer(output: Array) -> Measured:
+        loss, score = targets.measure(output, target, weights, class_weights)
+        return Measured(loss, score, _scored(scorer, targets, validation, output), name)
+
+    _try(name, scorer, targets, validation)
+    return by_scorer
+
+
+def _name(scorer: Any) -> str:
+    """Return what a scorer's column is called: a name that tells it from loss and score."""
+    name = str(getattr(scorer, "__name__", ""))
+    return name if name.isidentifier() and name not in ("loss", "score") else "monitor"
+
+
+def _scored(scorer: Any, targets: Targets, validation: Examples, output: Array) -> float:
+    sequences, given, weights = validation.sequences, validation.given, validation.weights
+    answers = (_Classifier if isinstance(targets, Labels) else _Regressor)(targets, output, sequences)
+    more = {} if weights is None else {"sample_weight": weights}
+    with warnings.catch_warnings():
+        # That a class is not predicted yet, every epoch again.
+        warnings.simplefilter("ignore")
+        return float(scorer(answers, sequences, given, **more))
+
+
+def _try(name: str, scorer: Any, targets: Targets, validation: Examples) -> None:
+    """Refuse a scorer that does not fit the targets before training has begun: score what would be all right."""
+    try:
+        score = _scored(scorer, targets, validation, targets.ideal(validation.target))
+        reason = "" if np.isfinite(score) else f"it is {score}"
+    except Exception as error:
+        # Anything may go wrong in a scorer.
+        reason = f"{type(error).__name__}: {error}"
+    if reason:
+        raise ValueError(
+            f"monitor={name!r}: cannot be said of the validation part, {_about(targets, validation)}, even if all were "
+            f"predicted: {reason}. A larger validation_fraction, validation_data, or monitor='loss' is the way on."
+        )
+
+
+def _about(targets: Targets, validation: Examples) -> str:
+    if not isinstance(targets, Labels):
+        return f"{len(validation)} sequences"
+    return f"{len(validation)} sequences of {len(np.unique(validation.target))} of {targets.n_kinds} classes"
+
+
+class _Answers(BaseEstimator):  # type: ignore[misc]
+    """A fitted estimator whose predictions are known."""
+
+    def __init__(self, targets: Any, output: Array, sequences: Any) -> None:
+        self.targets, self.output, self.sequences = targets, output, sequences
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def _known(self, X: Any) -> Array:
+        if X is not self.sequences:
+            raise ValueError("a scorer can predict the validation sequences as a whole alone")
+        return self.output
+
+    def predict(self, X: Any) -> AnyArray:
+        """Return labels, or numbers."""
+        answers: AnyArray = self.targets.decode(self._known(X))
+        return answers
+
+
+class _Regressor(RegressorMixin, _Answers):  # type: ignore[misc]
+    pass
+
+
+class _Classifier(ClassifierMixin, _Answers):  # type: ignore[misc]
+    @property
+    def classes_(self) -> AnyArray:
+        """Return all labels."""
+        classes: AnyArray = self.targets.classes
+        return classes
+
+    def predict_proba(self, X: Any) -> AnyArray:
+        """Return probabilities, which sum to 1 in float64, as log_loss and roc_auc_score want them."""
+        probabilities = np.exp(self._known(X).astype(np.float64))
+        answers: AnyArray = probabilities / probabilities.sum(axis=1, keepdims=True)
+        return answers
+
+    def predict_log_proba(self, X: Any) -> AnyArray:
+        """Return their logarithms."""
+        return np.log(self.predict_proba(X))
