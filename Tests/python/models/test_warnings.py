@@ -23,6 +23,7 @@ def test_unscaled_features_are_named():
     GRUClassifier(hidden_size=4, max_epochs=1).fit(far, Y)
 
 
+@pytest.mark.filterwarnings("ignore:training reached its last epoch")
 def test_what_is_too_few_is_named():
     labels = Y.astype(object)
     labels[0] = "alone"

@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from seriatim.models import (
     GRUClassifier,
 )
-from seriatim.training._verdict import verdict
+from seriatim.training._verdict import improves, verdict
 
 X, Y = ragged()
 
@@ -20,6 +20,14 @@ def test_verdicts():
     assert "falling fast" in verdict([2.0 - 0.1 * i for i in range(12)])
     assert verdict([2.0 * 0.6**i for i in range(12)]) is None
     assert verdict([1.0, 0.5, 0.4, 0.39, 0.38, 0.385, 0.38, 0.382, 0.381, 0.38]) is None
+
+
+def test_a_validation_that_more_epochs_are_worth():
+    assert improves([1.0, 0.9])
+    assert not improves([1.0])
+    assert not improves([1.0, 0.995])
+    assert improves([1.0 - 0.01 * i for i in range(30)])
+    assert not improves([1.0 - 0.001 * i for i in range(30)])
 
 
 def test_a_learning_rate_that_explodes_is_named():

@@ -21,12 +21,12 @@ from seriatim.models._data import Examples, read_validation, read_weights
 from seriatim.models._parameters import Parameters
 from seriatim.models._prediction import in_batches, outputs, trained_members
 from seriatim.models._preparation import Preparation, fitted, prepared
-from seriatim.models._splitting import split
+from seriatim.models._splitting import check_groups, only_in_training, split
 from seriatim.models._training import Task, train
-from seriatim.models._warnings import warn_of_validation
+from seriatim.models._warnings import warn_of_unvalidated, warn_of_validation
 from seriatim.nn import Module
 from seriatim.optim import Optimizer
-from seriatim.preprocessing._targets import Targets
+from seriatim.preprocessing._targets import Targets, weights_in_loss
 from seriatim.sequences import Sequences
 
 Self = TypeVar("Self", bound="SequenceEstimator")
@@ -174,11 +174,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         if validation_data is not None:
             validation = self._read_validation(validation_data, training, targets)
         elif self.early_stopping and self.max_epochs != 1:
-            chosen, kept = split(
-                training.target, self.validation_fraction, self.random_state, groups=groups, stratify=self._stratifies
-            )
-            warn_of_validation(len(kept), targets.n_kinds)
-            training, validation = training[chosen], training[kept]
+            training, validation = self._hold_out(training, targets, class_weights, groups)
         state = self._learn(training, validation, targets, class_weights, None, continues)
         self._set_fitted(X, by_row, state)
         return self
@@ -199,6 +195,21 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         if continues:
             check_features(self, X, sequences)
         return sequences, targets, read_weights(sample_weight, len(sequences)), by_row
+
+    def _hold_out(
+        self, training: Examples, targets: Targets, class_weights: Array | None, groups: Any
+    ) -> tuple[Examples, Examples]:
+        """Part the training sequences into those that are trained on and those that are validated on."""
+        n = len(training)
+        classes = training.target if self._stratifies else np.zeros(n, np.int64)
+        weights = weights_in_loss(training.target, training.weights, class_weights)
+        numbers = None if groups is None else check_groups(groups, n)
+        chosen, kept = split(classes, self.validation_fraction, self.random_state, groups=numbers, weights=weights)
+        warn_of_validation(len(kept), targets.n_kinds)
+        if self._stratifies:
+            names = self._targets_state(targets)["classes_"]
+            warn_of_unvalidated(names[only_in_training(classes, numbers, weights)], grouped=numbers is not None)
+        return training[chosen], training[kept]
 
     def _read_validation(self, validation_data: Any, training: Examples, targets: Targets) -> Examples:
         X, y, lengths = read_validation(validation_data)

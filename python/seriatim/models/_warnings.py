@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seriatim._typing import AnyArray, Integers
@@ -42,10 +44,23 @@ def warn_of_single_sequences(classes: AnyArray, target: Integers) -> None:
     single = classes[counts == 1].tolist()
     # Of a handful of sequences nothing else can be expected.
     if single and len(classes) > 1 and len(target) >= _HANDFUL:
-        names = ", ".join(map(repr, single[:3])) + (f" and {len(single) - 3} more" if len(single) > 3 else "")
         warn(
-            f"a single sequence of {names}: what such a class has in common cannot be learned from one; more sequences "
-            "of it, or leaving it out, is the way on.",
+            f"a single sequence of {_named(single)}: what such a class has in common cannot be learned from one; more "
+            "sequences of it, or leaving it out, is the way on.",
+        )
+
+
+def _named(labels: list[Any]) -> str:
+    return ", ".join(map(repr, labels[:3])) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+
+
+def warn_of_unvalidated(classes: AnyArray, *, grouped: bool) -> None:
+    """Warn of classes that cannot be in the part that is kept for validation: training would have nothing of them."""
+    if len(classes):
+        whole = "group that has" if grouped else "sequence of"
+        warn(
+            f"early_stopping: the only {whole} class {_named(classes.tolist())} stays in training, so validation says "
+            f"nothing of it: more {'groups' if grouped else 'sequences'}, or validation_data, is the way on.",
         )
 
 

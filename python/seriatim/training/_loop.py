@@ -19,7 +19,7 @@ from seriatim.training._batches import Batch
 from seriatim.training._checkpoint import Checkpoint
 from seriatim.training._patience import Measured, Patience
 from seriatim.training._progress import Progress
-from seriatim.training._verdict import verdict
+from seriatim.training._verdict import improves, verdict
 
 _logger = logging.getLogger("seriatim")
 
@@ -315,7 +315,7 @@ class Training:
                 + ("the weights of the best epoch" if patience is not None else "the weights of then")
             )
         elif patience is not None:
-            if not over and patience.waited == 0 and done > 1:
+            if not over and patience.waited == 0 and improves(self.history["validation_loss"]):
                 text = (
                     f"training reached its last epoch ({done}) while the validation score was still improving; "
                     "a larger max_epochs may give a better model"
