@@ -1,7 +1,12 @@
-"""A Markdown table and a picture of what was measured."""
+"""A Markdown table and a picture of what was measured.
+
+``python benchmarks/report.py`` draws docs/benchmarks.png, the README's, from docs/benchmarks.csv: the run that
+docs/performance.md tells of, our milliseconds and the peers' multiples of them to two digits.
+"""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,21 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 Row = dict[str, Any]
+
+DOCS = Path(__file__).parents[1] / "docs"
+PUBLISHED = "2 threads of a Zen 5 EPYC (AVX-512); torch 2.15, onnxruntime 1.31"
+COLOURS = {"seriatim": "#0072b2", "torch": "#d55e00", "onnxruntime": "#e69f00"}
+# Batches, one sequence, ragged sequences, and where a peer comes closest: jobs by name, and in words.
+SHOWN = {
+    "GRU B64 T40 D13 H512": "GRU of 512 units\n64 sequences of 40 steps",
+    "GRU B64 T100 D128 H128": "GRU of 128 units\n64 sequences of 100 steps",
+    "GRU B1 T1000 D13 H128": "GRU of 128 units\n1 sequence of 1,000 steps",
+    "GRU ragged B64 T10-395 D40 H256 x2 bi": "GRU, 2 layers both ways of 256\n64 sequences of 10 to 395 steps",
+    "LSTM B64 T40 D13 H512": "LSTM of 512 units\n64 sequences of 40 steps",
+    "LSTM B32 T100 D512 H512": "LSTM of 512 units\n32 sequences of 100 steps",
+    "LSTM B1 T1000 D13 H128": "LSTM of 128 units\n1 sequence of 1,000 steps",
+    "LSTM ragged B64 T10-395 D40 H256 x2 bi": "LSTM, 2 layers both ways of 256\n64 sequences of 10 to 395 steps",
+}
 
 
 def table(rows: Sequence[Row], title: str) -> str:
@@ -31,31 +51,38 @@ def table(rows: Sequence[Row], title: str) -> str:
 
 
 def picture(rows: Sequence[Row], path: Path, title: str) -> None:
-    """Draw every job's time as a share of the slowest peer's."""
-    colours = {"seriatim": "#0072b2", "torch": "#d55e00", "onnxruntime": "#e69f00"}
-    figure, axes = plt.subplots(figsize=(9, 0.62 * len(rows) + 1.6), layout="constrained")
-    places = range(len(rows))
-    for offset, (peer, colour) in zip((-0.27, 0.0, 0.27), colours.items(), strict=True):
-        for place, row in zip(places, rows, strict=True):
-            if peer not in row["seconds"]:
-                continue
-            ratio = row["seconds"][peer] / row["seconds"]["seriatim"]
-            axes.barh(place + offset, ratio, 0.25, color=colour, label=peer if place == 0 else None)
-            milliseconds = 1e3 * row["seconds"][peer]
-            own = f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds:.0f} ms"
-            text = own if peer == "seriatim" else f"{ratio:.2g}x"
-            axes.annotate(text, (ratio, place + offset), (3, 0), textcoords="offset points", va="center", fontsize=7)
-    axes.axvline(1, color="#0072b2", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.set_xlim(0.8, None)
-    axes.margins(x=0.12, y=0.01)
-    axes.set_yticks(list(places), [row["job"] for row in rows], fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlabel("time, as a multiple of seriatim's (shorter is faster)")
-    axes.set_title(title, fontsize=10)
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    """Draw the times of peers as multiples of ours, on the shapes of ``SHOWN``: one screen; the table has the rest."""
+    phases = ("forward", "training")
+    measured = {row["job"]: row["seconds"] for row in rows}
+    named = [job.removesuffix(", forward") for job in measured if job.endswith(", forward")]
+    both = [name for name in named if f"{name}, training" in measured]
+    shown = {SHOWN[name]: name for name in SHOWN if name in both} or {name: name for name in both}
+    figure, panels = plt.subplots(1, 2, figsize=(9, 0.5 * len(shown) + 1.5), layout="constrained", sharey=True)
+    for axes, phase in zip(panels, phases, strict=True):
+        for place, name in enumerate(shown.values()):
+            seconds = measured[f"{name}, {phase}"]
+            own = 1e3 * seconds["seriatim"]
+            axes.text(0.95, place, f"{own:.3g} ms", ha="right", va="center", color=COLOURS["seriatim"], fontsize=8)
+            for peer, offset in (("torch", -0.19), ("onnxruntime", 0.19)):
+                if peer not in seconds:
+                    continue
+                multiple = seconds[peer] / seconds["seriatim"]
+                axes.barh(place + offset, multiple - 1, 0.34, left=1, color=COLOURS[peer])
+                text = f"{multiple:.2g}x" if multiple < 9.95 else f"{multiple:.0f}x"
+                end = (max(multiple, 1), place + offset)
+                axes.annotate(text, end, (3, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.axvline(1, color=COLOURS["seriatim"], linewidth=2)
+        axes.set(xscale="log", xlim=(0.45, 75), title=phase, xlabel="time, as a multiple of seriatim's")
+        ticks = (1, 2, 5, 10, 20, 50)
+        axes.set_xticks(ticks, [f"{tick}x" for tick in ticks])
+        axes.minorticks_off()
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(left=False)
+    panels[0].set_yticks(range(len(shown)), list(shown))
+    panels[0].invert_yaxis()
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
+    figure.legend(handles, list(COLOURS), loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -81,3 +108,18 @@ def curves(rows: Sequence[Row], path: Path) -> None:
     axes[0].legend(frameon=False)
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def published(path: Path) -> list[Row]:
+    """Return the rows of a file as docs/benchmarks.csv."""
+    rows = []
+    with path.open() as file:
+        for line in csv.DictReader(file):
+            own = float(line["milliseconds"]) / 1e3
+            peers = {peer: own * float(line[peer]) for peer in ("torch", "onnxruntime") if line[peer]}
+            rows.append({"job": line["job"], "seconds": {"seriatim": own, **peers}})
+    return rows
+
+
+if __name__ == "__main__":
+    picture(published(DOCS / "benchmarks.csv"), DOCS / "benchmarks.png", PUBLISHED)

@@ -1,4 +1,4 @@
-"""Run the python blocks of the documentation's pages and compare what they print.
+"""Run the python blocks of the documentation's pages and of the README, and compare what they print.
 
     python docs/check_examples.py [--slow] [page ...]
 
@@ -9,6 +9,8 @@ wants:
     % needs: torch, keras    left out where one of the packages is not installed; warnings are not errors
     % slow                   left out without --slow
     % slow; needs: torch     both
+
+In the README it is a comment of HTML, which GitHub does not show: ``<!-- slow -->``.
 
 The reference is checked too: every public module has to be in it.
 """
@@ -34,8 +36,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"^(?:% (?P<mark>[^\n]*)\n)?```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?", re.M | re.S
+    r"^(?:(?:% |<!-- )(?P<mark>[^\n]*?)(?: -->)?\n)?```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?", re.M | re.S
 )
 
 
@@ -58,7 +61,7 @@ def run(page: Path, slow: bool) -> list[str]:
     names: dict[str, object] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
         line = text[: match.start("code")].count("\n")
-        place = f"{page.relative_to(DOCS)}:{line + 1}"
+        place = f"{page.relative_to(ROOT)}:{line + 1}"
         reason = wanting(match["mark"], slow)
         if reason:
             print(f"  left out {place}: {reason}")
@@ -103,9 +106,9 @@ def main() -> int:
         print("\n".join(failures), end="")
         return bool(failures)
     failed = [f"api: {name} is not listed" for name in not_listed()]
-    for page in options.pages or sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts):
+    for page in options.pages or [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]:
         began = time.perf_counter()
-        print(page.resolve().relative_to(DOCS), flush=True)
+        print(page.resolve().relative_to(ROOT), flush=True)
         flags = ["--slow"] if options.slow else []
         if subprocess.run([sys.executable, __file__, *flags, page.resolve()]).returncode:
             failed.append(f"{page}: failed")

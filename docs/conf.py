@@ -27,6 +27,7 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "matplotlib.sphinxext.plot_directive",
+    "sphinx_copybutton",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "_templates"]
@@ -68,6 +69,11 @@ plot_apply_rcparams = True
 html_theme = "furo"
 html_title = f"Seriatim {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["seriatim.css"]
+html_search_scorer = str(Path(__file__).parent / "_static/scorer.js")
+# Nothing to copy from what a block prints.
+copybutton_selector = "div:not(.highlight-text) > div.highlight pre"
 html_show_sphinx = False
 pygments_style = "tango"
 
