@@ -38,7 +38,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"^(?:(?:% |<!-- )(?P<mark>[^\n]*?)(?: -->)?\n)?```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?", re.M | re.S
+    r"^(?:(?:% |<!-- )(?P<mark>[^\n]*?)(?: -->)?\n)?"
+    r"```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?",
+    re.M | re.S,
 )
 
 
@@ -106,7 +108,8 @@ def main() -> int:
         print("\n".join(failures), end="")
         return bool(failures)
     failed = [f"api: {name} is not listed" for name in not_listed()]
-    for page in options.pages or [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]:
+    pages = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
+    for page in options.pages or pages:
         began = time.perf_counter()
         print(page.resolve().relative_to(ROOT), flush=True)
         flags = ["--slow"] if options.slow else []

@@ -7,7 +7,8 @@ import matplotlib.pyplot as plt
 text = (Path("..") / "accuracy.md").read_text()
 rows = re.search(r"\| set \|.*?GRU.*?\n\|[-|]+\n(.*?)\n\n", text, re.S)[1].splitlines()
 cells = [[cell.strip(" *") for cell in row.strip("|").split("|")] for row in rows]
-names = ["GRUClassifier", "DeepGRUClassifier", "ReservoirClassifier", "1-NN with DTW", "MiniRocket", "MultiRocket-Hydra"]
+names = ["GRUClassifier", "DeepGRUClassifier", "ReservoirClassifier"]
+names += ["1-NN with DTW", "MiniRocket", "MultiRocket-Hydra"]
 scores = {name: [float(row[column]) for row in cells] for column, name in enumerate(names, 2)}
 
 figure, axis = plt.subplots(figsize=(4.3, 2.9))
