@@ -1,4 +1,7 @@
-"""Pictures: they draw on the given axes and give them back."""
+"""Pictures: they draw on the given axes and give them back; texts stay within the page and off each other."""
+
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +24,28 @@ def draw(axes):
     return axes
 
 
+WORDS = [f"{'word' * 2} {chr(ord('a') + i)}" for i in range(26)]
+
+
+def boxes(texts):
+    return [text.get_window_extent() for text in texts if text.get_visible() and text.get_text()]
+
+
+def assert_apart(texts):
+    found = boxes(texts)
+    for one, other in itertools.combinations(found, 2):
+        assert not one.overlaps(other), (one, other)
+    return len(found)
+
+
+def assert_within(axes):
+    """Nothing is cut at the edge of the page."""
+    figure = axes.figure
+    box, page = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) >= -0.01, box
+    assert (box.x1, box.y1) <= (page[0] + 0.01, page[1] + 0.01), (box, page)
+
+
 def test_training_curves():
     axes = draw(plotting.training_curves({"loss": [1.0, 0.5], "validation_loss": [1, 2], "validation_score": [0.1, 1]}))
     assert [line.get_label() for line in axes.lines] == ["training loss", "validation loss"]
@@ -29,19 +54,104 @@ def test_training_curves():
     assert plotting.training_curves({"loss": [1.0]}, ax=own) is own
 
 
+HISTORY = {"loss": [1.0, 0.05, 0.03], "validation_loss": [1.0, 0.5, 0.6], "validation_score": [0.2, 0.9, 0.8]}
+FITTED = SimpleNamespace(history_=HISTORY, best_epoch_=2)
+
+
+def test_training_curves_mark_the_best_epoch():
+    axes = plotting.training_curves(FITTED)
+    axes.set_title("a title")
+    draw(axes)
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["training loss", "validation loss", "validation score", "best epoch: 2"]
+    assert axes.get_yscale() == "log"
+    assert not axes.get_legend().get_window_extent().overlaps(axes.title.get_window_extent())
+    assert_within(axes)
+    given = plotting.training_curves(HISTORY, best_epoch=3)
+    assert given.get_legend().get_texts()[-1].get_text() == "best epoch: 3"
+
+
+def test_training_curves_without_epochs_or_with_gaps():
+    with pytest.raises(ValueError, match="a reservoir is not trained in epochs"):
+        plotting.training_curves({})
+    nan = float("nan")
+    draw(plotting.training_curves({"loss": [0.0, 0.5], "validation_loss": [nan, 2], "validation_score": [nan, 1]}))
+
+
 def test_confusion_matrix():
     axes = draw(plotting.confusion_matrix(["a", "b", "b"], ["a", "a", "b"]))
     assert {text.get_text() for text in axes.texts} == {"1"}
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "b"]
 
 
-@pytest.mark.parametrize("shape", [(12, 5), (12,), (1, 3)])
+@pytest.mark.parametrize(
+    ("labels", "numbers"),
+    [(WORDS, 26), (np.arange(60), 60), (["a" * 60, "b"], 2)],
+    ids=["words", "60", "long"],
+)
+def test_confusion_matrix_of_many_labels(labels, numbers):
+    axes = draw(plotting.confusion_matrix(labels, labels))
+    assert len(axes.texts) == numbers
+    assert assert_apart(axes.get_yticklabels()) >= min(len(labels), 40)
+    if axes.get_xticklabels()[0].get_rotation() != 45:
+        assert_apart(axes.get_xticklabels())
+    assert min(text.get_fontsize() for text in axes.get_yticklabels()) >= 7
+    assert_within(axes)
+
+
+def test_confusion_matrix_on_small_axes_thins_its_labels_out():
+    _, own = plt.subplots(1, 2, figsize=(8, 3))
+    axes = draw(plotting.confusion_matrix(WORDS, WORDS, ax=own[0]))
+    assert axes is own[0]
+    assert not axes.texts, "numbers do not fit"
+    assert 5 < assert_apart(axes.get_yticklabels()) < 26
+
+
+def test_a_single_mistake_is_seen_and_nothing_is_paler():
+    axes = plotting.confusion_matrix(["a"] * 1000 + ["b"], ["b"] + ["a"] * 999 + ["b"])
+    image = axes.images[0]
+    found, right, mistake = image.cmap(image.norm(image.get_array()))[[1, 0, 0], [0, 0, 1], :3].sum(axis=1)
+    assert found - mistake > 0.2
+    assert mistake > right
+
+
+def test_confusion_matrix_of_one_label_and_of_none():
+    assert len(draw(plotting.confusion_matrix(["a"], ["a"])).texts) == 1
+    with pytest.raises(ValueError, match="at least one label, got none"):
+        plotting.confusion_matrix([], [])
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (12,), (1, 3), (6, 90)])
 def test_attention(shape):
     weights = np.zeros(20)
     weights[: shape[0]] = 1 / shape[0]
     axes = draw(plotting.attention(np.random.default_rng(0).normal(size=shape), weights, title="a title"))
     strip = axes.child_axes[0]
     assert [text.get_text() for text in strip.texts] == ["a title"]
+    bar = axes.figure.axes[-1]
+    assert bar.get_ylabel().replace("\n", " ") == "standard deviations from the feature's mean"
+    assert "how much each step counted" in axes.texts[0].get_text()
+    assert_within(axes)
+    assert not axes.texts[0].get_window_extent().overlaps(strip.get_window_extent())
+    assert_apart(axes.get_yticklabels())
+
+
+def test_attention_names_features_as_far_as_they_fit():
+    names = [f"joint {i}" for i in range(90)]
+    axes = draw(plotting.attention(np.zeros((4, 90)), np.full(4, 0.25), feature_names=names))
+    assert 20 < assert_apart(axes.get_yticklabels()) < 90
+    with pytest.raises(ValueError, match="a name for each of 90"):
+        plotting.attention(np.zeros((4, 90)), np.full(4, 0.25), feature_names=names[1:])
+
+
+def test_attention_beside_others_is_not_explained_and_gaps_are_no_error():
+    _, own = plt.subplots(1, 3, figsize=(9, 3))
+    x = np.array([[0.0, np.nan], [1, np.nan], [np.nan, np.nan]])
+    assert draw(plotting.attention(x, [0.2, 0.3, 0.5], ax=own[1])) is own[1]
+    assert len(own[1].figure.axes) == 3
+    for x, weights in ((np.zeros((0, 2)), []), (np.zeros((3, 2)), [1.0])):
+        with pytest.raises(ValueError, match="at least T weights"):
+            plotting.attention(x, weights)
 
 
 def test_attention_by_class():
@@ -56,6 +166,12 @@ def test_attention_by_class():
     assert len(axes[0].figure.axes) == 3
     with pytest.raises(ValueError, match="one row and one label for each of 5"):
         plotting.attention_by_class(x, weights, ["a"])
+    with pytest.raises(ValueError, match="at least one sequence"):
+        plotting.attention_by_class([], [], [])
+    _, own = plt.subplots(1, 3)
+    assert list(plotting.attention_by_class(x, weights, ["a", "b", "a", "c", "b"], ax=own)) == list(own)
+    with pytest.raises(ValueError, match="one for each of 3 classes, got 2"):
+        plotting.attention_by_class(x, weights, ["a", "b", "a", "c", "b"], ax=own[:2])
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
@@ -70,3 +186,41 @@ def test_embedding(method, width):
         plotting.embedding(features, np.arange(24), method="umap")
     with pytest.raises(ValueError, match="expected"):
         plotting.embedding(features, np.arange(3))
+
+
+def test_embedding_of_one_column_has_a_strip_a_class():
+    values = np.random.default_rng(0).normal(size=(30, 1))
+    axes = draw(plotting.embedding(values, np.repeat(["a", "b", "c"], 10)))
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b", "c"]
+    for index, drawn in enumerate(axes.collections):
+        x, y = drawn.get_offsets().T
+        np.testing.assert_array_equal(x, values[10 * index : 10 * index + 10, 0])
+        assert (abs(y - index) < 0.4).all()
+    assert len(draw(plotting.embedding(values[:, 0], np.arange(30.0))).collections) == 1
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_embedding_of_few_points(n, method):
+    axes = draw(plotting.embedding(np.random.default_rng(0).normal(size=(n, 5)), ["a", "b", "a"][:n], method=method))
+    assert sum(len(drawn.get_offsets()) for drawn in axes.collections) == n
+    assert axes.get_xlabel().startswith("component 1")
+
+
+def test_embedding_of_equal_vectors_of_numbers_and_of_none():
+    draw(plotting.embedding(np.ones((4, 3)), ["a"] * 4))
+    axes = draw(plotting.embedding(np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) / 7))
+    assert axes.get_legend() is None
+    assert axes.figure.axes[1].get_ylabel() == "y"
+    with pytest.raises(ValueError, match="at least one"):
+        plotting.embedding(np.empty((0, 3)), [])
+    with pytest.raises(ValueError, match="others in row 1"):
+        plotting.embedding([[0.0, 1], [np.nan, 2]], ["a", "b"])
+
+
+def test_on_a_dark_page_nothing_is_drawn_in_black():
+    with plt.style.context("dark_background"):
+        dark = plotting.embedding(np.random.default_rng(0).normal(size=(8, 2)), np.arange(8))
+        curves = plotting.training_curves(FITTED)
+    assert all(drawn.get_facecolor()[0, :3].sum() > 0.5 for drawn in dark.collections)
+    assert curves.lines[-1].get_color() == "#FFFFFF"
