@@ -12,6 +12,7 @@ from seriatim.plotting._axes import BLUE, GREY, ORANGE, colours, make_axes
 
 # A loss that falls by more than this is drawn on a logarithmic axis; longer trainings have no marks.
 _DECADE, _MARKED = 10.0, 40
+_STYLES = ("--", "-.", ":")
 
 
 def training_curves(
@@ -56,9 +57,12 @@ def training_curves(
     if len(columns["loss"]) == 1:
         ax.set_xlim(0.5, 1.5)
     ax.spines[["top", "right"]].set_visible(False)
-    if "validation_score" in columns:
-        other = ax.twinx()
-        lines.append(_draw(other, columns["validation_score"], "validation score", color=GREY, ls="--"))
+    # The score, and what early stopping goes by if that is neither it nor the loss.
+    scores = [name for name in columns if name.startswith("validation_") and name != "validation_loss"]
+    other = ax.twinx() if scores else None
+    for name, style in zip(scores, _STYLES, strict=False):
+        lines.append(_draw(other, columns[name], name.replace("_", " "), color=GREY, ls=style))
+    if other is not None:
         other.set_ylabel("validation score", color=GREY)
         other.spines[["top", "left"]].set_visible(False)
     if best_epoch is not None:
