@@ -92,14 +92,13 @@ static int32_t write_batch(const arguments *a) {
 
 // A C-contiguous native float array as the kernel reads it, or one converted to float32. New reference.
 static PyArrayObject *readable(PyObject *object, const char *name) {
-  PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object);
-  if (array) {
-    const int type = PyArray_TYPE(array);
-    if ((type == NPY_FLOAT32 || type == NPY_FLOAT64) && PyArray_ISCARRAY_RO(array)) return array;
-    Py_DECREF(array);
-  }
-  PyErr_Clear();
-  return (PyArrayObject *)srt_as_floats(object, name);
+  PyArrayObject *array = srt_numbers(object, name);
+  if (!array) return NULL;
+  const int type = PyArray_TYPE(array);
+  if ((type == NPY_FLOAT32 || type == NPY_FLOAT64) && PyArray_ISCARRAY_RO(array)) return array;
+  PyObject *converted = srt_as_floats((PyObject *)array, name);
+  Py_DECREF(array);
+  return (PyArrayObject *)converted;
 }
 
 // Reads the list of (T, D) or (T,) arrays, of which order[i] is the i-th of the batch. `arrays` holds references.

@@ -201,10 +201,28 @@ static bool is_right(PyArrayObject *array, int type) {
   return PyArray_TYPE(array) == type && PyArray_ISCARRAY_RO(array);
 }
 
-// A kind of number that fits: true, or false with TypeError.
-static bool holds_numbers(PyArrayObject *array, const char *name, int type) {
+static bool is_real(PyArrayObject *array) {
   const char kind = PyArray_DESCR(array)->kind;
-  if (kind == 'b' || kind == 'i' || kind == 'u' || (kind == 'f' && type == NPY_FLOAT32)) return true;
+  return kind == 'f' || kind == 'i' || kind == 'u' || kind == 'b';
+}
+
+// What seriatim._arrays, which reads what users give for all of Python, makes of the object: an array of real numbers, or
+// its error. New reference.
+static PyArrayObject *__attribute__((cold, noinline)) entered(PyObject *object, const char *name) {
+  PyObject *module = PyImport_ImportModule("seriatim._arrays");
+  PyObject *array = module ? PyObject_CallMethod(module, "as_numbers", "sO", name, object) : NULL;
+  Py_XDECREF(module);
+  return (PyArrayObject *)array;
+}
+
+PyArrayObject *srt_numbers(PyObject *object, const char *name) {
+  if (Py_TYPE(object) != &PyArray_Type || !is_real((PyArrayObject *)object)) return entered(object, name);
+  return (PyArrayObject *)Py_NewRef(object);
+}
+
+// Whether real numbers are of a kind that fits: true, or false with TypeError.
+static bool holds_numbers(PyArrayObject *array, const char *name, int type) {
+  if (type == NPY_FLOAT32 || PyArray_DESCR(array)->kind != 'f') return true;
   PyErr_Format(PyExc_TypeError, "%s: expected an array of numbers that fit %s, got %S", name, type_name(type),
                PyArray_DESCR(array));
   return false;
@@ -217,19 +235,11 @@ static PyArrayObject *converted(PyArrayObject *array, const char *name, int type
 }
 
 PyObject *srt_as_floats(PyObject *object, const char *name) {
-  PyArrayObject *array = (PyArrayObject *)object, *made = NULL;
-  if (!PyArray_Check(object) && !(array = made = (PyArrayObject *)PyArray_FROM_O(object))) {
-    blame(name);
-    return NULL;
-  }
-  PyObject *result = NULL;
-  if (is_right(array, NPY_FLOAT32)) {
-    result = Py_NewRef((PyObject *)array);
-  } else if (holds_numbers(array, name, NPY_FLOAT32)) {
-    result = (PyObject *)converted(array, name, NPY_FLOAT32);
-  }
-  Py_XDECREF(made);
-  return result;
+  PyArrayObject *array = srt_numbers(object, name);
+  if (!array || is_right(array, NPY_FLOAT32)) return (PyObject *)array;
+  PyArrayObject *copy = converted(array, name, NPY_FLOAT32);
+  Py_DECREF(array);
+  return (PyObject *)copy;
 }
 
 // True when only the distance between rows keeps the matrix from being C-contiguous.
@@ -368,22 +378,23 @@ static bool read_array(srt_frame *f, int place, PyObject *object, uint64_t *unch
   if (writes) f->written |= SRT_PLACE(place);
   const int type = type_of(p->kind);
   PyArrayObject *array = (PyArrayObject *)object;
-  if (!PyArray_Check(object)) {
-    if (as_it_is) {
-      PyErr_Format(PyExc_TypeError, "%s: expected a NumPy array%s, got %S", p->name, writes ? " to write to" : "",
-                   Py_TYPE(object));
-      return false;
-    }
-    array = (PyArrayObject *)PyArray_FROM_O(object);
-    if (!array) return blame(p->name);
-    if (!srt_keep(&f->call, (PyObject *)array)) return false;
+  if (as_it_is && !PyArray_Check(object)) {
+    PyErr_Format(PyExc_TypeError, "%s: expected a NumPy array%s, got %S", p->name, writes ? " to write to" : "",
+                 Py_TYPE(object));
+    return false;
+  }
+  if (Py_TYPE(object) != &PyArray_Type || !is_real(array)) {
+    PyArrayObject *entry = entered(object, p->name);
+    if (!srt_keep(&f->call, (PyObject *)entry)) return false;
+    // What is written to is the caller's own memory.
+    if (!as_it_is) array = entry;
   }
   if (as_it_is) {
     const bool right = p->kind == SRT_PLACES ? is_right(array, type) : can_be_written(array, p->kind);
     if (!right) {
       return wrong(f, p, array, p->kind == SRT_WRITTEN_STRIDED ? " with contiguous rows" : " that is C-contiguous");
     }
-  } else if (PyArray_TYPE(array) != type && !holds_numbers(array, p->name, type)) {
+  } else if (!holds_numbers(array, p->name, type)) {
     return false;
   }
   f->is_partly_checked = false;

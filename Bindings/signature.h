@@ -110,6 +110,9 @@ bool srt_bounded(const char *name, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdif
 
 // ---- What the table's reader and functions outside tables share
 
+// A new reference to an array of real numbers: `object` if it is one, else what seriatim._arrays makes of it, or its error.
+PyArrayObject *srt_numbers(PyObject *object, const char *name);
+
 // A new reference to `object` as an array that kernels read, of any shape: itself if it is right, else converted.
 PyObject *srt_as_floats(PyObject *object, const char *name);
 

@@ -115,7 +115,7 @@ def test_what_is_taken(given, wanted):
         (np.array([np.ones(2), np.ones(3)], object), ValueError, r"x\[1\]: expected shape \(2,\)"),
         (["a", "b"], TypeError, "x: expected real numbers, got <U1"),
         (np.array([1, "b"], object), TypeError, r"got 'b' at \[1\]"),
-        ([1, None], ValueError, r"missing value \(None\) at \[1\]"),
+        ([1, None], TypeError, r"missing value \(None\) at \[1\]"),
         (pd.Series([1, None], dtype="Int64"), ValueError, "x: .*1 missing"),
         (pd.DataFrame({"a": pd.array([1.0, None], "Float64"), "b": [1, 2]}), ValueError, "x: .*1 missing"),
         (pd.DataFrame({"a": [1, 2], "b": ["u", "v"]}), TypeError, r"got 'u' at \[0, 1\]"),
@@ -123,7 +123,7 @@ def test_what_is_taken(given, wanted):
         (pd.Series(pd.date_range("2020", periods=2)), TypeError, "convert times to seconds"),
         (np.zeros(2, [("a", "f4")]), TypeError, "x: expected real numbers"),
         ({"a": 1}, TypeError, "got dict"),
-        (None, ValueError, r"missing value \(None\)"),
+        (None, TypeError, r"missing value \(None\)"),
         (Tensor(np.ones(2) * 1j), TypeError, "complex"),
     ],
 )

@@ -38,9 +38,9 @@ def as_numbers(name: str, values: Any) -> AnyArray:
     Raises
     ------
     TypeError
-        They are complex, text, dates or other objects.
+        They are complex, text, dates, None or other objects.
     ValueError
-        Some are masked or missing, or lists differ in length.
+        Some are masked, or missing in a table, or lists differ in length.
     """
     if type(values) is np.ndarray and values.dtype.kind in _REAL:
         return values
@@ -53,8 +53,8 @@ def as_floats(name: str, values: Any, dtype: Any = np.float32) -> AnyArray:
     return np.asarray(as_numbers(name, values), dtype)
 
 
-def as_integers(name: str, values: Any) -> Integers:
-    """Return indices, codes or classes as int64.
+def as_integers(name: str, values: Any, bools: bool = False) -> Integers:
+    """Return indices, codes or classes as int64; with ``bools`` False and True are classes 0 and 1.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def as_integers(name: str, values: Any) -> Integers:
         One is beyond int64.
     """
     array = as_numbers(name, values)
-    if array.dtype.kind not in "iu" and array.size:
+    if array.dtype.kind not in ("iub" if bools else "iu") and array.size:
         raise TypeError(f"{name}: expected integers, got {array.dtype}")
     if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{name}: expected integers below 2**63, got {array.max()}")
@@ -108,6 +108,8 @@ def _read(name: str, values: Any) -> AnyArray:
     if isinstance(values, np.ndarray):
         _refuse_mask(name, values)
         return np.asarray(values)
+    if isinstance(values, tuple) and hasattr(values, "batch_sizes"):
+        raise TypeError(f"{name}: expected an array, got a PackedSequence: elementwise_apply goes over its rows")
     if isinstance(values, (list, tuple)):
         return _from_list(name, values)
     if missing := _missing(values):
@@ -222,7 +224,7 @@ def _from_objects(name: str, array: AnyArray) -> AnyArray:
     for place, item in np.ndenumerate(array):
         where = f" at [{', '.join(map(str, place))}]" if place else ""
         if item is None or type(item).__name__ in ("NAType", "NaTType"):
-            raise ValueError(f"{name}: expected real numbers, got a missing value ({item}){where}: fill or drop it")
+            raise TypeError(f"{name}: expected real numbers, got a missing value ({item}){where}: fill or drop it")
         if isinstance(item, (str, bytes)):
             raise TypeError(f"{name}: expected real numbers, got {item!r}{where}")
         if isinstance(item, (complex, np.complexfloating)):

@@ -134,8 +134,8 @@ def test_wrong_arguments_are_named(change, words):
         F.gru(given["x"], given["sizes"], packed, given["h0"], hidden_size=5)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((7, 6), complex), np.full((7, 6), "a"), np.full((7, 6), None)])
+@pytest.mark.parametrize("wrong", [np.zeros((7, 6), complex), np.full((7, 6), "a"), np.full((7, 6), object())])
 def test_wrong_types_are_named(wrong):
     given = case([4, 3], 6, 5)
-    with pytest.raises(TypeError, match="x: expected an array of numbers that fit float32, got"):
+    with pytest.raises(TypeError, match="x: expected real numbers, got"):
         F.gru(wrong, given["sizes"], F.gru_pack(*given["weights"]), hidden_size=5)

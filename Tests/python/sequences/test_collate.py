@@ -29,7 +29,7 @@ def test_longest_first_and_stable(lengths, order, features, dtype):
     copies = [array.copy() for array, _ in batch]
     padded, counts, labels = collate_fn(batch)
     wanted = twin.collate([array for array, _ in batch], order, "padded")
-    assert padded.dtype == np.float32
+    assert padded.dtype == (dtype if dtype is np.int32 else np.float32)
     assert counts.dtype == labels.dtype == np.int64
     np.testing.assert_array_equal(padded, wanted)
     np.testing.assert_array_equal(counts, np.array(lengths)[order])

@@ -119,7 +119,7 @@ def test_repr_says_how_many_and_how_long():
         (np.zeros((5, 2)), [2, 2], ValueError, "lengths: expected a sum of 5.*got 4"),
         (np.zeros((5, 2)), [5, 0], ValueError, "lengths: expected lengths of at least 1, got 0"),
         (np.zeros((5, 2)), [6, -1], ValueError, "at least 1, got -1 for sequence 1"),
-        (np.zeros((5, 2)), [2.0, 3.0], TypeError, "lengths: expected a 1-D array of integers"),
+        (np.zeros((5, 2)), [2.5, 2.5], TypeError, "lengths: expected a 1-D array of integers"),
         (np.zeros((5, 2)), [[2, 3]], TypeError, "lengths: expected a 1-D array of integers"),
         (3.0, [1], ValueError, "X: expected"),
     ],

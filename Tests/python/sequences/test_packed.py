@@ -122,7 +122,7 @@ def test_fields():
         ([3, -1], ValueError, "lengths: expected lengths from 1 to 3"),
         ([4, 1], ValueError, "lengths: expected lengths from 1 to 3"),
         ([3], ValueError, "lengths: expected one for each of 2 sequences, got 1"),
-        ([3.0, 1.0], TypeError, "lengths: expected a 1-D array of integers"),
+        ([2.5, 1.0], TypeError, "lengths: expected a 1-D array of integers"),
         ([[3, 1]], TypeError, "lengths: expected a 1-D array of integers"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seriatim import _core
+from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike
 
 # The numbers of the C ABI.
@@ -213,7 +214,7 @@ def log_softmax_backward(grad_y: ArrayLike, cache: Array) -> Array:
 
 
 def _over_last_axis(x: ArrayLike, logarithm: bool) -> tuple[Array, Array]:
-    used = np.asarray(x)
+    used = as_numbers("x", x)
     if used.ndim == 0 or used.shape[-1] == 0:
         raise ValueError(f"x: expected at least one class on the last axis, got shape {used.shape}")
     if used.size == 0:
@@ -224,7 +225,7 @@ def _over_last_axis(x: ArrayLike, logarithm: bool) -> tuple[Array, Array]:
 
 
 def _over_last_axis_backward(grad_y: ArrayLike, y: Array, logarithm: bool) -> Array:
-    grad = np.asarray(grad_y)
+    grad = as_numbers("grad_y", grad_y)
     if grad.shape != y.shape:
         raise ValueError(f"grad_y: expected shape {y.shape}, that of the output, got {grad.shape}")
     if grad.size == 0:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seriatim import _core
+from seriatim._arrays import as_floats, as_integers
 from seriatim._typing import Array, ArrayLike, Integers
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -68,7 +69,7 @@ def nll_loss(
         raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing: expected a number from 0 to below 1, got {label_smoothing!r}")
-    labels = np.ascontiguousarray(target)
+    labels = as_integers("target", target, bools=True)
     losses, weights, total, total_weight = _core.nll_forward(
         log_probs, labels, class_weight, sample_weight, label_smoothing
     )
@@ -100,7 +101,7 @@ def nll_loss_backward(cache: NLLCache, grad_output: ArrayLike | None = None) -> 
         ``grad_output`` has neither 1 nor ``batch`` elements.
     """
     weights, target, total_weight, classes, reduction, class_weight, sample_weight, smoothing = cache
-    scale = np.atleast_1d(np.asarray(1.0 if grad_output is None else grad_output, np.float32))
+    scale = np.atleast_1d(as_floats("grad_output", 1.0 if grad_output is None else grad_output))
     if reduction == "mean":
         scale = scale / np.float32(total_weight or np.nan)
     return _core.nll_backward(weights, target, class_weight, sample_weight, smoothing, scale, classes)
@@ -161,15 +162,15 @@ def point_loss(
     wanted = _core.as_floats(target, "target")
     if wanted.shape != used.shape:
         raise ValueError(f"target: expected shape {used.shape}, that of pred, got {wanted.shape}")
-    positive = None if pos_weight is None else np.broadcast_to(np.asarray(pos_weight, np.float32), used.shape).ravel()
+    positive = None if pos_weight is None else np.broadcast_to(as_floats("pos_weight", pos_weight), used.shape).ravel()
     losses, grad = _core.point_loss(used.reshape(-1), wanted.reshape(-1), positive, _KINDS[kind])
     losses, grad = losses.reshape(used.shape), grad.reshape(used.shape)
     if weight is not None:
-        factor = np.asarray(weight, np.float32)
+        factor = as_floats("weight", weight)
         losses, grad = losses * factor, grad * factor
     amount = float(losses.size)
     if sample_weight is not None:
-        rows = np.asarray(sample_weight, np.float32)
+        rows = as_floats("sample_weight", sample_weight)
         if rows.shape != used.shape[:1]:
             raise ValueError(f"sample_weight: expected shape {used.shape[:1]}, got {rows.shape}")
         rows = rows.reshape(-1, *[1] * (used.ndim - 1))
@@ -202,7 +203,7 @@ def point_loss_backward(cache: PointLossCache, grad_output: ArrayLike | None = N
     ValueError
         ``grad_output`` does not broadcast to the shape of ``pred``.
     """
-    scale = np.asarray(1.0 if grad_output is None else grad_output, np.float32)
+    scale = as_floats("grad_output", 1.0 if grad_output is None else grad_output)
     if cache.reduction == "mean":
         scale = scale / np.float32(cache.total_weight or np.nan)
     grad: Array = cache.grad * scale

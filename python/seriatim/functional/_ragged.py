@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from seriatim import _core
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Integers
 
 KINDS = ("mean", "median")
@@ -218,11 +219,11 @@ def interpolate_rows(X: ArrayLike, positions: ArrayLike) -> Array:
     IndexError
         ``X`` has no rows, but there are positions.
     """
-    return _core.interpolate_rows(X, *_split(positions, len(np.asarray(X))))
+    return _core.interpolate_rows(X, *_split(positions, len(as_numbers("X", X))))
 
 
 def _split(positions: ArrayLike, count: int) -> tuple[Integers, Array]:
     """Whole part and rest of positions; the last place has no rest."""
-    places = np.clip(np.asarray(positions, np.float64), 0, count - 1)
+    places = np.clip(as_floats("positions", positions, np.float64), 0, count - 1)
     index = np.floor(places)
     return index.astype(np.int64), (places - index).astype(np.float32)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_floats
 from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
 from seriatim.nn.base._contexts import warn_before_step
@@ -168,7 +169,7 @@ class Optimizer:
         lacking = [key for key in keys if key not in state_dict]
         if lacking:
             raise ValueError(f"state_dict: expected the keys {keys}, got none of {lacking}")
-        state = [{k: np.array(v, np.float32) for k, v in store.items()} for store in state_dict["state"]]
+        state = [{k: np.array(as_floats(k, v)) for k, v in store.items()} for store in state_dict["state"]]
         steps = [[int(n) for n in counts] for counts in state_dict["steps"]]
         groups = state_dict["param_groups"]
         sizes = [sum(p.size for p in group["params"]) for group in self.param_groups]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray
 from seriatim.sequences._packed import PackedSequence
 
@@ -52,7 +53,7 @@ def time_to_batch(x: AnyArray) -> tuple[AnyArray, int]:
     ValueError
         ``x`` has another number of axes.
     """
-    array = np.asarray(x)
+    array = as_numbers("x", x)
     if array.ndim == 5:
         return array.reshape(-1, *array.shape[2:]), array.shape[1]
     if array.ndim == 4:
@@ -78,7 +79,7 @@ def batch_to_time(x: AnyArray, n: int) -> AnyArray:
     ValueError
         ``n`` does not divide the first axis.
     """
-    array = np.asarray(x)
+    array = as_numbers("x", x)
     if n < 1 or array.ndim == 0 or len(array) % n:
         raise ValueError(f"n: expected a batch size that divides the first axis of shape {array.shape}, got {n}")
     return array.reshape(len(array) // n, n, *array.shape[1:])

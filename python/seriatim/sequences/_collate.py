@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._typing import Array, ArrayLike, Integers
+from seriatim._arrays import as_integers, as_numbers
+from seriatim._typing import AnyArray, ArrayLike, Integers
 from seriatim.sequences._packed import descending
 
 
-def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[Array, Integers, Integers]:
+def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[AnyArray, Integers, Integers]:
     """Collect labelled sequences into one padded batch, the longest first.
 
     Parameters
@@ -22,8 +23,8 @@ def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[Array, Integers,
 
     Returns
     -------
-    padded : ndarray of float32, shape (B, longest, D)
-        Zeros behind each sequence; D = 1 for 1-D sequences.
+    padded : ndarray, shape (B, longest, D)
+        float32, or of the integers' own type. Zeros behind each sequence; D = 1 for 1-D sequences.
     lengths, labels : ndarray of int64, shape (B,)
         Sequences of equal length keep their order.
 
@@ -32,10 +33,10 @@ def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[Array, Integers,
     ValueError
         There is no sequence, one is empty, or they differ in their features.
     """
-    sequences = [np.asarray(sequence) for sequence, _ in batch]
+    sequences = [as_numbers(f"sequence {i}", sequence) for i, (sequence, _) in enumerate(batch)]
     if not sequences:
         raise ValueError("batch: expected at least one sequence, got none")
     lengths = np.array([len(s) if s.ndim else 0 for s in sequences], dtype=np.int64)
-    labels = np.array([label for _, label in batch], dtype=np.int64)
+    labels = as_integers("labels", [label for _, label in batch], bools=True)
     order = descending(lengths)
     return F.collate(sequences, order, "padded"), lengths[order], labels[order]

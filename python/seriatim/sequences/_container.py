@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from seriatim._arrays import as_lengths, as_numbers
 from seriatim._typing import AnyArray, ArrayLike, Integers
 
 
@@ -49,13 +50,11 @@ class Sequences:
     """
 
     def __init__(self, X: ArrayLike, lengths: ArrayLike | None = None) -> None:
-        array = np.asarray(X)
+        array = as_numbers("X", X)
         if array.ndim == 0:
             raise ValueError("X: expected an array of observations, got a single number")
-        counts = np.asarray([len(array)] if lengths is None else lengths)
-        if counts.ndim != 1 or (counts.size and counts.dtype.kind not in "iu"):
-            raise TypeError(f"lengths: expected a 1-D array of integers, got {counts.dtype} of shape {counts.shape}")
-        counts = counts.astype(np.int64)
+        # A copy: the caller may go on writing to his.
+        counts = np.array(as_lengths([len(array)] if lengths is None else lengths))
         if counts.size and counts.min() < 1:
             raise ValueError(
                 f"lengths: expected lengths of at least 1, got {counts.min()} for sequence {counts.argmin()}"
@@ -83,7 +82,7 @@ class Sequences:
         ValueError
             Observations differ in shape, or one of the arrays is a single number.
         """
-        arrays = [np.asarray(s) for s in sequences]
+        arrays = [as_numbers(f"sequence {i}", s) for i, s in enumerate(sequences)]
         if not arrays:
             return cls(np.empty(0), np.empty(0, np.int64))
         for i, a in enumerate(arrays):
@@ -111,12 +110,12 @@ class Sequences:
         ValueError
             ``x`` has one axis, or lengths are not n integers from 1 to T.
         """
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         if array.ndim < 2:
             raise ValueError(f"x: expected shape (n, T, ...), got {array.shape}")
-        counts = np.asarray(lengths)
-        if counts.shape != (len(array),) or counts.dtype.kind not in "iu":
-            raise ValueError(f"lengths: expected {len(array)} integers, got {counts.dtype} of shape {counts.shape}")
+        counts = as_lengths(lengths)
+        if counts.shape != (len(array),):
+            raise ValueError(f"lengths: expected {len(array)} integers, got shape {counts.shape}")
         if counts.size and (counts.min() < 1 or counts.max() > array.shape[1]):
             raise ValueError(
                 f"lengths: expected lengths from 1 to {array.shape[1]}, got {counts.min()} to {counts.max()}"

@@ -1,7 +1,8 @@
 """Packed ragged batches, with torch's semantics.
 
 Rows of all sequences stand time-major, the longest sequence first: row ``t`` of the ``b``-th longest is
-``data[sum(batch_sizes[:t]) + b]``. Padding does not exist, so it is neither computed nor read.
+``data[sum(batch_sizes[:t]) + b]``. Padding does not exist, so it is neither computed nor read. Floating-point numbers
+become float32; integers and bools keep their type: codes of characters and words stay what they are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._typing import AnyArray, Array, ArrayLike, Integers
+from seriatim._arrays import as_integers, as_lengths, as_numbers
+from seriatim._typing import AnyArray, ArrayLike, Integers
 
 
 class _Fields(NamedTuple):
@@ -40,6 +42,8 @@ class PackedSequence(_Fields):
     ValueError
         The batch sizes grow, are not positive or do not sum up to the rows of the data, or the indices are no
         permutation of the batch.
+    TypeError
+        Batch sizes or indices are no integers.
     """
 
     __slots__ = ()
@@ -52,10 +56,9 @@ class PackedSequence(_Fields):
         unsorted_indices: ArrayLike | None = None,
     ) -> PackedSequence:
         """Check that the parts belong together."""
-        rows, sizes = np.asarray(data), np.asarray(batch_sizes)
-        if sizes.ndim != 1 or not sizes.size or sizes.dtype.kind not in "iu":
-            raise ValueError(f"batch_sizes: expected 1-D integers, got {sizes.dtype} of shape {sizes.shape}")
-        sizes = sizes.astype(np.int64, copy=False)
+        rows, sizes = as_numbers("data", data), as_lengths(batch_sizes, "batch_sizes")
+        if not sizes.size:
+            raise ValueError("batch_sizes: expected 1-D integers, at least one, got none")
         if sizes[-1] < 1 or np.any(sizes[1:] > sizes[:-1]):
             raise ValueError(f"batch_sizes: expected positive sizes that never grow, got {sizes.tolist()[:8]}")
         if rows.ndim == 0 or len(rows) != sizes.sum():
@@ -72,10 +75,10 @@ class PackedSequence(_Fields):
 def _permutation(name: str, indices: ArrayLike | None, batch: int) -> Integers | None:
     if indices is None:
         return None
-    array = np.asarray(indices)
-    if array.dtype.kind not in "iu" or not np.array_equal(np.sort(array, axis=None), np.arange(batch)):
+    array = as_integers(name, indices)
+    if not np.array_equal(np.sort(array, axis=None), np.arange(batch)):
         raise ValueError(f"{name}: expected a permutation of 0 to {batch - 1}, got {array.tolist()}")
-    return array.astype(np.int64, copy=False)
+    return array
 
 
 def lengths_of(batch_sizes: Integers) -> Integers:
@@ -87,9 +90,7 @@ def lengths_of(batch_sizes: Integers) -> Integers:
 
 def check_lengths(lengths: ArrayLike, batch: int, longest: int) -> Integers:
     """Lengths as int64, or an error when they do not fit a padded batch."""
-    array = np.asarray(lengths)
-    if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise TypeError(f"lengths: expected a 1-D array of integers, got {array.dtype} of shape {array.shape}")
+    array = as_lengths(lengths)
     if len(array) != batch:
         raise ValueError(f"lengths: expected one for each of {batch} sequences, got {len(array)}")
     if batch == 0 or array.min() < 1 or array.max() > longest:
@@ -126,7 +127,7 @@ def pack_padded_sequence(
     Returns
     -------
     PackedSequence
-        Its data is float32.
+        Its data is float32, or of the integers' own type.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def pack_padded_sequence(
     TypeError
         ``lengths`` are not integers along one axis.
     """
-    array = np.asarray(x)
+    array = as_numbers("x", x)
     if array.ndim < 2:
         raise ValueError(f"x: expected at least 2 axes, (T, B, ...), got shape {array.shape}")
     batch, longest = array.shape[:2] if batch_first else array.shape[1::-1]
@@ -161,24 +162,27 @@ def pad_packed_sequence(
     batch_first: bool = False,
     padding_value: float = 0.0,
     total_length: int | None = None,
-) -> tuple[Array, Integers]:
+) -> tuple[AnyArray, Integers]:
     """Pad a packed batch, in the caller's order.
 
     Parameters
     ----------
     sequence : PackedSequence
+    padding_value : float, default 0
+        What stands behind a sequence's end; whole for integers.
     total_length : int, optional
         Steps of the padded batch; the longest sequence's by default.
 
     Returns
     -------
-    x : ndarray of float32, shape (T, B, ...), or (B, T, ...) with ``batch_first``
+    x : ndarray, shape (T, B, ...), or (B, T, ...) with ``batch_first``
+        float32, or of the integers' own type.
     lengths : ndarray of int64, shape (B,)
 
     Raises
     ------
     ValueError
-        ``total_length`` is less than the longest sequence's length.
+        ``total_length`` is less than the longest sequence's length, or ``padding_value`` is none of the integers' type.
     """
     steps = len(sequence.batch_sizes)
     length = steps if total_length is None else total_length
@@ -214,7 +218,7 @@ def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -
     Returns
     -------
     PackedSequence
-        Its data is float32.
+        Its data is float32, or of the integers' own type.
 
     Raises
     ------
@@ -222,7 +226,7 @@ def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -
         There is no sequence, one is empty, observations differ in shape, or lengths do not fall although
         ``enforce_sorted`` says so.
     """
-    arrays = [s if type(s) is np.ndarray else np.asarray(s) for s in sequences]
+    arrays = [s if type(s) is np.ndarray else as_numbers(f"sequence {i}", s) for i, s in enumerate(sequences)]
     shapes = [a.shape for a in arrays]
     if not arrays or () in shapes:
         got = "a single number" if arrays else "none"
@@ -247,7 +251,7 @@ def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -
     return PackedSequence(packed, batch_sizes, order, inverse(order))
 
 
-def unpack_sequence(sequence: PackedSequence) -> list[Array]:
+def unpack_sequence(sequence: PackedSequence) -> list[AnyArray]:
     """Return the sequences of a packed batch, each ``(T_i, ...)``, in the caller's order.
 
     Parameters
@@ -256,13 +260,14 @@ def unpack_sequence(sequence: PackedSequence) -> list[Array]:
 
     Returns
     -------
-    list of ndarray of float32
+    list of ndarray
+        float32, or of the integers' own type.
     """
     padded, lengths = pad_packed_sequence(sequence, batch_first=True)
     return [row[:length].copy() for row, length in zip(padded, lengths, strict=True)]
 
 
-def pad_sequence(sequences: Sequence[ArrayLike], batch_first: bool = False, padding_value: float = 0.0) -> Array:
+def pad_sequence(sequences: Sequence[ArrayLike], batch_first: bool = False, padding_value: float = 0.0) -> AnyArray:
     """Pad a list of arrays ``(T_i, ...)`` to the longest: ``(T, B, ...)``, or ``(B, T, ...)`` with ``batch_first``.
 
     Parameters
@@ -270,10 +275,12 @@ def pad_sequence(sequences: Sequence[ArrayLike], batch_first: bool = False, padd
     sequences : sequence of array_like, shape (T_i, ...)
     batch_first : bool, default False
     padding_value : float, default 0
+        Whole for integers.
 
     Returns
     -------
-    ndarray of float32
+    ndarray
+        float32, or of the integers' own type.
 
     Raises
     ------

@@ -31,7 +31,7 @@ def test_an_array_in_the_place_of_a_parameter_is_refused():
 def test_a_state_of_a_wrong_type_changes_nothing(bias):
     model = nn.Linear(3, 2)
     before = model.state_dict()
-    with pytest.raises(ValueError, match="bias: expected float32, got"):
+    with pytest.raises(ValueError, match="bias: expected real numbers, got"):
         model.load_state_dict({"weight": np.ones((2, 3)), "bias": bias})
     np.testing.assert_array_equal(model.state_dict()["weight"], before["weight"])
 
@@ -85,7 +85,7 @@ def test_a_gru_backward_that_failed_leaves_the_gradients():
     model.backward(np.ones_like(model(X)[0]))
     model.zero_grad()
     model(X)
-    with pytest.raises(TypeError, match="grad_y: expected an array of numbers"):
+    with pytest.raises(TypeError, match="grad_y: expected real numbers"):
         model.backward(np.full((2, 4, 4), "a"))
     for parameter in model.parameters():
         np.testing.assert_array_equal(parameter.grad, np.zeros(parameter.shape))
@@ -93,7 +93,7 @@ def test_a_gru_backward_that_failed_leaves_the_gradients():
 
 def test_batch_norm_counts_only_batches_it_has_seen():
     model = nn.BatchNorm1d(2)
-    with pytest.raises(TypeError, match="x: expected an array of numbers"):
+    with pytest.raises(TypeError, match="x: expected real numbers"):
         model(np.array([["a", "b"], ["c", "d"]]))
     assert model.num_batches_tracked == 0
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_floats
 from seriatim._typing import Array, Integers, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
@@ -67,7 +68,7 @@ class Attention(Module):
         wanted = (len(cache.query), 2 * self.hidden_size)
         if np.shape(grad_output) != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        grad_context, grad_auxiliary = np.split(np.asarray(grad_output, np.float32), 2, axis=1)
+        grad_context, grad_auxiliary = np.split(as_floats("grad_output", grad_output), 2, axis=1)
         through, first = self.gru._pullback_packed(of_gru, None, (grad_auxiliary[None],))
         assert through is not None
         assert first is not None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray
 from seriatim.nn.base._module import Module
 from seriatim.sequences import PackedSequence
@@ -148,7 +149,9 @@ def _floats(value: Any) -> Any:
         return value._replace(data=_floats(value.data))
     if type(value) in (tuple, list):
         return type(value)([_floats(one) for one in value])
-    array = np.asarray(value)
+    if value is None:
+        return None
+    array = as_numbers("inputs", value)
     return array.astype(np.float32) if array.dtype.kind == "f" else value
 
 

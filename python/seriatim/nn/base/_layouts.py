@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.sequences import PackedSequence, pack_padded_sequence
 from seriatim.sequences._packed import lengths_of
@@ -37,12 +38,12 @@ class RecurrentInput:
     def read(cls, x: ArrayLike | PackedSequence, features: int, batch_first: bool) -> RecurrentInput:
         """Take an input apart, or raise when its shape is not one of the layouts."""
         if isinstance(x, PackedSequence):
-            data = np.asarray(x.data)
+            data = as_numbers("x.data", x.data)
             if data.ndim != 2 or data.shape[1] != features:
                 raise ValueError(f"x.data: expected shape (rows, {features}), got {data.shape}")
-            sizes = np.asarray(x.batch_sizes)
+            sizes = as_numbers("x.batch_sizes", x.batch_sizes)
             return cls(data, sizes, "packed", x.sorted_indices, x.unsorted_indices)
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         if array.ndim not in (2, 3) or array.shape[-1] != features or 0 in array.shape:
             axes = "B, T" if batch_first else "T, B"
             raise ValueError(
@@ -55,11 +56,11 @@ class RecurrentInput:
     def read_gradient(self, grad_y: ArrayLike | PackedSequence, features: int) -> Array:
         """Return the gradient of what :meth:`give_back` gave, as packed rows."""
         if isinstance(grad_y, PackedSequence):
-            grad = np.asarray(grad_y.data)
+            grad = as_numbers("grad_y.data", grad_y.data)
             if not same_batch(self.batch_sizes, grad_y):
                 raise ValueError("grad_y: expected sequences as long as those of y, got other lengths")
         else:
-            grad = np.asarray(grad_y)
+            grad = as_numbers("grad_y", grad_y)
             if self.layout in ("time", "batch") and grad.ndim == 3:
                 batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
                 leading = (batch, steps) if self.layout == "batch" else (steps, batch)
@@ -86,7 +87,7 @@ class RecurrentInput:
         if states is None:
             return None
         batch = int(self.batch_sizes[0])
-        array = np.asarray(states, dtype=np.float32)
+        array = as_floats(name, states)
         single = self.layout == "single"
         wanted = (layers, hidden_size) if single else (layers, batch, hidden_size)
         if array.shape != wanted:
@@ -119,7 +120,7 @@ def packed_batch(x: ArrayLike | PackedSequence, lengths: ArrayLike | None, featu
         if x.data.ndim != 2 or x.data.shape[1] != features:
             raise ValueError(f"x.data: expected shape (rows, {features}), got {x.data.shape}")
         return x
-    array = np.asarray(x)
+    array = as_numbers("x", x)
     if array.ndim != 3 or array.shape[2] != features:
         raise ValueError(f"x: expected shape (B, T, {features}), got {array.shape}")
     if lengths is None:
@@ -150,14 +151,14 @@ class PackedRows(NamedTuple):
         if isinstance(h, PackedSequence):
             if batch_sizes is not None:
                 raise ValueError("batch_sizes: expected None beside a PackedSequence, which knows them")
-            rows, sizes, whole = np.asarray(h.data), h.batch_sizes, h
+            rows, sizes, whole = as_numbers("h.data", h.data), h.batch_sizes, h
         elif batch_sizes is None:
             raise TypeError(
                 f"h: expected a PackedSequence, or packed rows and their batch_sizes, got {type(h).__name__} alone; "
                 "pack_sequence and pack_padded_sequence pack"
             )
         else:
-            rows, sizes, whole = np.asarray(h), batch_sizes, None
+            rows, sizes, whole = as_numbers("h", h), batch_sizes, None
         if rows.ndim != 2 or (features is not None and rows.shape[1] != features):
             wanted = "features" if features is None else features
             raise ValueError(f"h: expected rows of shape (rows, {wanted}), got {rows.shape}")
@@ -178,7 +179,7 @@ class PackedRows(NamedTuple):
 
     def sequences_in(self, name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
         """Return ``(B, ...)`` in packed order, or raise when its shape is wrong."""
-        array = np.asarray(values, np.float32)
+        array = as_floats(name, values)
         if array.shape != shape:
             raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
         order = None if self.whole is None else self.whole.sorted_indices
@@ -186,7 +187,7 @@ class PackedRows(NamedTuple):
 
     def rows_in(self, name: str, values: ArrayLike | PackedSequence, shape: tuple[int, ...]) -> Array:
         """Return packed rows given like the input, or raise when these are others."""
-        rows = np.asarray(values.data if isinstance(values, PackedSequence) else values, np.float32)
+        rows = as_floats(name, values.data if isinstance(values, PackedSequence) else values)
         if rows.shape != shape or not same_batch(self.batch_sizes, values):
             raise ValueError(f"{name}: expected packed rows of shape {shape}, as the output's, got {rows.shape}")
         return rows
@@ -219,7 +220,7 @@ class SequenceInput(NamedTuple):
 
     def sequences_in(self, name: str, values: ArrayLike, width: int) -> Array:
         """Return ``(B, width)`` in packed order, or raise when its shape is wrong."""
-        array, wanted = np.asarray(values, np.float32), (int(self.packed.batch_sizes[0]), width)
+        array, wanted = as_floats(name, values), (int(self.packed.batch_sizes[0]), width)
         if array.shape != wanted:
             raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
         order = self.packed.sorted_indices
@@ -238,7 +239,7 @@ class SequenceInput(NamedTuple):
 
 def rows_of(x: Any) -> Array:
     """Return the data of a PackedSequence, or an array as it is."""
-    return np.asarray(x.data if isinstance(x, PackedSequence) else x)
+    return as_numbers("x", x.data if isinstance(x, PackedSequence) else x)
 
 
 def like(x: Any, rows: Array) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.nn.base import _contexts
 from seriatim.nn.base._parameter import CLOCK, Parameter, owned
@@ -186,7 +187,7 @@ class Module:
                     raise TypeError(
                         f"{type(self).__name__}.{name}: expected {kind} or None, got {type(value).__name__}"
                     )
-                store[name] = None if value is None else owned(np.asarray(value))
+                store[name] = None if value is None else owned(as_numbers(name, value))
                 return
         object.__setattr__(self, name, value)
 
@@ -216,7 +217,7 @@ class Module:
     def register_buffer(self, name: str, value: ArrayLike | None) -> None:
         """Register an array that is part of the state but not trained; float or integer type is kept."""
         self.__dict__.pop(name, None)
-        self._buffers[name] = None if value is None else np.array(value)
+        self._buffers[name] = None if value is None else np.array(as_numbers(name, value))
 
     def add_module(self, name: str, module: Module) -> None:
         """Register a module under a name that need not be an identifier."""
@@ -314,12 +315,17 @@ class Module:
             nothing has been changed.
         """
         known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
-        given = {name: np.asarray(value) for name, value in state_dict.items()}
-        missing = [name for name in known if name not in given]
-        unexpected = [name for name in given if name not in known]
-        wrong = []
-        for name, value in given.items():
-            memory = known[name][0] if name in known else value
+        missing = [name for name in known if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in known]
+        wrong, given = [], {}
+        for name, (memory, _) in known.items():
+            if name not in state_dict:
+                continue
+            try:
+                given[name] = value = as_numbers(name, state_dict[name])
+            except (TypeError, ValueError) as error:
+                wrong.append(str(error))
+                continue
             if value.shape != memory.shape:
                 wrong.append(f"{name}: expected shape {memory.shape}, got {value.shape}")
             elif not np.can_cast(value.dtype, memory.dtype, "same_kind"):
@@ -331,11 +337,10 @@ class Module:
             head = f"state_dict does not fit {type(self).__name__}; nothing was loaded:"
             raise ValueError("\n  ".join([head, *wrong]))
         for name, value in given.items():
-            if name in known:
-                memory, parameter = known[name]
-                memory[...] = value
-                if parameter is not None:
-                    parameter._touch()
+            memory, parameter = known[name]
+            memory[...] = value
+            if parameter is not None:
+                parameter._touch()
         return LoadResult(missing, unexpected)
 
     # ---- Modes

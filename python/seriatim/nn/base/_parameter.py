@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike
 
 
@@ -91,7 +92,7 @@ class Parameter:
     )
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
-        self._array: Array = np.array(_numbers("data", data), dtype=np.float32, order="C")
+        self._array: Array = np.array(as_numbers("data", data), dtype=np.float32, order="C")
         self._gradient: Array | None = None
         self._fresh = False
         self._lease: weakref.ref[_Lease] | None = None
@@ -115,7 +116,7 @@ class Parameter:
 
     @data.setter
     def data(self, values: ArrayLike) -> None:
-        new = _numbers("data", values)
+        new = as_numbers("data", values)
         if new.shape != self._array.shape:
             raise ValueError(f"data: expected shape {self._array.shape}, got {new.shape}")
         self._array[...] = new
@@ -134,7 +135,7 @@ class Parameter:
         if values is None:
             self._gradient, self._fresh = None, False
             return
-        new = _numbers("grad", values)
+        new = as_numbers("grad", values)
         if new.shape != self._array.shape:
             raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
         slot, _ = self._grad_slot()
@@ -154,7 +155,7 @@ class Parameter:
         ValueError
             Their shape is not the parameter's.
         """
-        new = _numbers("grad", values)
+        new = as_numbers("grad", values)
         if new.shape != self._array.shape:
             raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
         if self.requires_grad:
@@ -212,13 +213,6 @@ class Parameter:
         accumulate, self._fresh = not self._fresh, False
         self._written = CLOCK.now
         return self._gradient, accumulate
-
-
-def _numbers(name: str, values: ArrayLike) -> AnyArray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
-    return array
 
 
 def owned(array: AnyArray) -> AnyArray:

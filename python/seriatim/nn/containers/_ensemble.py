@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from seriatim import _core
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import like, rows_of
@@ -71,7 +72,7 @@ class Ensemble(Module):
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
         """Add to the parameters' gradients; return the sum of the input's, None without ``need_input``."""
         shape, contexts = self.kept(context)
-        grad = np.asarray(grad_output, dtype=np.float32)
+        grad = as_floats("grad_output", grad_output)
         if len(grad) != len(self):
             raise ValueError(f"grad_output: expected one gradient for each of {len(self)} modules, got {len(grad)}")
         if grad.shape != shape:
@@ -140,8 +141,8 @@ class EnsembleLoss(Loss):
     def trace(self, pred: Array, target: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Any]:
         """Return the loss of ``pred (n_modules, batch, outputs)`` for the target of each."""
         count = len(pred)
-        weight = None if sample_weight is None else np.tile(np.asarray(sample_weight), count)
-        targets = np.asarray(target)
+        weight = None if sample_weight is None else np.tile(as_numbers("sample_weight", sample_weight), count)
+        targets = as_numbers("target", target)
         repeated = np.tile(targets, (count, *[1] * (targets.ndim - 1)))
         loss, inner = self.criterion.trace(pred.reshape(-1, *pred.shape[2:]), repeated, weight)
         return float(loss), (inner, pred.shape)
@@ -149,6 +150,6 @@ class EnsembleLoss(Loss):
     def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
         """Return the gradient of ``pred``."""
         inner, shape = context
-        of_one = 1.0 if grad_output is None else float(np.asarray(grad_output))
+        of_one = 1.0 if grad_output is None else float(as_numbers("grad_output", grad_output))
         grad: Array = self.criterion.pullback(inner, of_one * shape[0])
         return grad.reshape(shape)

@@ -10,24 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._typing import Array
+from seriatim._arrays import as_floats
+from seriatim._typing import AnyArray, Array
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import like, rows_of, same_batch
 from seriatim.nn.base._module import Module
 
 
 def _gradient(grad_output: Any, shape: tuple[int, ...]) -> Array:
-    grad = np.asarray(rows_of(grad_output), np.float32)
+    grad = as_floats("grad_output", rows_of(grad_output))
     if grad.shape != shape:
         raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
     return grad
+
+
+def _sum(one: AnyArray, other: AnyArray) -> Array:
+    """Return a sum as float32, whatever numbers one of them holds."""
+    total: Array = np.add(one, other, dtype=np.float32, casting="unsafe")
+    return total
 
 
 def _added(one: Any, other: Any) -> Any:
     """Return the sum of two gradients; None is that of an input that has none."""
     if one is None or other is None:
         return one if other is None else other
-    return like(one, rows_of(one) + rows_of(other))
+    return like(one, _sum(rows_of(one), rows_of(other)))
 
 
 def _part_by_part(name: str, values: Any, count: int) -> list[Any]:
@@ -86,7 +93,7 @@ class Residual(Module):
         y, other = rows_of(found), rows_of(beside)
         if y.shape != other.shape:
             raise ValueError(f"Residual: expected both outputs to have one shape, got {y.shape} and {other.shape}")
-        return like(found, y + other), self.keep((y.shape, inner, of_shortcut))
+        return like(found, _sum(y, other)), self.keep((y.shape, inner, of_shortcut))
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Return the sum of both input gradients."""
@@ -122,7 +129,7 @@ class Sum(_Beside):
             raise ValueError(f"Sum: expected all outputs to have one shape, got {sorted(shapes)}")
         total = rows_of(found[0])
         for y in found[1:]:
-            total = total + rows_of(y)
+            total = _sum(total, rows_of(y))
         return like(found[0], total), self.keep((total.shape, contexts))
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:

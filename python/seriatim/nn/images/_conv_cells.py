@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
@@ -48,10 +49,10 @@ def odd(name: str, size: int) -> int:
 
 def sequence(x: ArrayLike, channels: int) -> Array:
     """Return ``(T, B, channels, height, width)`` as float32 or raise."""
-    array = np.asarray(x)
+    array = as_numbers("x", x)
     if array.ndim != 5 or array.shape[2] != channels or 0 in array.shape:
         raise ValueError(f"x: expected shape (T, B, {channels}, height, width) with no empty axis, got {array.shape}")
-    return np.asarray(array, np.float32)
+    return as_floats("x", array)
 
 
 class ConvCell(Module):
@@ -262,7 +263,7 @@ class Memory:
         """Clear the sequences whose mask is 0."""
         if self.kept is None:
             return
-        keep = np.asarray(mask, np.float32)
+        keep = as_floats("mask", mask)
         batch = len(self.kept[0])
         if keep.shape not in ((batch,), (batch, 1, 1, 1)):
             raise ValueError(f"mask: expected shape ({batch},) or ({batch}, 1, 1, 1), got {keep.shape}")
@@ -407,7 +408,7 @@ class ConvStack(Module):
 
     def trace(self, x: ArrayLike, hidden: Sequence[Any] | None = None) -> tuple[Any, Any]:
         """Run one step, or all steps of a sequence."""
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         if array.ndim not in (4, 5):
             raise ValueError(f"x: expected shape (B, C, H, W) or (T, B, C, H, W), got {array.shape}")
         y = sequence(array if array.ndim == 5 else array[None], self.input_size)
@@ -418,7 +419,7 @@ class ConvStack(Module):
             for part in parts or ():
                 if np.shape(part) != wanted:
                     raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(part)}")
-            given.append(None if parts is None else tuple([np.asarray(part, np.float32) for part in parts]))
+            given.append(None if parts is None else tuple([as_floats("hidden", part) for part in parts]))
         last, contexts = [], []
         for cell, states in zip(self.cells, given, strict=True):
             y, final, context = cell._trace(y, states)
@@ -444,7 +445,7 @@ class ConvStack(Module):
         for cell, inner, parts in reversed(list(zip(self.cells, contexts, given, strict=True))):
             grad, before = cell._pullback(inner, grad, parts)
             first.append(self._outside(before))
-        found = np.asarray(grad)
+        found = as_numbers("grad_output", grad)
         return (found[0] if single else found), first[::-1]
 
     def _a_layer(self, name: str, values: Sequence[Any] | None) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._parameter import Parameter
@@ -78,16 +79,16 @@ class ConvGRUCell(GRUSteps):
 
     def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state."""
-        images = sequence(np.asarray(x)[None], self.input_size)
+        images = sequence(as_numbers("x", x)[None], self.input_size)
         wanted = (images.shape[1], self.hidden_size, *images.shape[3:])
         if h is not None and np.shape(h) != wanted:
             raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(h)}")
-        y, _, context = self._trace(images, None if h is None else (np.asarray(h, np.float32),))
+        y, _, context = self._trace(images, None if h is None else (as_floats("hidden", h),))
         return y[0], context
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> tuple[Array, Array | None]:
         """Return the gradients of x and h, the second None if h was; add to the parameters'."""
-        grad_x, (grad_h,) = self._pullback(context, np.asarray(grad_output)[None], (None,))
+        grad_x, (grad_h,) = self._pullback(context, as_numbers("grad_output", grad_output)[None], (None,))
         return grad_x[0], grad_h
 
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike, Seed
 from seriatim.functional._convolution import Pair
 from seriatim.nn.base import _init
@@ -133,7 +134,7 @@ class SequenceWise(Module):
         if isinstance(x, PackedSequence):
             rows, inner = self.module.trace(x.data)
             return x._replace(data=rows), self.keep((x, 0, np.shape(rows), inner))
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         images, batch = time_to_batch(array)
         merged, inner = self.module.trace(images)
         y = batch_to_time(merged, batch) if array.ndim == 5 else merged
@@ -309,7 +310,7 @@ class VideoSequential(Sequential):
 
     def trace(self, x: ArrayLike) -> tuple[Any, Any]:
         """Run the modules one after another; after an error in one, no memory has changed."""
-        y: Any = np.asarray(x)
+        y: Any = as_numbers("x", x)
         if y.ndim != 5:
             raise ValueError(f"x: expected shape (T, B, C, H, W), got {y.shape}")
         before = [(module.memory, module.memory.kept) for module in self._memories()]
@@ -333,7 +334,7 @@ class VideoSequential(Sequential):
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
         """Run the gradient through the modules from the last to the first."""
         shape, kept = self.kept(context)
-        grad: Any = np.asarray(grad_output)
+        grad: Any = as_numbers("grad_output", grad_output)
         if grad.shape != shape:
             raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
         parts = list(zip(self, kept, strict=True))

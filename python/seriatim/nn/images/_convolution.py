@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._convolution import Pair, pair
 from seriatim.nn.base import _init
@@ -100,7 +101,7 @@ class Conv2d(Module):
 
     def _trace(self, x: ArrayLike, activation: str, slope: float) -> tuple[Array, Any]:
         """Convolve, with an activation that backward knows nothing of."""
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         if array.ndim not in (3, 4) or array.shape[-3] != self.in_channels:
             raise ValueError(f"x: expected shape (N, {self.in_channels}, height, width), got {array.shape}")
         weight, geometry = self.weight._array, self._geometry
@@ -131,7 +132,7 @@ class Conv2d(Module):
             packed = self._packs.get("backward", (self.weight,), lambda: F.conv2d_pack_backward(weight, geometry))
         with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.conv2d_backward(
-                np.asarray(grad_output).reshape(out),
+                as_numbers("grad_output", grad_output).reshape(out),
                 cache,
                 weight,
                 packed=packed,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._module import Module
 
@@ -148,7 +149,7 @@ class _OverAxis(Module):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Normalise along the axis."""
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         if not -array.ndim <= self.dim < array.ndim:
             raise ValueError(f"x: expected an array with an axis {self.dim}, got shape {array.shape}")
         function = F.log_softmax if self.logarithm else F.softmax
@@ -161,7 +162,7 @@ class _OverAxis(Module):
         cache = self.kept(context)
         if np.ndim(grad_output) != cache.ndim:
             raise ValueError(f"grad_output: expected {cache.ndim} axes, got shape {np.shape(grad_output)}")
-        moved = np.moveaxis(np.asarray(grad_output), self.dim, -1)
+        moved = np.moveaxis(as_numbers("grad_output", grad_output), self.dim, -1)
         if moved.shape != cache.shape:
             wanted = np.moveaxis(cache, -1, self.dim).shape
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")

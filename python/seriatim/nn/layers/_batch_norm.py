@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
@@ -39,7 +40,7 @@ class _BatchNorm(Module):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Normalise."""
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         shapes = [shape.replace("C", str(self.num_features)) for shape in self._shapes]
         if array.ndim not in [shape.count(",") + 1 for shape in shapes] or array.shape[1] != self.num_features:
             raise ValueError(f"x: expected shape {' or '.join(shapes)}, got {array.shape}")

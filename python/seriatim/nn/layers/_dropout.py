@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_floats
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
@@ -64,7 +65,7 @@ class Dropout(Module):
     def mask(self, x: ArrayLike, call: int | None) -> Array:
         """Drop what that call drops; nothing for None."""
         if call is None:
-            return np.asarray(x, dtype=np.float32)
+            return as_floats("x", x)
         if self.p == 1:
             return np.zeros(np.shape(x), np.float32)
         return F.dropout(x, self.p, self.seed, call)

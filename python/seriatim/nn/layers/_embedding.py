@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._typing import Array, ArrayLike, Seed
+from seriatim._arrays import as_floats, as_integers
+from seriatim._typing import ArrayLike, Seed
 from seriatim.nn.base import _init
+from seriatim.nn.base._layouts import like, rows_of
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._parameter import Parameter, gradient_slots
+from seriatim.sequences import PackedSequence
 
 
 class Embedding(Module):
@@ -37,7 +40,8 @@ class Embedding(Module):
 
     Notes
     -----
-    Input: integers of any shape. There is no input gradient: backward returns None.
+    Input: integers of any shape, or a PackedSequence of them, which gives one of rows. There is no input gradient:
+    backward returns None.
     """
 
     def __init__(
@@ -54,21 +58,19 @@ class Embedding(Module):
             table[self.padding_idx] = 0
         self.weight = Parameter(table)
 
-    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+    def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
         """Look rows up."""
-        index = np.asarray(x)
-        if index.dtype.kind not in "iu":
-            raise TypeError(f"x: expected integers, got {index.dtype}")
+        index = as_integers("x", x.data if isinstance(x, PackedSequence) else x)
         if index.size and not (index.min() >= 0 and index.max() < self.num_embeddings):
             raise ValueError(
                 f"x: expected integers from 0 to {self.num_embeddings - 1}, got {index.min()} to {index.max()}"
             )
-        return np.take(self.weight._array, index, axis=0), self.keep(index)
+        return like(x, np.take(self.weight._array, index, axis=0)), self.keep(index)
 
-    def pullback(self, context: Any, grad_output: ArrayLike) -> None:
+    def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence) -> None:
         """Add to the gradient of the table; there is none of the input."""
         index = self.kept(context)
-        grad = np.asarray(grad_output, np.float32)
+        grad = as_floats("grad_output", rows_of(grad_output))
         if grad.shape != (*index.shape, self.embedding_dim):
             raise ValueError(f"grad_output: expected shape {(*index.shape, self.embedding_dim)}, got {grad.shape}")
         with gradient_slots(self.weight) as ((slot,), accumulate):

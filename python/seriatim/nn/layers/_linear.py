@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
@@ -53,7 +54,7 @@ class Linear(Module):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Multiply."""
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         if array.ndim == 0 or array.shape[-1] != self.in_features:
             raise ValueError(f"x: expected shape (..., {self.in_features}), got {array.shape}")
         weight = self.weight._array
@@ -73,7 +74,7 @@ class Linear(Module):
         packed = None
         if need_input:
             packed = self._packs.get("backward", (self.weight,), lambda: F.linear_pack_backward(weight))
-        grad_y = np.asarray(grad_output).reshape(-1, self.out_features)
+        grad_y = as_numbers("grad_output", grad_output).reshape(-1, self.out_features)
         with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.linear_backward(
                 grad_y,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.nn.base._module import Module
 
@@ -59,7 +60,7 @@ class Flatten(Module):
 
     def trace(self, x: ArrayLike) -> tuple[AnyArray, Any]:
         """Merge the axes."""
-        array = np.asarray(x)
+        array = as_numbers("x", x)
         first, last = (d + array.ndim if d < 0 else d for d in (self.start_dim, self.end_dim))
         if not 0 <= first <= last < array.ndim:
             raise ValueError(f"x: expected axes {self.start_dim} to {self.end_dim}, got shape {array.shape}")
@@ -72,7 +73,7 @@ class Flatten(Module):
         shape, out = self.kept(context)
         if np.shape(grad_output) != out:
             raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_output)}")
-        return np.asarray(grad_output).reshape(shape)
+        return as_numbers("grad_output", grad_output).reshape(shape)
 
     def extra_repr(self) -> str:
         """Return the range."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_floats
 from seriatim._typing import Array, ArrayLike
 from seriatim.functional._loss import REDUCTIONS
 from seriatim.nn.base._contexts import Open, Output, note_gradient
@@ -92,7 +93,7 @@ class NLLLoss(Loss):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing: expected a number from 0 to below 1, got {label_smoothing!r}")
         self.label_smoothing = label_smoothing
-        self.weight = None if weight is None else np.asarray(weight, dtype=np.float32)
+        self.weight = None if weight is None else np.array(as_floats("weight", weight))
         self.reduction = reduction
 
     def trace(
@@ -151,7 +152,9 @@ class _PointLoss(Loss):
         super().__init__()
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
-        self.weight, self.pos_weight, self.reduction = weight, pos_weight, reduction
+        self.weight = None if weight is None else np.array(as_floats("weight", weight))
+        self.pos_weight = None if pos_weight is None else np.array(as_floats("pos_weight", pos_weight))
+        self.reduction = reduction
 
     def trace(
         self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_floats, as_lengths
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._module import Module
@@ -111,6 +112,7 @@ class VideoRNN(Module):
 
     def _embed(self, frames: AnyArray) -> tuple[Array, Any]:
         """Return the embeddings, and what is trained of the embedding with its context."""
+        frames = as_floats("x.data", frames)
         rest: tuple[Module, Any] | None = None
         if not isinstance(self.embedding, Module):
             y: Any = self.embedding(frames)
@@ -124,7 +126,7 @@ class VideoRNN(Module):
                 trained = Sequential(*learning)
                 y, context = trained.trace(y)
                 rest = trained, context
-        found = np.asarray(y, np.float32)
+        found = as_floats("y", y)
         if found.shape != (len(frames), self.embedding_size):
             raise ValueError(
                 f"embedding: expected output of shape {(len(frames), self.embedding_size)}, got {found.shape}"
@@ -168,10 +170,10 @@ class VideoRNN(Module):
             if lengths is not None:
                 raise ValueError("lengths: expected None beside a PackedSequence, got lengths as well")
             return x
-        videos = np.asarray(x)
+        videos = as_floats("x", x)
         if videos.ndim != 5 or 0 in videos.shape:
             raise ValueError(f"x: expected a PackedSequence or padded videos (B, T, C, H, W), got shape {videos.shape}")
-        counts: Integers = np.full(len(videos), videos.shape[1]) if lengths is None else np.asarray(lengths)
+        counts: Integers = np.full(len(videos), videos.shape[1]) if lengths is None else as_lengths(lengths)
         flat = videos.reshape(*videos.shape[:2], -1)
         packed = pack_padded_sequence(flat, counts, batch_first=True, enforce_sorted=False)
         return packed._replace(data=packed.data.reshape(-1, *videos.shape[2:]))

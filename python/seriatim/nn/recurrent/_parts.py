@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_floats
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._module import Module
 from seriatim.nn.recurrent._stack import RecurrentStack
@@ -78,7 +79,7 @@ class LastState(_Part):
     def pullback(self, context: Any, grad_output: ArrayLike) -> Any:
         """Return the gradient of x."""
         shape, has_cell, wanted, inner = self.kept(context)
-        grad, count = np.asarray(grad_output, np.float32), self.module.num_directions
+        grad, count = as_floats("grad_output", grad_output), self.module.num_directions
         if grad.shape != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {grad.shape}")
         grad_h = np.zeros(shape, np.float32)

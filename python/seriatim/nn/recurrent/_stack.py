@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._layouts import RecurrentInput
@@ -423,7 +424,7 @@ class RecurrentCell(Module):
 
     def _trace(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> tuple[States, Any]:
         """Return the new states and the context."""
-        data = np.asarray(x)
+        data = as_numbers("x", x)
         if data.ndim not in (1, 2) or data.shape[-1] != self.input_size or 0 in data.shape:
             raise ValueError(
                 f"x: expected shape (B, {self.input_size}) or ({self.input_size},) with B > 0, got {data.shape}"
@@ -468,7 +469,7 @@ class RecurrentCell(Module):
         found = []
         for name, state, size in zip(names, states, self._kind.state_sizes, strict=True):
             wanted = (size,) if single else (batch, size)
-            array = np.zeros(wanted, np.float32) if state is None else np.asarray(state, dtype=np.float32)
+            array = np.zeros(wanted, np.float32) if state is None else as_floats(name, state)
             if array.shape != wanted:
                 raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
             found.append(array.reshape(batch, size))
