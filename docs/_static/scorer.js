@@ -1,9 +1,10 @@
-// Ranks what a search finds: guides that have the words in a heading, then the names that were asked for, then guides
-// that have the words in their text, then the rest of the reference. Sphinx's own ranks every match alike by kind.
+// Ranks what a search finds: guides that have the words in a heading, background pages that have, names that were asked
+// for, guides that have the words in their text, the rest of the reference. Sphinx's own goes by the kind of match alone.
 var Scorer = {
   score: ([docname, title, anchor, descr, score, filename, kind]) => {
     if (docname.startsWith("api/") || docname === "index") return score;
-    return score + (score >= Scorer.partialTitle ? 200 : 50);
+    const background = ["how-it-works", "performance", "accuracy"].includes(docname);
+    return score + (score >= Scorer.partialTitle ? 200 : 50) - (background ? 45 : 0);
   },
   objNameMatch: 100,
   objPartialMatch: 6,

@@ -74,7 +74,7 @@ callbacks : sequence of callables, optional
     "early stopping": """
 monitor : str or callable, default 'loss'
     What early stopping goes by, in ``history_`` as ``validation_<monitor>``; ``schedule='plateau'`` goes by it as well.
-    'loss' is the validation loss. A name of :func:`sklearn.metrics.get_scorer_names`, such as 'balanced_accuracy',
+    'loss' is the validation loss. A name of ``sklearn.metrics.get_scorer_names()``, such as 'balanced_accuracy',
     'f1_macro', 'roc_auc_ovr' or 'r2', is that scorer of the validation part; a scorer of your own, ``scorer(estimator,
     X, y)``, may ask ``predict`` (and ``predict_proba``) for X as a whole. Of equal scores the one with the lower loss
     is better. The loss is the default because accuracy stands still while a rare class is learned, and moves in steps
