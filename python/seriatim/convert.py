@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import AnyArray, ArrayLike
 
 __all__ = [
@@ -82,7 +83,7 @@ class _Reader:
 
     def __init__(self, source: str, state_dict: Mapping[str, ArrayLike]) -> None:
         self.source = source
-        self.given = {name: np.array(value) for name, value in state_dict.items()}
+        self.given = {name: np.array(as_numbers(name, value)) for name, value in state_dict.items()}
         self.missing: list[str] = []
         self.taken: dict[str, AnyArray] = {}
 
@@ -218,10 +219,9 @@ def metavision(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
     -------
     dict
     """
-    given = {name: np.array(value) for name, value in state_dict.items()}
-    if given and all(name.startswith("model.") for name in given):
-        given = {name[len("model.") :]: value for name, value in given.items()}
-    return {name: value for name, value in given.items() if name.rsplit(".", 1)[-1] not in ("prev_h", "prev_c")}
+    given = {name: value for name, value in state_dict.items() if name.rsplit(".", 1)[-1] not in ("prev_h", "prev_c")}
+    taken_off = "model." if given and all(name.startswith("model.") for name in given) else ""
+    return {name[len(taken_off) :]: np.array(as_numbers(name, value)) for name, value in given.items()}
 
 
 def canton_gru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
@@ -245,7 +245,7 @@ def canton_gru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
     ValueError
         There are not three weights of one shape, and three biases or none.
     """
-    arrays = [np.array(value, np.float32) for value in state_dict.values()]
+    arrays = [np.array(as_floats(name, value)) for name, value in state_dict.items()]
     weights, biases = [a for a in arrays if a.ndim > 1], [a for a in arrays if a.ndim == 1]
     hidden = weights[0].shape[-1] if weights else 0
     shapes = [a.shape for a in arrays]

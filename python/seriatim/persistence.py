@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_labels
 from seriatim._config import __version__
 from seriatim._files import replace_file
 from seriatim._typing import AnyArray
@@ -155,6 +156,7 @@ def _encode(
         ]
         return {"dict": pairs}
     if isinstance(value, np.ndarray):
+        value = as_labels(path, value)
         if value.dtype.kind not in "fiub":
             return {"array": _encode(value.tolist(), tensors, prefix, path), "dtype": value.dtype.str}
         tensors[prefix.rstrip(".")] = np.asarray(value, order="C")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from sklearn.base import clone
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray
 from seriatim.models import DeepGRUClassifier, DeepGRURegressor
 from seriatim.sequences import Sequences
@@ -145,5 +146,5 @@ def _sequences(X: AnyArray | list[AnyArray]) -> Sequences:
     if isinstance(X, np.ndarray):
         n, channels, steps = X.shape
         return Sequences(X.transpose(0, 2, 1).reshape(-1, channels), np.full(n, steps))
-    joined = np.concatenate(X, axis=1)
+    joined = np.concatenate([as_numbers(f"X[{i}]", series) for i, series in enumerate(X)], axis=1)
     return Sequences(np.ascontiguousarray(joined.T), [series.shape[1] for series in X])

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from seriatim._arrays import as_labels
 from seriatim._sklearn import check_features, read_sequences, rows_of_table
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.compat._digit_speakers import digit_speakers
@@ -96,7 +97,7 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
         -------
         self
         """
-        targets: AnyArray = column_or_1d(np.asarray(y), warn=True)
+        targets: AnyArray = column_or_1d(as_labels("y", y), warn=True)
         by_row = lengths is None and rows_of_table(X) == len(targets)
         sequences = self._read_form(X, lengths, by_row)
         if len(targets) != len(sequences):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from sklearn.base import clone
 
+from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray
 from seriatim.models import DeepGRUClassifier, DeepGRURegressor
 from seriatim.sequences import Sequences
@@ -153,5 +154,5 @@ def _sequences(X: Any) -> Sequences:
         n, variables, steps = X.shape
         return Sequences(X.transpose(0, 2, 1).reshape(-1, variables), np.full(n, steps))
     instances = X.index.get_level_values(0).factorize()[0]
-    rows = X.to_numpy()[np.argsort(instances, kind="stable")]
+    rows = as_numbers("X", X)[np.argsort(instances, kind="stable")]
     return Sequences(np.ascontiguousarray(rows), np.bincount(instances))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_floats, as_labels
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.plotting._axes import BLUE, GREY, every, make_axes, points, shortened
 
@@ -56,9 +57,9 @@ def attention(
     ValueError
         There is no step, there are fewer weights than steps, or not a name for each feature.
     """
-    features = np.asarray(x, dtype=float)
+    features = as_floats("x", x, float)
     features = features[:, None] if features.ndim == 1 else features
-    shares = np.asarray(weights, dtype=float)
+    shares = as_floats("weights", weights, float)
     if features.ndim != 2 or not features.size or shares.ndim != 1 or len(shares) < len(features):
         raise ValueError(
             f"x, weights: expected (T, D) and at least T weights, T at least 1, got {features.shape} and {shares.shape}"
@@ -181,9 +182,9 @@ def attention_by_class(
     ValueError
         There is no sequence, not one row and one label for each, or not one of the axes for each class.
     """
-    sequences = [np.asarray(x, dtype=float) for x in X]
+    sequences = [as_floats(f"X[{i}]", x, float) for i, x in enumerate(X)]
     sequences = [x[:, None] if x.ndim == 1 else x for x in sequences]
-    shares, labels = np.asarray(weights, dtype=float), np.asarray(y)
+    shares, labels = as_floats("weights", weights, float), as_labels("y", y)
     if not len(sequences) == len(shares) == len(labels):
         raise ValueError(
             f"weights, y: expected one row and one label for each of {len(sequences)} sequences, got {len(shares)} and "

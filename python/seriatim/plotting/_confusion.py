@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.plotting._axes import CHARACTER, LINE, SMALL, every, make_axes, points, shortened
 
@@ -45,8 +46,12 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, labels: ArrayLike | N
     from matplotlib.colors import ListedColormap
     from sklearn.metrics import confusion_matrix as count
 
-    names = np.unique(np.concatenate([np.asarray(y_true), np.asarray(y_pred)])) if labels is None else labels
-    names = np.asarray(names)
+    names = (
+        np.unique(np.concatenate([as_labels("y_true", y_true), as_labels("y_pred", y_pred)]))
+        if labels is None
+        else labels
+    )
+    names = as_labels("labels", names)
     if not len(names):
         raise ValueError("y_true: expected at least one label, got none")
     with warnings.catch_warnings():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_floats, as_labels
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.plotting._axes import MARKERS, colours, make_axes, shortened
 
@@ -41,7 +42,7 @@ def embedding(features: ArrayLike, y: ArrayLike, ax: Any = None, method: str = "
         There is not one label for each vector, there is no vector, one of them is not finite, or the method is none of
         these.
     """
-    vectors, labels = np.asarray(features, dtype=float), np.asarray(y)
+    vectors, labels = as_floats("features", features, float), as_labels("y", y)
     if vectors.ndim == 1:
         vectors = vectors[:, None]
     if vectors.ndim != 2 or labels.shape != vectors.shape[:1] or not vectors.size:

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from seriatim import functional as F
+from seriatim._arrays import as_numbers
 from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim.preprocessing._base import offsets
@@ -375,7 +376,7 @@ class Mix(Augmentation):
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         if target is None:
             raise ValueError("target: expected the classes of the sequences, of which Mix blends pairs; got None")
-        classes = np.asarray(target)
+        classes = as_numbers("target", target)
         if classes.ndim != 1 or classes.dtype.kind not in "iu":
             raise ValueError(
                 f"target: expected numbers of classes, which Mix blends pairs of, got {classes.dtype} of shape "

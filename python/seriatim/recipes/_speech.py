@@ -8,6 +8,7 @@ import numpy as np
 from scipy.fft import dct
 from sklearn.pipeline import make_pipeline
 
+from seriatim._arrays import as_numbers
 from seriatim._sklearn import Choice, Number, Rules, check_value
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models import DeepGRUClassifier
@@ -112,12 +113,12 @@ def log_mel(
 
 def _samples(waveform: ArrayLike) -> AnyArray:
     """Return a waveform as float64 from -1 to 1."""
-    given = np.asarray(waveform)
+    given = as_numbers("waveform", waveform)
     if given.ndim != 1:
         raise ValueError(f"waveform: expected one channel, of shape (n,), got shape {given.shape}")
     if not len(given):
         raise ValueError("waveform: expected at least one sample, got none")
-    if given.dtype.kind not in "iuf":
+    if given.dtype.kind == "b":
         raise ValueError(f"waveform: expected real numbers, got {given.dtype}")
     samples: AnyArray = given.astype(np.float64)
     if given.dtype.kind in "iu":
