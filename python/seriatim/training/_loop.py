@@ -110,7 +110,7 @@ class Training:
         # The gradients of each module of an ensemble are clipped for themselves.
         members = self.module if isinstance(self.module, Ensemble) else [self.module]
         parameters = [list(member.parameters()) for member in members]
-        with Progress(self.verbose, epochs, n_batches) as progress:
+        with Progress(self.verbose, epochs, n_batches, self.max_time) as progress:
             first, over = self._resume(patience, progress, n_batches)
             try:
                 for number in range(first, epochs + 1):
@@ -125,6 +125,7 @@ class Training:
                 interrupted = True
             finally:
                 self.module.eval()
+            self._end(progress, interrupted, patience, over, epochs)
         if patience is not None and patience.best_state is not None:
             patience.restore()
         elif self.average is not None:
@@ -303,6 +304,17 @@ class Training:
 
     # ---- The end
 
+    def _end(self, progress: Progress, interrupted: bool, patience: Patience | None, over: bool, epochs: int) -> None:
+        """Let the bar say how it went."""
+        done = len(self.history.get("loss", []))
+        best = "" if patience is None or patience.best_epoch is None else f", best {patience.best_epoch}"
+        if interrupted:
+            progress.end(f"interrupted after {_epochs(done)}{best}", "warning")
+        elif self._time_is_up():
+            progress.end(f"time is up at {done}{best}")
+        else:
+            progress.end(f"stopped at {done}{best}" if over else f"{_epochs(epochs)}{best}")
+
     def _warn(self, interrupted: bool, patience: Patience | None, over: bool, losses: list[float], epochs: int) -> None:
         done = len(self.history.get("loss", []))
         text, kind = None, ConvergenceWarning
@@ -324,3 +336,7 @@ class Training:
             text = verdict(losses)
         if text is not None:
             warn(text, kind)
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'' if count == 1 else 's'}"
