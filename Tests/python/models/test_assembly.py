@@ -30,33 +30,3 @@ def test_averaged_weights_are_kept():
     assert np.abs(weights_of(plain) - weights_of(averaged)).max() > 1e-4
     longer = make(weight_averaging=0.9, max_epochs=25).fit(X, Y)
     assert longer.score(X, Y) > 0.9
-
-
-def test_a_checkpoint_belongs_to_one_training(tmp_path):
-    def killed(history):
-        if len(history["loss"]) == 3:
-            raise SystemExit
-
-    with pytest.raises(SystemExit):
-        make(checkpoint_dir=tmp_path, callbacks=[killed]).fit(X, Y)
-    (file,) = tmp_path.iterdir()
-    for other in (make(checkpoint_dir=tmp_path, learning_rate=2e-2), make(checkpoint_dir=tmp_path, random_state=1)):
-        plain = make(learning_rate=other.learning_rate, random_state=other.random_state).fit(X, Y)
-        np.testing.assert_array_equal(weights_of(other.fit(X, Y)), weights_of(plain))
-    assert list(tmp_path.iterdir()) == [file]
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ValueError, match="expected a checkpoint of a training"):
-        make(checkpoint_dir=tmp_path).fit(X, Y)
-
-
-def test_different_weights_are_different_trainings(tmp_path):
-    def killed(history):
-        if len(history["loss"]) == 3:
-            raise SystemExit
-
-    for weights in (np.ones(60), np.arange(60) % 3, np.linspace(0.1, 1, 60)):
-        with pytest.raises(SystemExit):
-            make(checkpoint_dir=tmp_path, callbacks=[killed]).fit(X, Y, sample_weight=weights)
-    with pytest.raises(SystemExit):
-        make(checkpoint_dir=tmp_path, callbacks=[killed]).fit(X, Y, validation_data=(X, Y))
-    assert len(list(tmp_path.iterdir())) == 4

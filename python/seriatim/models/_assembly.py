@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
+from seriatim.models._data import Examples
 from seriatim.models._parameters import OPTIMIZERS, Parameters
 from seriatim.nn import Module
 from seriatim.optim import CosineAnnealingLR, OneCycleLR, Optimizer, ReduceLROnPlateau, WeightAverage
 from seriatim.training import Checkpoint, Training
-from seriatim.training._checkpoint import fingerprint
+from seriatim.training._checkpoint import Origin
 
 
 def assemble(
@@ -78,13 +80,45 @@ def _schedule(schedule: Any, optimizer: Optimizer, rate: float, steps: int, high
     return ReduceLROnPlateau(optimizer) if schedule == "plateau" else None
 
 
-def make_checkpoint(estimator: Any, data: Iterable[Any], first_weights: Iterable[Any]) -> Checkpoint | None:
-    """Return the checkpoint of a training: of what it is given, of the settings, of the weights that it begins with."""
-    if estimator.checkpoint_dir is None:
-        return None
+def make_checkpoint(
+    estimator: Any,
+    examples: tuple[Examples, Examples | None],
+    targets: Any,
+    groups: Any,
+    *,
+    ordered: bool,
+    continues: bool,
+) -> Checkpoint | AbstractContextManager[None]:
+    """Return the checkpoint of a training, to be entered: it gives None where there is none.
+
+    Parameters
+    ----------
+    examples : (Examples, Examples or None)
+        What is trained on, and what is validated on if it was given.
+    groups : array_like or None
+    ordered : bool
+        Whether the order of the sequences makes a difference, as to what is held out of them.
+    continues : bool
+        Whether training goes on from the last fit's weights, optimiser and generator, which then are a part of it.
+
+    Raises
+    ------
+    TypeError
+        A parameter is nothing but an address.
+    """
+    if getattr(estimator, "checkpoint_dir", None) is None or estimator.max_epochs == 1:
+        return nullcontext()
     parameters = estimator.get_params(deep=False)
     settings = {name: value for name, value in parameters.items() if name not in estimator._parameters_of_the_run}
-    if isinstance(estimator.random_state, np.random.RandomState):
-        settings["random_state"] = estimator.random_state.get_state()
-    name = fingerprint([type(estimator).__name__, *data, *first_weights, sorted(settings.items(), key=lambda i: i[0])])
-    return Checkpoint(estimator.checkpoint_dir, name, estimator.checkpoint_every)
+    # What is drawn of the global generator, the file says.
+    seeded = estimator.random_state is not None and estimator.random_state is not np.random
+    settings["random_state"] = estimator.random_state if seeded else None
+    begin: list[Any] = []
+    if continues:
+        optimizer, rng = getattr(estimator, "_optimizer", None), getattr(estimator, "_rng", None)
+        begin = [estimator.module_, None if optimizer is None else optimizer.state_dict(), rng]
+    training, validation = examples
+    parts = (training if ordered else training.in_order()).parts()
+    data = [parts, None if validation is None else validation.parts(), getattr(targets, "classes", None), groups]
+    origin = Origin.of(type(estimator), [data, begin], settings, seeded=seeded)
+    return Checkpoint(estimator.checkpoint_dir, origin, estimator.checkpoint_every)

@@ -59,8 +59,10 @@ warm_start : bool, default False
     Whether ``fit`` goes on from the weights of the last ``fit``.
 checkpoint_dir : path or None, default None
     A folder for checkpoints. A ``fit`` that was killed goes on where its last checkpoint was, with the same bits as
-    if it had not been, when the same ``fit`` (the same data, labels and settings, an integer ``random_state``) is
-    called again. Complete trainings leave nothing; searches with ``n_jobs`` may share a folder.
+    if it had not been, when the same ``fit`` is called again: data, labels and settings are compared by content,
+    functions by their code and what it reads. A setting that can be told by nothing but its address is refused. Where
+    a file of other settings lies there, a warning names them. Complete trainings leave nothing; runs at the same time,
+    in threads or processes (``n_jobs``), may share a folder.
 checkpoint_every : int, default 1
     Epochs from checkpoint to checkpoint.
 random_state : int, RandomState or None

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seriatim._sklearn import Stored, check_features, keep_feature_names, read_sequences, rows_of_table
 from seriatim._typing import AnyArray, Array, ArrayLike
+from seriatim.models._assembly import make_checkpoint
 from seriatim.models._data import Examples, read_validation, read_weights
 from seriatim.models._parameters import Parameters
 from seriatim.models._prediction import in_batches, outputs, trained_members
@@ -28,6 +29,8 @@ from seriatim.nn import Module
 from seriatim.optim import Optimizer
 from seriatim.preprocessing._targets import Targets, weights_in_loss
 from seriatim.sequences import Sequences
+from seriatim.training import Checkpoint
+from seriatim.training._checkpoint import drawn
 
 Self = TypeVar("Self", bound="SequenceEstimator")
 
@@ -173,9 +176,12 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         class_weights = self._class_weights(targets, training.target)
         if validation_data is not None:
             validation = self._read_validation(validation_data, training, targets)
-        elif self.early_stopping and self.max_epochs != 1:
-            training, validation = self._hold_out(training, targets, class_weights, groups)
-        state = self._learn(training, validation, targets, class_weights, None, continues)
+        holds_out = validation is None and self.early_stopping and self.max_epochs != 1
+        examples = training, validation
+        with make_checkpoint(self, examples, targets, groups, ordered=holds_out, continues=continues) as checkpoint:
+            if holds_out:
+                training, validation = self._hold_out(training, targets, class_weights, groups, checkpoint)
+            state = self._learn(training, validation, targets, class_weights, None, continues, checkpoint)
         self._set_fitted(X, by_row, state)
         return self
 
@@ -197,14 +203,20 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         return sequences, targets, read_weights(sample_weight, len(sequences)), by_row
 
     def _hold_out(
-        self, training: Examples, targets: Targets, class_weights: Array | None, groups: Any
+        self,
+        training: Examples,
+        targets: Targets,
+        class_weights: Array | None,
+        groups: Any,
+        checkpoint: Checkpoint | None,
     ) -> tuple[Examples, Examples]:
         """Part the training sequences into those that are trained on and those that are validated on."""
         n = len(training)
         classes = training.target if self._stratifies else np.zeros(n, np.int64)
         weights = weights_in_loss(training.target, training.weights, class_weights)
         numbers = None if groups is None else check_groups(groups, n)
-        chosen, kept = split(classes, self.validation_fraction, self.random_state, groups=numbers, weights=weights)
+        parts = split(classes, self.validation_fraction, self.random_state, groups=numbers, weights=weights)
+        chosen, kept = drawn(checkpoint, "split", parts)
         warn_of_validation(len(kept), targets.n_kinds)
         if self._stratifies:
             names = self._targets_state(targets)["classes_"]
@@ -234,12 +246,13 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         class_weights: Array | None,
         epochs: int | None,
         continues: bool,
+        checkpoint: Checkpoint | None = None,
     ) -> dict[str, Any]:
         """Train a module, new or the last one, and return the fitted state.
 
         ``epochs`` are those of ``max_epochs`` if None; a number says that this is a piece of what is trained on.
         """
-        rng = self._generator(continues)
+        rng = self._generator(continues, checkpoint)
         # From here on in an order that depends on the sequences alone.
         ordered = training.in_order()
         settled = self._settle(ordered.sequences, epochs)
@@ -247,8 +260,9 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         if self.verbose > 0:
             print(self._summary(ordered.sequences, settled))
         task = Task(
-            ordered, validation, targets, class_weights, settled, preparation, rng, continues, epochs is not None
-        )
+            ordered, validation, targets, class_weights, settled, preparation, rng, continues, epochs is not None,
+            checkpoint,
+        )  # fmt: skip
         shown = {f"{name}_": value for name, value in settled.items() if name not in ("scaling", "preprocessing")}
         return {
             **shown,
@@ -263,10 +277,10 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """Train by the loop, and return module, history and what a next fit continues with."""
         return train(self, task)
 
-    def _generator(self, continues: bool) -> np.random.Generator:
+    def _generator(self, continues: bool, checkpoint: Checkpoint | None) -> np.random.Generator:
         """Return the generator of ``random_state``, or the last fit's."""
         random = check_random_state(self.random_state)
-        rng = np.random.default_rng(random.randint(2**31 - 1, size=4))
+        rng = np.random.default_rng(drawn(checkpoint, "seed", random.randint(2**31 - 1, size=4)))
         return self._rng if continues and hasattr(self, "_rng") else rng
 
     def _prepare(

@@ -11,7 +11,7 @@ import numpy as np
 
 from seriatim._typing import Array
 from seriatim.models import _policy
-from seriatim.models._assembly import assemble, make_checkpoint
+from seriatim.models._assembly import assemble
 from seriatim.models._data import Examples
 from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts
@@ -46,6 +46,7 @@ class Task:
         Whether training goes on from the last fit's weights.
     in_pieces : bool
         Whether the sequences are a piece of all that are trained on.
+    checkpoint : Checkpoint or None
     """
 
     training: Examples
@@ -57,6 +58,7 @@ class Task:
     rng: np.random.Generator
     continues: bool
     in_pieces: bool
+    checkpoint: Checkpoint | None = None
 
 
 def train(estimator: Any, task: Task) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
         # A model from a file has no optimiser: it begins with a fresh one.
         optimizer=getattr(estimator, "_optimizer", None) if task.continues else None,
         history=estimator.history_ if task.continues else {},
-        checkpoint=_checkpoint(estimator, task) if epochs > 1 else None,
+        checkpoint=task.checkpoint if epochs > 1 else None,
         higher_is_better=task.validation is not None and estimator.monitor != LOSS,
     )
     patience = None
@@ -127,12 +129,6 @@ def _validation(estimator: Any, task: Task, module: Module) -> Validation | None
         return measure(estimator._outputs(module, sequences, task.targets.n_outputs))
 
     return validate
-
-
-def _checkpoint(estimator: Any, task: Task) -> Checkpoint | None:
-    validation = [None] if task.validation is None else task.validation.parts()
-    first = estimator.module_.state_dict().values() if task.continues else ()
-    return make_checkpoint(estimator, [*task.training.parts(), *validation], first)
 
 
 def _with_reservoirs(estimator: Any, task: Task, module: Module, features: int) -> Module:

@@ -1,58 +1,154 @@
 """Checkpoints: the whole state of a training run in one safetensors file, so that it goes on with the same bits.
 
-A file belongs to one training: its name is a fingerprint of the data, the labels and the settings. So several runs may
-share a folder (a search with ``n_jobs``), and a run never takes up another's state. It is replaced as a whole after an
-epoch, so a kill at any moment leaves the last one, and removed when the training is complete.
+A file belongs to one training. Its name says which: what is trained on, and the settings, each a digest of the content
+(:mod:`_identity`); the last part tells runs of the same training apart. A running training holds its file
+(:mod:`_claims`), so that no other takes it up, and one that was killed no longer does. The file is replaced as a whole
+after an epoch, so a kill at any moment leaves the last one, and removed when the training is complete.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 import os
-import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from seriatim._files import replace_file
+from seriatim._config import __version__
 from seriatim._typing import AnyArray
+from seriatim._warnings import warn
+from seriatim.training import _claims
+from seriatim.training._identity import identity, shown
 
 _ARRAYS = "arrays"
+# Of the file's own layout.
+FORMAT = 2
+_logger = logging.getLogger("seriatim")
+# Files that a warning of this process has named.
+_named: set[str] = set()
 
 
-def fingerprint(parts: Iterable[Any]) -> str:
-    """Return a short name for arrays and for what has a stable ``repr``."""
-    digest = hashlib.blake2b(digest_size=12)
-    for part in parts:
-        if isinstance(part, np.ndarray) and part.dtype != object:
-            digest.update(f"{part.dtype}{part.shape}".encode())
-            digest.update(np.ascontiguousarray(part).data)
-        else:
-            # Addresses are another process's.
-            digest.update(re.sub(r" at 0x[0-9a-f]+", "", repr(part)).encode())
-        digest.update(b"|")
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class Origin:
+    """What makes a training the one that it is.
+
+    Attributes
+    ----------
+    name : str
+        Of the estimator, for messages.
+    data : str
+        Digest of what is trained on, and of what training begins from.
+    settings : dict of str to (str, str)
+        Of each setting a digest and how it is shown.
+    seeded : bool
+        Whether two runs of the training give the same, so that one's state is as good as the other's.
+    """
+
+    name: str
+    data: str
+    settings: dict[str, tuple[str, str]]
+    seeded: bool
+
+    @classmethod
+    def of(cls, kind: Any, data: Any, settings: Mapping[str, Any], *, seeded: bool) -> Origin:
+        """Return the origin of a training.
+
+        Parameters
+        ----------
+        kind : type
+        data : object
+        settings : mapping
+        seeded : bool
+
+        Raises
+        ------
+        TypeError
+            Something in it is nothing but an address.
+        """
+        known = {name: (identity(value, name), shown(value)) for name, value in settings.items()}
+        known["seriatim"] = (identity((__version__, FORMAT)), __version__)
+        return cls(kind.__name__, identity((kind, data), "the data"), known, seeded)
+
+    @property
+    def family(self) -> str:
+        """What files of the same training with any settings begin with."""
+        return f"training-{self.data[:12]}"
+
+    @property
+    def stem(self) -> str:
+        """What files of this training begin with."""
+        digests = sorted((name, digest) for name, (digest, _) in self.settings.items())
+        return f"{self.family}-{identity(digests)[:12]}"
+
+    def differences(self, others: Mapping[str, Any]) -> dict[str, str]:
+        """Return, of each setting that is another one now, what it was and is."""
+        told = {}
+        for name in sorted({*self.settings, *others}):
+            was, now = tuple(others.get(name, ("", "not there"))), self.settings.get(name, ("", "not there"))
+            if was[0] != now[0]:
+                alike = f"{name} ({now[1]}) has another content now"
+                told[name] = alike if was[1] == now[1] else f"{name} was {was[1]} and is {now[1]}"
+        return told
 
 
+@dataclass
 class Checkpoint:
-    """One training's file.
+    """One training's file, from ``with`` to its end: then it is let go of, and stays unless it was removed.
 
     Parameters
     ----------
     folder : path
         Made if it is not there.
-    name : str
-        From ``fingerprint``.
+    origin : Origin
     every : int
         Epochs from file to file.
+
+    Attributes
+    ----------
+    drawn : dict
+        What was drawn by chance before the first epoch: a training that goes on has the first run's.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], name: str, every: int) -> None:
-        self.path = Path(folder) / f"training-{name}.safetensors"
-        self.every = every
+    folder: str | os.PathLike[str]
+    origin: Origin
+    every: int
+    drawn: dict[str, Any] = field(default_factory=dict)
+    _claim: _claims.Claim | None = None
+    _state: dict[str, Any] | None = None
+    _saved: float = 0.0
+
+    def __enter__(self) -> Checkpoint:
+        self._saved = time.monotonic()
+        for path in self._files(self.origin.stem):
+            claim = _claims.take(path, _owner)
+            if claim is None:
+                continue
+            self._claim = claim
+            try:
+                self._state = _read(claim.path)
+            except BaseException:
+                if not claim.locked:
+                    os.replace(claim.path, path)
+                self._release()
+                raise
+            self.drawn = self._state.pop("drawn")
+            if not claim.locked:
+                # Who holds it without a lock, the file itself has to say.
+                self.save(self._state)
+                claim.path.unlink(missing_ok=True)
+            return self
+        self._tell()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._release()
+        self._state = None
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a nested state of arrays, numbers, strings, lists, dicts and None.
@@ -64,41 +160,132 @@ class Checkpoint:
         from safetensors.numpy import save as to_bytes
 
         arrays: dict[str, AnyArray] = {}
-        described = _take_apart(state, arrays)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, to_bytes(arrays, metadata={"training": json.dumps(described)}))
+        described = _take_apart({**state, "drawn": self.drawn}, arrays)
+        since, self._saved = self._saved, time.monotonic()
+        origin = {"name": self.origin.name, "settings": self.origin.settings}
+        metadata = {"training": described, "origin": origin, "owner": _claims.me(self._saved - since)}
+        content = to_bytes(arrays, metadata={name: json.dumps(value) for name, value in metadata.items()})
+        folder = Path(self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        before, path = self._claim, folder / f"{self.origin.stem}-{os.urandom(4).hex()}.safetensors"
+        # One that was moved to be taken, or is the parent's of a fork, is not replaced.
+        ours = before is not None and before.descriptor is not None and not before.path.name.startswith(".")
+        self._claim = _claims.write(before.path if ours and before is not None else path, content)
+        if before is not None and before.descriptor is not None:
+            os.close(before.descriptor)
+            before.descriptor = None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state that :meth:`save` wrote, None if there is none.
+        """Return the state that the run before this one saved, None if there is none; once.
 
         Returns
         -------
         dict or None
-
-        Raises
-        ------
-        ValueError
-            The file cannot be read as a checkpoint.
         """
-        from safetensors import SafetensorError, safe_open
-
-        if not self.path.exists():
-            return None
-        try:
-            with safe_open(self.path, framework="numpy") as file:
-                described = json.loads((file.metadata() or {})["training"])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"{self.path}: expected a checkpoint of a training, got a file that cannot be read as one ({error}). "
-                "Remove it to train from the beginning."
-            ) from error
-        state: dict[str, Any] = _put_together(described, arrays)
+        state, self._state = self._state, None
         return state
 
+    @property
+    def path(self) -> Path | None:
+        """Where the file is; None before the first one is written."""
+        return None if self._claim is None else self._claim.path
+
     def remove(self) -> None:
-        """Remove the file, of a training that is complete."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file, of a training that is complete, and what runs of the same training left that were killed."""
+        if self._claim is not None and self._claim.descriptor is not None:
+            self._claim.path.unlink(missing_ok=True)
+        self._release()
+        _claims.clear(Path(self.folder), self.origin.stem + "*")
+        for path in self._files(self.origin.stem) if self.origin.seeded else ():
+            claim = _claims.take(path, _owner)
+            if claim is not None:
+                claim.path.unlink(missing_ok=True)
+                claim.release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+        self._claim = None
+
+    def _files(self, stem: str) -> list[Path]:
+        """Return the files of a name, the last written first."""
+        found = []
+        for path in Path(self.folder).glob(f"{stem}-*.safetensors"):
+            try:
+                found.append((-path.stat().st_mtime, path))
+            except FileNotFoundError:
+                # Another training is complete.
+                continue
+        return [path for _, path in sorted(found)]
+
+    def _tell(self) -> None:
+        """Say which settings keep this training from going on from a checkpoint that lies there."""
+        for path, others in self._left():
+            told = self.origin.differences(others)
+            text = (
+                f"checkpoint_dir: {path} is of a training of {self.origin.name} on the same data with other settings, "
+                f"and is left alone: {'; '.join(told.values())}. This training begins anew."
+            )
+            _logger.info(text)
+            # Members of an ensemble are meant to differ in their seeds.
+            if set(told) != {"random_state"} and str(path) not in _named:
+                _named.add(str(path))
+                warn(text)
+
+    def _left(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield files that nobody holds, of the same data and other settings, and these."""
+        for path in self._files(self.origin.family):
+            if path.name.startswith(self.origin.stem):
+                continue
+            # Looked at without a lock, which would stand in the way of the training that it is of.
+            if _claims.is_held(path, _owner):
+                continue
+            try:
+                yield path, json.loads(_metadata(path)["origin"])["settings"]
+            except (OSError, ValueError, KeyError):
+                continue
+
+
+def drawn(checkpoint: Checkpoint | None, name: str, value: Any) -> Any:
+    """Return what the run that a training goes on with had drawn under a name; else what was drawn now, and keep it."""
+    return value if checkpoint is None else checkpoint.drawn.setdefault(name, value)
+
+
+# ---- Files
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _owner(path: Path) -> str:
+    try:
+        return str(json.loads(_metadata(path)["owner"]))
+    except (ValueError, KeyError):
+        # Reading it says what is wrong.
+        return _claims.NOBODY
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        described = json.loads(_metadata(path)["training"])
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state: dict[str, Any] = _put_together(described, arrays)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected a checkpoint of a training, got a file that cannot be read as one ({error}). "
+            "Remove it to train from the beginning."
+        ) from error
+    return state
 
 
 def _take_apart(value: Any, arrays: dict[str, AnyArray]) -> Any:
