@@ -30,5 +30,12 @@ def test_batches_are_of_similar_length_shuffled_and_seeded():
 
 def test_prediction_takes_the_longest_first():
     lengths = np.array([3, 9, 1, 9, 4])
-    batches = list(by_length(lengths, 2))
+    batches = list(by_length(lengths, 2, 100))
     assert [b.tolist() for b in batches] == [[1, 3], [4, 0], [2]]
+
+
+def test_prediction_takes_so_many_rows_together():
+    lengths = np.array([3, 9, 1, 9, 4])
+    for rows, wanted in ((18, [[1, 3], [4, 0, 2]]), (8, [[1], [3], [4, 0, 2]]), (7, [[1], [3], [4, 0], [2]])):
+        assert [b.tolist() for b in by_length(lengths, 10, rows)] == wanted
+    assert [len(b) for b in by_length(lengths, 10, 1)] == [1] * 5

@@ -192,7 +192,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             As of :meth:`predict`.
         """
         sequences = self._read(X, lengths)
-        return self._outputs(self._evaluated(), sequences, len(self.classes_))
+        with self._memory() as rows:
+            return self._outputs(self._evaluated(), sequences, len(self.classes_), rows)
 
     def score(
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
@@ -226,6 +227,6 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             np.average(right) if sample_weight is None else np.average(right, weights=np.asarray(sample_weight))
         )
 
-    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
+    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int, rows: int) -> Array:
         """Return log-probabilities of all sequences, in their order."""
-        return self._to_log_probs(super()._outputs(module, sequences, n_outputs))
+        return self._to_log_probs(super()._outputs(module, sequences, n_outputs, rows))

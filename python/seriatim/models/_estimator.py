@@ -7,7 +7,8 @@ what is averaged with the network), :mod:`_assembly` (optimiser, schedule, check
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from seriatim._config import release_most_memory
 from seriatim._sklearn import Stored, check_features, keep_feature_names, read_sequences, rows_of_table
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._assembly import make_checkpoint
@@ -56,9 +58,6 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         "best_epoch_",
         "_row_per_sequence",
     )
-
-    # Sequences predicted together: enough rows for the kernels, few enough for the cache.
-    _predict_batch: ClassVar[int] = 128
 
     n_features_in_: int
     module_: Any
@@ -259,6 +258,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
         if self.verbose > 0:
             print(self._summary(ordered.sequences, settled))
+        longest = ordered.sequences[[int(ordered.sequences.lengths.argmax())]]
+        settled["predict_rows"] = self._settle_rows(preparation.whole(longest), settled)
         task = Task(
             ordered, validation, targets, class_weights, settled, preparation, rng, continues, epochs is not None,
             checkpoint,
@@ -311,6 +312,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         for name, value in state.items():
             setattr(self, name, value)
         self._row_per_sequence = by_row
+        release_most_memory()
         keep_feature_names(self, X)
 
     # ---- Prediction
@@ -331,9 +333,17 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """Return the module in evaluation mode."""
         return self.module_.eval() if self.module_.training else self.module_
 
-    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
+    @contextmanager
+    def _memory(self) -> Iterator[int]:
+        """Yield how many rows may run together, as set last; what the kernels have kept goes back behind them."""
+        try:
+            yield self._rows()
+        finally:
+            release_most_memory()
+
+    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int, rows: int) -> Array:
         """Return what the module gives for all sequences, in their order; of several modules the mean."""
-        return outputs(module, sequences, n_outputs, self._predict_batch, log_probs=self._log_probs)
+        return outputs(module, sequences, n_outputs, rows, log_probs=self._log_probs)
 
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Array:
         """Return what the network makes of each sequence before it decides, for another model to stand on.
@@ -356,7 +366,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """
         sequences = self._read(X, lengths)
         networks = trained_members(self._evaluated())
-        return np.hstack([in_batches(one.embed, sequences, one.width, self._predict_batch) for one in networks])
+        with self._memory() as rows:
+            return np.hstack([in_batches(one.embed, sequences, one.width, rows) for one in networks])
 
     def fit_transform(self, X: Any, y: Any = None, lengths: ArrayLike | None = None, **fit_parameters: Any) -> Array:
         """Fit, and transform the training sequences.

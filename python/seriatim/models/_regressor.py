@@ -86,7 +86,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         sklearn.exceptions.NotFittedError
         """
         sequences, targets = self._read(X, lengths), self._targets()
-        return targets.decode(self._outputs(self._evaluated(), sequences, targets.n_outputs))
+        with self._memory() as rows:
+            return targets.decode(self._outputs(self._evaluated(), sequences, targets.n_outputs, rows))
 
     def score(
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None

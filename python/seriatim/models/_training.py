@@ -126,7 +126,7 @@ def _validation(estimator: Any, task: Task, module: Module) -> Validation | None
     sequences = task.preparation.whole(task.validation.sequences)
 
     def validate() -> Measured:
-        return measure(estimator._outputs(module, sequences, task.targets.n_outputs))
+        return measure(estimator._outputs(module, sequences, task.targets.n_outputs, task.settled["predict_rows"]))
 
     return validate
 
@@ -139,7 +139,8 @@ def _with_reservoirs(estimator: Any, task: Task, module: Module, features: int) 
         size, n_outputs = _policy.reservoir_size(Facts.of(training.sequences)), task.targets.n_outputs
         made = make_reservoir(features, size, n_outputs, log_probs=estimator._log_probs, rng=task.rng)
         whole = task.preparation.whole(training.sequences)
-        fit_reservoir(made, whole, training.target, training.weights, task.class_weights)
+        rows = task.settled["predict_rows"]
+        fit_reservoir(made, whole, training.target, training.weights, task.class_weights, rows)
         found.append(made)
     elif task.continues:
         found += [member for member in members(estimator.module_) if member not in found]

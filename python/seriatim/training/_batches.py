@@ -83,18 +83,27 @@ def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> li
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def by_length(lengths: Integers, batch_size: int) -> Iterator[Integers]:
+def by_length(lengths: Integers, batch_size: int, rows: int) -> Iterator[Integers]:
     """Cut all indices into batches of similar length, the longest first: the order of prediction.
 
     Parameters
     ----------
     lengths : ndarray of int64, shape (n,)
     batch_size : int
+        The most sequences of a batch.
+    rows : int
+        The most steps of all of them together; a longer sequence is a batch of its own.
 
     Yields
     ------
     ndarray of int64
     """
     order = descending(lengths)
-    for first in range(0, len(order), batch_size):
-        yield order[first : first + batch_size]
+    ends = np.cumsum(lengths[order])
+    first = 0
+    while first < len(order):
+        before = ends[first] - lengths[order[first]]
+        most = int(np.searchsorted(ends, before + rows, side="right"))
+        last = min(max(most, first + 1), first + batch_size)
+        yield order[first:last]
+        first = last

@@ -84,6 +84,7 @@ def fit_reservoir(
     target: AnyArray,
     weights: Array | None,
     class_weight: Array | None,
+    rows: int,
 ) -> None:
     """Solve for a reservoir's linear layer; the module is left in evaluation mode, frozen.
 
@@ -95,10 +96,12 @@ def fit_reservoir(
         Numbers of classes ``(n,)`` for a module that gives logarithms of probabilities, else ``(n, outputs)``.
     weights : ndarray, shape (n,), or None
     class_weight : ndarray, shape (classes,), or None
+    rows : int
+        The most steps of all sequences together that run through the reservoir at a time.
     """
     module.eval()
     features = np.empty((len(sequences), module.width), np.float32)
-    for index in by_length(sequences.lengths, _BATCH):
+    for index in by_length(sequences.lengths, _BATCH, rows):
         x, order = collate(sequences, index)
         features[order] = module.embed(x)
     if class_weight is not None:
