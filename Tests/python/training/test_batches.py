@@ -14,6 +14,11 @@ def test_every_sequence_is_in_one_batch(n):
     assert n == 1 or min(map(len, batches)) > 1, "batch normalisation cannot train on one sequence"
 
 
+def test_batches_of_one_are_all_of_one():
+    batches = bucketed(np.arange(1, 34), 1, np.random.default_rng(0))
+    assert set(map(len, batches)) == {1}
+
+
 def test_batches_are_of_similar_length_shuffled_and_seeded():
     lengths = np.random.default_rng(0).integers(1, 200, 2048)
     first = bucketed(lengths, 64, np.random.default_rng(1))

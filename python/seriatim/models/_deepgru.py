@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import keep
+from seriatim._sklearn import Number, Rules, keep
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
@@ -25,6 +25,9 @@ from seriatim.preprocessing import Stack
 class _DeepGRUEstimator(SequenceEstimator):
     """What classifier and regressor share."""
 
+    # Batches are normalised: one sequence has no deviation.
+    _least_batch = 2
+    _parameter_rules: ClassVar[Rules] = {"batch_size": [Number(2, whole=True)]}
     _fitted_attributes: ClassVar[tuple[str, ...]] = ("dims_", "dropout_", "bidirectional_", "pooling_")
 
     module_: DeepGRU | Ensemble

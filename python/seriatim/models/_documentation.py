@@ -19,7 +19,8 @@ schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default '
     a schedule.
 optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
 batch_size : int or 'auto', default 'auto'
-    At least 2, for batch normalisation. 'auto' is 16, and up to 64 for many sequences.
+    1 trains on single sequences; a DeepGRU, which normalises batches, wants at least 2. 'auto' is 16, and up to 64 for
+    many sequences.
 max_epochs : int or 'auto', default 'auto'
     'auto' is as many as make the steps of ``effort``, from 15 to 1,000.
 weight_decay : float, default 0

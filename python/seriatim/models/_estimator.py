@@ -73,6 +73,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
 
     # ---- Hooks: what a subclass says
 
+    # Sequences that the module can be trained on at once.
+    _least_batch: ClassVar[int] = 1
     # Whether the module gives logarithms of probabilities.
     _log_probs: ClassVar[bool] = False
     # Whether classes keep their shares in the part that is kept for validation.
@@ -107,7 +109,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """Return the fitted attributes that :meth:`_targets` is made of."""
         raise NotImplementedError
 
-    def _class_weights(self, targets: Targets, target: AnyArray) -> Array | None:
+    def _class_weights(self, targets: Targets, training: Examples) -> Array | None:
         """Return what each class counts, None if all count the same."""
         return None
 
@@ -172,7 +174,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         targets = self._learn_targets(given, weights, continues)
         training, validation = Examples(sequences, targets.encode(given), weights, given), None
         self._advise(targets, training.target)
-        class_weights = self._class_weights(targets, training.target)
+        class_weights = self._class_weights(targets, training)
         if validation_data is not None:
             validation = self._read_validation(validation_data, training, targets)
         holds_out = validation is None and self.early_stopping and self.max_epochs != 1
@@ -195,7 +197,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         sequences = self._read_form(X, lengths, by_row)
         if len(targets) != len(sequences):
             raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(targets)}")
-        if len(sequences) == 1:
+        if len(sequences) < self._least_batch:
             raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
         if continues:
             check_features(self, X, sequences)

@@ -26,7 +26,7 @@ class Parameters:
     """What every estimator takes, checked and settled."""
 
     _parameter_rules: ClassVar[Rules] = {
-        "batch_size": [Number(2, whole=True)],
+        "batch_size": [Number(1, whole=True)],
         "max_epochs": [Number(1, whole=True)],
         "n_iter_no_change": [Number(1, whole=True)],
         "checkpoint_every": [Number(1, whole=True)],
@@ -123,7 +123,7 @@ class Parameters:
             # Whoever says how long is trained wants that training and no more.
             settled["n_estimators"] = self._members_of(effort) if whole else 1
         if self._is_auto("reservoir"):
-            settled["reservoir"] = whole
+            settled["reservoir"] = whole and facts.n > 1
         settled |= self._settle_network()
         settled |= self._settle_preparation(facts, sequences)
         settled["augmentation"] = self.augmentation

@@ -58,7 +58,7 @@ def collate(sequences: Sequences, index: Integers) -> tuple[PackedSequence, Inte
 def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> list[Integers]:
     """Cut shuffled indices into mini-batches of similar length, in shuffled order.
 
-    No batch has a single sequence unless there is only one: batch normalisation cannot train on it.
+    No batch has a single sequence unless all have, or there is only one: batch normalisation cannot train on it.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> li
         part = shuffled[first : first + pool]
         part = part[descending(lengths[part])]
         batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
         last = batches.pop()
         batches[-1] = np.concatenate([batches[-1], last])
     return [batches[i] for i in rng.permutation(len(batches))]

@@ -106,6 +106,15 @@ def fit_reservoir(
         features[order] = module.embed(x)
     if class_weight is not None:
         weights = class_weight[target] if weights is None else class_weight[target] * weights
+    if weights is not None and not weights.all():
+        # Of what weighs nothing there is no error of leaving it out.
+        counting = weights > 0
+        features, target, weights = features[counting], target[counting], weights[counting]
+    if len(features) < 2:
+        raise ValueError(
+            "a reservoir's readout leaves one sequence out: expected at least 2 sequences that count, got "
+            f"{len(features)} sample; reservoir=False, where it stands beside trained networks, is the way on"
+        )
     classifies = module.head == "log_softmax"
     values = np.where(target[:, None] == np.arange(module.n_outputs), 1.0, -1.0) if classifies else target
     weight, bias, left_out = solve_readout(features, values, weights)
