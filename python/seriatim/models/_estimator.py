@@ -167,6 +167,9 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         ValueError, TypeError
             Sequences, targets or a parameter have no meaning, or training has diverged. The estimator is then as it
             was.
+        KeyboardInterrupt
+            Ctrl-C, where a search or another library has called; the estimator is then as it was, too. Called by your
+            own code, Ctrl-C ends the training with a warning, and the model can be used.
         """
         self._check_parameters()
         continues = self.warm_start and hasattr(self, "module_")

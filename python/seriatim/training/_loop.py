@@ -17,6 +17,7 @@ from seriatim.nn import Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
 from seriatim.training._checkpoint import Checkpoint
+from seriatim.training._interrupt import called_by_hand
 from seriatim.training._patience import Measured, Patience
 from seriatim.training._progress import Progress
 from seriatim.training._verdict import improves, verdict
@@ -83,6 +84,8 @@ class Training:
     ) -> bool:
         """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode.
 
+        A search that called would take a cut training for a whole one: there Ctrl-C raises KeyboardInterrupt.
+
         Parameters
         ----------
         make_batches : callable
@@ -122,6 +125,8 @@ class Training:
                     self._log(number, epochs)
                     self._keep(number, over, patience)
             except KeyboardInterrupt:
+                if not called_by_hand():
+                    raise
                 interrupted = True
             finally:
                 self.module.eval()
