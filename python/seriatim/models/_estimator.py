@@ -153,7 +153,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
             A weight a sequence, of its loss. Whole numbers that make an epoch at most four times as long count a
             sequence so often instead: 2 is the same as giving it twice, 0 as leaving it out.
         validation_data : (X, y) or (X, y, lengths), optional
-            Sequences to validate on after every epoch, instead of a part of the training sequences.
+            Sequences to validate on after every epoch, instead of a part of the training sequences. Labels that
+            training has not are refused: there is no loss of them.
         groups : array_like, shape (n,), optional
             With ``early_stopping``: sequences of one group (a speaker, a subject) are not divided between training and
             validation.
