@@ -95,7 +95,7 @@ class Labels:
             raise ValueError(f"y: expected labels like those of training, such as {known}, got {got}")
 
     def weights(
-        self, class_weight: Mapping[Any, float] | str | None, target: Integers | None, weights: Array | None
+        self, class_weight: Mapping[Any, float] | str | None, target: Integers | None, weights: Array | None = None
     ) -> Array | None:
         """Return a weight for each class, 1 where nothing says another.
 
