@@ -2,10 +2,9 @@
 #include "binding.h"
 
 static const char *const kinds[] = {
-    "",        "floats",          "integers", "strided", "elements", "places", "batch_sizes", "offsets",
-    "written", "written_strided", "size",     "sizes",   "choice",   "flag",   "number",      "numbers",
-    "word",    "object",          "group",    "floats",  "floats",   "places", "number",      "object",
-    "scratch",
+    "",        "floats",          "doubles", "integers", "strided", "elements", "places", "batch_sizes", "offsets",
+    "written", "written_strided", "size",    "sizes",    "choice",  "flag",     "number", "numbers",     "word",
+    "object",  "group",           "floats",  "floats",   "doubles", "places",   "number", "object",      "scratch",
 };
 
 static PyObject *describe(const srt_signature *signature, const srt_parameter *p) {

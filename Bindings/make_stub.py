@@ -21,18 +21,19 @@ Written by Bindings/make_stub.py from the tables in Bindings: change those.
 from collections.abc import Sequence
 from typing import Any
 
-from seriatim._typing import Array, ArrayLike, Integers
+from seriatim._typing import Array, ArrayLike, Doubles, Integers
 
 '''
 
 # What a parameter of each kind takes, and a result gives; objects say so themselves.
 TAKES = {
-    "floats": "ArrayLike", "integers": "ArrayLike", "strided": "ArrayLike", "elements": "ArrayLike", "places": "Array",
+    "floats": "ArrayLike", "doubles": "ArrayLike",
+    "integers": "ArrayLike", "strided": "ArrayLike", "elements": "ArrayLike", "places": "Array",
     "batch_sizes": "ArrayLike", "offsets": "ArrayLike", "written": "Array", "written_strided": "Array", "size": "int",
     "sizes": "tuple[int, ...]", "choice": "int", "flag": "bool", "number": "float", "numbers": "tuple[float, ...]",
     "word": "int",
 }  # fmt: skip
-GIVES = {"floats": "Array", "places": "Array", "number": "float"}
+GIVES = {"floats": "Array", "doubles": "Doubles", "places": "Array", "number": "float"}
 
 
 def type_of(row: dict[str, Any], kinds: dict[str, str]) -> str:

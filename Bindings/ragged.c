@@ -13,11 +13,15 @@ typedef struct {
   const float *x, *shift, *scale, *matrices, *weight;
   const int64_t *offsets, *index;
   float *y, *mean, *spread, *least, *greatest, *scratch;
+  const double *wide_x, *wide_shift, *wide_scale;
+  double *wide_y, *wide_mean, *wide_spread;
   ptrdiff_t stride, need_spread, is_median;
 } arguments;
 
 // Sequences behind each other, as every function takes them, and what of them may have no elements.
 #define RAGGED ARRAY(FLOATS, x, OF(ROWS, FEATURES), FIRST), ARRAY(OFFSETS, offsets, TELLING(ROWS, SEQUENCES), FIRST)
+#define RAGGED_DOUBLE \
+  ARRAY_AS(DOUBLES, wide_x, "x", OF(ROWS, FEATURES), FIRST), ARRAY(OFFSETS, offsets, TELLING(ROWS, SEQUENCES), FIRST)
 #define NOTHING SRT_BIT(FEATURES) | SRT_BIT(SEQUENCES)
 
 SRT_SIGNATURE(
@@ -45,6 +49,26 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, scale, OF(SEQUENCES, FEATURES)),
           ARRAY(RESULT, y, OF(ROWS, FEATURES))))
 SRT_OPERATOR(ragged_scale, srt->ragged_scale(a.y, a.x, a.offsets, n[SEQUENCES], n[FEATURES], a.shift, a.scale))
+
+SRT_SIGNATURE(
+    ragged_moments_double, "Mean and spread of every sequence, in double.",
+    .zero = SRT_BIT(ROWS), .empty = NOTHING,
+    TABLE(RAGGED_DOUBLE,
+          VALUE(FLAG, need_spread),
+          ARRAY_AS(RESULT_DOUBLES, wide_mean, "mean", OF(SEQUENCES, FEATURES)),
+          ARRAY_AS(RESULT_DOUBLES, wide_spread, "spread", OF(SEQUENCES, FEATURES), WHEN(need_spread))))
+SRT_OPERATOR(ragged_moments_double,
+             srt->ragged_moments_double(a.wide_mean, a.wide_spread, a.wide_x, a.offsets, n[SEQUENCES], n[FEATURES]))
+
+SRT_SIGNATURE(
+    ragged_scale_double, "(x - shift) * scale, with each sequence's own numbers, in double.",
+    .empty = NOTHING | SRT_BIT(ROWS),
+    TABLE(RAGGED_DOUBLE,
+          ARRAY_AS(DOUBLES, wide_shift, "shift", OF(SEQUENCES, FEATURES)),
+          ARRAY_AS(DOUBLES, wide_scale, "scale", OF(SEQUENCES, FEATURES)),
+          ARRAY_AS(RESULT_DOUBLES, wide_y, "y", OF(ROWS, FEATURES))))
+SRT_OPERATOR(ragged_scale_double, srt->ragged_scale_double(a.wide_y, a.wide_x, a.offsets, n[SEQUENCES], n[FEATURES],
+                                                           a.wide_shift, a.wide_scale))
 
 static bool derive_filter(void *given, ptrdiff_t *n) {
   // A window is never longer than all rows together.
@@ -132,7 +156,14 @@ SRT_SIGNATURE(
           ARRAY(RESULT, y, OF(ROWS, FEATURES))))
 SRT_OPERATOR(interpolate_rows, srt->interpolate_rows(a.y, a.x, n[FEATURES], a.index, a.weight, n[ROWS]))
 
-const srt_operator srt_ragged_operators[] = {
-    SRT_ENTRY(ragged_moments),      SRT_ENTRY(ragged_extrema),   SRT_ENTRY(ragged_scale),
-    SRT_ENTRY(ragged_filter),       SRT_ENTRY(ragged_deltas),    SRT_ENTRY(rotate_points),
-    SRT_ENTRY(interpolate_columns), SRT_ENTRY(interpolate_rows), {0}};
+const srt_operator srt_ragged_operators[] = {SRT_ENTRY(ragged_moments),
+                                             SRT_ENTRY(ragged_extrema),
+                                             SRT_ENTRY(ragged_scale),
+                                             SRT_ENTRY(ragged_filter),
+                                             SRT_ENTRY(ragged_deltas),
+                                             SRT_ENTRY(rotate_points),
+                                             SRT_ENTRY(interpolate_columns),
+                                             SRT_ENTRY(interpolate_rows),
+                                             SRT_ENTRY(ragged_moments_double),
+                                             SRT_ENTRY(ragged_scale_double),
+                                             {0}};

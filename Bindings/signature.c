@@ -12,16 +12,17 @@ static bool has_any_shape(uint8_t kind) { return kind == SRT_ELEMENTS || kind ==
 
 static inline int type_of(uint8_t kind) {
   static const uint8_t types[] = {
-      [SRT_FLOATS] = NPY_FLOAT32,   [SRT_INTEGERS] = NPY_INT64,      [SRT_STRIDED] = NPY_FLOAT32,
-      [SRT_ELEMENTS] = NPY_FLOAT32, [SRT_PLACES] = NPY_INT32,        [SRT_BATCH_SIZES] = NPY_INT64,
-      [SRT_OFFSETS] = NPY_INT64,    [SRT_WRITTEN] = NPY_FLOAT32,     [SRT_WRITTEN_STRIDED] = NPY_FLOAT32,
-      [SRT_RESULT] = NPY_FLOAT32,   [SRT_RESULT_LIKE] = NPY_FLOAT32, [SRT_RESULT_PLACES] = NPY_INT32,
+      [SRT_FLOATS] = NPY_FLOAT32,   [SRT_INTEGERS] = NPY_INT64,         [SRT_STRIDED] = NPY_FLOAT32,
+      [SRT_ELEMENTS] = NPY_FLOAT32, [SRT_PLACES] = NPY_INT32,           [SRT_BATCH_SIZES] = NPY_INT64,
+      [SRT_OFFSETS] = NPY_INT64,    [SRT_WRITTEN] = NPY_FLOAT32,        [SRT_WRITTEN_STRIDED] = NPY_FLOAT32,
+      [SRT_RESULT] = NPY_FLOAT32,   [SRT_RESULT_LIKE] = NPY_FLOAT32,    [SRT_RESULT_PLACES] = NPY_INT32,
+      [SRT_DOUBLES] = NPY_FLOAT64,  [SRT_RESULT_DOUBLES] = NPY_FLOAT64,
   };
   return types[kind];
 }
 
 static const char *type_name(int type) {
-  return type == NPY_FLOAT32 ? "float32" : type == NPY_INT64 ? "int64" : "int32";
+  return type == NPY_FLOAT32 ? "float32" : type == NPY_FLOAT64 ? "float64" : type == NPY_INT64 ? "int64" : "int32";
 }
 
 static bool is_known(const srt_frame *f, int dimension) { return dimension < 0 || f->known & SRT_BIT(dimension); }
@@ -222,7 +223,7 @@ PyArrayObject *srt_numbers(PyObject *object, const char *name) {
 
 // Whether real numbers are of a kind that fits: true, or false with TypeError.
 static bool holds_numbers(PyArrayObject *array, const char *name, int type) {
-  if (type == NPY_FLOAT32 || PyArray_DESCR(array)->kind != 'f') return true;
+  if (type == NPY_FLOAT32 || type == NPY_FLOAT64 || PyArray_DESCR(array)->kind != 'f') return true;
   PyErr_Format(PyExc_TypeError, "%s: expected an array of numbers that fit %s, got %S", name, type_name(type),
                PyArray_DESCR(array));
   return false;

@@ -29,6 +29,7 @@ typedef enum {
   // Arrays that are read. Any array or nested list of numbers will do: what is not C-contiguous, aligned and native in
   // the wanted type is converted once; what is right is used without a copy.
   SRT_FLOATS,       // const float *
+  SRT_DOUBLES,      // const double *
   SRT_INTEGERS,     // const int64_t *
   SRT_STRIDED,      // const float *, and its stride: a matrix; rows that lie apart are used without a copy
   SRT_ELEMENTS,     // const float *: an array of any shape, whose number of elements is the one dimension
@@ -49,11 +50,12 @@ typedef enum {
   SRT_OBJECT,   // PyObject *, borrowed, for `check` to read
   SRT_GROUP,    // no field: a tuple, whose items are the next `limit` rows
   // Results, in their order, behind all parameters. The field says where the kernel writes; NULL for one that is not wanted (WHEN).
-  SRT_RESULT,         // float *; the array that a parameter with the same field was given, if it was
-  SRT_RESULT_LIKE,    // float *: the shape of the array of parameter number `limit`
-  SRT_RESULT_PLACES,  // int32_t *
-  SRT_RESULT_NUMBER,  // double, 0 before the call
-  SRT_RESULT_OBJECT,  // PyObject *, made by `check`, which keeps it with srt_keep
+  SRT_RESULT,          // float *; the array that a parameter with the same field was given, if it was
+  SRT_RESULT_LIKE,     // float *: the shape of the array of parameter number `limit`
+  SRT_RESULT_DOUBLES,  // double *
+  SRT_RESULT_PLACES,   // int32_t *
+  SRT_RESULT_NUMBER,   // double, 0 before the call
+  SRT_RESULT_OBJECT,   // PyObject *, made by `check`, which keeps it with srt_keep
   // Memory for the time of the call, behind the results: float *.
   SRT_SCRATCH,
 } srt_kind;

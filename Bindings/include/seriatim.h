@@ -69,6 +69,8 @@ enum {
   X(ragged_moments)               \
   X(ragged_extrema)               \
   X(ragged_scale)                 \
+  X(ragged_moments_double)        \
+  X(ragged_scale_double)          \
   X(ragged_filter_scratch)        \
   X(ragged_filter)                \
   X(ragged_deltas)                \
@@ -402,6 +404,12 @@ int32_t srt_ragged_extrema(float *least, float *greatest, const float *x, const 
 // y = (x - shift) * scale; shift, scale: (count, features). y may be x.
 int32_t srt_ragged_scale(float *y, const float *x, const int64_t *offsets, ptrdiff_t count, ptrdiff_t features,
                          const float *shift, const float *scale);
+
+// The same in double, of any magnitude: nothing overflows or vanishes in a square, and no offset costs the spread a bit.
+int32_t srt_ragged_moments_double(double *mean, double *SRT_NULLABLE spread, const double *x, const int64_t *offsets,
+                                  ptrdiff_t count, ptrdiff_t features);
+int32_t srt_ragged_scale_double(double *y, const double *x, const int64_t *offsets, ptrdiff_t count, ptrdiff_t features,
+                                const double *shift, const double *scale);
 
 // y: like x, not x itself: means or medians of windows of `width` rows. scratch: srt_ragged_filter_scratch floats.
 ptrdiff_t srt_ragged_filter_scratch(ptrdiff_t width, int32_t is_median);

@@ -39,6 +39,30 @@ public func srt_ragged_scale(
   return done
 }
 
+@_cdecl("srt_ragged_moments_double") @implementation
+public func srt_ragged_moments_double(
+  _ mean: UnsafeMutablePointer<Double>, _ spread: UnsafeMutablePointer<Double>?, _ x: UnsafePointer<Double>,
+  _ offsets: UnsafePointer<Int64>, _ count: Int, _ features: Int
+) -> Int32 {
+  guard count > 0, features > 0 else { return badSize }
+  raggedMomentsDouble(
+    mean: mean, spread: spread, x: x,
+    sequences: ConcatenatedSequences(offsets: offsets, count: count, features: features))
+  return done
+}
+
+@_cdecl("srt_ragged_scale_double") @implementation
+public func srt_ragged_scale_double(
+  _ y: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Double>, _ offsets: UnsafePointer<Int64>, _ count: Int,
+  _ features: Int, _ shift: UnsafePointer<Double>, _ scale: UnsafePointer<Double>
+) -> Int32 {
+  guard count > 0, features > 0 else { return badSize }
+  raggedScaleDouble(
+    y: y, x: x, sequences: ConcatenatedSequences(offsets: offsets, count: count, features: features), shift: shift,
+    scale: scale)
+  return done
+}
+
 @_cdecl("srt_ragged_filter_scratch") @implementation
 public func srt_ragged_filter_scratch(_ width: Int, _ isMedian: Int32) -> Int {
   raggedFilterScratchSize(width: width, kind: isMedian != 0 ? .median : .mean)

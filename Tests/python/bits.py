@@ -297,6 +297,14 @@ def pointwise() -> Iterator[tuple[str, Callable[[], str]]]:
 
     yield "ragged", ragged
 
+    def ragged_double() -> str:
+        offsets = np.cumsum([0, *RAGGED["ragged"][:6]])
+        x = 1.7e9 + numbers(50, 9, seed=5).astype(np.float64)[: offsets[-1]]
+        shift, scale = 1.7e9 + numbers(6, 9, seed=1).astype(np.float64), numbers(6, 9, seed=2)
+        return digest(F.ragged_moments(x, offsets), F.ragged_scale(x, offsets, shift, scale))
+
+    yield "ragged-double", ragged_double
+
 
 def models() -> Iterator[tuple[str, Callable[[], str]]]:
     """Whole networks, and steps of every optimiser."""

@@ -405,3 +405,85 @@ def test_what_has_to_run_before_the_model_is_named(path):
         export_onnx(model, path)
     with pytest.raises(ValueError, match="SequenceRNN takes no states"):
         export_onnx(nn.SequenceRNN(2, 3, 2), path, initial_state=True)
+
+
+# ---- Offsets
+
+FAR = [(1.7e9, 1e-2), (5_411_932, 0.4), (0, 1e-25), (0, 1e20)]
+
+
+def walk(offset, unit, n=12):
+    rng = np.random.default_rng(0)
+    rows = [offset + unit * np.cumsum(rng.normal(size=(k, 2)), axis=0) for k in rng.integers(4, 9, n)]
+    return Sequences.from_list(rows), np.arange(n) % 2
+
+
+@pytest.mark.parametrize(("offset", "unit"), FAR)
+@pytest.mark.parametrize(
+    "step",
+    [
+        prep.Standardize(), prep.Standardize("sequence"), prep.MinMaxScale((-1, 1)),
+        make_pipeline(prep.Center(), prep.Standardize()), make_pipeline(prep.Deltas(), prep.Standardize()),
+        make_pipeline(prep.Deltas(append=False), prep.Stack(2), prep.Standardize("sequence")),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_offsets_and_units_of_sequences(step, offset, unit, path):
+    sequences, y = walk(offset, unit)
+    settings = {"hidden_size": 3, "max_epochs": 1, "random_state": 0}
+    for model in (
+        make_pipeline(step, GRUClassifier(**settings, scaling=None, preprocessing=None)),
+        GRUClassifier(**settings, preprocessing=step),
+    ):
+        model.fit(sequences, y)
+        opened = session(model, path)
+        assert opened.get_inputs()[0].type == "tensor(double)"
+        x, lengths = padded_of(sequences)
+        given = outputs(opened, x=x, lengths=lengths)
+        np.testing.assert_allclose(given["log_probs"], model.predict_log_proba(sequences), atol=2e-5)
+
+
+def padded_of(sequences):
+    x = np.full((len(sequences), sequences.lengths.max(), sequences.X.shape[1]), np.nan)
+    for row, sequence in zip(x, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return x, sequences.lengths
+
+
+def test_level_and_shape_at_an_offset(path):
+    rng = np.random.default_rng(0)
+    rows = [4e6 + u * rng.normal(size=(9, 1)) for u in np.repeat(10.0 ** np.arange(-2, 4), 2)]
+    sequences = Sequences.from_list(rows)
+    model = GRUClassifier(hidden_size=3, max_epochs=1, random_state=0).fit(sequences, np.arange(12) % 2)
+    assert isinstance(model.scaling_.steps[0][1], prep.LevelAndShape)
+    x, lengths = padded_of(sequences)
+    given = outputs(session(model, path), x=x, lengths=lengths)
+    np.testing.assert_allclose(given["log_probs"], model.predict_log_proba(sequences), atol=1e-4)
+
+
+@pytest.mark.parametrize(("offset", "unit"), [*FAR, (0, 1e200)])
+@pytest.mark.parametrize("outputs_of_y", [1, 2])
+def test_offsets_and_units_of_targets(offset, unit, outputs_of_y, path):
+    sequences, _ = walk(0, 1)
+    y = offset + unit * np.random.default_rng(1).normal(size=(12, outputs_of_y))
+    y = y[:, 0] if outputs_of_y == 1 else y
+    model = ReservoirRegressor(hidden_size=5, random_state=0).fit(sequences, y)
+    x, lengths = padded_of(sequences)
+    given = outputs(session(model, path), x=x.astype(np.float32), lengths=lengths)["prediction"]
+    assert given.dtype == np.float64
+    np.testing.assert_allclose((given - offset) / unit, (model.predict(sequences) - offset) / unit, atol=1e-5)
+
+
+def test_a_type_of_ones_own(path):
+    sequences, y = walk(3, 1)
+    model = GRUClassifier(hidden_size=3, max_epochs=1, random_state=0).fit(sequences, y)
+    x, lengths = padded_of(sequences)
+    for dtype, kind in ((None, "float"), (np.float32, "float"), ("float64", "double")):
+        opened = session(model, path, dtype=dtype)
+        assert opened.get_inputs()[0].type == f"tensor({kind})"
+        given = outputs(opened, x=x.astype(np.float64 if kind == "double" else np.float32), lengths=lengths)
+        np.testing.assert_allclose(given["log_probs"], model.predict_log_proba(sequences), atol=1e-5)
+    with pytest.raises(ValueError, match="dtype: expected float32, float64 or None, got 'int8'"):
+        export_onnx(model, path, dtype="int8")
+    with pytest.raises(ValueError, match="dtype: expected None for a module"):
+        export_onnx(nn.GRU(2, 3), path, dtype="float64")

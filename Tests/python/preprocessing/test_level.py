@@ -19,7 +19,7 @@ def test_level_and_shape():
     wide = sequences.X[:, 0].astype(np.float64)
     assert np.mean(np.abs(wide) < found.unit_[0]) == pytest.approx(0.1, abs=0.02)
     np.testing.assert_allclose(out.X[:, 0], np.sign(wide) * np.log1p(np.abs(wide) / found.unit_[0]), rtol=1e-5)
-    np.testing.assert_array_equal(out.X[:, 1], sequences.X[:, 1].astype(np.float32))
+    np.testing.assert_array_equal(out.X[:, 1], sequences.X[:, 1])
     for given, shape in zip(rows, np.split(out.X[:, 2], 8), strict=True):
         np.testing.assert_allclose(shape, (given[:, 0] - given[:, 0].mean()) / given[:, 0].std(), atol=2e-4)
     assert found.get_feature_names_out().tolist() == ["x0", "x1", "x0_shape"]

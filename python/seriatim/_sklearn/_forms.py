@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from seriatim._typing import AnyArray, ArrayLike, Integers
+from seriatim._typing import AnyArray, ArrayLike, Integers, float_type
 from seriatim.sequences import Sequences
 
 
 def read_sequences(
-    X: Any, lengths: ArrayLike | None, row_per_sequence: bool, estimator: str, dtype: Any = np.float32
+    X: Any, lengths: ArrayLike | None, row_per_sequence: bool, estimator: str, dtype: Any = None
 ) -> Sequences:
     """Read X in any of its forms.
 
@@ -24,8 +24,9 @@ def read_sequences(
         What a 2-D array without lengths is: one sequence a row, or else one sequence.
     estimator : str
         Named in messages.
-    dtype : dtype, default float32
-        Of floating-point numbers.
+    dtype : dtype, optional
+        Of floating-point numbers; by default float32 if it holds all values of X's type, and else float64, so that an
+        offset rounds nothing away before it is gone.
 
     Returns
     -------
@@ -103,10 +104,15 @@ def _numbers(X: Any, estimator: str, dtype: Any) -> AnyArray:
     """Return a table of finite numbers; scikit-learn words what is wrong with anything else."""
     if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f" and 0 not in X.shape:
         with np.errstate(all="ignore"):
-            array = X.astype(dtype, copy=False)
+            array = X.astype(dtype or float_type(X.dtype), copy=False)
             # One pass: a NaN or an infinity anywhere makes the sum one.
             if np.isfinite(np.sum(array, dtype=np.float64)):
                 return array
+    if dtype is None:
+        kind = getattr(X, "dtype", None)
+        narrow = isinstance(kind, np.dtype) and float_type(kind) is np.float32
+        # Of a frame, scikit-learn finds the common type of the columns, and takes the first of these if it is neither.
+        dtype = np.float32 if narrow else [np.float64, np.float32]
     checked: AnyArray = check_array(X, dtype=dtype, estimator=estimator)
     return checked
 

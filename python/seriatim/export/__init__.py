@@ -1,7 +1,7 @@
 """Models as ONNX files, for programs that have a runtime of ONNX and not this library.
 
-Batch B and steps T are free, floats are float32. Every model takes ``lengths``, int64 (B,), each from 1 to T, in any
-order, and what stands behind a sequence's end does not matter. Inputs and outputs besides:
+Batch B and steps T are free, floats are float32, but for what is said below. Every model takes ``lengths``, int64 (B,),
+each from 1 to T, in any order, and what stands behind a sequence's end does not matter. Inputs and outputs besides:
 
 =================  ===============================================================================================
 GRU, LSTM, RNN     ``x`` (T, B, I), or (B, T, I) with ``batch_first``; with ``initial_state`` also ``h0`` (LSTM: and
@@ -18,6 +18,10 @@ regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs),
 Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the
 training set's statistics), LevelAndShape, Deltas, Stack; others have to run before it.
 
+``x`` of an estimator is float64 if float32 would round it by more than 1/50,000 of what it varies by, as it does to
+seconds of a clock and to places on a map; it becomes float32 behind the scaling. ``prediction`` is float64 if that is
+so of the targets. ``dtype`` says otherwise.
+
 The metadata has ``class_name``, ``seriatim_version`` and, of a classifier, ``classes``: ``classes_`` in JSON.
 
 ONNX leaves open what its recurrent operators write behind a sequence's end. onnxruntime writes zeros, and this is
@@ -32,6 +36,7 @@ import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from seriatim import nn
 from seriatim._config import __version__
@@ -39,8 +44,9 @@ from seriatim._files import replace_file
 from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
 from seriatim.export._modules import MODELS
-from seriatim.export._preparation import PREPARATIONS
+from seriatim.export._preparation import PREPARATIONS, needs_float64
 from seriatim.models._estimator import SequenceEstimator
+from seriatim.preprocessing._base import loses
 from seriatim.preprocessing._targets import Labels, StandardizedNumbers
 
 __all__ = ["export_onnx"]
@@ -50,7 +56,12 @@ OLDEST_OPSET = 15
 
 
 def export_onnx(
-    model: Any, path: str | os.PathLike[str], *, opset_version: int = 17, initial_state: bool = False
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    opset_version: int = 17,
+    initial_state: bool = False,
+    dtype: DTypeLike | None = None,
 ) -> None:
     """Write a model to an ONNX file; inputs and outputs are those of the module's notes.
 
@@ -64,6 +75,8 @@ def export_onnx(
         From 15 to the newest that the installed onnx knows.
     initial_state : bool, default False
         Whether a recurrent module takes its first states as inputs; else they are zeros.
+    dtype : {float32, float64} or None, default None
+        Of an estimator's ``x``, and of a regressor's ``prediction``. None: as the notes say.
 
     Raises
     ------
@@ -72,8 +85,9 @@ def export_onnx(
     TypeError
         There is no export of the model or of a module inside it.
     ValueError
-        The opset is not known, the model takes no states, a transformer cannot be part of the model, or ONNX has
-        nothing for its options: an LSTM's ``proj_size``, batch normalisation without running statistics.
+        The opset is not known, ``dtype`` is another one or of a module, the model takes no states, a transformer cannot
+        be part of the model, or ONNX has nothing for its options: an LSTM's ``proj_size``, batch normalisation without
+        running statistics.
 
     Examples
     --------
@@ -91,6 +105,11 @@ def export_onnx(
     steps, model = _taken_apart(model)
     module = model if isinstance(model, nn.Module) else _fitted_module(model)
     graph = Graph(onnx, module, steps)
+    if dtype is not None and np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype: expected float32, float64 or None, got {dtype!r}")
+    if dtype is not None and isinstance(model, nn.Module):
+        raise ValueError("dtype: expected None for a module, whose input is float32; it is of an estimator's")
+    graph.real = (np.float64 if needs_float64(steps) else np.float32) if dtype is None else np.dtype(dtype).type
     emit(graph, MODELS, module, initial_state)
     metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
     if module is not model:
@@ -99,7 +118,7 @@ def export_onnx(
             _labels(graph, targets.classes)
             metadata["classes"] = json.dumps(targets.classes.tolist(), default=str)
         else:
-            _prediction(graph, targets)
+            _prediction(graph, targets, dtype)
     content = graph.model(metadata["class_name"], opset_version, metadata).SerializeToString()
     replace_file(path, content)
 
@@ -151,14 +170,21 @@ def _taken_apart(model: Any) -> tuple[list[Any], Any]:
     return steps, last
 
 
-def _prediction(graph: Graph, targets: StandardizedNumbers) -> None:
+def _prediction(graph: Graph, targets: StandardizedNumbers, dtype: DTypeLike | None) -> None:
     """Add a regressor's numbers in the targets' unit."""
-    scaled = graph.add("Mul", "y", graph.constant("scale", np.asarray(targets.scale, np.float32)))
-    values = graph.add("Add", scaled, graph.constant("mean", np.asarray(targets.mean, np.float32)))
+    graph.real = np.float64 if loses(targets.mean, targets.scale) else np.float32
+    if dtype is not None:
+        graph.real = np.dtype(dtype).type
+    y = "y" if graph.real is np.float32 else graph.cast("y", np.float64)
+    values = graph.add(
+        "Add",
+        graph.add("Mul", y, graph.real_constant("scale", targets.scale)),
+        graph.real_constant("mean", targets.mean),
+    )
     if targets.single:
-        graph.output("prediction", graph.add("Squeeze", values, graph.constant("axis", [1])), np.float32, ("B",))
+        graph.output("prediction", graph.add("Squeeze", values, graph.constant("axis", [1])), graph.real, ("B",))
     else:
-        graph.output("prediction", values, np.float32, ("B", targets.n_outputs))
+        graph.output("prediction", values, graph.real, ("B", targets.n_outputs))
 
 
 def _labels(graph: Graph, classes: AnyArray) -> None:

@@ -21,6 +21,8 @@ class Graph:
         self.onnx = onnx
         # Fitted transformers that run before the module.
         self.steps = steps
+        # The type of what is prepared: float64 until nothing can be lost.
+        self.real: Any = np.float32
         self.path = ""
         self.paths = {id(module): path for path, module in root.named_modules()}
         self._nodes: list[Any] = []
@@ -51,6 +53,14 @@ class Graph:
         unique = self._name(name)
         self._constants[unique] = self.onnx.numpy_helper.from_array(np.asarray(value, order="C"), unique)
         return unique
+
+    def real_constant(self, name: str, value: Any) -> str:
+        """Add numbers in the type of what is prepared."""
+        return self.constant(name, np.asarray(value, self.real))
+
+    def cast(self, value: str, kind: Any) -> str:
+        """Give a value in another type."""
+        return self.add("Cast", value, to=self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Add an operator with one output; an input that is left out is ''."""

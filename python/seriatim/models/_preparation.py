@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from seriatim._typing import AnyArray, Integers
+from seriatim.models._warnings import warn_of_rounding
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import collate
 
@@ -30,17 +31,19 @@ class Preparation:
         self.scaling, self.preprocessing = scaling, preprocessing
         steps = [step for step in (scaling, preprocessing) if step is not None]
         self.augmentation = augmentation
-        # What augmentation does not come before is done once, before training.
+        # What augmentation does not come before is done once, before training; it sees float64 where that is given.
         first = len(steps) if augmentation is None else int(augments_scaled and scaling is not None)
         self._once, self._behind = steps[:first], steps[first:]
+        self._has_looked = False
 
     def once(self, sequences: Sequences) -> Sequences:
         """Return training sequences as :meth:`batch` takes them."""
-        return _applied(self._once, sequences)
+        ready = _applied(self._once, sequences)
+        return ready if self._behind or self.augmentation is not None else self._rounded(ready)
 
     def whole(self, sequences: Sequences) -> Sequences:
         """Return sequences as the network takes them, without augmentation."""
-        return _applied(self._behind, self.once(sequences))
+        return self._rounded(_applied(self._behind, self.once(sequences)))
 
     def shape(self, sequences: Sequences) -> tuple[int, ...]:
         """Return the shape of an observation as the network takes it; ``sequences`` are :meth:`once`'s."""
@@ -59,15 +62,27 @@ class Preparation:
                 f"augmentation: expected it to return a Sequences of {len(index)}, as many as it was given, "
                 f"got {changed!r}"
             )
-        if changed.X.dtype != np.float32:
-            changed = Sequences(np.asarray(changed.X, np.float32), changed.lengths)
-        x, order = collate(_applied(self._behind, changed), np.arange(len(index)))
+        x, order = collate(self._rounded(_applied(self._behind, changed)), np.arange(len(index)))
         return x, index[order]
+
+    def _rounded(self, sequences: Sequences) -> Sequences:
+        """Return sequences in the type of the networks; says once what that loses."""
+        if sequences.X.dtype != np.float32 and not self._has_looked:
+            self._has_looked = True
+            warn_of_rounding(sequences)
+        return as_float32(sequences)
 
 
 def fitted(transformer: Any, sequences: Sequences) -> Any:
     """Return a fitted copy of a transformer, None of None."""
     return None if transformer is None else clone(transformer).fit(sequences)
+
+
+def as_float32(sequences: Sequences) -> Sequences:
+    """Return sequences in the type of the networks."""
+    if sequences.X.dtype == np.float32:
+        return sequences
+    return Sequences(sequences.X.astype(np.float32), sequences.lengths)
 
 
 def prepared(sequences: Sequences, *steps: Any) -> Sequences:

@@ -12,9 +12,8 @@ from sklearn.metrics import r2_score
 
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._estimator import SequenceEstimator
-from seriatim.models._labels import as_list, refuse_missing
 from seriatim.nn import MSELoss
-from seriatim.preprocessing._targets import StandardizedNumbers
+from seriatim.preprocessing._targets import StandardizedNumbers, unit_of
 
 
 class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
@@ -38,8 +37,6 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         return {**super()._more_tags(), "multioutput": True}
 
     def _read_targets(self, y: Any) -> AnyArray:
-        y = as_list(y)
-        refuse_missing("y", y, "finite numbers", "leave these sequences out")
         targets = np.asarray(y)
         if targets.dtype.kind == "c":
             raise ValueError("y: expected real numbers. Complex data not supported")
@@ -89,8 +86,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         sklearn.exceptions.NotFittedError
         """
         sequences, targets = self._read(X, lengths), self._targets()
-        with self._memory() as rows:
-            return targets.decode(self._outputs(self._evaluated(), sequences, targets.n_outputs, rows))
+        return targets.decode(self._outputs(self._evaluated(), sequences, targets.n_outputs))
 
     def score(
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
@@ -108,4 +104,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         -------
         float
         """
-        return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))
+        targets, predicted = self._read_targets(y), self.predict(X, lengths)
+        # R^2 has no unit: in this one the squares of all numbers are numbers.
+        unit = unit_of(np.concatenate([targets, predicted])) if targets.shape[1:] == predicted.shape[1:] else 1
+        return float(r2_score(targets / unit, predicted / unit, sample_weight=sample_weight))

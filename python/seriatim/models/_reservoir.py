@@ -65,8 +65,7 @@ class _ReservoirEstimator(SequenceEstimator):
         training = task.training
         sequences = task.preparation.whole(training.sequences)
         module = self._make_module(sequences.X.shape[1:], task.targets.n_outputs, task.rng, task.settled)
-        rows = task.settled["predict_rows"]
-        fit_reservoir(module, sequences, training.target, training.weights, task.class_weights, rows)
+        fit_reservoir(module, sequences, training.target, training.weights, task.class_weights)
         return {"module_": module, "history_": {}, "n_iter_": 1}
 
 
@@ -86,14 +85,13 @@ class ReservoirClassifier(_ReservoirEstimator, SequenceClassifier):
     random_state : int, RandomState or None
     verbose : int, default 0
         1 says what "auto" became.
-    [rows of prediction]
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
     n_features_in_ : int
     module_ : seriatim.nn.SequenceRNN
-    hidden_size_, predict_rows_, scaling_, preprocessing_
+    hidden_size_, scaling_, preprocessing_
         What "auto" became; the fitted transformers, or None.
 
     Notes
@@ -128,7 +126,6 @@ class ReservoirClassifier(_ReservoirEstimator, SequenceClassifier):
         class_weight: Mapping[Any, float] | str | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
-        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())
 
@@ -151,7 +148,6 @@ class ReservoirRegressor(_ReservoirEstimator, SequenceRegressor):
     random_state : int, RandomState or None
     verbose : int, default 0
         1 says what "auto" became.
-    [rows of prediction]
 
     Attributes
     ----------
@@ -159,7 +155,7 @@ class ReservoirRegressor(_ReservoirEstimator, SequenceRegressor):
     module_ : seriatim.nn.SequenceRNN
         Gives standardised targets.
     target_mean_, target_scale_ : ndarray, shape (n_outputs,)
-    hidden_size_, predict_rows_, scaling_, preprocessing_
+    hidden_size_, scaling_, preprocessing_
         What "auto" became; the fitted transformers, or None.
 
     Notes
@@ -191,6 +187,5 @@ class ReservoirRegressor(_ReservoirEstimator, SequenceRegressor):
         preprocessing: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
-        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())

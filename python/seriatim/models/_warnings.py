@@ -13,6 +13,8 @@ from seriatim.sequences import Sequences
 
 # Standard deviations of features that far apart, or that far from 1, learn badly unscaled.
 _FAR = 1e3
+# Deviations of fewer steps of float32 than this are mostly rounding.
+_COARSE = 100
 # A validation part below this says little: one sequence is worth more than 20 points.
 _FEW = 5
 _HANDFUL = 25
@@ -29,6 +31,21 @@ def warn_of_scales(sequences: Sequences) -> None:
         warn(
             f"features have standard deviations from {least:.3g} to {most:.3g}, and nothing scales them: the network "
             "hardly sees the small ones. scaling='auto', or Standardize() before the model, is the way on.",
+        )
+
+
+def warn_of_rounding(sequences: Sequences) -> None:
+    """Warn where the type of the networks can hardly tell the values of float64 features apart."""
+    mean, spread = ragged_moments(sequences.X, np.array([0, len(sequences.X)]))
+    resolution = np.finfo(np.float32).eps * np.abs(mean[0])
+    rounded = np.flatnonzero((spread[0] > 0) & (spread[0] < _COARSE * resolution))
+    if len(rounded):
+        i, others = rounded[0], len(rounded) - 1
+        warn(
+            f"feature {i} is {mean[0, i]:.6g} with a standard deviation of {spread[0, i]:.3g}"
+            f"{f' (and {others} more are like it)' if others else ''}, and nothing takes the offset away: float32, in "
+            "which networks compute, can hardly tell its values apart. scaling='auto' without preprocessing, or "
+            "Standardize() in it or before the model, is the way on.",
         )
 
 

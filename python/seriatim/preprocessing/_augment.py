@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from seriatim import functional as F
 from seriatim._arrays import as_numbers
 from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value
-from seriatim._typing import AnyArray, Array, Integers
+from seriatim._typing import AnyArray, Integers, float_type
 from seriatim.preprocessing._base import offsets
 from seriatim.preprocessing._time import resampled, within
 from seriatim.sequences import Sequences
@@ -41,10 +41,11 @@ class Augmentation(Stored, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Sequences
-            As many, in the same order.
+            As many, in the same order: float64 of types that float32 does not hold, else float32.
         """
         self._check_parameters()
-        return self._augment(sequences, rng, target)
+        X = sequences.X.astype(float_type(sequences.X.dtype), copy=False)
+        return self._augment(Sequences(X, sequences.lengths), rng, target)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         raise NotImplementedError
@@ -91,8 +92,8 @@ class Jitter(Augmentation):
         self.deviation = deviation
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
-        noise = rng.standard_normal(sequences.X.shape, np.float32)
-        noise *= np.float32(self.deviation)
+        noise = rng.standard_normal(sequences.X.shape, np.float32).astype(sequences.X.dtype, copy=False)
+        noise *= noise.dtype.type(self.deviation)
         noise += sequences.X
         return Sequences(noise, sequences.lengths)
 
@@ -291,7 +292,7 @@ class MaskTime(Augmentation):
         first, last = _band(rng, lengths, self.fraction * lengths)
         place = within(lengths)
         blank = (place >= np.repeat(first, lengths)) & (place < np.repeat(last, lengths))
-        return Sequences(np.where(blank[:, None], np.float32(self.value), sequences.X), lengths)
+        return Sequences(np.where(blank[:, None], sequences.X.dtype.type(self.value), sequences.X), lengths)
 
 
 class MaskFeatures(Augmentation):
@@ -328,7 +329,7 @@ class MaskFeatures(Augmentation):
             first, last = _band(rng, np.full(n, features), np.full(n, min(self.most, features)))
             blank |= (np.arange(features) >= first[:, None]) & (np.arange(features) < last[:, None])
         rows = np.repeat(blank, sequences.lengths, axis=0)
-        return Sequences(np.where(rows, np.float32(self.value), sequences.X), sequences.lengths)
+        return Sequences(np.where(rows, sequences.X.dtype.type(self.value), sequences.X), sequences.lengths)
 
 
 class WarpFeatures(Augmentation):
@@ -417,12 +418,12 @@ def _partners(target: Integers, rng: np.random.Generator) -> Integers:
     return partner
 
 
-def _rotations(axes: AnyArray, angles: AnyArray) -> Array:
+def _rotations(axes: AnyArray, angles: AnyArray) -> AnyArray:
     """Matrices of rotations by angles about unit axes, ``(n, 3, 3)``: Rodrigues' formula."""
     x, y, z = axes.T
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
     sine, cosine = np.sin(angles)[:, None, None], np.cos(angles)[:, None, None]
     outer = axes[:, :, None] * axes[:, None, :]
-    matrices: Array = (cosine * np.eye(3) + sine * cross + (1 - cosine) * outer).astype(np.float32)
+    matrices: AnyArray = cosine * np.eye(3) + sine * cross + (1 - cosine) * outer
     return matrices

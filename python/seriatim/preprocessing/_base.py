@@ -9,6 +9,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from seriatim import functional as F
 from seriatim._sklearn import (
     Stored,
     check_features,
@@ -47,16 +48,30 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
     changed and the form has no place for that, a ``Sequences`` comes out, which has ``.X`` and ``.lengths``.
     A 2-D X without lengths is one sequence a row for ``fit``, as in scikit-learn, unless y has another number of
     labels; after a ``fit`` on any other form it is a single sequence.
+
+    float32 stays float32, and float64 stays float64, so that an offset (a clock, a place on a map) rounds nothing away
+    before it is gone; other types become the narrower of the two that holds them. Standardize and MinMaxScale, after
+    which nothing can be lost, give float32.
     """
+
+    # Types that come out as they go in.
+    _preserved: ClassVar[tuple[str, ...]] = ("float64", "float32")
 
     _LENGTHS: ClassVar[dict[str, bool]] = {"lengths": True}
     __metadata_request__fit = _LENGTHS
     __metadata_request__transform = _LENGTHS
 
-    _fitted_attributes: ClassVar[tuple[str, ...]] = ("n_features_in_", "feature_names_in_", "_row_per_sequence")
+    _fitted_attributes: ClassVar[tuple[str, ...]] = (
+        "n_features_in_",
+        "feature_names_in_",
+        "_row_per_sequence",
+        "_has_offset",
+    )
 
     n_features_in_: int
     _row_per_sequence: bool
+    # Whether float32 would have lost how sequences vary: what is exported then takes float64.
+    _has_offset: bool
 
     def _fit(self, sequences: Sequences) -> None:
         """Learn from the training sequences; the state is set only when this has succeeded."""
@@ -91,6 +106,7 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         by_row = lengths is None and rows is not None and (y is None or len(np.asarray(y)) == rows)
         sequences = read_sequences(X, lengths, by_row, type(self).__name__)
         self._fit(sequences)
+        self._has_offset = sequences.X.dtype == np.float64 and _has_offset(sequences)
         self._row_per_sequence = by_row
         self.n_features_in_ = sequences.X.shape[1]
         keep_feature_names(self, X)
@@ -199,12 +215,12 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.transformer_tags.preserves_dtype = list(self._preserved)
         return tags
 
     def _more_tags(self) -> dict[str, Any]:
         # scikit-learn before 1.6.
-        return {"preserves_dtype": ["float32"]}
+        return {"preserves_dtype": list(self._preserved)}
 
     def _in_form_of(self, X: Any, lengths: ArrayLike | None, given: Sequences, result: Sequences) -> Any:
         equal = len(np.unique(result.lengths)) == 1
@@ -230,3 +246,25 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
 def offsets(sequences: Sequences) -> Any:
     """Where sequences begin and the last ends: ``(n + 1,)``."""
     return np.concatenate([[0], np.cumsum(sequences.lengths)])
+
+
+# float32 rounds by 2^-24; what is farther from 0 than so many of the units that it varies by loses 1/50,000 of one.
+_FAR = 300.0
+# Units that float32 has, squares included.
+_LEAST_UNIT, _GREATEST_UNIT = 1e-18, 1e18
+
+
+def loses(mean: AnyArray, unit: AnyArray) -> bool:
+    """Return whether float32 would round away what numbers round ``mean`` that vary by about ``unit`` differ by."""
+    size = np.abs(unit)
+    return bool(np.any((np.abs(mean) > _FAR * size) | (size < _LEAST_UNIT) | (size > _GREATEST_UNIT)))
+
+
+def _has_offset(sequences: Sequences) -> bool:
+    """Return whether float32 would lose how a feature varies within most of the sequences in which it does."""
+    mean, spread = F.ragged_moments(sequences.X, offsets(sequences))
+    varies = spread > 0
+    ratio = np.where(varies, np.abs(mean) / np.where(varies, spread, 1), 0)
+    small = varies & ((spread < _LEAST_UNIT) | (spread > _GREATEST_UNIT))
+    lost = (ratio > _FAR) | small
+    return bool(np.any(2 * lost.sum(axis=0) > np.maximum(varies.sum(axis=0), 1)))

@@ -8,8 +8,9 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._sklearn import Number, Rules
-from seriatim._typing import AnyArray, Array, Integers
+from seriatim._typing import AnyArray, Integers
 from seriatim.preprocessing._base import SequenceTransformer, offsets
+from seriatim.preprocessing._scaling import inverse, steady
 from seriatim.sequences import Sequences
 
 # Sequences with a spread of their own, out of all, that say how spreads differ.
@@ -62,17 +63,15 @@ class LevelAndShape(SequenceTransformer):
     def _transform(self, sequences: Sequences) -> Sequences:
         if not len(self.wide_):
             return sequences
-        X = np.array(sequences.X, np.float32)
+        X = sequences.X.copy()
         wide = np.ascontiguousarray(X[:, self.wide_])
         X[:, self.wide_] = np.copysign(np.log1p(np.abs(wide) / self.unit_), wide)
         return Sequences(np.hstack([X, self._shape(wide, offsets(sequences))]), sequences.lengths)
 
     @staticmethod
-    def _shape(wide: Array, ends: Integers) -> Array:
+    def _shape(wide: AnyArray, ends: Integers) -> AnyArray:
         mean, spread = F.ragged_moments(wide, ends)
-        # Dividing by a spread of some roundings would blow them up.
-        steady = spread <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
-        return F.ragged_scale(wide, ends, mean, np.where(steady, 0, 1 / np.where(steady, 1, spread)))
+        return F.ragged_scale(wide, ends, mean, inverse(spread, steady(mean, spread), 0))
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
         """Return the names of the features and of the shapes.
@@ -90,7 +89,7 @@ class LevelAndShape(SequenceTransformer):
         return np.array([*names, *(f"{names[i]}_shape" for i in self.wide_)], dtype=object)
 
 
-def _spread_of_logarithms(spreads: Array) -> Array:
+def _spread_of_logarithms(spreads: AnyArray) -> AnyArray:
     """Return the deviation over sequences of the logarithms of their deviations; 0 where many do not vary at all."""
     with np.errstate(divide="ignore"):
         logarithms = np.log(spreads.astype(np.float64))
@@ -99,5 +98,5 @@ def _spread_of_logarithms(spreads: Array) -> Array:
     mean = np.where(varies, logarithms, 0).sum(axis=0) / np.maximum(count, 1)
     squares = np.where(varies, logarithms - mean, 0) ** 2
     often = count >= np.maximum(2, (1 - _MOST_CONSTANT) * len(spreads))
-    found: Array = np.where(often, np.sqrt(squares.sum(axis=0) / np.maximum(count, 1)), 0)
+    found: AnyArray = np.where(often, np.sqrt(squares.sum(axis=0) / np.maximum(count, 1)), 0)
     return found

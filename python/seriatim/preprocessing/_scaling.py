@@ -8,9 +8,30 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._sklearn import Choice, Rules
-from seriatim._typing import Array
+from seriatim._typing import AnyArray, Doubles
 from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.sequences import Sequences
+
+# Spreads below so many units in the last place of the mean are roundings.
+ROUNDINGS = 8
+
+
+def steady(mean: AnyArray, spread: AnyArray) -> AnyArray:
+    """Return where features do not vary as far as their type can tell: dividing by roundings would blow them up."""
+    limits = np.finfo(spread.dtype)
+    found: AnyArray = spread <= ROUNDINGS * limits.eps * np.abs(mean) + limits.tiny
+    return found
+
+
+def inverse(spread: AnyArray, is_steady: AnyArray, otherwise: float) -> AnyArray:
+    """Return 1 / spread in its own type, ``otherwise`` where a feature is steady."""
+    return np.where(is_steady, otherwise, 1 / np.where(is_steady, 1, spread)).astype(spread.dtype)
+
+
+def _fits(*parts: AnyArray) -> bool:
+    """Return whether float32 holds numbers exactly."""
+    with np.errstate(over="ignore", under="ignore"):
+        return all(np.array_equal(part, part.astype(np.float32)) for part in parts)
 
 
 class _Scaling(SequenceTransformer):
@@ -22,23 +43,49 @@ class _Scaling(SequenceTransformer):
 
     over: str
 
-    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    shift_: Doubles
+    scale_: Doubles
+
+    def _statistics(self, X: AnyArray, ends: Any) -> tuple[AnyArray, AnyArray]:
         """Return shift and scale of every sequence, ``(n, D)`` each."""
         raise NotImplementedError
 
     def _fit(self, sequences: Sequences) -> None:
         if self.over == "training":
             whole = np.array([0, len(sequences.X)])
-            self.shift_, self.scale_ = (part[0] for part in self._statistics(sequences.X, whole))
+            shift, scale = self._finite_statistics(sequences.X, whole)
+            self.shift_, self.scale_ = shift[0], scale[0]
 
     def _transform(self, sequences: Sequences) -> Sequences:
         if self.over == "sequence":
             ends = offsets(sequences)
-            shift, scale = self._statistics(sequences.X, ends)
+            shift, scale = self._finite_statistics(sequences.X, ends)
         else:
             ends = np.array([0, len(sequences.X)])
-            shift, scale = self.shift_[None], self.scale_[None]
-        return Sequences(F.ragged_scale(sequences.X, ends, shift, scale), sequences.lengths)
+            shift, scale = np.asarray(self.shift_)[None], np.asarray(self.scale_)[None]
+        # What was learned from float64 is rounded by nothing but the result.
+        X = sequences.X if _fits(shift, scale) else sequences.X.astype(np.float64, copy=False)
+        kept = sequences.X.dtype if str(sequences.X.dtype) in self._preserved else np.float32
+        return Sequences(F.ragged_scale(X, ends, shift, scale).astype(kept, copy=False), sequences.lengths)
+
+    def _finite_statistics(self, X: AnyArray, ends: Any) -> tuple[Doubles, Doubles]:
+        """Return shift and scale in float64.
+
+        Raises
+        ------
+        ValueError
+            They are beyond it.
+        """
+        limits = np.finfo(np.float32)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore", under="ignore"):
+            shift, scale = self._statistics(X, ends)
+            holds = np.isfinite(shift) & (np.abs(scale) >= limits.tiny) & (np.abs(scale) <= limits.max)
+            if X.dtype == np.float32 and not holds.all():
+                shift, scale = self._statistics(X.astype(np.float64), ends)
+        shift, scale = shift.astype(np.float64), scale.astype(np.float64)
+        if not (np.isfinite(shift).all() and np.isfinite(scale).all() and np.abs(scale).min() >= np.finfo(float).tiny):
+            raise ValueError("X: expected values whose differences float64 holds; divide them by a unit of their size")
+        return shift, scale
 
 
 class Center(_Scaling):
@@ -51,19 +98,20 @@ class Center(_Scaling):
 
     Attributes
     ----------
-    shift_, scale_ : ndarray, shape (D,)
+    shift_, scale_ : ndarray of float64, shape (D,)
         Of the training set: results are ``(x - shift_) * scale_``. Only with ``over='training'``.
 
     Examples
     --------
     >>> Center(over="sequence").fit_transform([np.array([[1.0], [3.0]])])
-    [array([[-1.], [ 1.]], dtype=float32)]
+    [array([[-1.],
+           [ 1.]])]
     """
 
     def __init__(self, over: str = "training") -> None:
         self.over = over
 
-    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    def _statistics(self, X: AnyArray, ends: Any) -> tuple[AnyArray, AnyArray]:
         mean = F.ragged_mean(X, ends)
         return mean, np.ones_like(mean)
 
@@ -78,22 +126,25 @@ class Standardize(_Scaling):
 
     Attributes
     ----------
-    shift_, scale_ : ndarray, shape (D,)
+    shift_, scale_ : ndarray of float64, shape (D,)
         Of the training set: results are ``(x - shift_) * scale_``. Only with ``over='training'``.
 
     Notes
     -----
-    The deviation is the population's. A feature that does not vary is centred only.
+    The deviation is the population's. A feature that does not vary is centred only: one whose deviation is below the
+    roundings of its mean in its own type, so that seconds of a clock (1.7e9) vary in float64, and not in float32.
+
+    Differences are taken in the type of X, and come out as float32.
     """
+
+    _preserved = ("float32",)
 
     def __init__(self, over: str = "training") -> None:
         self.over = over
 
-    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    def _statistics(self, X: AnyArray, ends: Any) -> tuple[AnyArray, AnyArray]:
         mean, spread = F.ragged_moments(X, ends)
-        # What does not vary has a spread of some roundings: dividing by that would blow them up.
-        steady = spread <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
-        return mean, np.where(steady, 1, 1 / np.where(steady, 1, spread)).astype(np.float32)
+        return mean, inverse(spread, steady(mean, spread), 1)
 
 
 class MinMaxScale(_Scaling):
@@ -107,13 +158,16 @@ class MinMaxScale(_Scaling):
 
     Attributes
     ----------
-    shift_, scale_ : ndarray, shape (D,)
+    shift_, scale_ : ndarray of float64, shape (D,)
         Of the training set: results are ``(x - shift_) * scale_``. Only with ``over='training'``.
 
     Notes
     -----
-    A feature that does not vary becomes the lower bound.
+    A feature that does not vary becomes the lower bound. Differences are taken in the type of X, and come out as
+    float32.
     """
+
+    _preserved = ("float32",)
 
     def __init__(self, feature_range: tuple[float, float] = (0.0, 1.0), over: str = "training") -> None:
         self.feature_range = feature_range
@@ -124,9 +178,9 @@ class MinMaxScale(_Scaling):
         if len(self.feature_range) != 2 or not self.feature_range[0] < self.feature_range[1]:
             raise ValueError(f"feature_range: expected two growing numbers, got {self.feature_range!r}")
 
-    def _statistics(self, X: Array, ends: Any) -> tuple[Array, Array]:
+    def _statistics(self, X: AnyArray, ends: Any) -> tuple[AnyArray, AnyArray]:
         low, high = F.ragged_extrema(X, ends)
         first, last = self.feature_range
         width = np.where(high > low, high - low, 1)
-        scale = ((last - first) / width).astype(np.float32)
-        return (low - first / scale).astype(np.float32), scale
+        scale = ((last - first) / width).astype(low.dtype)
+        return (low - first / scale).astype(low.dtype), scale

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
 
+from seriatim import functional as F
 from seriatim._typing import AnyArray, Array, Integers
-from seriatim._warnings import warn
+from seriatim.preprocessing._scaling import steady
 
 
 class Targets(Protocol):
@@ -62,7 +64,6 @@ class Labels:
         ValueError
             A label is of no class.
         """
-        self.check_kind(targets)
         unknown = np.setdiff1d(targets, self.classes)
         if len(unknown):
             raise ValueError(f"y contains previously unseen labels: {unknown.tolist()}")
@@ -78,68 +79,14 @@ class Labels:
         spread = 0.01 / max(1, self.n_outputs - 1)
         return np.log(np.where(target[:, None] == np.arange(self.n_outputs), 0.99, spread)).astype(np.float32)
 
-    def knows_all(self, labels: AnyArray) -> bool:
-        """Return whether labels are all classes, and no others."""
-        self.check_kind(labels)
-        return np.array_equal(np.unique(labels), self.classes)
-
-    def check_kind(self, labels: AnyArray) -> None:
-        """Refuse text where the classes are numbers, and the other way round: NumPy would take 1 for "1".
-
-        Raises
-        ------
-        ValueError
-        """
-        if len(labels) and _is_text(labels) != _is_text(self.classes):
-            known, got = self.classes[:3].tolist(), labels[:3].tolist()
-            raise ValueError(f"y: expected labels like those of training, such as {known}, got {got}")
-
-    def weights(
-        self, class_weight: Mapping[Any, float] | str | None, target: Integers | None, weights: Array | None = None
-    ) -> Array | None:
-        """Return a weight for each class, 1 where nothing says another.
-
-        "balanced" is scikit-learn's, by the sequences that count: a weight of 2 is two of them. ``target`` and
-        ``weights`` are those of all sequences that are trained on; None for a target says that only a piece is here.
-
-        Raises
-        ------
-        ValueError
-            A weight is none, or all are 0; a key is no class; or "balanced" is asked of a piece.
-        """
+    def weights(self, class_weight: Mapping[Any, float] | str | None, target: Integers) -> Array | None:
+        """Return a weight for each class, scikit-learn's; 1 for one that has no target."""
         if class_weight is None:
             return None
-        if isinstance(class_weight, Mapping):
-            return self._given_weights(class_weight)
-        if class_weight != "balanced":
-            raise ValueError(f"class_weight: expected a dict, 'balanced' or None, got {class_weight!r}")
-        if target is None:
-            raise ValueError(
-                "class_weight='balanced' is not supported for partial_fit: a piece does not say how often a class is. "
-                "Give the weights as a dict: sklearn.utils.class_weight.compute_class_weight('balanced', "
-                "classes=classes, y=y) of all labels, or of a large enough sample of them."
-            )
-        counts = np.bincount(target, weights, minlength=len(self.classes)).astype(np.float64)
-        present = counts > 0
-        found = np.ones(len(self.classes), np.float32)
-        found[present] = counts.sum() / (np.count_nonzero(present) * counts[present])
-        return found
-
-    def _given_weights(self, class_weight: Mapping[Any, float]) -> Array:
-        """Return the weights of a dict; what names no class is a mistake, or a class that this training has not."""
-        names = self.classes.tolist()
-        strange = [name for name in class_weight if name not in names]
-        if strange:
-            text = f"class_weight: expected labels out of {names}, got {strange} as well"
-            if not set(names) <= set(class_weight):
-                raise ValueError(text)
-            warn(f"{text}: no sequence has such a label")
-        found = np.array([class_weight.get(name, 1.0) for name in names], np.float64)
-        if not (np.isfinite(found) & (found >= 0)).all() or not found.any():
-            raise ValueError(
-                f"class_weight: expected finite numbers of at least 0, one of them above, got {dict(class_weight)}"
-            )
-        return found.astype(np.float32)
+        present = np.unique(target)
+        weights = np.ones(len(self.classes), np.float32)
+        weights[present] = compute_class_weight(class_weight, classes=self.classes[present], y=self.classes[target])
+        return weights
 
     def measure(
         self, output: Array, target: AnyArray, weights: Array | None, class_weights: Array | None = None
@@ -169,7 +116,7 @@ class StandardizedNumbers:
     def of(cls, targets: AnyArray, weights: Array | None) -> StandardizedNumbers:
         """Take the weighted moments of targets ``(n,)`` or ``(n, outputs)``."""
         mean, deviation = _moments(targets.reshape(len(targets), -1), weights)
-        return cls(mean, np.where(deviation > 1e-12 * np.abs(mean), deviation, 1.0), targets.ndim == 1)
+        return cls(mean, np.where(steady(mean, deviation), 1.0, deviation), targets.ndim == 1)
 
     @property
     def n_outputs(self) -> int:
@@ -182,12 +129,16 @@ class StandardizedNumbers:
         Raises
         ------
         ValueError
-            They are of another number of outputs.
+            They are of another number of outputs, or farther from the training set's than numbers go.
         """
         values = targets.reshape(len(targets), -1)
         if values.shape[1] != self.n_outputs:
             raise ValueError(f"y: expected {self.n_outputs} numbers a sequence, got {values.shape[1]}")
-        standardized: Array = ((values - self.mean) / self.scale).astype(np.float32)
+        with np.errstate(over="ignore"):
+            standardized: Array = ((values - self.mean) / self.scale).astype(np.float32)
+        if not np.isfinite(standardized).all():
+            farthest = values.reshape(-1)[np.argmax(~np.isfinite(standardized))]
+            raise ValueError(f"y: expected numbers near the training set's, {self.mean} ± {self.scale}, got {farthest}")
         return standardized
 
     def decode(self, output: Array) -> AnyArray:
@@ -209,10 +160,6 @@ class StandardizedNumbers:
         squares = ((output.astype(np.float64) - target) ** 2).mean(axis=1)
         loss = float(np.average(squares, weights=weights))
         return loss, 1 - loss
-
-
-def _is_text(labels: AnyArray) -> bool:
-    return labels.dtype.kind in "US" or (labels.dtype == object and isinstance(labels[0], (str, bytes)))
 
 
 def weights_in_loss(target: AnyArray, weights: Array | None, class_weights: Array | None) -> Array | None:
@@ -248,6 +195,18 @@ def _moments(values: AnyArray, weights: Array | None) -> tuple[AnyArray, AnyArra
     counts = repetitions(weights)
     if weights is None or counts is not None:
         values = np.sort(values if counts is None else np.repeat(values, counts, axis=0), axis=0)
-        return values.mean(axis=0), values.std(axis=0)
-    mean = np.average(values, axis=0, weights=weights)
-    return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
+        mean, deviation = F.ragged_moments(values.astype(np.float64), np.array([0, len(values)]))
+        return mean[0], deviation[0]
+    # Differences from the least, in units of a power of two: no offset rounds them, and their squares are numbers.
+    unit = unit_of(values)
+    least = values.min(axis=0)
+    gaps = values / unit - least / unit
+    mean = np.average(gaps, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((gaps - mean) ** 2, axis=0, weights=weights))
+    return (least / unit + mean) * unit, deviation * unit
+
+
+def unit_of(values: AnyArray) -> AnyArray:
+    """Return the power of two that makes each column's greatest number one from 1 to 2; dividing by it rounds none."""
+    found: AnyArray = np.ldexp(1.0, np.frexp(np.abs(values).max(axis=0))[1] - 1)
+    return found

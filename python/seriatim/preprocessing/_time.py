@@ -40,7 +40,7 @@ class TrimConstants(SequenceTransformer):
         self.tol = tol
 
     def _transform(self, sequences: Sequences) -> Sequences:
-        varies = np.any(np.abs(sequences.X - np.float32(self.constant)) > self.tol, axis=1)
+        varies = np.any(np.abs(sequences.X - sequences.X.dtype.type(self.constant)) > self.tol, axis=1)
         place, starts = within(sequences.lengths), sequences.starts
         longest = sequences.lengths.max()
         first = np.minimum.reduceat(np.where(varies, place, longest), starts)
@@ -157,7 +157,7 @@ class Deltas(SequenceTransformer):
 
     def _transform(self, sequences: Sequences) -> Sequences:
         rows, features = sequences.X.shape
-        result = np.empty((rows, (self.order + 1) * features), np.float32)
+        result = np.empty((rows, (self.order + 1) * features), sequences.X.dtype)
         result[:, :features] = sequences.X
         ends = offsets(sequences)
         before = sequences.X
@@ -294,7 +294,7 @@ class Pad(SequenceTransformer):
 
     def _transform(self, sequences: Sequences) -> Sequences:
         n, wanted = len(sequences), self.length_
-        result = np.full((n * wanted, sequences.X.shape[1]), self.value, np.float32)
+        result = np.full((n * wanted, sequences.X.shape[1]), self.value, sequences.X.dtype)
         place, own = within(sequences.lengths), np.repeat(np.arange(n), sequences.lengths)
         if self.side == "pre":
             place = place + wanted - np.repeat(sequences.lengths, sequences.lengths)

@@ -115,7 +115,7 @@ class Facing(SequenceTransformer):
         angle = -np.arctan2(ahead[:, 2], ahead[:, 0])
         cosine, sine, zero, one = np.cos(angle), np.sin(angle), np.zeros(len(angle)), np.ones(len(angle))
         turn = np.stack([cosine, zero, -sine, zero, one, zero, sine, zero, cosine], axis=1).reshape(-1, 3, 3)
-        rows = x.reshape(len(x), -1).astype(np.float32)
+        rows = x.reshape(len(x), -1).astype(sequences.X.dtype, copy=False)
         return Sequences(F.rotate_points(rows, offsets(sequences), turn), lengths)
 
     def _ahead(self, x: AnyArray) -> AnyArray:

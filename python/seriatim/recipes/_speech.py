@@ -278,7 +278,7 @@ class Cepstra(SequenceTransformer):
         floored = np.logaddexp(smooth.X, np.repeat(_loudest(smooth) - self.floor, smooth.lengths)[:, None])
         level = np.repeat(_loudest(Sequences(floored, smooth.lengths)), smooth.lengths)[:, None]
         found = dct(floored - level, axis=1, norm="ortho")[:, : self.count]
-        return Sequences(np.ascontiguousarray(found, np.float32), sequences.lengths)
+        return Sequences(np.ascontiguousarray(found, sequences.X.dtype), sequences.lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
         """Return ``cepstrum0``, ``cepstrum1`` and so on.

@@ -79,8 +79,8 @@ class SensorNoise(Augmentation):
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         _, spread = F.ragged_moments(sequences.X, np.array([0, len(sequences.X)]))
-        noise = rng.standard_normal(sequences.X.shape, np.float32)
-        noise *= np.float32(self.share) * spread
+        noise = rng.standard_normal(sequences.X.shape, np.float32).astype(sequences.X.dtype, copy=False)
+        noise *= noise.dtype.type(self.share) * spread
         noise += sequences.X
         return Sequences(noise, sequences.lengths)
 
