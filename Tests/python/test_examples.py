@@ -45,6 +45,19 @@ def test_one_line_changes_knn_for_deepgru(tmp_path):
         assert deepgru >= max(least, knn), text
 
 
+@pytest.mark.parametrize("name", ["drop_in", "spoken_digits"])
+def test_a_notebook_carries_what_it_printed_and_nothing_of_the_machine(name):
+    path = EXAMPLES / f"{name}.ipynb"
+    assert path.stat().st_size < 300_000
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells)
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert {output.output_type for output in outputs} <= {"stream", "display_data", "execute_result"}, "no errors"
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    texts = [output.get("text", "") + str(output.get("data", {}).get("text/plain", "")) for output in outputs]
+    assert not re.search(r"/(home|root|tmp|Users|usr)/|Warning", "".join(texts))
+
+
 def example(name):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
