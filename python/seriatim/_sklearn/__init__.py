@@ -6,6 +6,7 @@ nothing else.
 
 from seriatim._sklearn._features import check_features, keep_feature_names
 from seriatim._sklearn._forms import is_list_of_arrays, read_sequences, read_videos, rows_of_table
+from seriatim._sklearn._looks import shortened
 from seriatim._sklearn._parameters import (
     AUTO,
     Choice,
@@ -36,4 +37,5 @@ __all__ = [
     "read_sequences",
     "read_videos",
     "rows_of_table",
+    "shortened",
 ]

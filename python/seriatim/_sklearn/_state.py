@@ -7,10 +7,12 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from seriatim._sklearn._looks import Linked
+
 Self = TypeVar("Self", bound="Stored")
 
 
-class Stored:
+class Stored(Linked):
     """Parameters and fitted attributes that a file keeps. A class has the names of its bases as well as its own."""
 
     # Fitted attributes, those alone that a fit may leave out included; in no order.

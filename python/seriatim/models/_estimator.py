@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from seriatim._brief import brief
 from seriatim._sklearn import Stored, check_features, keep_feature_names, read_sequences, rows_of_table
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._assembly import make_checkpoint
@@ -302,8 +303,9 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
     def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
         """Say what is trained on, and what "auto" became."""
         lengths = sequences.lengths
-        about = f"{len(sequences)} sequences of {lengths.min()} to {lengths.max()} steps"
-        chosen = ", ".join(f"{name}={value!r}" for name, value in settled.items() if self._is_auto(name))
+        some = "" if lengths.min() == lengths.max() else f"{lengths.min()} to "
+        about = f"{len(sequences)} sequences of {some}{lengths.max()} steps"
+        chosen = ", ".join(f"{name}={brief(value)}" for name, value in settled.items() if self._is_auto(name))
         return f"{type(self).__name__}: {about}" + (f"; auto became {chosen}" if chosen else "")
 
     def _set_fitted(self, X: Any, by_row: bool, state: Mapping[str, Any]) -> None:

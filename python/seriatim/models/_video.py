@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import keep, read_videos
+from seriatim._sklearn import keep, read_videos, shortened
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
@@ -93,6 +93,10 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
         monitor: str | Callable[..., float] = "loss",
     ) -> None:
         keep(self, locals())
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        # Not the whole network that it is given.
+        return shortened(self, "embedding")
 
     def _make_module(
         self, shape: tuple[int, ...], n_classes: int, rng: np.random.Generator, settled: Mapping[str, Any]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._brief import brief
 from seriatim._typing import AnyArray, Array
 from seriatim.nn import Module, Parameter, flatten
 from seriatim.nn.base._parameter import owned
@@ -84,6 +85,9 @@ class WeightAverage:
         self._buffers: list[AnyArray] = [np.array(home[name]) for home, name in self._homes]
 
     # ---- Averaging
+
+    def __repr__(self) -> str:
+        return f"WeightAverage({brief(self.module)}, decay={self.decay}, updates={self.updates})"
 
     def update(self) -> None:
         """Move the average towards the module's weights, and copy its buffers."""

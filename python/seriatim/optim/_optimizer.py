@@ -38,6 +38,13 @@ def _alike(places: list[int], steps: list[int]) -> list[list[int]]:
     return parts
 
 
+def _described(group: Mapping[str, Any]) -> str:
+    """Return a group's numbers, and how much it moves."""
+    numbers = ", ".join(f"{name}={value!r}" for name, value in group.items() if name not in ("params", "initial_lr"))
+    params = group["params"]
+    return f"{numbers}; {len(params)} parameter{'s' * (len(params) > 1)} of {sum(p.size for p in params):,} numbers"
+
+
 class Optimizer:
     """What all update rules share.
 
@@ -85,6 +92,13 @@ class Optimizer:
         self._scheduled: list[float] | None = None
         # When the last step was made.
         self._since = CLOCK.now
+
+    def __repr__(self) -> str:
+        groups = [_described(group) for group in self.param_groups]
+        if len(groups) == 1:
+            return f"{type(self).__name__}({groups[0]})"
+        lines = "".join(f"\n  ({index}): {text}" for index, text in enumerate(groups))
+        return f"{type(self).__name__}({lines}\n)"
 
     def zero_grad(self) -> None:
         """Make all gradients zeros."""

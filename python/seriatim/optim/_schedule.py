@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from seriatim._brief import brief
 from seriatim.optim._optimizer import Optimizer, _check
 
 Self = TypeVar("Self", bound="LRScheduler")
@@ -100,6 +101,14 @@ class LRScheduler:
         for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
             group["initial_lr"] = lr
         self._set(lrs)
+
+    def __repr__(self) -> str:
+        own = "".join(
+            f"{name}={brief(getattr(self, name))}, "
+            for name in self._settings
+            if not name.startswith("_") and name != "last_epoch"
+        )
+        return f"{type(self).__name__}({own}last_epoch={self.last_epoch}, lr={brief(self._last_lr)})"
 
     def _lrs(self, step: int) -> list[float]:
         """Return the learning rates after so many steps."""

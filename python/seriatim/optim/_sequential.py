@@ -59,6 +59,10 @@ class SequentialLR(LRScheduler):
         self.schedulers, self.milestones = given, places
         super().__init__(optimizer, last_epoch)
 
+    def __repr__(self) -> str:
+        lines = "".join(f"\n  ({index}): {part!r}" for index, part in enumerate(self.schedulers))
+        return f"SequentialLR(milestones={self.milestones}, last_epoch={self.last_epoch}, lr={self._last_lr}{lines}\n)"
+
     def _lrs(self, step: int) -> list[float]:
         place = bisect_right(self.milestones, step)
         return self.schedulers[place]._lrs(step - (self.milestones[place - 1] if place else 0))

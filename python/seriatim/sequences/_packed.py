@@ -71,6 +71,14 @@ class PackedSequence(_Fields):
             back = inverse(order)
         return super().__new__(cls, rows, sizes, order, back)
 
+    def __repr__(self) -> str:
+        lengths = lengths_of(self.batch_sizes)
+        order = "as given" if self.sorted_indices is None else "sorted by length"
+        return (
+            f"PackedSequence(n={len(lengths)}, lengths {lengths[-1]} to {lengths[0]}, {order}, "
+            f"rows of shape {self.data.shape[1:]}, {self.data.dtype})"
+        )
+
 
 def _permutation(name: str, indices: ArrayLike | None, batch: int) -> Integers | None:
     if indices is None:

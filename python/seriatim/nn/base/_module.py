@@ -11,6 +11,7 @@ from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.nn.base import _contexts
 from seriatim.nn.base._parameter import CLOCK, Parameter, owned
+from seriatim.nn.base._text import tree
 
 if TYPE_CHECKING:
     from seriatim.nn.layers._dropout import Dropout
@@ -415,9 +416,4 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        extra, lines = self.extra_repr(), []
-        for name, module in self.named_children():
-            lines.append(f"({name}): " + repr(module).replace("\n", "\n  "))
-        if not lines:
-            return f"{type(self).__name__}({extra})"
-        return f"{type(self).__name__}({extra}\n  " + "\n  ".join(lines) + "\n)"
+        return tree(type(self).__name__, self.extra_repr(), self.named_children())

@@ -8,6 +8,7 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._arrays import as_floats
+from seriatim._brief import brief
 from seriatim._typing import Array, ArrayLike
 from seriatim.functional._loss import REDUCTIONS
 from seriatim.nn.base._contexts import Open, Output, note_gradient
@@ -54,6 +55,10 @@ class Loss:
         note_gradient(grad, self._last.output)
         self._last = None
         return grad
+
+    def __repr__(self) -> str:
+        own = ", ".join(f"{name}={brief(value)}" for name, value in vars(self).items() if not name.startswith("_"))
+        return f"{type(self).__name__}({own})"
 
     def __getstate__(self) -> dict[str, Any]:
         # What a call keeps is memory, not state.
