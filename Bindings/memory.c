@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 // In front of every block: what it is, and its place in the list of free ones. One cache line, so the memory behind it
 // stays aligned.
@@ -13,11 +16,12 @@ typedef struct block {
   char unused[48];
 } block;
 
-enum { LINE = 64, SMALLEST_CACHED = 64 << 10, HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20 };
+enum { LINE = 64, SMALLEST_CACHED = 64 << 10, HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20, SLACK = 64 << 20 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static block *free_blocks;  // most recently used first
 static size_t bytes_cached, bound;
+static size_t most_used;                     // the most bytes in use at a time since memory was released last
 static size_t bytes_used, blocks_allocated;  // atomic: small blocks come and go without the lock
 
 static void before_fork(void) { pthread_mutex_lock(&lock); }
@@ -37,15 +41,72 @@ static size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+// The most recently used block of the size or, where there is none, of at most an eighth more.
 static block *take_cached(size_t size) {
+  block **best = NULL;
   for (block **link = &free_blocks; *link; link = &(*link)->next) {
-    block *found = *link;
-    if (found->size != size) continue;
-    *link = found->next;
-    bytes_cached -= size;
-    return found;
+    const size_t found = (*link)->size;
+    if (found < size || found > size + size / 8 || (best && found >= (*best)->size)) continue;
+    best = link;
+    if (found == size) break;
   }
-  return NULL;
+  if (!best) return NULL;
+  block *taken = *best;
+  *best = taken->next;
+  bytes_cached -= taken->size;
+  return taken;
+}
+
+// Large blocks are the system's own pages, not malloc's: what is freed goes back at once, wherever it lies.
+static block *new_block(size_t size) {
+  const size_t bytes = size + sizeof(block);
+  void *memory = NULL;
+  if (size < HUGE_FROM) {
+    if (posix_memalign(&memory, LINE, bytes)) return NULL;
+  } else {
+    // Aligned for huge pages: what is mapped too much goes back.
+    char *mapped = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return NULL;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), before = -(uintptr_t)mapped % HUGE_PAGE;
+    const size_t whole = (bytes + page - 1) / page * page;
+    if (before) munmap(mapped, before);
+    munmap(mapped + before + whole, HUGE_PAGE - before);
+    memory = mapped + before;
+    madvise(memory, whole, MADV_HUGEPAGE);
+  }
+  block *made = memory;
+  made->size = size;
+  return made;
+}
+
+static void drop_block(block *dropped) {
+  if (dropped->size < HUGE_FROM) {
+    free(dropped);
+  } else {
+    munmap(dropped, dropped->size + sizeof(block));
+  }
+}
+
+// Frees the least recently used blocks until at most `most` bytes are cached; returns how many bytes these were.
+static size_t shrink_cache(size_t most) {
+  const size_t before = bytes_cached;
+  while (free_blocks && bytes_cached > most) {
+    block **link = &free_blocks;
+    while ((*link)->next) link = &(*link)->next;
+    block *last = *link;
+    *link = NULL;
+    bytes_cached -= last->size;
+    drop_block(last);
+  }
+  return before - bytes_cached;
+}
+
+// Before a new block: what is kept beside what is in use is never more than was in use at a time, and some slack.
+// Otherwise batches of ever other lengths would leave a block of every size behind.
+static void make_room(size_t size) {
+  const size_t used = __atomic_load_n(&bytes_used, __ATOMIC_RELAXED) + size;
+  if (used > most_used) most_used = used;
+  shrink_cache(most_used - used + SLACK);
 }
 
 static void *allocate(size_t bytes) {
@@ -55,38 +116,23 @@ static void *allocate(size_t bytes) {
   if (size >= SMALLEST_CACHED) {
     pthread_mutex_lock(&lock);
     found = take_cached(size);
+    if (!found) make_room(size);
     pthread_mutex_unlock(&lock);
   }
   if (!found) {
-    void *memory = NULL;
-    bool huge = size >= HUGE_FROM;
-    if (posix_memalign(&memory, huge ? HUGE_PAGE : LINE, size + sizeof(block))) return NULL;
-    if (huge) madvise(memory, size + sizeof(block), MADV_HUGEPAGE);
-    found = memory;
-    found->size = size;
+    found = new_block(size);
+    if (!found) return NULL;
     if (size >= SMALLEST_CACHED) __atomic_fetch_add(&blocks_allocated, 1, __ATOMIC_RELAXED);
   }
-  __atomic_fetch_add(&bytes_used, size, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&bytes_used, found->size, __ATOMIC_RELAXED);
   return found + 1;
-}
-
-// Frees the least recently used blocks until at most `most` bytes are cached.
-static void shrink_cache(size_t most) {
-  while (free_blocks && bytes_cached > most) {
-    block **link = &free_blocks;
-    while ((*link)->next) link = &(*link)->next;
-    block *last = *link;
-    *link = NULL;
-    bytes_cached -= last->size;
-    free(last);
-  }
 }
 
 static void free_block(void *memory) {
   block *freed = (block *)memory - 1;
   __atomic_fetch_sub(&bytes_used, freed->size, __ATOMIC_RELAXED);
   if (freed->size < SMALLEST_CACHED || freed->size > bound) {
-    free(freed);
+    drop_block(freed);
     return;
   }
   pthread_mutex_lock(&lock);
@@ -178,11 +224,13 @@ PyObject *srt_new_array(srt_call *call, void **data, int type, int dimensions, c
 
 // ---- What Python can ask
 
-static const char *const symbols[] = {""};
+enum { KEPT = 1 };
+
+static const char *const symbols[] = {[KEPT] = "kept"};
 
 typedef struct {
   srt_frame frame;
-  PyObject *info;
+  PyObject *info, *released;
 } arguments;
 
 static PyObject *information(void) {
@@ -194,13 +242,20 @@ SRT_SIGNATURE(memory_info, "Large blocks asked from the system since import, and
               TABLE(OBJECT(RESULT_OBJECT, info, "dict[str, int]")))
 SRT_PLAIN(memory_info, srt_keep(&a.frame.call, a.info = information()))
 
-static void release_all(void) {
+static size_t release(size_t most) {
   pthread_mutex_lock(&lock);
-  shrink_cache(0);
+  size_t released = shrink_cache(most);
+  most_used = __atomic_load_n(&bytes_used, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&lock);
+#ifdef __GLIBC__
+  // Blocks of less than 32 MB may lie inside of the heap, which keeps what is freed.
+  if (released || !most) malloc_trim(0);
+#endif
+  return released;
 }
 
-SRT_SIGNATURE(release_memory, "Gives the kept memory back to the system.", TABLE({.kind = SRT_END}))
-SRT_PLAIN(release_memory, release_all())
+SRT_SIGNATURE(release_memory, "Gives memory that is kept for reuse back to the system, all but so many bytes of it.",
+              .zero = SRT_BIT(KEPT), TABLE(SIZE(KEPT), OBJECT(RESULT_OBJECT, released, "int")))
+SRT_PLAIN(release_memory, srt_keep(&a.frame.call, a.released = PyLong_FromSize_t(release((size_t)n[KEPT]))))
 
 const srt_operator srt_memory_operators[] = {SRT_ENTRY(memory_info), SRT_ENTRY(release_memory), {0}};

@@ -54,13 +54,13 @@ def jobs() -> tuple[dict[str, tuple[dict[str, Callable[[], object]], int]], floa
 
     def our_prediction() -> np.ndarray:
         model.eval()
-        return np.concatenate([model(collate(testing, index)[0]) for index in by_length(testing.lengths, 64)])
+        return np.concatenate([model(collate(testing, index)[0]) for index in by_length(testing.lengths, 64, 1 << 20)])
 
     def their_prediction() -> np.ndarray:
         peer.eval()
         with torch.inference_mode():
             parts = []
-            for index in by_length(testing.lengths, 64):
+            for index in by_length(testing.lengths, 64, 1 << 20):
                 x, _ = collate(testing, index)
                 parts.append(peer(packed(x.data, x.batch_sizes)).numpy())
             return np.concatenate(parts)

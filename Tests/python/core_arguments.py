@@ -127,7 +127,7 @@ GOOD = {
     "empty": [lambda: [3, 4]],
     "signatures": [list],
     "memory_info": [list],
-    "release_memory": [list],
+    "release_memory": [lambda: [0]],
     "linear_pack": [lambda: [floats(5, 4)]],
     "linear_pack_backward": [lambda: [floats(5, 4)]],
     "linear_forward": [lambda: [floats(3, 4), _core.linear_pack(floats(5, 4)), floats(5), 5]],
@@ -355,7 +355,7 @@ def call(name, arguments, guard):
             buffer = value.base
             around = np.concatenate([buffer[:BEHIND], buffer[-BEHIND:]])
             assert np.all(around == around.dtype.type(guard)), "wrote outside an array"
-    if name in ("empty", "memory_info", "signatures", "recurrent_names"):
+    if name in ("empty", "memory_info", "release_memory", "signatures", "recurrent_names"):
         return None
     if name == "recurrent_forward":
         results = results[:3]  # a cache's rows have padding, which nobody writes

@@ -189,3 +189,54 @@ def test_other_entries_take_what_is_whole(name):
     swapped = np.asfortranarray(array.astype(array.dtype.newbyteorder(">")))
     swapped.flags.writeable = False
     call(swapped)
+
+
+FORMS = {
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+    "other end first": lambda a: a.astype(a.dtype.newbyteorder()),
+    "columns first": np.asfortranarray,
+    "backwards": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+    "every second": lambda a: np.repeat(a, 2, -1)[..., ::2],
+    "not aligned": lambda a: np.frombuffer(b"-" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
+}
+
+
+def changed(value, form):
+    if isinstance(value, tuple) and not isinstance(value, PackedSequence):
+        return tuple([changed(one, form) for one in value])
+    return value._replace(data=form(value.data)) if isinstance(value, PackedSequence) else form(value)
+
+
+def arrays_of(value):
+    if isinstance(value, (tuple, list)) and not isinstance(value, PackedSequence):
+        return [leaf for one in value for leaf in arrays_of(one)]
+    return [] if value is None else [value.data if isinstance(value, PackedSequence) else value]
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"identity", "flatten"}))
+def test_modules_read_memory_of_any_layout(name):
+    make, *inputs = MODULES[name]
+    wanted = arrays_of(make()(*inputs))
+    for what, form in FORMS.items():
+        found = arrays_of(make()(*[changed(value, form) for value in inputs]))
+        assert [(y.dtype, y.tobytes()) for y in found] == [(y.dtype, y.tobytes()) for y in wanted], what
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.BatchNorm2d(3).eval()(np.zeros((0, 3, 4, 4))), "x: expected shape .* with no empty axis"),
+        (lambda: nn.Conv2d(3, 2, 3)(np.zeros((2, 3, 0, 4))), "x: expected"),
+        (lambda: nn.Conv2d(3, 2, 3)(np.zeros((3, 3, 0))), "x: expected"),
+        (lambda: pack_padded_sequence(np.zeros((3, 2, 0)), [1, 1]), "expected"),
+        (lambda: pack_sequence([np.zeros((2, 0), np.int64)]), "expected shape"),
+        (lambda: pad_sequence([np.float32(3)]), "sequences: expected at least one array"),
+    ],
+)
+def test_empty_axes_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_no_frames_are_no_rows():
+    assert time_to_batch(np.zeros((2, 2, 3, 0, 4)))[0].shape == (4, 3, 0, 4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from seriatim._config import __version__, get_num_threads, set_num_threads, show_config
+from seriatim._config import __version__, get_num_threads, release_memory, set_num_threads, show_config
 
 if TYPE_CHECKING:
     from seriatim.persistence import load, save
@@ -75,6 +75,7 @@ __all__ = [
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "release_memory",
     "save",
     "seq_wise",
     "set_num_threads",

@@ -109,7 +109,9 @@ def _read(name: str, values: Any) -> AnyArray:
         _refuse_mask(name, values)
         return np.asarray(values)
     if isinstance(values, tuple) and hasattr(values, "batch_sizes"):
-        raise TypeError(f"{name}: expected an array, got a PackedSequence: elementwise_apply goes over its rows")
+        raise TypeError(
+            f"{name}: expected an array, got a PackedSequence: nn.SequenceWise and elementwise_apply go over its rows"
+        )
     if isinstance(values, (list, tuple)):
         return _from_list(name, values)
     if missing := _missing(values):
@@ -178,8 +180,8 @@ def _refuse_mask(name: str, array: AnyArray) -> None:
     first = f", the first at [{', '.join(map(str, np.argwhere(mask)[0]))}]" if array.ndim else ""
     raise ValueError(
         f"{name}: expected numbers that are all there, got a masked array in which {mask.sum()} of {mask.size} are "
-        f"masked{first}: fill them, {name}.filled(0.0), or leave out the steps that have them; "
-        "Sequences.from_padded takes a mask of steps"
+        f"masked{first}: fill them by .filled(0.0), or leave out the steps that have them; Sequences.from_padded takes "
+        "a mask of steps"
     )
 
 

@@ -8,6 +8,9 @@ from seriatim import _core
 
 __version__ = "0.1.0"
 
+# Bytes that a fit or prediction leaves for the next: enough for small ones never to ask the system.
+_KEPT = 64 << 20
+
 
 def set_num_threads(n: int) -> None:
     """Set how many threads a call may use, the caller's included; results do not depend on it.
@@ -24,6 +27,36 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """Return how many threads a call may use."""
     return _core.get_num_threads()
+
+
+def release_memory() -> int:
+    """Give the memory that is kept for reuse back to the system.
+
+    Blocks of 64 KB and more that are no longer used are kept, so that the next batch need not ask the system for them:
+    at most 1 GiB, or an eighth of the machine's memory if that is less. A ``fit``, and a prediction, leave at most
+    64 MiB of them behind; what a training loop of one's own leaves, and that rest, go back here.
+
+    Returns
+    -------
+    int
+        Bytes given back. Arrays and models that are still alive keep theirs.
+
+    Notes
+    -----
+    Any thread may call it at any time, also while others compute, and the child of a fork for its own copy. With glibc
+    the rest of the heap goes back as well, as far as it is free (``malloc_trim``).
+
+    Examples
+    --------
+    >>> del model
+    >>> seriatim.release_memory()
+    """
+    return _core.release_memory(0)
+
+
+def release_most_memory() -> None:
+    """Give back what a large fit or prediction has left, all but 64 MiB."""
+    _core.release_memory(_KEPT)
 
 
 def show_config() -> dict[str, Any]:

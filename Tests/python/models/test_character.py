@@ -77,7 +77,7 @@ def test_samples(fitted):
 
 
 @pytest.mark.parametrize("rnn", ["lstm", "gru"])
-def test_one_long_call_is_many_steps(rnn, monkeypatch):
+def test_one_long_call_is_many_steps(rnn):
     """Bits of a text are the sum over its steps, wherever it is cut."""
     model = make(rnn=rnn, num_layers=2).fit(TEXT)
     text = TEXT[5:300]
@@ -89,7 +89,7 @@ def test_one_long_call_is_many_steps(rnn, monkeypatch):
         total += np.log2(np.exp(logits - logits[code]).sum())
     assert model.bits_per_character(text) == pytest.approx(total / len(text), rel=1e-5)
     whole, drawn = model.bits_per_character(text), model.sample(20, prime=text)
-    monkeypatch.setattr("seriatim.models._character._CHUNK", 7)
+    model.set_params(batch_size=1, sequence_length=7)  # what runs together
     assert model.bits_per_character(text) == pytest.approx(whole, rel=1e-6)
     assert model.sample(20, prime=text) == drawn
     halves = [model.bits_per_character(part) * len(part) for part in (text[:100], text[100:])]

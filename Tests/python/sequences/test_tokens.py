@@ -113,6 +113,32 @@ def test_embedding_of_packed_tokens():
     np.testing.assert_array_equal(y.data, nn.GRU(4, 3, rng=1)(applied)[0].data)
 
 
+def test_training_through_packed_tokens():
+    tokens = [np.array([3, 4]), np.array([1, 0, 4]), np.array([2])]
+    model = nn.Sequential(nn.Embedding(5, 3, rng=0), nn.Outputs(nn.GRU(3, 2, rng=1)))
+    packed = pack_sequence(tokens, enforce_sorted=False)
+    y = model(packed)
+    model.backward(y._replace(data=np.ones_like(y.data)))
+    alone, expected = nn.Sequential(nn.Embedding(5, 3, rng=0), nn.Outputs(nn.GRU(3, 2, rng=1))), 0
+    for one in tokens:
+        alone.zero_grad()
+        alone.backward(np.ones_like(alone(one)))
+        expected = expected + alone[0].weight.grad
+    np.testing.assert_allclose(model[0].weight.grad, expected, rtol=1e-5)
+
+
+def test_packed_integers_are_numbers_for_what_computes():
+    counts = [np.array([[1, 2], [3, 4]]), np.array([[5, 6]])]
+    packed, same = pack_sequence(counts), pack_sequence([one.astype(np.float32) for one in counts])
+    for make in (lambda: nn.GRU(2, 3, rng=0), lambda: nn.Residual(nn.SequenceWise(nn.Linear(2, 2, rng=0)))):
+        found, wanted = make()(packed), make()(same)
+        rows = [
+            one[0].data if isinstance(one, tuple) and not hasattr(one, "data") else one.data for one in (found, wanted)
+        ]
+        assert rows[0].dtype == np.float32
+        np.testing.assert_array_equal(*rows)
+
+
 def test_time_to_batch_keeps_integers():
     merged, n = time_to_batch(np.full((2, 3, 1, 1, 1), 2**53 + 1))
     assert (n, merged.dtype, int(merged[0, 0, 0, 0])) == (3, np.int64, 2**53 + 1)

@@ -14,6 +14,11 @@ def test_every_sequence_is_in_one_batch(n):
     assert n == 1 or min(map(len, batches)) > 1, "batch normalisation cannot train on one sequence"
 
 
+def test_batches_of_one_are_all_of_one():
+    batches = bucketed(np.arange(1, 34), 1, np.random.default_rng(0))
+    assert set(map(len, batches)) == {1}
+
+
 def test_batches_are_of_similar_length_shuffled_and_seeded():
     lengths = np.random.default_rng(0).integers(1, 200, 2048)
     first = bucketed(lengths, 64, np.random.default_rng(1))
@@ -30,5 +35,12 @@ def test_batches_are_of_similar_length_shuffled_and_seeded():
 
 def test_prediction_takes_the_longest_first():
     lengths = np.array([3, 9, 1, 9, 4])
-    batches = list(by_length(lengths, 2))
+    batches = list(by_length(lengths, 2, 100))
     assert [b.tolist() for b in batches] == [[1, 3], [4, 0], [2]]
+
+
+def test_prediction_takes_so_many_rows_together():
+    lengths = np.array([3, 9, 1, 9, 4])
+    for rows, wanted in ((18, [[1, 3], [4, 0, 2]]), (8, [[1], [3], [4, 0, 2]]), (7, [[1], [3], [4, 0], [2]])):
+        assert [b.tolist() for b in by_length(lengths, 10, rows)] == wanted
+    assert [len(b) for b in by_length(lengths, 10, 1)] == [1] * 5

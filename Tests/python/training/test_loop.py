@@ -38,6 +38,8 @@ def test_history_is_ready_for_a_data_frame():
     frame = pandas.DataFrame(model.history_)
     assert frame.shape == (4, 4)
     assert frame["validation_loss"].isna().tolist() == [True, True, False, False]
+    frame = pandas.DataFrame(model.partial_fit(X, Y).history_)
+    assert frame["validation_loss"].isna().tolist() == [True, True, False, False, True]
 
 
 @pytest.mark.parametrize("kind", [DeepGRUClassifier, DeepGRURegressor, GRUClassifier])

@@ -56,13 +56,14 @@ def batch_norm(
     ------
     ValueError
         In training with a single value per feature: its variance is 0 whatever it holds. Outside training without
-        running statistics. ``x`` has fewer than two axes, or another array not one number per feature.
+        running statistics. ``x`` has fewer than two axes or an empty one, or another array not one number per feature.
     TypeError
         An array holds no real numbers.
     """
     used = _core.as_floats(x, "x")
-    if used.ndim < 2:
-        raise ValueError(f"x: expected shape (rows, num_features) or (images, num_features, ...), got {used.shape}")
+    if used.ndim < 2 or 0 in used.shape:
+        wanted = "(rows, num_features) or (images, num_features, ...) with no empty axis"
+        raise ValueError(f"x: expected shape {wanted}, got {used.shape}")
     if training and used.size == used.shape[1]:
         raise ValueError(f"x: expected more than one value per feature in training, got shape {used.shape}")
     if not training and (running_mean is None or running_var is None):

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from seriatim._config import release_most_memory
 from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value, keep
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim.functional._sampling import draw
@@ -24,8 +25,6 @@ States = tuple[Array, ...]
 RandomState = int | np.random.RandomState | None
 
 _SIZE, _RATE = Number(1, whole=True), Number(0, below=np.inf)
-# Characters of one text that run together: enough rows for the kernels, few enough for the memory.
-_CHUNK = 4096
 
 
 class _Streams(Module):
@@ -92,6 +91,9 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
     -----
     What stands before the first character is a sign of its own, ``start``, read from states of zeros. In training each
     stream begins with it: it says that nothing is known of what came before.
+
+    Other texts are read in parts of ``batch_size * sequence_length`` characters, the rows of a mini-batch, so that they
+    take no more memory than training did.
 
     References
     ----------
@@ -206,6 +208,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         # Fitted state is set as a whole, after the last thing that can fail.
         self.vocabulary_, self.module_ = [chr(point) for point in found], module
         self.history_, self.n_iter_ = history, len(history.get("loss", []))
+        release_most_memory()
         return self
 
     def _train(self, module: CharacterRNN, codes: Integers, rng: np.random.Generator) -> dict[str, list[float]]:
@@ -308,8 +311,10 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
     def _follow(self, codes: Integers, states: States | None) -> Iterator[tuple[slice, Array, States]]:
         """Read one text: yield the logits of what follows, part by part, and the states behind each part."""
         module = self.module_.eval()
-        for first in range(0, len(codes), _CHUNK):
-            part = slice(first, min(first + _CHUNK, len(codes)))
+        # As many characters together as in training.
+        size = self.batch_size * self.sequence_length
+        for first in range(0, len(codes), size):
+            part = slice(first, min(first + size, len(codes)))
             logits, states = module(codes[part], np.ones(part.stop - first, np.int64), states)
             yield part, logits, states
 

@@ -7,17 +7,17 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from seriatim._sklearn import Number, Rules
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models import _policy
-from seriatim.models._data import Examples
+from seriatim.models._data import Examples, read_weights
 from seriatim.models._estimator import SequenceEstimator
+from seriatim.models._labels import read_labels
 from seriatim.models._warnings import warn_of_single_class, warn_of_single_sequences
 from seriatim.nn import Module, NLLLoss
-from seriatim.preprocessing._targets import Labels
+from seriatim.preprocessing._targets import Labels, is_weightless
 from seriatim.sequences import Sequences
 
 Self = TypeVar("Self", bound="SequenceClassifier")
@@ -63,7 +63,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         X, y, lengths, sample_weight
             As in :meth:`fit`.
         classes : array_like, optional
-            All labels that will ever come; wanted at the first call unless y has them all.
+            All labels that will ever come; wanted at the first call unless y has them all, and the same later.
 
         Returns
         -------
@@ -72,24 +72,26 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         Raises
         ------
         ValueError, TypeError
-            As of :meth:`fit`; or a label is none of those that were said to come.
+            As of :meth:`fit`; a label is none of those that were said to come, or these are others than before; or
+            ``class_weight`` is "balanced", which no piece can say.
         """
         self._check_parameters()
         continues = hasattr(self, "module_")
         sequences, labels, weights, by_row = self._read_training(X, y, lengths, sample_weight, continues)
-        given = labels if classes is None else np.asarray(classes)
-        targets = self._learn_targets(given, None, continues)
+        coming = labels if classes is None else read_labels("classes", classes)
+        targets = self._learn_targets(coming, None, continues)
+        if classes is not None and not targets.knows_all(coming):
+            raise ValueError(
+                f"`classes={coming.tolist()}` is not the same as on last call to partial_fit, or as the labels of fit, "
+                f"was: {targets.classes.tolist()}"
+            )
         training = Examples(sequences, targets.encode(labels), weights)
-        class_weights = self._class_weights(targets, training.target)
+        class_weights = targets.weights(self.class_weight, None, None)
         self._set_fitted(X, by_row, self._learn(training, None, targets, class_weights, 1, continues))
         return self
 
     def _read_targets(self, y: Any) -> AnyArray:
-        labels: AnyArray = column_or_1d(np.asarray(y), warn=True)
-        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-            raise ValueError("y: expected labels, got NaN or infinity (inf)")
-        check_classification_targets(labels)
-        return labels
+        return read_labels("y", y)
 
     def _learn_targets(self, targets: AnyArray, weights: Array | None, continues: bool) -> Labels:
         return self._targets() if continues else Labels(np.unique(targets))
@@ -100,9 +102,14 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     def _targets_state(self, targets: Any) -> dict[str, Any]:
         return {"classes_": targets.classes}
 
-    def _class_weights(self, targets: Any, target: AnyArray) -> Array | None:
-        weights: Array | None = targets.weights(self.class_weight, target)
-        return weights
+    def _class_weights(self, targets: Any, training: Examples) -> Array | None:
+        found: Array | None = targets.weights(self.class_weight, training.target, training.weights)
+        if is_weightless(training.target, training.weights, found):
+            raise ValueError(
+                f"class_weight={self.class_weight!r}: expected a sequence that counts, but what class_weight does not "
+                "make 0 has a sample_weight of 0"
+            )
+        return found
 
     def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> NLLLoss:
         return NLLLoss(class_weights, label_smoothing=settled["label_smoothing"])
@@ -192,12 +199,16 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             As of :meth:`predict`.
         """
         sequences = self._read(X, lengths)
-        return self._outputs(self._evaluated(), sequences, len(self.classes_))
+        with self._memory() as rows:
+            return self._outputs(self._evaluated(), sequences, len(self.classes_), rows)
 
     def score(
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the (weighted) share of sequences whose label is predicted.
+
+        A label that training did not have is never predicted: it counts as wrong, as scikit-learn's own classifiers
+        have it.
 
         Parameters
         ----------
@@ -213,19 +224,18 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         Raises
         ------
         ValueError
-            As of :meth:`predict`; or a label is none of ``classes_``.
+            As of :meth:`predict`; or labels are missing, or text where those of training are numbers.
         """
         check_is_fitted(self)
-        labels = column_or_1d(np.asarray(y))
-        self._targets().encode(labels)
+        labels = read_labels("y", y)
+        self._targets().check_kind(labels)
         predicted = self.predict(X, lengths)
         if len(predicted) != len(labels):
             raise ValueError(f"y: expected a label for each of {len(predicted)} sequences, got {len(labels)}")
-        right = predicted == labels
-        return float(
-            np.average(right) if sample_weight is None else np.average(right, weights=np.asarray(sample_weight))
-        )
+        read_weights(sample_weight, len(labels))
+        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        return float(np.average(predicted == labels, weights=weights))
 
-    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
+    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int, rows: int) -> Array:
         """Return log-probabilities of all sequences, in their order."""
-        return self._to_log_probs(super()._outputs(module, sequences, n_outputs))
+        return self._to_log_probs(super()._outputs(module, sequences, n_outputs, rows))

@@ -7,25 +7,27 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import keep
+from seriatim._sklearn import Number, Rules, keep
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
 from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._policy import Effort
-from seriatim.models._prediction import trained_members
+from seriatim.models._prediction import batches, trained_members
 from seriatim.models._regressor import SequenceRegressor
 from seriatim.nn import DeepGRU, Ensemble
 from seriatim.nn.containers._ensemble import average
 from seriatim.nn.models._deepgru import DIMS
 from seriatim.preprocessing import Stack
-from seriatim.training import by_length, collate
 
 
 class _DeepGRUEstimator(SequenceEstimator):
     """What classifier and regressor share."""
 
+    # Batches are normalised: one sequence has no deviation.
+    _least_batch = 2
+    _parameter_rules: ClassVar[Rules] = {"batch_size": [Number(2, whole=True)]}
     _fitted_attributes: ClassVar[tuple[str, ...]] = ("dims_", "dropout_", "bidirectional_", "pooling_")
 
     module_: DeepGRU | Ensemble
@@ -86,11 +88,11 @@ class _DeepGRUEstimator(SequenceEstimator):
         """
         sequences = self._read(X, lengths)
         weights = np.zeros((len(sequences), sequences.lengths.max()), np.float32)
-        for index in by_length(sequences.lengths, self._predict_batch):
-            x, order = collate(sequences, index)
-            each = [network.attention_weights(x) for network in trained_members(self.module_)]
-            part = average(np.stack(each), log_probs=False)
-            weights[order, : part.shape[1]] = part
+        with self._memory() as rows:
+            for x, order in batches(sequences, rows):
+                each = [network.attention_weights(x) for network in trained_members(self.module_)]
+                part = average(np.stack(each), log_probs=False)
+                weights[order, : part.shape[1]] = part
         stack = self._stack()
         return weights if stack is None else stack.spread(weights, self._given_lengths(X, lengths))
 
@@ -121,6 +123,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         What of all levels' outputs goes over the steps to the classifier, beside what attention finds. 'auto' is both
         where ``dims`` is "auto", and nothing, as in the paper, where it is given.
     [early stopping]
+    [rows of prediction]
 
     Attributes
     ----------
@@ -186,6 +189,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         bidirectional: bool | str = "auto",
         pooling: Sequence[str] | str = "auto",
         monitor: str | Callable[..., float] = "loss",
+        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())
 
@@ -206,6 +210,7 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         What of all levels' outputs goes over the steps to the classifier, beside what attention finds. 'auto' is both
         where ``dims`` is "auto", and nothing, as in the paper, where it is given.
     [early stopping]
+    [rows of prediction]
 
     Attributes
     ----------
@@ -267,5 +272,6 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         bidirectional: bool | str = "auto",
         pooling: Sequence[str] | str = "auto",
         monitor: str | Callable[..., float] = "loss",
+        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())

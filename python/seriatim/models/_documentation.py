@@ -19,7 +19,8 @@ schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default '
     a schedule.
 optimizer : {'adam', 'adamw', 'sgd', 'rmsprop'}, default 'adam'
 batch_size : int or 'auto', default 'auto'
-    At least 2, for batch normalisation. 'auto' is 16, and up to 64 for many sequences.
+    1 trains on single sequences; a DeepGRU, which normalises batches, wants at least 2. 'auto' is 16, and up to 64 for
+    many sequences.
 max_epochs : int or 'auto', default 'auto'
     'auto' is as many as make the steps of ``effort``, from 15 to 1,000.
 weight_decay : float, default 0
@@ -111,6 +112,13 @@ pooling : sequence out of {'last', 'mean', 'max', 'positive'}, default ('mean', 
     What the readout stands on: the last states; over a sequence's steps the means, the greatest values, and the shares
     of steps on which a unit is above 0.
 """,
+    "rows of prediction": """
+predict_rows : int or 'auto', default 'auto'
+    Steps of all sequences together that go through the network at a time where nothing is trained (in ``predict`` and
+    the like, ``transform``, ``attention``, validation): what bounds their memory. 'auto' is as many as a mini-batch of
+    training's longest sequences has, 4,096 at least, and no more than have 4 million numbers. Results are the same bits
+    for any number, and it may be set behind a ``fit``; one sequence runs whatever its length.
+""",
     "reservoir's preparation": """
 scaling : transformer, None or 'auto', default 'auto'
     Fitted on the training sequences and applied before everything else. 'auto' is ``Standardize()``, behind
@@ -125,7 +133,7 @@ preprocessing : transformer, None or 'auto', default 'auto'
 the readout is a ridge regression on what is pooled over time, with the penalty that leaves one out best.
 """,
     "what auto became": """
-batch_size_, max_epochs_, learning_rate_, n_estimators_, augmentation_, label_smoothing_
+batch_size_, max_epochs_, learning_rate_, n_estimators_, augmentation_, label_smoothing_, predict_rows_
     What "auto" became, or what was given.
 scaling_, preprocessing_
     The fitted transformers, or None.

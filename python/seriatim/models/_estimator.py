@@ -7,7 +7,8 @@ what is averaged with the network), :mod:`_assembly` (optimiser, schedule, check
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from seriatim._brief import brief
+from seriatim._config import release_most_memory
 from seriatim._sklearn import Stored, check_features, keep_feature_names, read_sequences, rows_of_table
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._assembly import make_checkpoint
@@ -58,9 +60,6 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         "_row_per_sequence",
     )
 
-    # Sequences predicted together: enough rows for the kernels, few enough for the cache.
-    _predict_batch: ClassVar[int] = 128
-
     n_features_in_: int
     module_: Any
     history_: dict[str, list[float]]
@@ -75,6 +74,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
 
     # ---- Hooks: what a subclass says
 
+    # Sequences that the module can be trained on at once.
+    _least_batch: ClassVar[int] = 1
     # Whether the module gives logarithms of probabilities.
     _log_probs: ClassVar[bool] = False
     # Whether classes keep their shares in the part that is kept for validation.
@@ -109,7 +110,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """Return the fitted attributes that :meth:`_targets` is made of."""
         raise NotImplementedError
 
-    def _class_weights(self, targets: Targets, target: AnyArray) -> Array | None:
+    def _class_weights(self, targets: Targets, training: Examples) -> Array | None:
         """Return what each class counts, None if all count the same."""
         return None
 
@@ -153,7 +154,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
             A weight a sequence, of its loss. Whole numbers that make an epoch at most four times as long count a
             sequence so often instead: 2 is the same as giving it twice, 0 as leaving it out.
         validation_data : (X, y) or (X, y, lengths), optional
-            Sequences to validate on after every epoch, instead of a part of the training sequences.
+            Sequences to validate on after every epoch, instead of a part of the training sequences. Labels that
+            training has not are refused: there is no loss of them.
         groups : array_like, shape (n,), optional
             With ``early_stopping``: sequences of one group (a speaker, a subject) are not divided between training and
             validation.
@@ -167,6 +169,9 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         ValueError, TypeError
             Sequences, targets or a parameter have no meaning, or training has diverged. The estimator is then as it
             was.
+        KeyboardInterrupt
+            Ctrl-C, where a search or another library has called; the estimator is then as it was, too. Called by your
+            own code, Ctrl-C ends the training with a warning, and the model can be used.
         """
         self._check_parameters()
         continues = self.warm_start and hasattr(self, "module_")
@@ -174,7 +179,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         targets = self._learn_targets(given, weights, continues)
         training, validation = Examples(sequences, targets.encode(given), weights, given), None
         self._advise(targets, training.target)
-        class_weights = self._class_weights(targets, training.target)
+        class_weights = self._class_weights(targets, training)
         if validation_data is not None:
             validation = self._read_validation(validation_data, training, targets)
         holds_out = validation is None and self.early_stopping and self.max_epochs != 1
@@ -197,7 +202,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         sequences = self._read_form(X, lengths, by_row)
         if len(targets) != len(sequences):
             raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(targets)}")
-        if len(sequences) == 1:
+        if len(sequences) < self._least_batch:
             raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
         if continues:
             check_features(self, X, sequences)
@@ -260,6 +265,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
         if self.verbose > 0:
             print(self._summary(ordered.sequences, settled))
+        longest = ordered.sequences[[int(ordered.sequences.lengths.argmax())]]
+        settled["predict_rows"] = self._settle_rows(preparation.whole(longest), settled)
         task = Task(
             ordered, validation, targets, class_weights, settled, preparation, rng, continues, epochs is not None,
             checkpoint,
@@ -313,6 +320,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         for name, value in state.items():
             setattr(self, name, value)
         self._row_per_sequence = by_row
+        release_most_memory()
         keep_feature_names(self, X)
 
     # ---- Prediction
@@ -333,9 +341,17 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """Return the module in evaluation mode."""
         return self.module_.eval() if self.module_.training else self.module_
 
-    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int) -> Array:
+    @contextmanager
+    def _memory(self) -> Iterator[int]:
+        """Yield how many rows may run together, as set last; what the kernels have kept goes back behind them."""
+        try:
+            yield self._rows()
+        finally:
+            release_most_memory()
+
+    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int, rows: int) -> Array:
         """Return what the module gives for all sequences, in their order; of several modules the mean."""
-        return outputs(module, sequences, n_outputs, self._predict_batch, log_probs=self._log_probs)
+        return outputs(module, sequences, n_outputs, rows, log_probs=self._log_probs)
 
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Array:
         """Return what the network makes of each sequence before it decides, for another model to stand on.
@@ -358,7 +374,8 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """
         sequences = self._read(X, lengths)
         networks = trained_members(self._evaluated())
-        return np.hstack([in_batches(one.embed, sequences, one.width, self._predict_batch) for one in networks])
+        with self._memory() as rows:
+            return np.hstack([in_batches(one.embed, sequences, one.width, rows) for one in networks])
 
     def fit_transform(self, X: Any, y: Any = None, lengths: ArrayLike | None = None, **fit_parameters: Any) -> Array:
         """Fit, and transform the training sequences.

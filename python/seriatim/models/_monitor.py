@@ -95,7 +95,8 @@ def _try(name: str, scorer: Any, targets: Targets, validation: Examples) -> None
     if reason:
         raise ValueError(
             f"monitor={name!r}: cannot be said of the validation part, {_about(targets, validation)}, even if all were "
-            f"predicted: {reason}. A larger validation_fraction, validation_data, or monitor='loss' is the way on."
+            f"predicted: {reason.rstrip('.')}. A larger validation_fraction, validation_data, another scorer, or "
+            "monitor='loss' is the way on."
         )
 
 

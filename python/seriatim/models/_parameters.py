@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import Choice, HasMethod, Number, Rules, check_parameters, is_auto
+from seriatim._sklearn import Choice, HasMethod, Number, Rules, check_parameters, check_value, is_auto
 from seriatim.models import _policy
 from seriatim.models._monitor import LOSS, MONITORS
 from seriatim.models._policy import EFFORTS, Effort, Facts
@@ -19,13 +19,14 @@ SCHEDULES = ("cosine", "constant", "one_cycle", "plateau")
 
 
 TRANSFORMER = HasMethod("transform", "a transformer")
+_ROWS = Number(1, whole=True)
 
 
 class Parameters:
     """What every estimator takes, checked and settled."""
 
     _parameter_rules: ClassVar[Rules] = {
-        "batch_size": [Number(2, whole=True)],
+        "batch_size": [Number(1, whole=True)],
         "max_epochs": [Number(1, whole=True)],
         "n_iter_no_change": [Number(1, whole=True)],
         "checkpoint_every": [Number(1, whole=True)],
@@ -45,15 +46,19 @@ class Parameters:
         "monitor": [Choice(*MONITORS), callable],
         "validation_fraction": [Number(above=0, below=1)],
         "dropout": [Number(0, 1)],
+        "predict_rows": [_ROWS],
     }
     # What "auto" became.
     _fitted_attributes: ClassVar[tuple[str, ...]] = (
-        "batch_size_", "max_epochs_", "n_estimators_", "reservoir_", "learning_rate_", "augmentation_"
+        "batch_size_", "max_epochs_", "n_estimators_", "reservoir_", "learning_rate_", "augmentation_",
+        "predict_rows_",
     )  # fmt: skip
+    # What "auto" makes of predict_rows, at least.
+    _least_rows: ClassVar[int] = _policy.LEAST_ROWS
     # What a file leaves behind, and, of a checkpoint, what does not change what is learned.
     _unsaved_parameters: ClassVar[tuple[str, ...]] = ("callbacks", "checkpoint_dir")
     _parameters_of_the_run: ClassVar[set[str]] = {
-        "verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "warm_start"
+        "verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "warm_start", "predict_rows"
     }  # fmt: skip
 
     learning_rate: float | str
@@ -83,6 +88,7 @@ class Parameters:
     effort: str = "balanced"
     n_estimators: int | str = 1
     reservoir: bool | str = False
+    predict_rows: int | str = "auto"
 
     def _parameters_to_save(self) -> dict[str, Any]:
         """Return what a file keeps of the parameters: a scorer of one's own is not in it, nor wanted to predict."""
@@ -117,13 +123,26 @@ class Parameters:
             # Whoever says how long is trained wants that training and no more.
             settled["n_estimators"] = self._members_of(effort) if whole else 1
         if self._is_auto("reservoir"):
-            settled["reservoir"] = whole
+            settled["reservoir"] = whole and facts.n > 1
         settled |= self._settle_network()
         settled |= self._settle_preparation(facts, sequences)
         settled["augmentation"] = self.augmentation
         if self._is_auto("augmentation"):
             settled["augmentation"] = None if settled["scaling"] is None else _policy.augmentation(facts)
         return settled
+
+    def _settle_rows(self, longest: Sequences, settled: Mapping[str, Any]) -> int:
+        """Return ``predict_rows``, from the longest sequence as the network takes it."""
+        if not self._is_auto("predict_rows"):
+            return int(self.predict_rows)
+        return _policy.predict_rows(longest, settled.get("batch_size", 1), self._least_rows)
+
+    def _rows(self) -> int:
+        """Return how many rows are predicted at a time: as set last, also behind the fit."""
+        if self._is_auto("predict_rows"):
+            return int(getattr(self, "predict_rows_", self._least_rows))
+        check_value("predict_rows", self.predict_rows, _ROWS)
+        return int(self.predict_rows)
 
     def _settle_preparation(self, facts: Facts, sequences: Sequences) -> dict[str, Any]:
         """Return scaling and preprocessing, unfitted."""

@@ -47,6 +47,8 @@ DIMS, DEEPGRU_LEARNING_RATE = {"gru1": 48, "gru2": 32, "gru3": 32, "fc": 64}, 3e
 DEEPGRU_DROPOUT, DEEPGRU_POOLING = 0.2, ("mean", "max")
 # Longer sequences are joined to about so many steps, at most so many observations a step.
 _GOOD_STEPS, _MOST_JOINED = 64, 8
+# Steps of all sequences together that are predicted at a time: those of the kernels' liking, and the numbers that is.
+LEAST_ROWS, _MOST_NUMBERS = 4096, 1 << 22
 # Slopes and changes of tempo want sequences of at least so many steps.
 _LEAST_STEPS = 4
 
@@ -115,6 +117,12 @@ def augmentation(facts: Facts) -> Any:
     if facts.symbols or facts.length < _LEAST_STEPS:
         return None
     return Compose([Tempo(0.8, 1.25), Crop(0.9), Jitter(0.1)])
+
+
+def predict_rows(longest: Sequences, batch_size: int, least: int = LEAST_ROWS) -> int:
+    """As many as training's largest batch has, enough for the kernels; of what the network reads at most 16 MiB."""
+    numbers = int(np.prod(longest.X.shape[1:]))
+    return min(max(least, batch_size * int(longest.lengths[0])), max(1, _MOST_NUMBERS // numbers))
 
 
 def reservoir_size(facts: Facts) -> int:

@@ -1,17 +1,23 @@
-"""What a network, or several, give for sequences: in batches of similar length, in the sequences' own order."""
+"""What a network, or several, give for sequences: in batches of similar length, in the sequences' own order.
+
+How batches are cut says how much memory they take; what each sequence gives has the same bits in any of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from seriatim._typing import Array
+from seriatim._typing import Array, Integers
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import average
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import by_length, collate, is_reservoir
+
+# Enough rows a step for the kernels, few enough for the cache.
+_MOST_SEQUENCES = 128
 
 
 def members(module: Module) -> list[Any]:
@@ -30,17 +36,22 @@ def side_by_side(modules: Sequence[Module]) -> Module:
     return modules[0] if len(modules) == 1 else Ensemble(*modules)
 
 
-def outputs(module: Module, sequences: Sequences, width: int, batch_size: int, *, log_probs: bool) -> Array:
+def outputs(module: Module, sequences: Sequences, width: int, rows: int, *, log_probs: bool) -> Array:
     """Return what a module gives, ``(n, width)``; of several the mean, of probabilities if these are logarithms."""
     if not isinstance(module, Ensemble):
-        return in_batches(module, sequences, width, batch_size)
-    return in_batches(lambda x: average(module(x), log_probs), sequences, width, batch_size)
+        return in_batches(module, sequences, width, rows)
+    return in_batches(lambda x: average(module(x), log_probs), sequences, width, rows)
 
 
-def in_batches(run: Callable[[PackedSequence], Array], sequences: Sequences, width: int, batch_size: int) -> Array:
+def in_batches(run: Callable[[PackedSequence], Array], sequences: Sequences, width: int, rows: int) -> Array:
     """Return what a function gives for each sequence, ``(n, width)``."""
     result = np.empty((len(sequences), width), np.float32)
-    for index in by_length(sequences.lengths, batch_size):
-        x, order = collate(sequences, index)
+    for x, order in batches(sequences, rows):
         result[order] = run(x)
     return result
+
+
+def batches(sequences: Sequences, rows: int) -> Iterator[tuple[PackedSequence, Integers]]:
+    """Yield the sequences packed, with their places: at most so many rows at a time, and one sequence at least."""
+    for index in by_length(sequences.lengths, _MOST_SEQUENCES, rows):
+        yield collate(sequences, index)

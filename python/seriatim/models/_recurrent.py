@@ -63,6 +63,7 @@ class _StackClassifier(SequenceClassifier):
         reservoir: bool | str = "auto",
         pooling: Sequence[str] | str = "auto",
         monitor: str | Callable[..., float] = "loss",
+        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())
 
@@ -116,6 +117,7 @@ class GRUClassifier(_StackClassifier):
         greatest values, of both directions each. 'auto' is all three; the last states alone where ``hidden_size`` and
         ``max_epochs`` are both given.
     [early stopping]
+    [rows of prediction]
 
     Attributes
     ----------
@@ -163,6 +165,7 @@ class LSTMClassifier(_StackClassifier):
         greatest values, of both directions each. 'auto' is all three; the last states alone where ``hidden_size`` and
         ``max_epochs`` are both given.
     [early stopping]
+    [rows of prediction]
 
     Attributes
     ----------

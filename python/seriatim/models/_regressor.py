@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._estimator import SequenceEstimator
+from seriatim.models._labels import as_list, refuse_missing
 from seriatim.nn import MSELoss
 from seriatim.preprocessing._targets import StandardizedNumbers, unit_of
 
@@ -37,6 +38,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         return {**super()._more_tags(), "multioutput": True}
 
     def _read_targets(self, y: Any) -> AnyArray:
+        y = as_list(y)
+        refuse_missing("y", y, "finite numbers", "leave these sequences out")
         targets = np.asarray(y)
         if targets.dtype.kind == "c":
             raise ValueError("y: expected real numbers. Complex data not supported")
@@ -86,7 +89,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         sklearn.exceptions.NotFittedError
         """
         sequences, targets = self._read(X, lengths), self._targets()
-        return targets.decode(self._outputs(self._evaluated(), sequences, targets.n_outputs))
+        with self._memory() as rows:
+            return targets.decode(self._outputs(self._evaluated(), sequences, targets.n_outputs, rows))
 
     def score(
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None

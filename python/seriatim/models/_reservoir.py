@@ -65,7 +65,8 @@ class _ReservoirEstimator(SequenceEstimator):
         training = task.training
         sequences = task.preparation.whole(training.sequences)
         module = self._make_module(sequences.X.shape[1:], task.targets.n_outputs, task.rng, task.settled)
-        fit_reservoir(module, sequences, training.target, training.weights, task.class_weights)
+        rows = task.settled["predict_rows"]
+        fit_reservoir(module, sequences, training.target, training.weights, task.class_weights, rows)
         return {"module_": module, "history_": {}, "n_iter_": 1}
 
 
@@ -85,13 +86,14 @@ class ReservoirClassifier(_ReservoirEstimator, SequenceClassifier):
     random_state : int, RandomState or None
     verbose : int, default 0
         1 says what "auto" became.
+    [rows of prediction]
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
     n_features_in_ : int
     module_ : seriatim.nn.SequenceRNN
-    hidden_size_, scaling_, preprocessing_
+    hidden_size_, predict_rows_, scaling_, preprocessing_
         What "auto" became; the fitted transformers, or None.
 
     Notes
@@ -126,6 +128,7 @@ class ReservoirClassifier(_ReservoirEstimator, SequenceClassifier):
         class_weight: Mapping[Any, float] | str | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())
 
@@ -148,6 +151,7 @@ class ReservoirRegressor(_ReservoirEstimator, SequenceRegressor):
     random_state : int, RandomState or None
     verbose : int, default 0
         1 says what "auto" became.
+    [rows of prediction]
 
     Attributes
     ----------
@@ -155,7 +159,7 @@ class ReservoirRegressor(_ReservoirEstimator, SequenceRegressor):
     module_ : seriatim.nn.SequenceRNN
         Gives standardised targets.
     target_mean_, target_scale_ : ndarray, shape (n_outputs,)
-    hidden_size_, scaling_, preprocessing_
+    hidden_size_, predict_rows_, scaling_, preprocessing_
         What "auto" became; the fitted transformers, or None.
 
     Notes
@@ -187,5 +191,6 @@ class ReservoirRegressor(_ReservoirEstimator, SequenceRegressor):
         preprocessing: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())

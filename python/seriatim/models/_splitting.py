@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from seriatim._typing import AnyArray, Array, Integers
+from seriatim.models._labels import as_list, refuse_missing
 
 _WAY_ON = "validation_data, or early_stopping=False, is the way on"
 
@@ -60,6 +61,8 @@ def check_groups(groups: Any, n: int) -> Integers:
     ValueError
         There is not a group for each sequence, or one group alone.
     """
+    groups = as_list(groups)
+    refuse_missing("groups", groups, "a group for each sequence", "give what is unknown a group of its own")
     given = np.asarray(groups)
     if given.shape != (n,):
         raise ValueError(f"groups: expected a group for each of {n} sequences, got shape {given.shape}")

@@ -20,7 +20,7 @@ from seriatim.models._preparation import Preparation
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
-from seriatim.preprocessing._targets import Targets
+from seriatim.preprocessing._targets import Targets, is_weightless
 from seriatim.sequences import Sequences
 from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed, fit_reservoir, make_reservoir
 from seriatim.training._loop import Validation
@@ -115,7 +115,11 @@ def _batches(task: Task, ready: Sequences) -> Iterator[Batch]:
     target, weights = task.training.target, task.training.weights
     for part in bucketed(ready.lengths, task.settled["batch_size"], task.rng):
         x, order = task.preparation.batch(ready, part, target, task.rng)
-        yield Batch(x, order, target[order], None if weights is None else weights[order])
+        weight = None if weights is None else weights[order]
+        if is_weightless(target[order], weight, task.class_weights):
+            # Of classes that count nothing, too, there is no mean.
+            weight = np.zeros(len(order), np.float32)
+        yield Batch(x, order, target[order], weight)
 
 
 def _validation(estimator: Any, task: Task, module: Module) -> Validation | None:
@@ -126,7 +130,7 @@ def _validation(estimator: Any, task: Task, module: Module) -> Validation | None
     sequences = task.preparation.whole(task.validation.sequences)
 
     def validate() -> Measured:
-        return measure(estimator._outputs(module, sequences, task.targets.n_outputs))
+        return measure(estimator._outputs(module, sequences, task.targets.n_outputs, task.settled["predict_rows"]))
 
     return validate
 
@@ -139,7 +143,8 @@ def _with_reservoirs(estimator: Any, task: Task, module: Module, features: int) 
         size, n_outputs = _policy.reservoir_size(Facts.of(training.sequences)), task.targets.n_outputs
         made = make_reservoir(features, size, n_outputs, log_probs=estimator._log_probs, rng=task.rng)
         whole = task.preparation.whole(training.sequences)
-        fit_reservoir(made, whole, training.target, training.weights, task.class_weights)
+        rows = task.settled["predict_rows"]
+        fit_reservoir(made, whole, training.target, training.weights, task.class_weights, rows)
         found.append(made)
     elif task.continues:
         found += [member for member in members(estimator.module_) if member not in found]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,10 +37,15 @@ class VideoClassifier(SequenceClassifier):
 augmentation, preprocessing, early_stopping, validation_fraction, n_iter_no_change, tol, label_smoothing, \
 class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbose, callbacks, monitor
         As for :class:`DeepGRUClassifier`; mini-batches have 8 videos by default.
+    predict_rows : int or 'auto', default 'auto'
+        Frames of all videos together that are predicted at a time, one video at least, and the most that go through the
+        embedding at a time. 'auto' is as many as a mini-batch of training's longest videos has, and no more than have
+        4 million numbers; through what is not trained of the embedding they always go in pieces of a million numbers
+        (:class:`seriatim.nn.VideoRNN`).
 
     Attributes
     ----------
-    classes_, n_features_in_, history_, n_iter_, best_epoch_
+    classes_, n_features_in_, history_, n_iter_, best_epoch_, predict_rows_
         As of :class:`DeepGRUClassifier`; ``n_features_in_`` is ``C * H * W``.
     module_ : seriatim.nn.VideoRNN
 
@@ -55,7 +61,7 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
     """
 
     module_: VideoRNN
-    _predict_batch: ClassVar[int] = 16
+    _least_rows: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
         verbose: int = 0,
         callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
         monitor: str | Callable[..., float] = "loss",
+        predict_rows: int | str = "auto",
     ) -> None:
         keep(self, locals())
 
@@ -108,8 +115,15 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
             embedding.requires_grad_(False)
         return VideoRNN(
             embedding, self.embedding_size, self.hidden_size, n_classes, rnn=self.rnn, num_layers=self.num_layers,
-            bidirectional=self.bidirectional, fc=self.fc, rng=rng,
+            bidirectional=self.bidirectional, fc=self.fc, frames_at_once=settled["predict_rows"], rng=rng,
         )  # fmt: skip
+
+    @contextmanager
+    def _memory(self) -> Iterator[int]:
+        with super()._memory() as rows:
+            # As set last, also behind the fit.
+            self.module_.frames_at_once = rows
+            yield rows
 
     def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> NLLLoss:
         return CrossEntropyLoss(class_weights, label_smoothing=settled["label_smoothing"])

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
 
 from seriatim import functional as F
 from seriatim._typing import AnyArray, Array, Integers
+from seriatim._warnings import warn
 from seriatim.preprocessing._scaling import steady
 
 
@@ -64,6 +64,7 @@ class Labels:
         ValueError
             A label is of no class.
         """
+        self.check_kind(targets)
         unknown = np.setdiff1d(targets, self.classes)
         if len(unknown):
             raise ValueError(f"y contains previously unseen labels: {unknown.tolist()}")
@@ -79,14 +80,68 @@ class Labels:
         spread = 0.01 / max(1, self.n_outputs - 1)
         return np.log(np.where(target[:, None] == np.arange(self.n_outputs), 0.99, spread)).astype(np.float32)
 
-    def weights(self, class_weight: Mapping[Any, float] | str | None, target: Integers) -> Array | None:
-        """Return a weight for each class, scikit-learn's; 1 for one that has no target."""
+    def knows_all(self, labels: AnyArray) -> bool:
+        """Return whether labels are all classes, and no others."""
+        self.check_kind(labels)
+        return np.array_equal(np.unique(labels), self.classes)
+
+    def check_kind(self, labels: AnyArray) -> None:
+        """Refuse text where the classes are numbers, and the other way round: NumPy would take 1 for "1".
+
+        Raises
+        ------
+        ValueError
+        """
+        if len(labels) and _is_text(labels) != _is_text(self.classes):
+            known, got = self.classes[:3].tolist(), labels[:3].tolist()
+            raise ValueError(f"y: expected labels like those of training, such as {known}, got {got}")
+
+    def weights(
+        self, class_weight: Mapping[Any, float] | str | None, target: Integers | None, weights: Array | None = None
+    ) -> Array | None:
+        """Return a weight for each class, 1 where nothing says another.
+
+        "balanced" is scikit-learn's, by the sequences that count: a weight of 2 is two of them. ``target`` and
+        ``weights`` are those of all sequences that are trained on; None for a target says that only a piece is here.
+
+        Raises
+        ------
+        ValueError
+            A weight is none, or all are 0; a key is no class; or "balanced" is asked of a piece.
+        """
         if class_weight is None:
             return None
-        present = np.unique(target)
-        weights = np.ones(len(self.classes), np.float32)
-        weights[present] = compute_class_weight(class_weight, classes=self.classes[present], y=self.classes[target])
-        return weights
+        if isinstance(class_weight, Mapping):
+            return self._given_weights(class_weight)
+        if class_weight != "balanced":
+            raise ValueError(f"class_weight: expected a dict, 'balanced' or None, got {class_weight!r}")
+        if target is None:
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit: a piece does not say how often a class is. "
+                "Give the weights as a dict: sklearn.utils.class_weight.compute_class_weight('balanced', "
+                "classes=classes, y=y) of all labels, or of a large enough sample of them."
+            )
+        counts = np.bincount(target, weights, minlength=len(self.classes)).astype(np.float64)
+        present = counts > 0
+        found = np.ones(len(self.classes), np.float32)
+        found[present] = counts.sum() / (np.count_nonzero(present) * counts[present])
+        return found
+
+    def _given_weights(self, class_weight: Mapping[Any, float]) -> Array:
+        """Return the weights of a dict; what names no class is a mistake, or a class that this training has not."""
+        names = self.classes.tolist()
+        strange = [name for name in class_weight if name not in names]
+        if strange:
+            text = f"class_weight: expected labels out of {names}, got {strange} as well"
+            if not set(names) <= set(class_weight):
+                raise ValueError(text)
+            warn(f"{text}: no sequence has such a label")
+        found = np.array([class_weight.get(name, 1.0) for name in names], np.float64)
+        if not (np.isfinite(found) & (found >= 0)).all() or not found.any():
+            raise ValueError(
+                f"class_weight: expected finite numbers of at least 0, one of them above, got {dict(class_weight)}"
+            )
+        return found.astype(np.float32)
 
     def measure(
         self, output: Array, target: AnyArray, weights: Array | None, class_weights: Array | None = None
@@ -160,6 +215,10 @@ class StandardizedNumbers:
         squares = ((output.astype(np.float64) - target) ** 2).mean(axis=1)
         loss = float(np.average(squares, weights=weights))
         return loss, 1 - loss
+
+
+def _is_text(labels: AnyArray) -> bool:
+    return labels.dtype.kind in "US" or (labels.dtype == object and isinstance(labels[0], (str, bytes)))
 
 
 def weights_in_loss(target: AnyArray, weights: Array | None, class_weights: Array | None) -> Array | None:

@@ -55,7 +55,7 @@ def time_to_batch(x: AnyArray) -> tuple[AnyArray, int]:
     """
     array = as_numbers("x", x)
     if array.ndim == 5:
-        return array.reshape(-1, *array.shape[2:]), array.shape[1]
+        return array.reshape(array.shape[0] * array.shape[1], *array.shape[2:]), array.shape[1]
     if array.ndim == 4:
         return array, array.shape[0]
     raise ValueError(f"x: expected shape (T, B, C, H, W) or (B, C, H, W), got {array.shape}")

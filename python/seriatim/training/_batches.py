@@ -58,7 +58,7 @@ def collate(sequences: Sequences, index: Integers) -> tuple[PackedSequence, Inte
 def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> list[Integers]:
     """Cut shuffled indices into mini-batches of similar length, in shuffled order.
 
-    No batch has a single sequence unless there is only one: batch normalisation cannot train on it.
+    No batch has a single sequence unless all have, or there is only one: batch normalisation cannot train on it.
 
     Parameters
     ----------
@@ -77,24 +77,33 @@ def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> li
         part = shuffled[first : first + pool]
         part = part[descending(lengths[part])]
         batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
         last = batches.pop()
         batches[-1] = np.concatenate([batches[-1], last])
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def by_length(lengths: Integers, batch_size: int) -> Iterator[Integers]:
+def by_length(lengths: Integers, batch_size: int, rows: int) -> Iterator[Integers]:
     """Cut all indices into batches of similar length, the longest first: the order of prediction.
 
     Parameters
     ----------
     lengths : ndarray of int64, shape (n,)
     batch_size : int
+        The most sequences of a batch.
+    rows : int
+        The most steps of all of them together; a longer sequence is a batch of its own.
 
     Yields
     ------
     ndarray of int64
     """
     order = descending(lengths)
-    for first in range(0, len(order), batch_size):
-        yield order[first : first + batch_size]
+    ends = np.cumsum(lengths[order])
+    first = 0
+    while first < len(order):
+        before = ends[first] - lengths[order[first]]
+        most = int(np.searchsorted(ends, before + rows, side="right"))
+        last = min(max(most, first + 1), first + batch_size)
+        yield order[first:last]
+        first = last

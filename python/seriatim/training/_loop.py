@@ -17,6 +17,7 @@ from seriatim.nn import Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
 from seriatim.training._checkpoint import Checkpoint
+from seriatim.training._interrupt import called_by_hand
 from seriatim.training._patience import Measured, Patience
 from seriatim.training._progress import Progress
 from seriatim.training._verdict import improves, verdict
@@ -83,6 +84,8 @@ class Training:
     ) -> bool:
         """Train; returns False when Ctrl-C ended it. The module is left in evaluation mode.
 
+        A search that called would take a cut training for a whole one: there Ctrl-C raises KeyboardInterrupt.
+
         Parameters
         ----------
         make_batches : callable
@@ -122,6 +125,8 @@ class Training:
                     self._log(number, epochs)
                     self._keep(number, over, patience)
             except KeyboardInterrupt:
+                if not called_by_hand():
+                    raise
                 interrupted = True
             finally:
                 self.module.eval()
@@ -208,18 +213,23 @@ class Training:
             watched = found.loss if found.monitor == "loss" else found.watched
         if self.scheduler is not None and self.by_epoch:
             self.scheduler.step(watched)
+        for column in self.history.values():
+            self._fill(column, len(self.history["loss"]))
         progress.show(**shown)
         stop = [bool(callback(self.history)) for callback in self.callbacks]
         return over or any(stop)
 
     def _note(self, **values: float) -> None:
-        done = len(self.history.get("loss", []))
         for name, value in values.items():
             column = self.history.setdefault(name, [])
             if name != "loss":
-                # All columns are equally long: a data frame of them has one row an epoch.
-                column += [float("nan")] * (done - 1 - len(column))
+                self._fill(column, len(self.history["loss"]) - 1)
             column.append(float(value))
+
+    @staticmethod
+    def _fill(column: list[float], length: int) -> None:
+        """Make columns equally long: a data frame of them has one row an epoch."""
+        column += [float("nan")] * (length - len(column))
 
     def _note_validation(self, found: Measured) -> None:
         own = {} if found.monitor in ("loss", "score") else {f"validation_{found.monitor}": found.watched}

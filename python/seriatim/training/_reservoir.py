@@ -84,6 +84,7 @@ def fit_reservoir(
     target: AnyArray,
     weights: Array | None,
     class_weight: Array | None,
+    rows: int,
 ) -> None:
     """Solve for a reservoir's linear layer; the module is left in evaluation mode, frozen.
 
@@ -95,14 +96,25 @@ def fit_reservoir(
         Numbers of classes ``(n,)`` for a module that gives logarithms of probabilities, else ``(n, outputs)``.
     weights : ndarray, shape (n,), or None
     class_weight : ndarray, shape (classes,), or None
+    rows : int
+        The most steps of all sequences together that run through the reservoir at a time.
     """
     module.eval()
     features = np.empty((len(sequences), module.width), np.float32)
-    for index in by_length(sequences.lengths, _BATCH):
+    for index in by_length(sequences.lengths, _BATCH, rows):
         x, order = collate(sequences, index)
         features[order] = module.embed(x)
     if class_weight is not None:
         weights = class_weight[target] if weights is None else class_weight[target] * weights
+    if weights is not None and not weights.all():
+        # Of what weighs nothing there is no error of leaving it out.
+        counting = weights > 0
+        features, target, weights = features[counting], target[counting], weights[counting]
+    if len(features) < 2:
+        raise ValueError(
+            "a reservoir's readout leaves one sequence out: expected at least 2 sequences that count, got "
+            f"{len(features)} sample; reservoir=False, where it stands beside trained networks, is the way on"
+        )
     classifies = module.head == "log_softmax"
     values = np.where(target[:, None] == np.arange(module.n_outputs), 1.0, -1.0) if classifies else target
     weight, bias, left_out = solve_readout(features, values, weights)

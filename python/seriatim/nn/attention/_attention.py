@@ -56,6 +56,7 @@ class Attention(Module):
 
     def trace(self, h: Array, h_last: Array, batch_sizes: Integers) -> tuple[Array, Any]:
         """Attend to packed states ``h (rows, H)`` from ``h_last (B, H)``; both in packed order."""
+        h_last = as_floats("h_last", h_last)
         query, of_query = self.query.trace(h_last)
         (found, _), cache = F.attention(query, h, batch_sizes)
         one_step = np.array([len(found)], np.int64)

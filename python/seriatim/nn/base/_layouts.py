@@ -237,9 +237,9 @@ class SequenceInput(NamedTuple):
         return F.unpack_rows(rows, packed.batch_sizes, order, total_length=self.steps)
 
 
-def rows_of(x: Any) -> Array:
+def rows_of(x: Any, name: str = "x") -> Array:
     """Return the data of a PackedSequence, or an array as it is."""
-    return as_numbers("x", x.data if isinstance(x, PackedSequence) else x)
+    return as_numbers(name, x.data if isinstance(x, PackedSequence) else x)
 
 
 def like(x: Any, rows: Array) -> Any:

@@ -18,7 +18,7 @@ from seriatim.nn.base._module import Module
 
 
 def _gradient(grad_output: Any, shape: tuple[int, ...]) -> Array:
-    grad = as_floats("grad_output", rows_of(grad_output))
+    grad = as_floats("grad_output", rows_of(grad_output, "grad_output"))
     if grad.shape != shape:
         raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
     return grad
@@ -301,7 +301,9 @@ def _joined(parts: list[Any], dim: int) -> tuple[Array, list[int]]:
         if hasattr(parts[0], "batch_sizes") and not same_batch(parts[0].batch_sizes, part):
             raise ValueError("x: expected PackedSequences of the same lengths, got different ones")
     rows = [rows_of(part) for part in parts]
-    return np.concatenate(rows, axis=dim), [part.shape[dim] for part in rows]
+    joined = np.concatenate(rows, axis=dim)
+    # What is joined to floating-point numbers is float32, whatever it was.
+    return joined.astype(np.float32, copy=False) if joined.dtype.kind == "f" else joined, [p.shape[dim] for p in rows]
 
 
 def _parted(x: Any, rows: Array, widths: Sequence[int], dim: int) -> list[Any]:

@@ -143,7 +143,7 @@ class SequenceWise(Module):
     def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence, need_input: bool = True) -> Any:
         """Run the module's pullback on all images at once."""
         packed, batch, shape, inner = self.kept(context)
-        grad = rows_of(grad_output)
+        grad = rows_of(grad_output, "grad_output")
         if grad.shape != shape:
             raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
         grad_x = pull(self.module, inner, grad.reshape(-1, *shape[2:]) if batch else grad, need_input)

@@ -107,7 +107,7 @@ class Conv2d(Module):
         weight, geometry = self.weight._array, self._geometry
         packed = self._packs.get("forward", (self.weight,), lambda: F.conv2d_pack(weight, geometry))
         y, cache = F.conv2d(
-            array.reshape(-1, *array.shape[-3:]),
+            array if array.ndim == 4 else array[None],
             weight,
             None if self.bias is None else self.bias._array,
             stride=self.stride,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_floats
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
@@ -67,7 +67,7 @@ class Dropout(Module):
         if call is None:
             return as_floats("x", x)
         if self.p == 1:
-            return np.zeros(np.shape(x), np.float32)
+            return np.zeros(as_numbers("x", x).shape, np.float32)
         return F.dropout(x, self.p, self.seed, call)
 
     def extra_repr(self) -> str:

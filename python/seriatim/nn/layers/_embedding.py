@@ -70,7 +70,7 @@ class Embedding(Module):
     def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence) -> None:
         """Add to the gradient of the table; there is none of the input."""
         index = self.kept(context)
-        grad = as_floats("grad_output", rows_of(grad_output))
+        grad = as_floats("grad_output", rows_of(grad_output, "grad_output"))
         if grad.shape != (*index.shape, self.embedding_dim):
             raise ValueError(f"grad_output: expected shape {(*index.shape, self.embedding_dim)}, got {grad.shape}")
         with gradient_slots(self.weight) as ((slot,), accumulate):

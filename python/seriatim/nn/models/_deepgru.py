@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -177,29 +178,36 @@ class DeepGRU(Module):
         """Return how much each step counts: ``(B, T)``, each row summing to 1, 0 on padding."""
         packed, steps = SequenceInput.read(x, lengths, self.n_features)
         with _contexts.evaluation():
-            ((*_, h), h_last), _ = self._encode(packed)
+            (h, h_last, _), _ = self._encode(packed, ())
         weights = self.attention.weights(h, h_last, packed.batch_sizes)
         padded, _ = pad_packed_sequence(packed._replace(data=weights[:, None]), batch_first=True, total_length=steps)
         return padded[:, :, 0]
 
     def _features(self, packed: PackedSequence) -> tuple[Array, Any]:
         """Return what the classifier stands on, in packed order, and the contexts."""
-        (levels, last), of_grus = self._encode(packed)
-        found, of_attention = self.attention.trace(levels[-1], last, packed.batch_sizes)
-        if not self.pooling:
-            return found, (of_grus, of_attention, ())
-        pooled = [pool.trace(rows, packed.batch_sizes) for pool, rows in zip(self.pools, levels, strict=True)]
-        parts = [found, *[part for part, _ in pooled]]
-        return np.concatenate(parts, axis=1), (of_grus, of_attention, [kept for _, kept in pooled])
+        (rows, last, pooled), (of_grus, of_pools) = self._encode(packed, self.pools)
+        found, of_attention = self.attention.trace(rows, last, packed.batch_sizes)
+        whole = np.concatenate([found, *pooled], axis=1) if pooled else found
+        return whole, (of_grus, of_attention, of_pools)
 
-    def _encode(self, packed: PackedSequence) -> tuple[tuple[list[Array], Array], list[Any]]:
-        """Return the outputs of each GRU, each sequence's last state in the last one, and the contexts; all packed."""
-        rows, levels, contexts = packed.data, [], []
-        for gru in (self.gru1, self.gru2, self.gru3):
+    def _encode(
+        self, packed: PackedSequence, pools: Iterable[Module]
+    ) -> tuple[tuple[Array, Array, list[Array]], tuple[list[Any], list[Any]]]:
+        """Return the last GRU's output, each sequence's last state in it, what is pooled of each level; all packed.
+
+        And the contexts, of GRUs and pools. In evaluation no level's output outlives the next.
+        """
+        rows, pooled = packed.data, []
+        of_grus, of_pools = [], []
+        for gru, pool in zip_longest((self.gru1, self.gru2, self.gru3), pools):
             (rows, (h_n, *_)), context = gru._trace_packed(rows, packed.batch_sizes)
-            levels.append(rows)
-            contexts.append(context)
-        return (levels, h_n[0] if len(h_n) == 1 else np.concatenate(list(h_n), axis=1)), contexts
+            of_grus.append(context)
+            if pool is not None:
+                part, context = pool.trace(rows, packed.batch_sizes)
+                pooled.append(part)
+                of_pools.append(context)
+        last = h_n[0] if len(h_n) == 1 else np.concatenate(list(h_n), axis=1)
+        return (rows, last, pooled), (of_grus, of_pools)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

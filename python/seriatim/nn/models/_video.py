@@ -22,6 +22,9 @@ from seriatim.nn.recurrent._gru import GRU
 from seriatim.nn.recurrent._lstm import LSTM
 from seriatim.sequences import PackedSequence, pack_padded_sequence
 
+# Of the frames that go through a CNN together: 64 maps of their size are 90 MB where frames have three channels.
+_MOST_NUMBERS = 1 << 20
+
 
 def _leaves(module: Module) -> Iterator[Module]:
     """Yield the modules that a Sequential runs one after another, with those inside of inner ones."""
@@ -34,6 +37,11 @@ def _leaves(module: Module) -> Iterator[Module]:
 
 def _learns(module: Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _evaluates(module: Module) -> Callable[[AnyArray], Array]:
+    """Return a module's output alone."""
+    return lambda x: module.trace(x)[0]
 
 
 class VideoRNN(Module):
@@ -52,11 +60,16 @@ class VideoRNN(Module):
         Width of the classifier's hidden layer.
     rng : int, Generator or None
         Of the initial values.
+    frames_at_once : int or None, default None
+        The most frames that go through the embedding together where nothing of it is kept for backward: in evaluation,
+        and in training through what is frozen at its beginning. However many it says, they have at most a million
+        numbers (6 frames of 3 x 224 x 224), or are a single one.
 
     Attributes
     ----------
     embedding, rnn, classifier
         Where the parameters are.
+    frames_at_once : int or None
 
     Raises
     ------
@@ -88,15 +101,17 @@ class VideoRNN(Module):
         bidirectional: bool = True,
         fc: int = 256,
         rng: Seed = None,
+        frames_at_once: int | None = None,
     ) -> None:
         super().__init__()
-        _init.positive(embedding_size=embedding_size, hidden_size=hidden_size, n_classes=n_classes, fc=fc)
+        sizes = {} if frames_at_once is None else {"frames_at_once": frames_at_once}
+        _init.positive(embedding_size=embedding_size, hidden_size=hidden_size, n_classes=n_classes, fc=fc, **sizes)
         if not callable(embedding):
             raise TypeError(f"embedding: expected a Module or a callable, got {type(embedding).__name__}")
         if rnn not in ("lstm", "gru"):
             raise ValueError(f"rnn: expected 'lstm' or 'gru', got {rnn!r}")
         random = _init.generator(rng)
-        self.embedding = embedding
+        self.embedding, self.frames_at_once = embedding, frames_at_once
         self.embedding_size, self.n_classes = embedding_size, n_classes
         kind = LSTM if rnn == "lstm" else GRU
         self.rnn = kind(embedding_size, hidden_size, num_layers, bidirectional=bidirectional, rng=random)
@@ -114,14 +129,16 @@ class VideoRNN(Module):
         """Return the embeddings, and what is trained of the embedding with its context."""
         frames = as_floats("x.data", frames)
         rest: tuple[Module, Any] | None = None
+        y: Any = frames
         if not isinstance(self.embedding, Module):
-            y: Any = self.embedding(frames)
+            y = self._in_pieces(self.embedding, frames)
         elif not self.training:
-            y, _ = self.embedding.trace(frames)
+            y = self._in_pieces(_evaluates(self.embedding), frames)
         else:
             frozen, learning = self._stages(self.embedding)
-            with _contexts.evaluation():
-                y, _ = Sequential(*frozen).trace(frames)
+            if frozen:
+                with _contexts.evaluation():
+                    y = self._in_pieces(_evaluates(Sequential(*frozen)), frames)
             if learning:
                 trained = Sequential(*learning)
                 y, context = trained.trace(y)
@@ -132,6 +149,24 @@ class VideoRNN(Module):
                 f"embedding: expected output of shape {(len(frames), self.embedding_size)}, got {found.shape}"
             )
         return found, rest
+
+    def _in_pieces(self, run: Callable[[AnyArray], ArrayLike], frames: AnyArray) -> Array:
+        """Return what a function gives for each frame: maps of a CNN are larger than anything else here."""
+        size = max(1, _MOST_NUMBERS // max(1, int(np.prod(frames.shape[1:]))))
+        size = size if self.frames_at_once is None else min(size, self.frames_at_once)
+        whole: Array | None = None
+        for first in range(0, max(1, len(frames)), size):
+            piece = frames[first : first + size]
+            part = as_floats("y", run(piece))
+            if len(piece) == len(frames):
+                return part
+            if whole is None:
+                whole = np.empty((len(frames), *part.shape[1:]), np.float32)
+            if part.shape != (len(piece), *whole.shape[1:]):
+                raise ValueError(f"embedding: expected output for each of {len(piece)} frames, got shape {part.shape}")
+            whole[first : first + size] = part
+        assert whole is not None
+        return whole
 
     def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return logits ``(B, n_classes)`` in the caller's order."""
