@@ -6,7 +6,11 @@ from samples import make, ragged
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, make_scorer, mean_absolute_error, roc_auc_score
 
 import seriatim
-from seriatim.models import DeepGRURegressor, GRUClassifier
+from seriatim import nn
+from seriatim.models import DeepGRURegressor, GRUClassifier, VideoClassifier
+from seriatim.models._data import Examples
+from seriatim.models._monitor import make_measure
+from seriatim.preprocessing._targets import Labels
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -83,6 +87,26 @@ def test_class_weights_count_in_the_validation_loss_as_in_training():
     assert model.history_["validation_loss"][-1] == pytest.approx(wanted, rel=1e-5)
     with pytest.raises(ValueError, match="validation sequences that count, got only some whose"):
         gru(class_weight=weights).fit(X, Y, validation_data=(V[OF_V == 0], VALIDATION[1][OF_V == 0]))
+
+
+def test_weights_of_sequences_count_in_a_scorer():
+    targets = Labels(np.array(["fast", "rare", "slow"]))
+    target, weights = np.array([0, 0, 1, 2]), np.float32([1, 5, 2, 0.5])
+    given = targets.classes[target]
+    output = targets.ideal(np.array([0, 1, 1, 1]))
+    measure = make_measure("balanced_accuracy", targets, Examples(V[:4], target, weights, given), None)
+    wanted = balanced_accuracy_score(given, ["fast", "rare", "rare", "rare"], sample_weight=weights)
+    assert measure(output).watched == pytest.approx(wanted)
+    with pytest.raises(ValueError, match=r"monitor='own': .*unexpected keyword argument 'sample_weight'"):
+        make_measure(own, targets, Examples(V[:4], target, weights, given), None)
+
+
+def test_videos_are_monitored_as_well():
+    videos = np.random.default_rng(0).normal(size=(12, 2, 1, 2, 2))
+    model = VideoClassifier(nn.Flatten(), 4, hidden_size=2, fc=2, max_epochs=3, random_state=0, early_stopping=True)
+    model.set_params(monitor="f1_macro", validation_fraction=0.5).fit(videos, np.arange(12) % 2)
+    assert len(model.history_["validation_f1_macro"]) == model.n_iter_
+    assert 1 <= model.best_epoch_ <= model.n_iter_
 
 
 def test_the_plateau_goes_by_the_monitor():

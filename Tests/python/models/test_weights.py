@@ -72,6 +72,23 @@ def test_a_class_of_no_weight_teaches_nothing():
     np.testing.assert_array_equal(weights_of(piece.partial_fit(X[:1], Y[:1])), before)
 
 
+def test_a_piece_of_no_weight_leaves_the_model_as_it_is():
+    for model in (gru(), make(max_epochs=1)):
+        model.partial_fit(X[:6], Y[:6])
+        before = model.predict_proba(X)
+        model.partial_fit(X[:6], Y[:6], sample_weight=np.zeros(6))
+        np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_an_error_of_the_readout_leaves_a_model_that_was_to_go_on_as_it_was():
+    model = gru(warm_start=True, reservoir=True).fit(X, Y)
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="at least 2 sequences that count"):
+        model.fit(X[:2], Y[:2], sample_weight=[0.5, 0.0])
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert model.n_iter_ == len(model.history_["loss"]) == 1
+
+
 def test_weights_that_leave_nothing():
     with pytest.raises(ValueError, match="expected a sequence that counts"):
         gru(class_weight={"a": 0.0, "b": 0.0}).fit(X, Y, sample_weight=(NUMBERS < 2).astype(float))

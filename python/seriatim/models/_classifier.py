@@ -77,7 +77,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         """
         self._check_parameters()
         continues = hasattr(self, "module_")
-        sequences, labels, weights, by_row = self._read_training(X, y, lengths, sample_weight, continues)
+        sequences, labels, weights, by_row = self._read_training(X, y, lengths, sample_weight, continues, piece=True)
         coming = labels if classes is None else read_labels("classes", classes)
         targets = self._learn_targets(coming, None, continues)
         if classes is not None and not targets.knows_all(coming):

@@ -52,8 +52,8 @@ class Examples:
         return Examples(self.sequences[rows], self.target[rows])
 
 
-def read_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
-    """Return the weights of n sequences as float32, None for None.
+def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False) -> Array | None:
+    """Return the weights of n sequences as float32, None for None; all of a piece may be 0: it teaches nothing.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def read_weights(sample_weight: ArrayLike | None, n: int) -> Array | None:
         raise ValueError(
             f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
         )
-    if not weights.any():
+    if not weights.any() and not piece:
         raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
     return weights
 

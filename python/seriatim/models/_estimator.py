@@ -192,7 +192,14 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         return self
 
     def _read_training(
-        self, X: Any, y: Any, lengths: ArrayLike | None, sample_weight: ArrayLike | None, continues: bool
+        self,
+        X: Any,
+        y: Any,
+        lengths: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        continues: bool,
+        *,
+        piece: bool = False,
     ) -> tuple[Sequences, AnyArray, Array | None, bool]:
         """Return sequences, targets, weights, and whether each row of X is a sequence."""
         if y is None:
@@ -206,7 +213,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
             raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
         if continues:
             check_features(self, X, sequences)
-        return sequences, targets, read_weights(sample_weight, len(sequences)), by_row
+        return sequences, targets, read_weights(sample_weight, len(sequences), piece=piece), by_row
 
     def _hold_out(
         self,

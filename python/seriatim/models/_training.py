@@ -92,8 +92,9 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
         patience = Patience(module, estimator.n_iter_no_change, estimator.tol)
     with run.undone_by_errors() if task.continues else nullcontext():
         run.run(lambda: _batches(task, ready), n_batches, epochs, _validation(estimator, task, module), patience)
+        trained = _with_reservoirs(estimator, task, module, shape[0])
     return {
-        "module_": _with_reservoirs(estimator, task, module, shape[0]),
+        "module_": trained,
         "history_": run.history,
         "n_iter_": len(run.history.get("loss", [])),
         "best_epoch_": None if patience is None else patience.best_epoch,

@@ -158,12 +158,12 @@ class Training:
 
     def _step(self, batch: Batch, parameters: list[list[Parameter]]) -> tuple[float, float]:
         """One step of the optimiser; gives the loss and the weight it has in the epoch's mean."""
+        if batch.weight is not None and not batch.weight.any():
+            # Nothing to learn from, and no mean to divide by; nor do running statistics see it.
+            return 0.0, 0.0
         self.optimizer.zero_grad()
         output, context = self.module.trace(batch.x)
         loss = float(self.criterion(output, batch.target, batch.weight))
-        if batch.weight is not None and not batch.weight.any():
-            # Nothing to learn from, and no mean to divide by.
-            return 0.0, 0.0
         if not np.isfinite(loss):
             raise ValueError(
                 f"training has diverged: the loss of a mini-batch is {loss}. The observations may be too large and "
