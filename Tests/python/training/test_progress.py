@@ -171,6 +171,14 @@ def test_a_widget_leaves_html(page, monkeypatch):
     assert last["text/plain"].startswith("stopped at 1, best 1: 100% 1/1")
 
 
+def test_a_fit_in_a_worker_writes_one_line(monkeypatch, capfd):
+    monkeypatch.setattr(_progress.multiprocessing, "parent_process", lambda: object())
+    fit(max_epochs=2)
+    out, err = capfd.readouterr()
+    assert (out.count("\n"), err) == (1, "")
+    assert out.startswith("2 epochs: 100%")
+
+
 def test_a_worker_says_one_line(monkeypatch, capfd):
     monkeypatch.setattr(_progress.multiprocessing, "parent_process", lambda: object())
     with Progress(1, epochs=1, batches=2) as progress:

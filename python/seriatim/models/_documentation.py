@@ -69,8 +69,8 @@ checkpoint_every : int, default 1
 random_state : int, RandomState or None
     The same integer gives the same bits, for any number of threads.
 verbose : int, default 0
-    1 says what "auto" became and shows a progress bar with the time left. The logger ``seriatim`` tells of every epoch
-    at level INFO.
+    1 says what "auto" became and shows a progress bar with the time left; a worker of a search writes a line a fit.
+    The logger ``seriatim`` tells of every epoch at level INFO.
 callbacks : sequence of callables, optional
     Each is called with ``history_`` after every epoch; a true result ends the training.
 """,

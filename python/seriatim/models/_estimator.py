@@ -34,6 +34,7 @@ from seriatim.preprocessing._targets import Targets, weights_in_loss
 from seriatim.sequences import Sequences
 from seriatim.training import Checkpoint
 from seriatim.training._checkpoint import drawn
+from seriatim.training._progress import in_worker
 
 Self = TypeVar("Self", bound="SequenceEstimator")
 
@@ -270,7 +271,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         ordered = training.in_order()
         settled = self._settle(ordered.sequences, epochs)
         preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
-        if self.verbose > 0:
+        if self.verbose > 0 and not in_worker():
             print(self._summary(ordered.sequences, settled))
         longest = ordered.sequences[[int(ordered.sequences.lengths.argmax())]]
         settled["predict_rows"] = self._settle_rows(preparation.whole(longest), settled)

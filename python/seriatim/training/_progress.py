@@ -107,13 +107,23 @@ class Progress:
         bar.close()
 
 
+def in_worker() -> bool:
+    """Return whether this is one of several processes, as in a search, which had better write little.
+
+    Returns
+    -------
+    bool
+    """
+    return multiprocessing.parent_process() is not None
+
+
 def _make_bar(total: int) -> Any:
     with warnings.catch_warnings():
         # In notebooks without widgets tqdm.auto warns and falls back to text, for which there is a bar of our own.
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm
     settings = {"total": total, "unit": "batch", "dynamic_ncols": True}
-    if multiprocessing.parent_process() is not None:
+    if in_worker():
         return _worker_bar(settings)
     if not _in_notebook():
         return tqdm(**settings)
