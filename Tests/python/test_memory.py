@@ -65,6 +65,8 @@ def test_release_while_others_compute():
         worker.start()
     for _ in range(200):
         seriatim.release_memory()
+    while len(results) < 4 and any(worker.is_alive() for worker in workers):
+        seriatim.release_memory()
     stop.set()
     for worker in workers:
         worker.join()
