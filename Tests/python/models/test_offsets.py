@@ -12,9 +12,16 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 
 import seriatim
-from seriatim import Sequences
+from seriatim import Sequences, nn
 from seriatim import preprocessing as prep
-from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier, ReservoirClassifier, ReservoirRegressor
+from seriatim.models import (
+    DeepGRUClassifier,
+    DeepGRURegressor,
+    GRUClassifier,
+    ReservoirClassifier,
+    ReservoirRegressor,
+    VideoClassifier,
+)
 
 X, Y = rising(40)
 # Offset and unit of sequences.
@@ -120,3 +127,42 @@ def test_order_does_not_depend_on_how_sequences_are_given_at_an_offset():
     settings = {"dims": DIMS, "max_epochs": 1, "random_state": 0}
     one, other = (DeepGRUClassifier(**settings).fit(x, y) for x, y in ((far, Y), (far[turn], Y[turn])))
     np.testing.assert_array_equal(one.predict_proba(far), other.predict_proba(far))
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_weights_of_any_unit(unit):
+    sequences, numbers = ragged(30)[0], np.random.default_rng(0).normal(size=30)
+    weights = np.random.default_rng(1).uniform(0.1, 1, 30)
+    for model in (ReservoirRegressor(hidden_size=10, random_state=0), make(GRUClassifier, hidden_size=4, max_epochs=1)):
+        y = numbers if isinstance(model, ReservoirRegressor) else numbers > 0
+        here, there = (clone(model).fit(sequences, y, sample_weight=w) for w in (weights, unit * weights))
+        np.testing.assert_allclose(there.transform(sequences), here.transform(sequences), atol=1e-5)
+        np.testing.assert_allclose(*(np.asarray(m.predict(sequences), float) for m in (there, here)), atol=1e-4)
+        assert there.score(sequences, y, sample_weight=unit * weights) == pytest.approx(
+            here.score(sequences, y, sample_weight=weights), abs=1e-4
+        )
+
+
+def test_preprocessing_of_videos_sees_what_is_given():
+    rng = np.random.default_rng(0)
+    frames, seen = 1.7e9 + 1e-2 * rng.normal(size=(12, 1, 2, 2)), []
+
+    class Centred:
+        def get_params(self, deep=False):
+            return {}
+
+        def fit(self, X):
+            seen.append(X.X.dtype)
+            return self
+
+        def transform(self, X):
+            return Sequences(X.X - 1.7e9, X.lengths)
+
+    settings = {"hidden_size": 2, "fc": 2, "max_epochs": 1, "random_state": 0}
+    videos, y = Sequences(frames, [3] * 4), [0, 1, 0, 1]
+    one = VideoClassifier(nn.Flatten(), 4, **settings, preprocessing=Centred()).fit(videos, y)
+    other = VideoClassifier(nn.Flatten(), 4, **settings).fit(Sequences(frames - 1.7e9, [3] * 4), y)
+    assert seen == [np.float64]
+    np.testing.assert_array_equal(one.predict_proba(videos), other.predict_proba(Sequences(frames - 1.7e9, [3] * 4)))
+    with pytest.warns(UserWarning, match="feature 0 is 1.7e.09 .*and 3 more.* frames without it"):
+        VideoClassifier(nn.Flatten(), 4, **settings).fit(videos, y)

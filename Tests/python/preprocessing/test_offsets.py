@@ -173,3 +173,10 @@ def test_what_float64_does_not_hold_is_refused():
         prep.Standardize().fit_transform(great).X, StandardScaler().fit_transform(great.X.astype(float)), atol=1e-6
     )
     np.testing.assert_allclose(prep.MinMaxScale().fit_transform(great).X[:, 0], [0, 1, 2 / 3], atol=1e-6)
+
+
+def test_parts_of_a_long_set_are_scaled_alike():
+    long = 1.7e9 + np.random.default_rng(0).normal(size=(100_000, 2))
+    step = prep.Standardize().fit(Sequences(long, [100_000]))
+    wanted = ((long - step.shift_) * step.scale_).astype(np.float32)
+    np.testing.assert_array_equal(step.transform(Sequences(long, [100_000])).X, wanted)

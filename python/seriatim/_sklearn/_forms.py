@@ -137,7 +137,7 @@ def read_videos(X: Any, lengths: ArrayLike | None) -> Sequences:
     Returns
     -------
     Sequences
-        Of float32 frames ``(sum T, C, H, W)``, finite.
+        Of frames ``(sum T, C, H, W)``, finite; float32 if it holds all values of X's type, and else float64.
     """
     if isinstance(X, Sequences):
         _no_lengths(lengths, "a Sequences object, which knows them")
@@ -164,7 +164,7 @@ def read_videos(X: Any, lengths: ArrayLike | None) -> Sequences:
             counts = np.asarray(lengths)
     if frames.ndim != 4 or frames.dtype.kind not in "fiub":
         raise ValueError(f"X: expected frames (sum T, C, H, W) of numbers, got {frames.dtype} of shape {frames.shape}")
-    used = np.ascontiguousarray(frames, np.float32)
+    used = np.ascontiguousarray(frames, float_type(frames.dtype))
     if not np.isfinite(used).all():
         raise ValueError("X: expected finite numbers, got NaN or infinity")
     return Sequences(used, counts)

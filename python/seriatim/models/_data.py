@@ -9,11 +9,13 @@ import numpy as np
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.functional import ragged_mean
-from seriatim.preprocessing._targets import repetitions
+from seriatim.preprocessing._targets import repetitions, unit_of
 from seriatim.sequences import Sequences
 
 # Features whose means tell sequences of one length and target apart.
 _MOST_KEYS = 16
+# The least greatest weight that is taken as it is, and 1 over the greatest.
+_LEAST_WEIGHT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,16 @@ def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float32)
+    weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
         raise ValueError(
             f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
         )
     if not weights.any() and not piece:
         raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
-    return weights
+    # Only their ratios count: in a unit of their size float32 holds them and their sums.
+    held = _LEAST_WEIGHT <= weights.max() <= 1 / _LEAST_WEIGHT
+    return (weights if held else weights / unit_of(weights)).astype(np.float32)
 
 
 def read_validation(validation_data: Any) -> tuple[Any, Any, Any]:

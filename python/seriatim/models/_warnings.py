@@ -36,16 +36,19 @@ def warn_of_scales(sequences: Sequences) -> None:
 
 def warn_of_rounding(sequences: Sequences) -> None:
     """Warn where the type of the networks can hardly tell the values of float64 features apart."""
-    mean, spread = ragged_moments(sequences.X, np.array([0, len(sequences.X)]))
+    # Videos are large.
+    X = sequences.X if sequences.X.ndim == 2 else sequences[:_FEW].X.reshape(-1, int(np.prod(sequences.X.shape[1:])))
+    mean, spread = ragged_moments(X, np.array([0, len(X)]))
     resolution = np.finfo(np.float32).eps * np.abs(mean[0])
     rounded = np.flatnonzero((spread[0] > 0) & (spread[0] < _COARSE * resolution))
     if len(rounded):
         i, others = rounded[0], len(rounded) - 1
+        way = "scaling='auto' without preprocessing, or Standardize() in it or before the model,"
+        way = way if sequences.X.ndim == 2 else "Training on frames without it, in prediction too,"
         warn(
             f"feature {i} is {mean[0, i]:.6g} with a standard deviation of {spread[0, i]:.3g}"
             f"{f' (and {others} more are like it)' if others else ''}, and nothing takes the offset away: float32, in "
-            "which networks compute, can hardly tell its values apart. scaling='auto' without preprocessing, or "
-            "Standardize() in it or before the model, is the way on.",
+            f"which networks compute, can hardly tell its values apart. {way} is the way on.",
         )
 
 

@@ -14,6 +14,8 @@ from seriatim.sequences import Sequences
 
 # Spreads below so many units in the last place of the mean are roundings.
 ROUNDINGS = 8
+# Numbers that are scaled together where the result is of another type.
+_MOST_AT_ONCE = 1 << 16
 
 
 def steady(mean: AnyArray, spread: AnyArray) -> AnyArray:
@@ -63,10 +65,20 @@ class _Scaling(SequenceTransformer):
         else:
             ends = np.array([0, len(sequences.X)])
             shift, scale = np.asarray(self.shift_)[None], np.asarray(self.scale_)[None]
+        X = sequences.X
+        kept = X.dtype if str(X.dtype) in self._preserved else np.dtype(np.float32)
         # What was learned from float64 is rounded by nothing but the result.
-        X = sequences.X if _fits(shift, scale) else sequences.X.astype(np.float64, copy=False)
-        kept = sequences.X.dtype if str(sequences.X.dtype) in self._preserved else np.float32
-        return Sequences(F.ragged_scale(X, ends, shift, scale).astype(kept, copy=False), sequences.lengths)
+        computed = X.dtype if _fits(shift, scale) else np.dtype(np.float64)
+        if computed == kept or len(ends) > 2:
+            found = F.ragged_scale(X.astype(computed, copy=False), ends, shift, scale).astype(kept, copy=False)
+            return Sequences(found, sequences.lengths)
+        # A part at a time: the whole in float64 is never there beside the result.
+        found = np.empty(X.shape, kept)
+        rows = max(1, _MOST_AT_ONCE // X.shape[1])
+        for first in range(0, len(X), rows):
+            part = X[first : first + rows].astype(computed, copy=False)
+            found[first : first + rows] = F.ragged_scale(part, np.array([0, len(part)]), shift, scale)
+        return Sequences(found, sequences.lengths)
 
     def _finite_statistics(self, X: AnyArray, ends: Any) -> tuple[Doubles, Doubles]:
         """Return shift and scale in float64.
