@@ -66,3 +66,11 @@ def test_weights_of_a_regressor():
 def test_bad_targets(y, words):
     with pytest.raises(ValueError, match=words):
         DeepGRURegressor(dims=DIMS, **FAST).fit(ragged()[0], y)
+
+
+def test_a_table_of_one_step_a_sequence_is_learned():
+    # scikit-learn's check of the score, but for the table in lists: those are univariate series.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 10))
+    y = X[:, 3] + 0.2 * rng.normal(size=200)
+    assert DeepGRURegressor(dims=DIMS, **FAST).fit(X, y).score(X, y) > 0.5

@@ -80,3 +80,44 @@ def test_errors():
     model = classifier(max_epochs=1).fit(videos, labels)
     with pytest.raises(ValueError, match="X has 100 features, but VideoClassifier is expecting 144"):
         model.predict([np.zeros((2, 1, 10, 10))])
+
+
+def test_forms_and_a_single_video():
+    videos, labels = moving_bars(6)
+    make = classifier(max_epochs=1)
+    model = make.fit((v for v in videos), labels)
+    wanted = model.predict_proba(videos)
+    for given in (dict(enumerate(videos)), tuple(videos), [v.tolist() for v in videos]):
+        np.testing.assert_array_equal(model.predict_proba(given), wanted)
+    for one in (videos[2], list(videos[2]), [videos[2]]):
+        np.testing.assert_array_equal(model.predict_proba(one), wanted[2:3])
+    padded = np.zeros((6, 9, 1, 12, 12), np.float32)
+    for row, video in zip(padded, videos, strict=True):
+        row[-len(video) :] = video
+    front = Sequences.from_padded(padded, [len(v) for v in videos], side="left")
+    np.testing.assert_array_equal(model.predict_proba(front), wanted)
+
+
+def test_frames_turned_round_are_named():
+    rng = np.random.default_rng(0)
+    videos = [rng.normal(size=(2, 3, 5, 6)).astype(np.float32) for _ in range(4)]
+    labels = [0, 1, 0, 1]
+    model = VideoClassifier(lambda x: x.reshape(len(x), -1)[:, :3], 3, hidden_size=2, fc=2, max_epochs=1).fit(
+        videos, labels
+    )
+    portrait, last = [v.swapaxes(2, 3) for v in videos], [v.transpose(0, 2, 3, 1) for v in videos]
+    for call in (model.predict, lambda X: model.score(X, labels), lambda X: model.partial_fit(X, labels)):
+        with pytest.raises(ValueError, match=r"frames of shape \(3, 6, 5\), but .* \(3, 5, 6\).*exchanged"):
+            call(portrait)
+        with pytest.raises(ValueError, match=r"channels last\? They come first: frames.transpose\(0, 3, 1, 2\)"):
+            call(np.stack(last))
+    with pytest.raises(ValueError, match=r"validation_data: .*height and width"):
+        model.fit(videos, labels, validation_data=(portrait, labels))
+    with pytest.warns(UserWarning, match="channels last"):
+        model.fit(last, labels)
+    with pytest.raises(ValueError, match="a channel axis is missing"):
+        model.fit([v[:, 0] for v in videos], labels)
+    # A file of an older version does not say how frames lie.
+    del model._frame_shape
+    with pytest.raises(ValueError, match="expecting 90 features"):
+        model.predict([v[:, :1] for v in videos])

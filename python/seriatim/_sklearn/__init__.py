@@ -4,9 +4,10 @@ Everything that reads users' input with scikit-learn's validation is here, so th
 nothing else.
 """
 
-from seriatim._sklearn._features import check_features, keep_feature_names
-from seriatim._sklearn._forms import is_list_of_arrays, read_sequences, read_videos, rows_of_table
+from seriatim._sklearn._features import Remembers, check_features, known_of, remember
+from seriatim._sklearn._forms import Known, Reading, read_sequences, read_videos
 from seriatim._sklearn._looks import shortened
+from seriatim._sklearn._mistakes import other_targets, warn_of_axes, warn_of_frames
 from seriatim._sklearn._parameters import (
     AUTO,
     Choice,
@@ -24,18 +25,23 @@ __all__ = [
     "AUTO",
     "Choice",
     "HasMethod",
+    "Known",
     "Number",
+    "Reading",
+    "Remembers",
     "Rules",
     "Stored",
     "check_features",
     "check_parameters",
     "check_value",
     "is_auto",
-    "is_list_of_arrays",
     "keep",
-    "keep_feature_names",
+    "known_of",
+    "other_targets",
     "read_sequences",
     "read_videos",
-    "rows_of_table",
+    "remember",
     "shortened",
+    "warn_of_axes",
+    "warn_of_frames",
 ]

@@ -13,7 +13,17 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from seriatim._arrays import as_labels
-from seriatim._sklearn import check_features, read_sequences, rows_of_table
+from seriatim._sklearn import (
+    Known,
+    Reading,
+    Remembers,
+    check_features,
+    known_of,
+    other_targets,
+    read_sequences,
+    remember,
+    warn_of_axes,
+)
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.compat._digit_speakers import digit_speakers
 from seriatim.sequences import Sequences
@@ -27,7 +37,7 @@ def _has_probabilities(self: OnSequences) -> bool:
     return hasattr(self.estimator, "predict_proba")
 
 
-class OnSequences(BaseEstimator):  # type: ignore[misc]
+class OnSequences(Remembers, BaseEstimator):  # type: ignore[misc]
     """An estimator with sequentia's manners, ``fit(X, y, lengths=lengths)``, on any form of sequences.
 
     So kNN and HMM run where Seriatim's estimators run: behind the transformers of :mod:`seriatim.preprocessing` in
@@ -49,9 +59,7 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
-    an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
-    many labels, else a single sequence. The estimator gets observations in float64.
+    X may be given in all forms that Seriatim's estimators take. The estimator gets observations in float64.
 
     Labels may be of any kind. sequentia takes integers from -128 to 127, which are handed on as they are, so that its
     own parameters may name them; all others are numbered for it.
@@ -78,7 +86,6 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
     classes_: AnyArray
     n_features_in_: int
     _labels: AnyArray | None
-    _row_per_sequence: bool
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
@@ -98,10 +105,11 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
         self
         """
         targets: AnyArray = column_or_1d(as_labels("y", y), warn=True)
-        by_row = lengths is None and rows_of_table(X) == len(targets)
-        sequences = self._read_form(X, lengths, by_row)
+        reading = self._read_form(X, lengths, targets=len(targets))
+        sequences = reading.sequences
         if len(targets) != len(sequences):
-            raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(targets)}")
+            raise ValueError(other_targets(sequences, reading.form, len(targets)))
+        warn_of_axes(sequences, reading.form)
         # A copy, not a clone: clone refuses sequentia's constructors, which copy the dicts and lists that they get.
         fitted = copy.deepcopy(self.estimator)
         if self._estimator_type == "classifier":
@@ -113,7 +121,7 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
             fitted.fit(sequences.X, targets.astype(np.float64), lengths=sequences.lengths)
         self.estimator_ = fitted
         self.n_features_in_ = sequences.X.shape[1]
-        self._row_per_sequence = by_row
+        remember(self, reading)
         return self
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
@@ -140,12 +148,14 @@ class OnSequences(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
         check_is_fitted(self, "estimator_")
-        sequences = self._read_form(X, lengths, self._row_per_sequence)
-        check_features(self, X, sequences)
-        return sequences
+        reading = self._read_form(X, lengths, known_of(self))
+        check_features(self, reading)
+        return reading.sequences
 
-    def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
-        return read_sequences(X, lengths, by_row, type(self).__name__, np.float64)
+    def _read_form(
+        self, X: Any, lengths: ArrayLike | None, known: Known | None = None, targets: int | None = None
+    ) -> Reading:
+        return read_sequences(X, lengths, type(self).__name__, known=known, targets=targets, dtype=np.float64)
 
     @property
     def _estimator_type(self) -> str | None:

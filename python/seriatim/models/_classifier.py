@@ -19,6 +19,7 @@ from seriatim.models._warnings import warn_of_single_class, warn_of_single_seque
 from seriatim.nn import Module, NLLLoss
 from seriatim.preprocessing._targets import Labels, is_weightless
 from seriatim.sequences import Sequences
+from seriatim.sequences._items import reusable
 
 Self = TypeVar("Self", bound="SequenceClassifier")
 
@@ -77,7 +78,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         """
         self._check_parameters()
         continues = hasattr(self, "module_")
-        sequences, labels, weights, by_row = self._read_training(X, y, lengths, sample_weight, continues, piece=True)
+        reading, labels, weights = self._read_training(X, y, lengths, sample_weight, continues, piece=True)
         coming = labels if classes is None else read_labels("classes", classes)
         targets = self._learn_targets(coming, None, continues)
         if classes is not None and not targets.knows_all(coming):
@@ -85,9 +86,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
                 f"`classes={coming.tolist()}` is not the same as on last call to partial_fit, or as the labels of fit, "
                 f"was: {targets.classes.tolist()}"
             )
-        training = Examples(sequences, targets.encode(labels), weights)
+        training = Examples(reading.sequences, targets.encode(labels), weights)
         class_weights = targets.weights(self.class_weight, None, None)
-        self._set_fitted(X, by_row, self._learn(training, None, targets, class_weights, 1, continues))
+        self._set_fitted(reading, self._learn(training, None, targets, class_weights, 1, continues), continues)
         return self
 
     def _read_targets(self, y: Any) -> AnyArray:
@@ -136,6 +137,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         -------
         ndarray, shape (n,)
         """
+        X = reusable(X)
         return self.fit(X, y, lengths=lengths).predict(X, lengths)
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:

@@ -54,6 +54,15 @@ class Examples:
         return Examples(self.sequences[rows], self.target[rows])
 
 
+def first_bad(name: str, values: AnyArray, bad: AnyArray) -> str:
+    """Say where the first of the bad values stands, and how many there are; nothing if none is bad."""
+    places = np.argwhere(bad)
+    if not len(places):
+        return ""
+    place = tuple(int(i) for i in places[0])
+    return f": {name}[{', '.join(map(str, place))}] is {values[place]}, and {len(places)} of {bad.size} are such"
+
+
 def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False) -> Array | None:
     """Return the weights of n sequences as float32, None for None; all of a piece may be 0: it teaches nothing.
 
@@ -68,6 +77,7 @@ def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False
     if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
         raise ValueError(
             f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
+            + (first_bad("sample_weight", weights, ~(weights >= 0) | np.isinf(weights)) if len(weights) == n else "")
         )
     if not weights.any() and not piece:
         raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")

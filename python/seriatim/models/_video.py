@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import keep, read_videos, shortened
+from seriatim._sklearn import Known, Reading, keep, read_videos, shortened, warn_of_frames
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
-from seriatim.sequences import Sequences
 
 
 class VideoClassifier(SequenceClassifier):
@@ -51,8 +50,9 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
 
     Notes
     -----
-    X may be given as a list of videos ``(T_i, C, H, W)``; as frames ``(sum T, C, H, W)`` with ``lengths``; as an array
-    ``(n, T, C, H, W)``; or as :class:`seriatim.Sequences` of frames.
+    X may be given as a collection (a list, a generator, a dict, ...) of videos ``(T_i, C, H, W)``; as frames
+    ``(sum T, C, H, W)`` with ``lengths``; as an array ``(n, T, C, H, W)``; or as :class:`seriatim.Sequences` of frames.
+    ``predict`` takes a single video as well, and only frames of the shape ``(C, H, W)`` of training.
 
     Examples
     --------
@@ -62,6 +62,7 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
 
     module_: VideoRNN
     _least_rows: ClassVar[int] = 1
+    _reads_frames = True
 
     def __init__(
         self,
@@ -140,5 +141,10 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
     def _more_tags(self) -> dict[str, Any]:
         return {**super()._more_tags(), "X_types": ["3darray"]}
 
-    def _read_form(self, X: Any, lengths: ArrayLike | None, by_row: bool) -> Sequences:
-        return read_videos(X, lengths)
+    def _read_form(
+        self, X: Any, lengths: ArrayLike | None, known: Known | None = None, targets: int | None = None
+    ) -> Reading:
+        return read_videos(X, lengths, type(self).__name__, known=known)
+
+    def _warn_of_form(self, reading: Reading) -> None:
+        warn_of_frames(reading.sequences)

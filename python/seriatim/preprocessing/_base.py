@@ -11,16 +11,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from seriatim import functional as F
 from seriatim._sklearn import (
+    Reading,
+    Remembers,
     Stored,
     check_features,
     check_parameters,
-    is_list_of_arrays,
-    keep_feature_names,
+    known_of,
     read_sequences,
-    rows_of_table,
+    remember,
 )
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.sequences import Sequences
+from seriatim.sequences._items import reusable
 
 Self = TypeVar("Self", bound="SequenceTransformer")
 
@@ -38,16 +40,23 @@ class _Table(TransformerMixin):  # type: ignore[misc]
         return self.names
 
 
-class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
+class SequenceTransformer(  # type: ignore[call-arg]
+    Stored,
+    Remembers,
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+    auto_wrap_output_keys=None,
+):
     """Base of the transformers: subclasses say what happens to a :class:`seriatim.Sequences`.
 
     Notes
     -----
-    X may be given as observations ``(sum T, D)`` with ``lengths``, as a list of arrays ``(T_i, D)`` or ``(T_i,)``, as
-    an array ``(n, T, D)``, or as :class:`seriatim.Sequences`; what comes out has the same form. Where lengths have
-    changed and the form has no place for that, a ``Sequences`` comes out, which has ``.X`` and ``.lengths``.
-    A 2-D X without lengths is one sequence a row for ``fit``, as in scikit-learn, unless y has another number of
-    labels; after a ``fit`` on any other form it is a single sequence.
+    X may be given as a collection of arrays ``(T_i, D)`` or ``(T_i,)`` (a list, a dict, groups of a frame, ...), as
+    observations ``(sum T, D)`` with ``lengths``, as an array ``(n, T, D)``, or as :class:`seriatim.Sequences`; what
+    comes out has the same form, a list for all collections but dicts. Where lengths have changed and the form has no
+    place for that, a ``Sequences`` comes out, which has ``.X`` and ``.lengths``.
+    A 2-D array without lengths is one sequence a row for ``fit``, as in scikit-learn, unless y has another number of
+    labels; after a ``fit`` on any other form it is a single sequence, or, after univariate sequences, one each row.
 
     float32 stays float32, and float64 stays float64, so that an offset (a clock, a place on a map) rounds nothing away
     before it is gone; other types become the narrower of the two that holds them. Standardize and MinMaxScale, after
@@ -65,11 +74,13 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         "n_features_in_",
         "feature_names_in_",
         "_row_per_sequence",
+        "_row_is_series",
+        "_row_steps",
+        "_frame_shape",
         "_has_offset",
     )
 
     n_features_in_: int
-    _row_per_sequence: bool
     # Whether float32 would have lost how sequences vary: what is exported then takes float64.
     _has_offset: bool
 
@@ -102,14 +113,11 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
             A parameter or the sequences have no meaning. The transformer is then as it was.
         """
         self._check_parameters()
-        rows = rows_of_table(X)
-        by_row = lengths is None and rows is not None and (y is None or len(np.asarray(y)) == rows)
-        sequences = read_sequences(X, lengths, by_row, type(self).__name__)
-        self._fit(sequences)
-        self._has_offset = sequences.X.dtype == np.float64 and _has_offset(sequences)
-        self._row_per_sequence = by_row
-        self.n_features_in_ = sequences.X.shape[1]
-        keep_feature_names(self, X)
+        reading = read_sequences(X, lengths, type(self).__name__, targets=None if y is None else len(np.asarray(y)))
+        self._fit(reading.sequences)
+        self._has_offset = reading.sequences.X.dtype == np.float64 and _has_offset(reading.sequences)
+        self.n_features_in_ = reading.sequences.X.shape[1]
+        remember(self, reading)
         return self
 
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:
@@ -133,9 +141,9 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         """
         check_is_fitted(self, "n_features_in_")
         self._check_parameters()
-        sequences = read_sequences(X, lengths, self._row_per_sequence, type(self).__name__)
-        check_features(self, X, sequences)
-        return self._in_form_of(X, lengths, sequences, self._transform(sequences))
+        reading = read_sequences(X, lengths, type(self).__name__, known=known_of(self))
+        check_features(self, reading)
+        return self._in_form(reading, self._transform(reading.sequences))
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Any:
         """Fit and transform the same sequences.
@@ -155,6 +163,7 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         ValueError
             As of :meth:`fit`.
         """
+        X = reusable(X)
         return self.fit(X, y, lengths=lengths).transform(X, lengths=lengths)
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
@@ -222,17 +231,20 @@ class SequenceTransformer(Stored, TransformerMixin, BaseEstimator, auto_wrap_out
         # scikit-learn before 1.6.
         return {"preserves_dtype": list(self._preserved)}
 
-    def _in_form_of(self, X: Any, lengths: ArrayLike | None, given: Sequences, result: Sequences) -> Any:
+    def _in_form(self, given: Reading, result: Sequences) -> Any:
+        """Return what has become of sequences in the form in which they came."""
         equal = len(np.unique(result.lengths)) == 1
-        if isinstance(X, Sequences):
+        if given.form == "sequences":
             return result
-        if is_list_of_arrays(X):
+        if given.form == "dict":
+            return dict(zip(given.keys or [], result, strict=True))
+        if given.form == "list" or (given.form == "nested" and not equal):
             return list(result)
-        if np.asarray(X).ndim == 3:
+        if given.form in ("cube", "nested"):
             return result.X.reshape(len(result), -1, result.X.shape[1]) if equal else result
-        if len(result) == 1 or np.array_equal(given.lengths, result.lengths):
+        if len(result) == 1 or np.array_equal(given.sequences.lengths, result.lengths):
             return self._as_table(result.X)
-        if lengths is None and equal:
+        if given.form == "table" and equal:
             return result.X.reshape(len(result), -1, result.X.shape[1])
         return result
 

@@ -7,14 +7,15 @@ become float32; integers and bools keep their type: codes of characters and word
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from seriatim import functional as F
 from seriatim._arrays import as_integers, as_lengths, as_numbers
 from seriatim._typing import AnyArray, ArrayLike, Integers
+from seriatim.sequences._items import read_items
 
 
 class _Fields(NamedTuple):
@@ -214,12 +215,13 @@ def pad_packed_sequence(
     return padded.reshape(*padded.shape[:2], *trailing), lengths
 
 
-def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -> PackedSequence:
+def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> PackedSequence:
     """Pack a list of arrays ``(T_i, ...)``.
 
     Parameters
     ----------
-    sequences : sequence of array_like, shape (T_i, ...)
+    sequences : iterable of array_like, shape (T_i, ...)
+        A list, a generator, a dict, groups of a frame, ...
     enforce_sorted : bool, default True
         Require the lengths in descending order; otherwise the batch is sorted and the order kept.
 
@@ -234,7 +236,11 @@ def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -
         There is no sequence, one is empty, observations differ in shape, or lengths do not fall although
         ``enforce_sorted`` says so.
     """
-    arrays = [s if type(s) is np.ndarray else as_numbers(f"sequence {i}", s) for i, s in enumerate(sequences)]
+    if isinstance(sequences, (list, tuple, np.ndarray)):
+        arrays = [s if type(s) is np.ndarray else as_numbers(f"sequence {i}", s) for i, s in enumerate(sequences)]
+    else:
+        items = read_items("sequence {}", sequences)
+        arrays = [] if items is None else items.arrays
     shapes = [a.shape for a in arrays]
     if not arrays or () in shapes:
         got = "a single number" if arrays else "none"
@@ -275,12 +281,12 @@ def unpack_sequence(sequence: PackedSequence) -> list[AnyArray]:
     return [row[:length].copy() for row, length in zip(padded, lengths, strict=True)]
 
 
-def pad_sequence(sequences: Sequence[ArrayLike], batch_first: bool = False, padding_value: float = 0.0) -> AnyArray:
+def pad_sequence(sequences: Iterable[Any], batch_first: bool = False, padding_value: float = 0.0) -> AnyArray:
     """Pad a list of arrays ``(T_i, ...)`` to the longest: ``(T, B, ...)``, or ``(B, T, ...)`` with ``batch_first``.
 
     Parameters
     ----------
-    sequences : sequence of array_like, shape (T_i, ...)
+    sequences : iterable of array_like, shape (T_i, ...)
     batch_first : bool, default False
     padding_value : float, default 0
         Whole for integers.

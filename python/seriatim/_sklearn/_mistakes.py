@@ -1,0 +1,87 @@
+"""Likely mistakes in how sequences are given, named with a way out: errors where it cannot be meant, else warnings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim._warnings import warn
+
+# More features than this in sequences of one step are rather the steps of univariate series.
+_MANY = 10
+# So few steps, with so many times as many features, are rather channels.
+_FEW_STEPS, _WIDER = 10, 10
+
+
+def other_features(estimator: str, given: tuple[int, ...], wanted: tuple[int, ...], part: str = "") -> str:
+    """Word observations of another shape than those of training; in scikit-learn's words, as its own checks match them.
+
+    Parameters
+    ----------
+    estimator : str
+    given, wanted : tuple of int
+        Shapes of observations.
+    part : str, optional
+        What of X was given, and a hint.
+    """
+    of = (int(np.prod(given)), int(np.prod(wanted)))
+    text = f"X has {of[0]} features, but {estimator} is expecting {of[1]} features as input"
+    if len(wanted) == 1:
+        return text + part
+    if given == (*wanted[1:], wanted[0]):
+        part += ": channels last? They come first: frames.transpose(0, 3, 1, 2)"
+    elif len(given) == 3 and given == (wanted[0], wanted[2], wanted[1]):
+        part += ": height and width exchanged?"
+    if of[0] == of[1]:
+        return f"X has frames of shape {given}, but {estimator} is expecting frames of shape {wanted}{part}"
+    return f"{text}: frames of shape {given} in the place of {wanted}{part}"
+
+
+def other_targets(sequences: Any, form: str, targets: int) -> str:
+    """Word a number of targets that is not that of the sequences."""
+    n, rows = len(sequences), len(sequences.X)
+    text = f"y: expected a label for each of {n} sequences, got {targets}"
+    if form == "table" and n == 1 and rows > 1:
+        return text + (
+            f": X is a table of {rows} rows without lengths, a single sequence: give lengths=, one for each of "
+            f"{targets} sequences that add up to {rows}, or a list of sequences"
+        )
+    if targets == rows:
+        return text + ": one for each row? One for each sequence is meant, such as y[np.cumsum(lengths) - lengths]"
+    return text
+
+
+def warn_of_axes(sequences: Any, form: str) -> None:
+    """Warn where a table or a 3-D array is hardly what its owner means: steps taken for features.
+
+    Those who give lengths, or a container, have said what a step is.
+    """
+    lengths = sequences.lengths
+    steps, features = int(lengths[0]), int(np.prod(sequences.X.shape[1:]))
+    if form not in ("table", "cube", "list", "nested") or sequences.X.ndim != 2 or (lengths != steps).any():
+        return
+    if len(lengths) < 2:
+        return
+    if steps == 1 and features > _MANY:
+        way = "X[:, :, None]" if form == "table" else "X.transpose(0, 2, 1)" if form == "cube" else "[x.T for x in X]"
+        warn(
+            f"X is taken for {len(lengths)} sequences of one step with {features} features, so that nothing recurs. If "
+            f"these are series of {features} steps, give {way}."
+        )
+    elif form != "table" and steps <= _FEW_STEPS and features >= _WIDER * steps:
+        way = "X.transpose(0, 2, 1)" if form == "cube" else "[x.T for x in X]"
+        warn(
+            f"X is taken for {len(lengths)} sequences of {steps} steps with {features} features each. If these are "
+            f"{steps} channels of {features} steps, they are transposed: steps come first, {way}."
+        )
+
+
+def warn_of_frames(sequences: Any) -> None:
+    """Warn where frames look as if their channels came last."""
+    channels, _, last = sequences.X.shape[1:]
+    if last in (1, 3, 4) and channels not in (1, 2, 3, 4):
+        warn(
+            f"frames have shape {sequences.X.shape[1:]}: channels last? They come first, (C, H, W): "
+            "frames.transpose(0, 3, 1, 2)."
+        )
