@@ -443,6 +443,17 @@ def test_offsets_and_units_of_sequences(step, offset, unit, path):
         np.testing.assert_allclose(given["log_probs"], model.predict_log_proba(sequences), atol=2e-5)
 
 
+def test_units_of_float32_whose_squares_vanish(path):
+    sequences, y = walk(0, 1e-25)
+    sequences = Sequences(sequences.X.astype(np.float32), sequences.lengths)
+    step = prep.Standardize("sequence")
+    model = GRUClassifier(hidden_size=3, max_epochs=1, random_state=0, preprocessing=step).fit(sequences, y)
+    x, lengths = padded_of(sequences)
+    given = outputs(session(model, path), x=x.astype(np.float64), lengths=lengths)
+    np.testing.assert_allclose(given["log_probs"], model.predict_log_proba(sequences), atol=2e-5)
+    assert model.predict_log_proba(sequences).std(axis=0).min() > 1e-4, "not all the same"
+
+
 def padded_of(sequences):
     x = np.full((len(sequences), sequences.lengths.max(), sequences.X.shape[1]), np.nan)
     for row, sequence in zip(x, sequences, strict=True):

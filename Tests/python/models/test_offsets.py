@@ -143,6 +143,15 @@ def test_weights_of_any_unit(unit):
         )
 
 
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_weights_of_classes_of_any_unit(unit):
+    models = (
+        make(GRUClassifier, hidden_size=4, max_epochs=1, class_weight={0: 3 * u, 1: u}).fit(X, Y) for u in (1, unit)
+    )
+    here, there = (model.predict_proba(X) for model in models)
+    np.testing.assert_allclose(there, here, atol=1e-5)
+
+
 def test_preprocessing_of_videos_sees_what_is_given():
     rng = np.random.default_rng(0)
     frames, seen = 1.7e9 + 1e-2 * rng.normal(size=(12, 1, 2, 2)), []

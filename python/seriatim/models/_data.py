@@ -9,13 +9,11 @@ import numpy as np
 
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.functional import ragged_mean
-from seriatim.preprocessing._targets import repetitions, unit_of
+from seriatim.preprocessing._targets import ratios, repetitions
 from seriatim.sequences import Sequences
 
 # Features whose means tell sequences of one length and target apart.
 _MOST_KEYS = 16
-# The least greatest weight that is taken as it is, and 1 over the greatest.
-_LEAST_WEIGHT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -81,9 +79,7 @@ def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False
         )
     if not weights.any() and not piece:
         raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
-    # Only their ratios count: in a unit of their size float32 holds them and their sums.
-    held = _LEAST_WEIGHT <= weights.max() <= 1 / _LEAST_WEIGHT
-    return (weights if held else weights / unit_of(weights)).astype(np.float32)
+    return ratios(weights)
 
 
 def read_validation(validation_data: Any) -> tuple[Any, Any, Any]:

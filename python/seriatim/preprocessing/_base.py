@@ -115,7 +115,7 @@ class SequenceTransformer(  # type: ignore[call-arg]
         self._check_parameters()
         reading = read_sequences(X, lengths, type(self).__name__, targets=None if y is None else len(np.asarray(y)))
         self._fit(reading.sequences)
-        self._has_offset = reading.sequences.X.dtype == np.float64 and _has_offset(reading.sequences)
+        self._has_offset = _has_offset(reading.sequences)
         self.n_features_in_ = reading.sequences.X.shape[1]
         remember(self, reading)
         return self
@@ -278,5 +278,6 @@ def _has_offset(sequences: Sequences) -> bool:
     varies = spread > 0
     ratio = np.where(varies, np.abs(mean) / np.where(varies, spread, 1), 0)
     small = varies & ((spread < _LEAST_UNIT) | (spread > _GREATEST_UNIT))
-    lost = (ratio > _FAR) | small
+    # What was given as float32 has been rounded already.
+    lost = small | (ratio > _FAR if sequences.X.dtype == np.float64 else False)
     return bool(np.any(2 * lost.sum(axis=0) > np.maximum(varies.sum(axis=0), 1)))

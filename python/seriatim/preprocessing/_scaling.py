@@ -68,7 +68,7 @@ class _Scaling(SequenceTransformer):
         X = sequences.X
         kept = X.dtype if str(X.dtype) in self._preserved else np.dtype(np.float32)
         # What was learned from float64 is rounded by nothing but the result.
-        computed = X.dtype if _fits(shift, scale) else np.dtype(np.float64)
+        computed = np.dtype(np.float32 if X.dtype == np.float32 and _fits(shift, scale) else np.float64)
         if computed == kept or len(ends) > 2:
             found = F.ragged_scale(X.astype(computed, copy=False), ends, shift, scale).astype(kept, copy=False)
             return Sequences(found, sequences.lengths)

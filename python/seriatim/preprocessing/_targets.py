@@ -141,7 +141,7 @@ class Labels:
             raise ValueError(
                 f"class_weight: expected finite numbers of at least 0, one of them above, got {dict(class_weight)}"
             )
-        return found.astype(np.float32)
+        return ratios(found)
 
     def measure(
         self, output: Array, target: AnyArray, weights: Array | None, class_weights: Array | None = None
@@ -219,6 +219,16 @@ class StandardizedNumbers:
 
 def _is_text(labels: AnyArray) -> bool:
     return labels.dtype.kind in "US" or (labels.dtype == object and isinstance(labels[0], (str, bytes)))
+
+
+# The least greatest weight that is taken as it is, and 1 over the greatest.
+_LEAST_WEIGHT = 1e-12
+
+
+def ratios(weights: AnyArray) -> Array:
+    """Return weights, of which only the ratios count, in a unit in which float32 holds them and their sums."""
+    held = _LEAST_WEIGHT <= weights.max() <= 1 / _LEAST_WEIGHT
+    return (weights if held else weights / unit_of(weights)).astype(np.float32)
 
 
 def weights_in_loss(target: AnyArray, weights: Array | None, class_weights: Array | None) -> Array | None:
