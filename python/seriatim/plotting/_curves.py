@@ -65,6 +65,7 @@ def training_curves(
     if other is not None:
         other.set_ylabel("validation score", color=GREY)
         other.spines[["top", "left"]].set_visible(False)
+        other.spines["right"].set_visible(True)
     if best_epoch is not None:
         lines.append(ax.axvline(best_epoch, color=colours(ax)[-1], lw=1, ls=":", label=f"best epoch: {best_epoch}"))
     _legend_below(ax, lines)
