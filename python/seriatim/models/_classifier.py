@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from seriatim._arrays import as_floats
 from seriatim._sklearn import Number, Rules
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models import _policy
@@ -235,7 +236,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         if len(predicted) != len(labels):
             raise ValueError(f"y: expected a label for each of {len(predicted)} sequences, got {len(labels)}")
         read_weights(sample_weight, len(labels))
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        weights = None if sample_weight is None else as_floats("sample_weight", sample_weight, np.float64)
         return float(np.average(predicted == labels, weights=weights))
 
     def _outputs(self, module: Module, sequences: Sequences, n_outputs: int, rows: int) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import as_floats
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.functional import ragged_mean
 from seriatim.preprocessing._targets import ratios, repetitions
@@ -71,7 +72,7 @@ def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = as_floats("sample_weight", sample_weight, np.float64)
     if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
         raise ValueError(
             f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from seriatim._arrays import as_floats, as_labels
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._data import first_bad
 from seriatim.models._estimator import SequenceEstimator
@@ -44,9 +45,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     def _read_targets(self, y: Any) -> AnyArray:
         y = as_list(y)
         refuse_missing("y", y, "finite numbers", "leave these sequences out")
-        targets = np.asarray(y)
-        if targets.dtype.kind == "c":
-            raise ValueError("y: expected real numbers. Complex data not supported")
+        targets = as_labels("y", y)
         if targets.dtype.kind not in "fiub":
             try:
                 targets = targets.astype(np.float64)
@@ -116,4 +115,5 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         targets, predicted = self._read_targets(y), self.predict(X, lengths)
         # R^2 has no unit: in this one the squares of all numbers are numbers.
         unit = unit_of(np.concatenate([targets, predicted])) if targets.shape[1:] == predicted.shape[1:] else 1
-        return float(r2_score(targets / unit, predicted / unit, sample_weight=sample_weight))
+        weights = None if sample_weight is None else as_floats("sample_weight", sample_weight, np.float64)
+        return float(r2_score(targets / unit, predicted / unit, sample_weight=weights))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim.models._labels import as_list, refuse_missing
 
@@ -63,7 +64,7 @@ def check_groups(groups: Any, n: int) -> Integers:
     """
     groups = as_list(groups)
     refuse_missing("groups", groups, "a group for each sequence", "give what is unknown a group of its own")
-    given = np.asarray(groups)
+    given = as_labels("groups", groups)
     if given.shape != (n,):
         raise ValueError(f"groups: expected a group for each of {n} sequences, got shape {given.shape}")
     found: dict[Any, int] = {}
