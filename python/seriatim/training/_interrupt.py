@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import sys
 
-# They hand a call on, and do nothing with what was fitted.
+# They hand a call on, and do nothing with what was fitted. (A pipeline's steps before its last one, and a union's, are
+# called through joblib.)
 _PASSING = re.compile(r"(sklearn\.(base|pipeline|utils)|(aeon|sktime)(\.\w+)*\.base)(\.|$)")
-# A pipeline's steps before its last one: the steps behind them would go on.
-_STEPS = ("_fit_transform_one", "_fit_one")
 # What fits many times, with a user's own function in between.
 _SEARCHES = {
     "joblib", "sklearn", "multiprocessing", "optuna", "skopt", "hyperopt", "ray", "dask", "distributed", "mlxtend",
@@ -36,8 +35,6 @@ def called_by_hand() -> bool:
         if name.split(".")[0] == "seriatim":
             continue
         if _PASSING.match(name):
-            if frame.f_code.co_name in _STEPS:
-                return False
             continue
         caller = caller or frame.f_code.co_filename
         if _INSTALLED.search(caller) or name.split(".")[0] in _SEARCHES:
