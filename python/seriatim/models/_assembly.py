@@ -45,7 +45,12 @@ def assemble(
     higher_is_better : bool
         Whether what the schedule may follow is a score, not a loss.
     """
-    optimizer = OPTIMIZERS[estimator.optimizer](module.parameters()) if optimizer is None else optimizer
+    kind: Any = OPTIMIZERS[estimator.optimizer]
+    if optimizer is None or type(optimizer) is not kind:
+        optimizer = kind(module.parameters())
+    assert optimizer is not None
+    # The rate is the estimator's, whatever a schedule of the last fit had come to.
+    optimizer._scheduled = None
     for group in optimizer.param_groups:
         group.update(lr=settled["learning_rate"], weight_decay=estimator.weight_decay)
     schedule = _schedule(estimator.schedule, optimizer, settled["learning_rate"], steps, higher_is_better)

@@ -13,6 +13,7 @@ from seriatim._arrays import as_floats
 from seriatim._sklearn import Number, Rules
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models import _policy
+from seriatim.models._continuing import goes_on
 from seriatim.models._data import Examples, read_weights
 from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._labels import read_labels
@@ -79,6 +80,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         """
         self._check_parameters()
         continues = hasattr(self, "module_")
+        last = goes_on(self, in_pieces=True) if continues else None
         reading, labels, weights = self._read_training(X, y, lengths, sample_weight, continues, piece=True)
         coming = labels if classes is None else read_labels("classes", classes)
         targets = self._learn_targets(coming, None, continues)
@@ -89,7 +91,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             )
         training = Examples(reading.sequences, targets.encode(labels), weights)
         class_weights = targets.weights(self.class_weight, None, None)
-        self._set_fitted(reading, self._learn(training, None, targets, class_weights, 1, continues), continues)
+        self._set_fitted(reading, self._learn(training, None, targets, class_weights, 1, continues, last), continues)
         return self
 
     def _read_targets(self, y: Any) -> AnyArray:

@@ -57,7 +57,10 @@ class_weight : dict, 'balanced' or None
 """,
     "run's parameters": """
 warm_start : bool, default False
-    Whether ``fit`` goes on from the weights of the last ``fit``.
+    Whether ``fit`` goes on from the weights of the last ``fit``. (``partial_fit`` always does.) Parameters of the
+    learning may have changed since: an optimiser of another kind begins without memory, another ``random_state`` is
+    drawn from then on, the same goes on where it was. One that the networks are made of, or that sequences were
+    prepared with, is refused by its name.
 checkpoint_dir : path or None, default None
     A folder for checkpoints. A ``fit`` that was killed goes on where its last checkpoint was, with the same bits as
     if it had not been, when the same ``fit`` is called again: data, labels and settings are compared by content,

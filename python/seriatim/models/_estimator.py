@@ -32,6 +32,7 @@ from seriatim._sklearn import (
 )
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._assembly import make_checkpoint
+from seriatim.models._continuing import goes_on, kept, record
 from seriatim.models._data import Examples, read_validation, read_weights
 from seriatim.models._parameters import Parameters
 from seriatim.models._prediction import in_batches, outputs, trained_members
@@ -81,6 +82,7 @@ class SequenceEstimator(
         "_row_is_series",
         "_row_steps",
         "_frame_shape",
+        "_fitted_with",
     )
 
     n_features_in_: int
@@ -93,6 +95,8 @@ class SequenceEstimator(
     # The last fit's, to continue with; no file has them.
     _optimizer: Optimizer
     _rng: np.random.Generator
+    # What a training that goes on is held against.
+    _fitted_with: dict[str, Any]
 
     # ---- Hooks: what a subclass says
 
@@ -203,6 +207,7 @@ class SequenceEstimator(
         """
         self._check_parameters()
         continues = self.warm_start and hasattr(self, "module_")
+        last = goes_on(self, in_pieces=False) if continues else None
         reading, given, weights = self._read_training(X, y, lengths, sample_weight, continues)
         sequences = reading.sequences
         targets = self._learn_targets(given, weights, continues)
@@ -216,7 +221,7 @@ class SequenceEstimator(
         with make_checkpoint(self, examples, targets, groups, ordered=holds_out, continues=continues) as checkpoint:
             if holds_out:
                 training, validation = self._hold_out(training, targets, class_weights, groups, checkpoint)
-            state = self._learn(training, validation, targets, class_weights, None, continues, checkpoint)
+            state = self._learn(training, validation, targets, class_weights, None, continues, last, checkpoint)
         self._set_fitted(reading, state, continues)
         return self
 
@@ -293,16 +298,21 @@ class SequenceEstimator(
         class_weights: Array | None,
         epochs: int | None,
         continues: bool,
+        last: np.random.Generator | None,
         checkpoint: Checkpoint | None = None,
     ) -> dict[str, Any]:
         """Train a module, new or the last one, and return the fitted state.
 
         ``epochs`` are those of ``max_epochs`` if None; a number says that this is a piece of what is trained on.
+        ``last`` is the generator to go on with, if there is one.
         """
-        rng = self._generator(continues, checkpoint)
+        fresh = self._generator(checkpoint)
+        rng = fresh if last is None else last
         # From here on in an order that depends on the sequences alone.
         ordered = training.in_order()
         settled = self._settle(ordered.sequences, epochs)
+        if continues:
+            settled = kept(self, settled, ordered.sequences)
         preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
         if self.verbose > 0 and not in_worker():
             print(self._summary(ordered.sequences, settled))
@@ -319,6 +329,7 @@ class SequenceEstimator(
             "scaling_": preparation.scaling,
             "preprocessing_": preparation.preprocessing,
             **self._find_weights(task),
+            "_fitted_with": record(self),
             **self._targets_state(targets),
         }
 
@@ -326,11 +337,16 @@ class SequenceEstimator(
         """Train by the loop, and return module, history and what a next fit continues with."""
         return train(self, task)
 
-    def _generator(self, continues: bool, checkpoint: Checkpoint | None) -> np.random.Generator:
-        """Return the generator of ``random_state``, or the last fit's."""
+    def _generator(self, checkpoint: Checkpoint | None) -> np.random.Generator:
+        """Return the generator of ``random_state``."""
         random = check_random_state(self.random_state)
-        rng = np.random.default_rng(drawn(checkpoint, "seed", random.randint(2**31 - 1, size=4)))
-        return self._rng if continues and hasattr(self, "_rng") else rng
+        return np.random.default_rng(drawn(checkpoint, "seed", random.randint(2**31 - 1, size=4)))
+
+    def _follow(self, network: Module, settled: Mapping[str, Any]) -> None:
+        """Set what parameters say of a trained network that can change while it stays."""
+        dropout = settled.get("dropout", getattr(self, "dropout", None))
+        if dropout is not None:
+            network.dropout = dropout
 
     def _prepare(
         self, given: Sequences, ordered: Sequences, settled: Mapping[str, Any], continues: bool

@@ -112,16 +112,14 @@ class Parameters:
         """
         facts, effort = Facts.of(sequences), EFFORTS[self.effort]
         whole = self._is_auto("max_epochs") and epochs is None
-        settled = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "n_estimators", "reservoir")}
+        settled = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "reservoir")}
         if self._is_auto("batch_size"):
             settled["batch_size"] = _policy.batch_size(facts)
         if epochs is not None:
             settled["max_epochs"] = epochs
         elif whole:
             settled["max_epochs"] = _policy.max_epochs(facts, settled["batch_size"], effort)
-        if self._is_auto("n_estimators"):
-            # Whoever says how long is trained wants that training and no more.
-            settled["n_estimators"] = self._members_of(effort) if whole else 1
+        settled["n_estimators"] = self._count(whole)
         if self._is_auto("reservoir"):
             settled["reservoir"] = whole and facts.n > 1
         settled |= self._settle_network()
@@ -157,6 +155,12 @@ class Parameters:
     def _settle_network(self) -> dict[str, Any]:
         """Return the network's parameters that may be "auto", and the learning rate that suits it."""
         return {"learning_rate": self.learning_rate}
+
+    def _count(self, whole: bool) -> Any:
+        """Return ``n_estimators``; of "auto" one for whoever says how long is trained: that training and no more."""
+        if not self._is_auto("n_estimators"):
+            return self.n_estimators
+        return self._members_of(EFFORTS[self.effort]) if whole else 1
 
     def _members_of(self, effort: Effort) -> int:
         """Return how many networks an effort is."""

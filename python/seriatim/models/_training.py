@@ -12,6 +12,7 @@ import numpy as np
 from seriatim._typing import Array
 from seriatim.models import _policy
 from seriatim.models._assembly import assemble
+from seriatim.models._continuing import has_reservoir
 from seriatim.models._data import Examples
 from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts
@@ -91,10 +92,14 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
     if task.validation is not None and estimator.early_stopping:
         patience = Patience(module, estimator.n_iter_no_change, estimator.tol)
     with run.undone_by_errors() if task.continues else nullcontext():
+        if task.continues:
+            for network in members(module):
+                estimator._follow(network, settled)
         run.run(lambda: _batches(task, ready), n_batches, epochs, _validation(estimator, task, module), patience)
         trained = _with_reservoirs(estimator, task, module, shape[0])
     return {
         "module_": trained,
+        "reservoir_": has_reservoir(trained),
         "history_": run.history,
         "n_iter_": len(run.history.get("loss", [])),
         "best_epoch_": None if patience is None else patience.best_epoch,
@@ -147,6 +152,6 @@ def _with_reservoirs(estimator: Any, task: Task, module: Module, features: int) 
         rows = task.settled["predict_rows"]
         fit_reservoir(made, whole, training.target, training.weights, task.class_weights, rows)
         found.append(made)
-    elif task.continues:
+    elif task.continues and (estimator._is_auto("reservoir") or estimator.reservoir):
         found += [member for member in members(estimator.module_) if member not in found]
     return side_by_side(found)

@@ -126,6 +126,12 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
             self.module_.frames_at_once = rows
             yield rows
 
+    def _follow(self, network: Any, settled: Mapping[str, Any]) -> None:
+        if isinstance(self.embedding, Module):
+            trained = {name: given.requires_grad for name, given in self.embedding.named_parameters()}
+            for name, parameter in network.embedding.named_parameters():
+                parameter.requires_grad = trained[name] and not self.freeze
+
     def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> NLLLoss:
         return CrossEntropyLoss(class_weights, label_smoothing=settled["label_smoothing"])
 

@@ -249,7 +249,8 @@ class Training:
         None
         """
         weights, optimizer = self.module.state_dict(), self.optimizer.state_dict()
-        dropouts = [(module, module.seed, module.calls) for _, module in self.module._dropouts()]
+        dropouts = [(module, module.p, module.seed, module.calls) for _, module in self.module._dropouts()]
+        frozen = [(parameter, parameter.requires_grad) for parameter in self.module.parameters()]
         state, lengths = self.rng.bit_generator.state, {name: len(column) for name, column in self.history.items()}
         try:
             yield
@@ -257,8 +258,10 @@ class Training:
             self.module.load_state_dict(weights)
             self.module.eval()
             self.optimizer.load_state_dict(optimizer)
-            for module, seed, calls in dropouts:
-                module.seed, module.calls = seed, calls
+            for module, p, seed, calls in dropouts:
+                module.p, module.seed, module.calls = p, seed, calls
+            for parameter, requires_grad in frozen:
+                parameter.requires_grad = requires_grad
             self.rng.bit_generator.state = state
             for name in list(self.history):
                 del self.history[name][lengths.get(name, 0) :]

@@ -30,9 +30,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p: expected a probability from 0 to 1, got {p!r}")
-        self.p = float(p)
+        self.p = probability("p", p)
         self.seed = int(_init.generator(rng).integers(2**63))
         self.calls = 0
 
@@ -73,3 +71,22 @@ class Dropout(Module):
     def extra_repr(self) -> str:
         """Return the probability."""
         return f"p={self.p}"
+
+
+def probability(name: str, p: float) -> float:
+    """Return a probability, as a float.
+
+    Parameters
+    ----------
+    name : str
+        What an error calls it.
+    p : float
+
+    Raises
+    ------
+    ValueError
+        It is not from 0 to 1.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: expected a probability from 0 to 1, got {p!r}")
+    return float(p)

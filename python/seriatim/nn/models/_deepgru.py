@@ -18,7 +18,7 @@ from seriatim.nn.base._module import Module
 from seriatim.nn.containers._sequential import ModuleList, Sequential
 from seriatim.nn.layers._activation import LogSoftmax, ReLU
 from seriatim.nn.layers._batch_norm import BatchNorm1d
-from seriatim.nn.layers._dropout import Dropout
+from seriatim.nn.layers._dropout import Dropout, probability
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.layers._shape import Identity
 from seriatim.nn.models._sequence_rnn import HEADS
@@ -93,7 +93,7 @@ class DeepGRU(Module):
         if head not in HEADS:
             raise ValueError(f"head: expected one of {HEADS}, got {head!r}")
         random = _init.generator(rng)
-        self.n_features, self.n_classes, self.dropout, self.head = n_features, n_classes, float(dropout), head
+        self.n_features, self.n_classes, self.head = n_features, n_classes, head
         gru1, gru2, gru3, fc = (self.dims[k] for k in ("gru1", "gru2", "gru3", "fc"))
         if pooling:
             check_kinds(pooling)
@@ -118,6 +118,19 @@ class DeepGRU(Module):
             Linear(fc, n_classes, rng=random),
             LogSoftmax() if head == "log_softmax" else Identity(),
         )
+
+    @property
+    def dropout(self) -> float:
+        """Probability with which elements are dropped in the classifier in training; it may be set."""
+        return self._drops()[0].p
+
+    @dropout.setter
+    def dropout(self, p: float) -> None:
+        for drop in self._drops():
+            drop.p = probability("dropout", p)
+
+    def _drops(self) -> list[Dropout]:
+        return [module for module in self.classifier.children() if isinstance(module, Dropout)]
 
     def trace(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Classify.

@@ -14,7 +14,7 @@ from seriatim.nn.base._layouts import SequenceInput
 from seriatim.nn.base._module import Module
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.layers._activation import LogSoftmax
-from seriatim.nn.layers._dropout import Dropout
+from seriatim.nn.layers._dropout import Dropout, probability
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.layers._shape import Identity
 from seriatim.nn.recurrent._gru import GRU
@@ -88,10 +88,14 @@ class SequenceRNN(Module):
         if isinstance(pooling, str) or not pooling or set(pooling) - set(POOLINGS) or len(set(pooling)) < len(pooling):
             raise ValueError(f"pooling: expected some of {POOLINGS}, each once, got {pooling!r}")
         random = _init.generator(rng)
-        between = dropout if num_layers > 1 else 0.0
         self.input_size, self.n_outputs, self.head = input_size, n_outputs, head
         self.rnn = KINDS[rnn](
-            input_size, hidden_size, num_layers, bidirectional=bidirectional, dropout=between, rng=random
+            input_size,
+            hidden_size,
+            num_layers,
+            bidirectional=bidirectional,
+            dropout=_between(dropout, num_layers),
+            rng=random,
         )
         self.pooling = tuple(name for name in POOLINGS if name in pooling)
         over_time = [name for name in self.pooling if name != "last"]
@@ -102,6 +106,19 @@ class SequenceRNN(Module):
             Linear(self.width, n_outputs, rng=random),
             LogSoftmax() if head == "log_softmax" else Identity(),
         )
+
+    @property
+    def dropout(self) -> float:
+        """Probability with which elements are dropped in training, between layers and of what is pooled; may be set."""
+        drop: Any = self.classifier[0]
+        p: float = drop.p
+        return p
+
+    @dropout.setter
+    def dropout(self, p: float) -> None:
+        drop: Any = self.classifier[0]
+        drop.p = probability("dropout", p)
+        self.rnn.dropout = _between(drop.p, self.rnn.num_layers)
 
     def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return outputs ``(B, n_outputs)`` in the caller's order."""
@@ -163,3 +180,7 @@ class SequenceRNN(Module):
     def extra_repr(self) -> str:
         """Return the sizes."""
         return f"input_size={self.input_size}, n_outputs={self.n_outputs}"
+
+
+def _between(dropout: float, num_layers: int) -> float:
+    return dropout if num_layers > 1 else 0.0

@@ -21,7 +21,7 @@ from seriatim.nn.base._layouts import RecurrentInput
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
-from seriatim.nn.layers._dropout import Dropout
+from seriatim.nn.layers._dropout import Dropout, probability
 from seriatim.sequences import PackedSequence
 
 # One array for each of a kind's states, (batch, size) or (layers, batch, size): (h,) or (h, c).
@@ -239,7 +239,7 @@ class RecurrentStack(Module):
         random = _init.generator(rng)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.dropout, self.zoneout, self.recurrent_dropout = float(dropout), float(zoneout), float(recurrent_dropout)
+        self.zoneout, self.recurrent_dropout = float(zoneout), float(recurrent_dropout)
         self._kind = kind
         # Draws the masks between layers and of the recurrence. Not a registered module: torch's layers have no child.
         self.__dict__["_between"] = Dropout(dropout, rng=random)
@@ -252,6 +252,17 @@ class RecurrentStack(Module):
                 for name, shape in kind.shapes(width, bias).items():
                     self.register_parameter(name + suffix, Parameter(kind.initial(random, name, shape)))
                 self._directions[layer].append(_Direction(kind.cell(width), self, suffix))
+
+    @property
+    def dropout(self) -> float:
+        """Probability with which elements between layers are dropped in training; it may be set."""
+        between: Dropout = self.__dict__["_between"]
+        return between.p
+
+    @dropout.setter
+    def dropout(self, p: float) -> None:
+        between: Dropout = self.__dict__["_between"]
+        between.p = probability("dropout", p)
 
     @property
     def num_directions(self) -> int:
