@@ -80,6 +80,21 @@ def test_what_float32_cannot_tell_apart_is_said():
                     GRUClassifier(**plain, preprocessing=inside, augmentation=augmentation).fit(far, Y)
 
 
+def test_what_is_beyond_float32_is_named():
+    far = moved(X, 0, 1e200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with pytest.raises(ValueError, match=r"which is infinity in float32 .* the first in step 0 of sequence 0"):
+            GRUClassifier(hidden_size=4, max_epochs=1, scaling=None, preprocessing=None).fit(far, Y)
+    model = GRUClassifier(hidden_size=4, max_epochs=1).fit(X, Y)
+    for kind in (np.float64, np.float32):
+        values = X.X.astype(kind)
+        values[3, 1] = 1e39 if kind is np.float64 else 3e38
+        narrow = model if kind is np.float64 else clone(model).fit(Sequences(1e-3 * X.X.astype(kind), X.lengths), Y)
+        with pytest.raises(ValueError, match=r"X: expected finite numbers, got infinity \(1 of .* feature 1"):
+            narrow.predict(Sequences(values, X.lengths))
+
+
 # ---- Targets
 
 TARGETS = [(0, 1), (1.7e9, 1e-3), (-3.7, 1e-6), (0, 1e-25), (0, 1e20), (0, 1e200), (0, 1e-200)]

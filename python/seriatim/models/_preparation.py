@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from seriatim._sklearn._finite import as_finite
 from seriatim._typing import AnyArray, Integers
 from seriatim.models._warnings import warn_of_rounding
 from seriatim.sequences import PackedSequence, Sequences
@@ -79,10 +80,16 @@ def fitted(transformer: Any, sequences: Sequences) -> Any:
 
 
 def as_float32(sequences: Sequences) -> Sequences:
-    """Return sequences in the type of the networks."""
+    """Return sequences in the type of the networks.
+
+    Raises
+    ------
+    ValueError
+        A number is beyond it.
+    """
     if sequences.X.dtype == np.float32:
         return sequences
-    return Sequences(sequences.X.astype(np.float32), sequences.lengths)
+    return Sequences(as_finite(sequences.X, sequences.lengths, np.float32), sequences.lengths)
 
 
 def prepared(sequences: Sequences, *steps: Any) -> Sequences:

@@ -8,7 +8,8 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._sklearn import Choice, Rules
-from seriatim._typing import AnyArray, Doubles
+from seriatim._sklearn._finite import as_finite
+from seriatim._typing import AnyArray, Doubles, Integers
 from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.sequences import Sequences
 
@@ -65,20 +66,24 @@ class _Scaling(SequenceTransformer):
         else:
             ends = np.array([0, len(sequences.X)])
             shift, scale = np.asarray(self.shift_)[None], np.asarray(self.scale_)[None]
-        X = sequences.X
+        found = self._scaled(sequences.X, ends, shift, scale)
+        # What is far beyond what was learned from may be beyond float32.
+        return Sequences(as_finite(found, sequences.lengths, found.dtype), sequences.lengths)
+
+    def _scaled(self, X: AnyArray, ends: Integers, shift: Doubles, scale: Doubles) -> AnyArray:
         kept = X.dtype if str(X.dtype) in self._preserved else np.dtype(np.float32)
         # What was learned from float64 is rounded by nothing but the result.
         computed = np.dtype(np.float32 if X.dtype == np.float32 and _fits(shift, scale) else np.float64)
-        if computed == kept or len(ends) > 2:
-            found = F.ragged_scale(X.astype(computed, copy=False), ends, shift, scale).astype(kept, copy=False)
-            return Sequences(found, sequences.lengths)
-        # A part at a time: the whole in float64 is never there beside the result.
-        found = np.empty(X.shape, kept)
-        rows = max(1, _MOST_AT_ONCE // X.shape[1])
-        for first in range(0, len(X), rows):
-            part = X[first : first + rows].astype(computed, copy=False)
-            found[first : first + rows] = F.ragged_scale(part, np.array([0, len(part)]), shift, scale)
-        return Sequences(found, sequences.lengths)
+        with np.errstate(over="ignore"):
+            if computed == kept or len(ends) > 2:
+                return F.ragged_scale(X.astype(computed, copy=False), ends, shift, scale).astype(kept, copy=False)
+            # A part at a time: the whole in float64 is never there beside the result.
+            found = np.empty(X.shape, kept)
+            rows = max(1, _MOST_AT_ONCE // X.shape[1])
+            for first in range(0, len(X), rows):
+                part = X[first : first + rows].astype(computed, copy=False)
+                found[first : first + rows] = F.ragged_scale(part, np.array([0, len(part)]), shift, scale)
+        return found
 
     def _finite_statistics(self, X: AnyArray, ends: Any) -> tuple[Doubles, Doubles]:
         """Return shift and scale in float64.
