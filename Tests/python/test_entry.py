@@ -104,6 +104,8 @@ def test_functions_of_the_kernels(name):
 
 GRU, LINEAR, EMBEDDING = nn.GRU(3, 4, rng=0), nn.Linear(3, 4, rng=0), nn.Embedding(5, 3, rng=0)
 TABLE, LOGITS = normal(6, 3), normal(4, 2)
+OFFSETS, TURNS = np.array([0, 3, 6]), np.tile(np.eye(3), (2, 1, 1))
+DOUBLES = np.random.default_rng(0).normal(size=(6, 3))
 
 
 def stepped(**change):
@@ -144,6 +146,11 @@ ENTRIES = {
     "F.collate_concatenated": (lambda x: F.collate_concatenated(x, np.array([0]), np.array([2]), "packed"), TABLE),
     "F.interpolate_rows": (lambda x: F.interpolate_rows(x, np.array([0.5])), TABLE),
     "F.interpolate_rows, positions": (lambda x: F.interpolate_rows(TABLE, x), np.array([0.5])),
+    "F.ragged_moments, double": (lambda x: F.ragged_moments(x, OFFSETS), DOUBLES),
+    "F.ragged_scale, double": (lambda x: F.ragged_scale(x, OFFSETS, DOUBLES[:2], DOUBLES[:2]), DOUBLES),
+    "F.ragged_filter, offsets": (lambda x: F.ragged_filter(DOUBLES, x, 3), OFFSETS),
+    "F.rotate_points, double": (lambda x: F.rotate_points(x, OFFSETS, TURNS), DOUBLES),
+    "F.rotate_points, matrices": (lambda x: F.rotate_points(DOUBLES, OFFSETS, x), TURNS),
     "F.softmax": (F.softmax, TABLE),
     "F.relu": (F.relu, TABLE),
     "Parameter": (nn.Parameter, TABLE),

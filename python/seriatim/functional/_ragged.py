@@ -12,7 +12,7 @@ import operator
 import numpy as np
 
 from seriatim import _core
-from seriatim._arrays import as_floats, as_numbers
+from seriatim._arrays import as_floats, as_integers, as_numbers
 from seriatim._typing import AnyArray, ArrayLike, Doubles, Integers, float_type
 from seriatim.functional import _ragged_double as double
 
@@ -209,7 +209,7 @@ def rotate_points(X: ArrayLike, offsets: Integers, matrices: ArrayLike) -> AnyAr
         raise ValueError(f"x: expected points of 3 features each, got {wide.shape[1]} features")
     if np.shape(matrices) != (len(offsets) - 1, 3, 3):
         raise ValueError(f"matrices: expected shape ({len(offsets) - 1}, 3, 3), got {np.shape(matrices)}")
-    return double.rotate(*_checked(wide, offsets), np.asarray(matrices))
+    return double.rotate(*_checked(wide, offsets), as_floats("matrices", matrices, np.float64))
 
 
 def interpolate_columns(X: ArrayLike, offsets: Integers, positions: ArrayLike) -> AnyArray:
@@ -309,7 +309,7 @@ def _checked(X: Doubles, offsets: Integers) -> tuple[Doubles, Integers]:
     """
     if X.ndim != 2:
         raise ValueError(f"x: expected a float64 array of shape (rows, features), got shape {X.shape}")
-    ends = np.asarray(offsets, np.int64)
+    ends = as_integers("offsets", offsets)
     if ends.ndim != 1 or not len(ends) or ends[0] != 0 or ends[-1] != len(X) or np.any(np.diff(ends) < 0):
         raise ValueError(f"offsets: expected numbers that grow from 0 to the {len(X)} rows of x")
     return X, ends
