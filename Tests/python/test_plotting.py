@@ -9,8 +9,10 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from sklearn.pipeline import Pipeline  # noqa: E402
 
 from seriatim import plotting  # noqa: E402
+from seriatim.models import GRUClassifier  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,15 @@ def test_training_curves_mark_the_best_epoch():
     assert given.get_legend().get_texts()[-1].get_text() == "best epoch: 3"
 
 
+def test_training_curves_of_a_pipeline_of_a_search_and_of_what_is_not_fitted():
+    pipeline = Pipeline([("scale", "passthrough"), ("model", FITTED)])
+    for model in (pipeline, SimpleNamespace(best_estimator_=pipeline)):
+        names = [text.get_text() for text in plotting.training_curves(model).get_legend().get_texts()]
+        assert names[-1] == "best epoch: 2"
+    with pytest.raises(TypeError, match=r"a fitted estimator or its history_, got GRUClassifier\(\)"):
+        plotting.training_curves(GRUClassifier())
+
+
 def test_training_curves_without_epochs_or_with_gaps():
     with pytest.raises(ValueError, match="a reservoir is not trained in epochs"):
         plotting.training_curves({})
@@ -120,6 +131,9 @@ def test_confusion_matrix_of_one_label_and_of_none():
     assert len(draw(plotting.confusion_matrix(["a"], ["a"])).texts) == 1
     with pytest.raises(ValueError, match="at least one label, got none"):
         plotting.confusion_matrix([], [])
+    with pytest.raises(ValueError, match="labels of one kind, got NoneType and str"):
+        plotting.confusion_matrix(["a", None], ["a", "a"])
+    assert plotting.confusion_matrix([1.0, 2.0], [1, 2]).get_xticklabels()[1].get_text() == "2"
 
 
 @pytest.mark.parametrize("shape", [(12, 5), (12,), (1, 3), (6, 90)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from seriatim._arrays import as_floats, as_labels
 from seriatim._typing import AnyArray, ArrayLike
-from seriatim.plotting._axes import BLUE, GREY, every, make_axes, points, shortened
+from seriatim.plotting._axes import BLUE, GREY, different, every, make_axes, points, shortened
 
 # The strip of weights lies this far above the features, and is a part of their height, within bounds; in inches. In
 # inches, not in parts, because layouts make room for what lies above before they say how high the axes become.
@@ -192,10 +192,12 @@ def attention_by_class(
         )
     if not sequences:
         raise ValueError("X: expected at least one sequence, got none")
+    if steps < 1 or columns < 1:
+        raise ValueError(f"steps, columns: expected at least 1, got {steps} and {columns}")
     features = np.stack([_stretched(x, steps) for x in sequences])
     looks = np.stack([_stretched(w[: len(x), None], steps)[:, 0] for w, x in zip(shares, sequences, strict=True)])
     looks /= np.maximum(looks.sum(axis=1, keepdims=True), 1e-12)
-    classes = np.unique(labels)
+    classes = different("y", labels)
     axes = _grid(len(classes), columns, features.shape[2]) if ax is None else np.asarray(ax, dtype=object).ravel()
     if len(axes) != len(classes):
         raise ValueError(f"ax: expected one for each of {len(classes)} classes, got {len(axes)}")

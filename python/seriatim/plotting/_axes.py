@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from seriatim._typing import AnyArray
+
 # Of Okabe and Ito's palette, which the colour-blind can tell apart.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#808080"
 _OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -43,10 +47,19 @@ def points(ax: Any) -> tuple[float, float]:
 
 def shortened(labels: Iterable[Any]) -> list[str]:
     """Return labels as texts, the long ones cut."""
-    texts = [str(label) for label in labels]
+    texts = [f"{label:g}" if isinstance(label, (float, np.floating)) else str(label) for label in labels]
     return [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…" for text in texts]
 
 
 def every(count: int, room: float, size: float = SMALL) -> int:
     """Return n for which every n-th of so many labels, each of one line, has room within so many points."""
     return max(1, -int(-count * size * LINE // max(room, 1.0)))
+
+
+def different(name: str, labels: AnyArray) -> AnyArray:
+    """Return the labels that there are, in order."""
+    try:
+        return np.unique(labels)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in labels.tolist()})
+        raise ValueError(f"{name}: expected labels of one kind, got {' and '.join(kinds)}") from None

@@ -9,7 +9,7 @@ import numpy as np
 
 from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray, ArrayLike
-from seriatim.plotting._axes import CHARACTER, LINE, SMALL, every, make_axes, points, shortened
+from seriatim.plotting._axes import CHARACTER, LINE, SMALL, different, every, make_axes, points, shortened
 
 # Inches: of a cell, of the least and the greatest matrix.
 _CELL, _LEAST, _GREATEST = 0.4, 3.0, 11.0
@@ -24,7 +24,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, labels: ArrayLike | N
     ----------
     y_true, y_pred : array_like, shape (n,)
     labels : array_like, optional
-        Order of the rows and columns; all labels by default.
+        Order of the rows and columns; what has another label is not counted. All labels by default.
     ax : matplotlib Axes, optional
 
     Returns
@@ -46,12 +46,10 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, labels: ArrayLike | N
     from matplotlib.colors import ListedColormap
     from sklearn.metrics import confusion_matrix as count
 
-    names = (
-        np.unique(np.concatenate([as_labels("y_true", y_true), as_labels("y_pred", y_pred)]))
-        if labels is None
-        else labels
-    )
-    names = as_labels("labels", names)
+    if labels is None:
+        names = different("y_true, y_pred", np.concatenate([as_labels("y_true", y_true), as_labels("y_pred", y_pred)]))
+    else:
+        names = as_labels("labels", labels)
     if not len(names):
         raise ValueError("y_true: expected at least one label, got none")
     with warnings.catch_warnings():

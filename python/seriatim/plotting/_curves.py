@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._brief import brief
 from seriatim._typing import AnyArray
 from seriatim.plotting._axes import BLUE, GREY, ORANGE, colours, make_axes
 
@@ -23,7 +24,7 @@ def training_curves(
     Parameters
     ----------
     history : estimator or mapping
-        A fitted estimator, or its ``history_``.
+        A fitted estimator, a pipeline or search that ends in one, or its ``history_``.
     ax : matplotlib Axes, optional
     best_epoch : int, optional
         From 1: it is marked. By default an estimator's ``best_epoch_``, if early stopping chose one.
@@ -37,10 +38,16 @@ def training_curves(
     ------
     ValueError
         There is no epoch, as in a reservoir's history.
+    TypeError
+        It is neither, or is not fitted.
     """
+    fitted = _last_step(history)
     if best_epoch is None:
-        best_epoch = getattr(history, "best_epoch_", None)
-    columns = {name: np.asarray(values, float) for name, values in getattr(history, "history_", history).items()}
+        best_epoch = getattr(fitted, "best_epoch_", None)
+    found = getattr(fitted, "history_", fitted)
+    if not isinstance(found, Mapping):
+        raise TypeError(f"history: expected a fitted estimator or its history_, got {brief(history)}")
+    columns = {name: np.asarray(values, float) for name, values in found.items()}
     if not columns.get("loss", np.empty(0)).size:
         raise ValueError("history: expected a 'loss' for every epoch, got none; a reservoir is not trained in epochs")
     ax = make_axes(ax, (6, 3.8))
@@ -70,6 +77,12 @@ def training_curves(
         lines.append(ax.axvline(best_epoch, color=colours(ax)[-1], lw=1, ls=":", label=f"best epoch: {best_epoch}"))
     _legend_below(ax, lines)
     return ax
+
+
+def _last_step(model: Any) -> Any:
+    """Return the estimator at the end of a search or a pipeline."""
+    model = getattr(model, "best_estimator_", model)
+    return model[-1] if hasattr(model, "named_steps") else model
 
 
 def _draw(ax: Any, values: AnyArray, label: str, **look: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from seriatim._arrays import as_floats, as_labels
 from seriatim._typing import AnyArray, ArrayLike
-from seriatim.plotting._axes import MARKERS, colours, make_axes, shortened
+from seriatim.plotting._axes import MARKERS, colours, different, make_axes, shortened
 
 # More different numbers than this are no classes; fewer vectors than this have no neighbourhoods.
 _CLASSES, _NEIGHBOURS = 20, 4
@@ -64,7 +64,7 @@ def embedding(features: ArrayLike, y: ArrayLike, ax: Any = None, method: str = "
         drawn = ax.scatter(*places.T, c=labels.astype(float), cmap="cividis", s=22, alpha=0.9, lw=0)
         ax.figure.colorbar(drawn, ax=ax, label="y")
         return ax
-    classes = np.unique(labels)
+    classes = different("y", labels)
     for index, (label, name) in enumerate(zip(classes, shortened(classes), strict=True)):
         own = places[labels == label]
         ax.scatter(own[:, 0], own[:, 1], label=name, **_look(ax, index))
@@ -120,7 +120,7 @@ def _draw_strips(ax: Any, values: AnyArray, labels: AnyArray, random_state: int)
         ax.scatter(values, labels.astype(float), s=22, alpha=0.8, lw=0, color=colours(ax)[0])
         ax.set_ylabel("y")
         return
-    classes = np.unique(labels)
+    classes = different("y", labels)
     for index, label in enumerate(classes):
         own = labels == label
         ax.scatter(values[own], index + heights[own], **_look(ax, index))
