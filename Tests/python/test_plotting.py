@@ -67,7 +67,8 @@ def test_training_curves_mark_the_best_epoch():
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["training loss", "validation loss", "validation score", "best epoch: 2"]
     assert axes.get_yscale() == "log"
-    assert not axes.get_legend().get_window_extent().overlaps(axes.title.get_window_extent())
+    for text in (axes.title, axes.xaxis.label):
+        assert not axes.get_legend().get_window_extent().overlaps(text.get_window_extent())
     assert_within(axes)
     given = plotting.training_curves({**HISTORY, "validation_recall": [0.1, 0.2, 0.3]}, best_epoch=3)
     assert given.get_legend().get_texts()[-2].get_text() == "validation recall"
