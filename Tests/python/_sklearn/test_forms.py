@@ -217,22 +217,33 @@ def test_targets_for_rows_or_without_lengths():
         model.fit(WHOLE, Y)
     with pytest.raises(ValueError, match=r"for each of 4 sequences, got 14: one for each row\?"):
         model.fit(WHOLE, np.repeat(Y, LENGTHS), lengths=LENGTHS)
+    with pytest.raises(ValueError, match=r"lengths: expected a sum of 14.*as if y and lengths were exchanged"):
+        model.fit(WHOLE, LENGTHS, lengths=[1, 2, 1, 2])
     with pytest.raises(ValueError, match=r"validation_data: .*transposed\?"):
         model.fit(X, Y, validation_data=([x.T for x in X], Y))
+
+
+WAVES = np.sin(np.arange(20) / 3 + np.arange(6)[:, None])
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (np.zeros((6, 20)), r"one step with 20 features.*series of 20 steps, give X\[:, :, None\]"),
-        (np.zeros((6, 1, 20)), r"one step with 20 features.*X.transpose\(0, 2, 1\)"),
-        ([np.zeros((1, 20))] * 6, r"one step with 20 features.*\[x.T for x in X\]"),
+        (np.zeros((6, 40)), r"one step with 40 features.*series of 40 steps, give X\[:, :, None\]"),
+        (WAVES, r"one step with 20 features.*series of 20 steps, give X\[:, :, None\]"),
+        (WAVES[:, None], r"one step with 20 features.*X.transpose\(0, 2, 1\)"),
+        (list(WAVES[:, None]), r"one step with 20 features.*\[x.T for x in X\]"),
         (np.zeros((6, 3, 40)), r"If these are 3 channels of 40 steps, they are transposed"),
     ],
 )
 def test_axes_that_are_hardly_meant_are_warned_of(given, words):
     with pytest.warns(UserWarning, match=words):
         ReservoirRegressor(hidden_size=2, scaling=None, preprocessing=None).fit(given, np.arange(6.0))
+
+
+def test_a_table_of_features_is_not_warned_of():
+    table = np.random.default_rng(0).normal(size=(27, 30)) + np.linspace(0, 9, 30)
+    ReservoirRegressor(hidden_size=2, scaling=None, preprocessing=None).fit(table, np.arange(27.0))
 
 
 def spoilt(sequence, step, value, feature=1):
@@ -252,6 +263,15 @@ def test_numbers_that_are_not_finite_are_located():
     with pytest.raises(ValueError, match=rf"up to 3.4e\+38, got 1e\+39, which is infinity in float32 {place}"):
         read_sequences(spoilt(2, 3, 1e39), None, "Estimator", dtype=np.float32)
     assert read(spoilt(2, 3, 1e39)).sequences.X.max() == 1e39
+    # Where nothing scales it, it meets the network's float32.
+    model = GRUClassifier(hidden_size=2, max_epochs=1, scaling=None, preprocessing=None)
+    with pytest.raises(
+        ValueError, match=r"got 1e\+39, which is infinity in float32 .* step 3 of its sequence, feature 1"
+    ):
+        model.fit(spoilt(2, 3, 1e39), Y)
+    model.fit(X, Y)
+    with pytest.raises(ValueError, match=rf"got 1e\+39, which is infinity in float32 {place}"):
+        model.predict(spoilt(2, 3, 1e39))
     padded = np.full((2, 3, 2), np.nan)
     padded[0, :2] = padded[1] = 1
     for given in (padded, padded[:, ::-1], padded[:, :, 0]):

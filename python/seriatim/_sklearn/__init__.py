@@ -5,9 +5,10 @@ nothing else.
 """
 
 from seriatim._sklearn._features import Remembers, check_features, known_of, remember
+from seriatim._sklearn._finite import as_finite
 from seriatim._sklearn._forms import Known, Reading, read_sequences, read_videos
 from seriatim._sklearn._looks import shortened
-from seriatim._sklearn._mistakes import other_targets, warn_of_axes, warn_of_frames
+from seriatim._sklearn._mistakes import exchanged, other_targets, warn_of_axes, warn_of_frames
 from seriatim._sklearn._parameters import (
     AUTO,
     Choice,
@@ -31,9 +32,11 @@ __all__ = [
     "Remembers",
     "Rules",
     "Stored",
+    "as_finite",
     "check_features",
     "check_parameters",
     "check_value",
+    "exchanged",
     "is_auto",
     "keep",
     "known_of",

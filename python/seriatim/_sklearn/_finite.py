@@ -9,7 +9,9 @@ import numpy as np
 from seriatim._typing import AnyArray, Integers
 
 
-def as_finite(rows: AnyArray, counts: Integers, dtype: Any, names: list[str] | None = None) -> AnyArray:
+def as_finite(
+    rows: AnyArray, counts: Integers, dtype: Any, names: list[str] | None = None, *, ordered: bool = True
+) -> AnyArray:
     """Return observations in a floating-point type, all of them finite.
 
     Parameters
@@ -20,6 +22,8 @@ def as_finite(rows: AnyArray, counts: Integers, dtype: Any, names: list[str] | N
     dtype : dtype
     names : list of str, optional
         Of the features.
+    ordered : bool, default True
+        Whether the sequences stand in their owner's order, so that their numbers mean something.
 
     Raises
     ------
@@ -34,11 +38,13 @@ def as_finite(rows: AnyArray, counts: Integers, dtype: Any, names: list[str] | N
         bad = ~np.isfinite(array)
     if not bad.any():
         return array
-    _refuse(rows, bad, counts, np.dtype(dtype), names)
+    _refuse(rows, bad, counts, np.dtype(dtype), names, ordered)
     return array
 
 
-def _refuse(rows: AnyArray, bad: AnyArray, counts: Integers, dtype: Any, names: list[str] | None) -> None:
+def _refuse(
+    rows: AnyArray, bad: AnyArray, counts: Integers, dtype: Any, names: list[str] | None, ordered: bool
+) -> None:
     """Raise an error that says where numbers that are not finite stand."""
     ends = np.cumsum(counts)
     starts = ends - counts
@@ -47,7 +53,7 @@ def _refuse(rows: AnyArray, bad: AnyArray, counts: Integers, dtype: Any, names: 
     row, *cell = (int(i) for i in places[0])
     value = float(rows[(row, *cell)])
     many = len(np.unique(owners))
-    where = f"step {row - starts[owners[0]]} of sequence {owners[0]}"
+    where = f"step {row - starts[owners[0]]} of {f'sequence {owners[0]}' if ordered else 'its sequence'}"
     if len(cell) == 1 and rows.shape[1] > 1:
         where += f", feature {cell[0]}" + (f" ({names[cell[0]]!r})" if names else "")
     elif len(cell) > 1:

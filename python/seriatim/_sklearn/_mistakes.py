@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._typing import AnyArray
 from seriatim._warnings import warn
 
-# More features than this in sequences of one step are rather the steps of univariate series.
-_MANY = 10
+# More features than the second in sequences of one step are rather the steps of univariate series; more than the first
+# are where each is like the one before.
+_SOME, _MANY, _ALIKE = 10, 30, 0.3
 # So few steps, with so many times as many features, are rather channels.
 _FEW_STEPS, _WIDER = 10, 10
 
@@ -52,6 +54,13 @@ def other_targets(sequences: Any, form: str, targets: int) -> str:
     return text
 
 
+def exchanged(targets: AnyArray, lengths: Any, X: Any) -> str:
+    """Return a hint if targets add up to the rows of X, as lengths do not; nothing otherwise."""
+    if lengths is None or not hasattr(X, "__len__") or targets.ndim != 1 or targets.dtype.kind not in "iuf":
+        return ""
+    return ": y adds up to that, as if y and lengths were exchanged" if targets.sum() == len(X) else ""
+
+
 def warn_of_axes(sequences: Any, form: str) -> None:
     """Warn where a table or a 3-D array is hardly what its owner means: steps taken for features.
 
@@ -63,7 +72,7 @@ def warn_of_axes(sequences: Any, form: str) -> None:
         return
     if len(lengths) < 2:
         return
-    if steps == 1 and features > _MANY:
+    if steps == 1 and (features > _MANY or (features > _SOME and _likeness(sequences.X) > _ALIKE)):
         way = "X[:, :, None]" if form == "table" else "X.transpose(0, 2, 1)" if form == "cube" else "[x.T for x in X]"
         warn(
             f"X is taken for {len(lengths)} sequences of one step with {features} features, so that nothing recurs. If "
@@ -75,6 +84,14 @@ def warn_of_axes(sequences: Any, form: str) -> None:
             f"X is taken for {len(lengths)} sequences of {steps} steps with {features} features each. If these are "
             f"{steps} channels of {features} steps, they are transposed: steps come first, {way}."
         )
+
+
+def _likeness(table: AnyArray) -> float:
+    """Return the correlation of a column with the next, of what rows do not have in common."""
+    rows = table[:1000].astype(np.float64)
+    rows -= rows.mean(axis=0)
+    total = float(np.sum(rows**2))
+    return float(np.sum(rows[:, 1:] * rows[:, :-1])) / total if 0 < total < np.inf else 0.0
 
 
 def warn_of_frames(sequences: Any) -> None:

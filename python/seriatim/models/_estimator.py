@@ -24,6 +24,7 @@ from seriatim._sklearn import (
     Remembers,
     Stored,
     check_features,
+    exchanged,
     known_of,
     other_targets,
     read_sequences,
@@ -239,7 +240,11 @@ class SequenceEstimator(
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         targets = self._read_targets(y)
-        reading = self._read_form(X, lengths, known_of(self) if continues else None, len(targets))
+        try:
+            reading = self._read_form(X, lengths, known_of(self) if continues else None, len(targets))
+        except ValueError as error:
+            hint = exchanged(targets, lengths, X)
+            raise (ValueError(f"{error}{hint}") if hint else error) from None
         sequences = reading.sequences
         if len(targets) != len(sequences):
             raise ValueError(other_targets(sequences, reading.form, len(targets)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from seriatim._sklearn._finite import as_finite
+from seriatim._sklearn import as_finite
 from seriatim._typing import AnyArray, Integers
 from seriatim.models._warnings import warn_of_rounding
 from seriatim.sequences import PackedSequence, Sequences
@@ -71,7 +71,8 @@ class Preparation:
         if sequences.X.dtype != np.float32 and not self._has_looked:
             self._has_looked = True
             warn_of_rounding(sequences)
-        return as_float32(sequences)
+        # In training's order, which nobody knows.
+        return as_float32(sequences, ordered=False)
 
 
 def fitted(transformer: Any, sequences: Sequences) -> Any:
@@ -79,17 +80,18 @@ def fitted(transformer: Any, sequences: Sequences) -> Any:
     return None if transformer is None else clone(transformer).fit(sequences)
 
 
-def as_float32(sequences: Sequences) -> Sequences:
+def as_float32(sequences: Sequences, *, ordered: bool = True) -> Sequences:
     """Return sequences in the type of the networks.
 
     Raises
     ------
     ValueError
-        A number is beyond it.
+        A number is beyond it; named with its sequence if these stand in their owner's order.
     """
     if sequences.X.dtype == np.float32:
         return sequences
-    return Sequences(as_finite(sequences.X, sequences.lengths, np.float32), sequences.lengths)
+    X = as_finite(sequences.X, sequences.lengths, np.float32, ordered=ordered)
+    return Sequences(X, sequences.lengths)
 
 
 def prepared(sequences: Sequences, *steps: Any) -> Sequences:
