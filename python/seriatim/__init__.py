@@ -28,6 +28,20 @@ if TYPE_CHECKING:
         unpack_sequence,
     )
 
+    from . import compat as compat
+    from . import convert as convert
+    from . import export as export
+    from . import functional as functional
+    from . import models as models
+    from . import nn as nn
+    from . import optim as optim
+    from . import persistence as persistence
+    from . import plotting as plotting
+    from . import preprocessing as preprocessing
+    from . import recipes as recipes
+    from . import sequences as sequences
+    from . import training as training
+
 _SUBMODULES = (
     "compat",
     "convert",
@@ -85,13 +99,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return importlib.import_module(f"seriatim.{name}")
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'seriatim' has no attribute '{name}'")
+if not TYPE_CHECKING:
+    # Checkers, which would take any name for one that is there, know those above.
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return importlib.import_module(f"seriatim.{name}")
+        if name in _HOME:
+            return getattr(importlib.import_module(_HOME[name]), name)
+        raise AttributeError(f"module 'seriatim' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, *_HOME})
+    return sorted([*__all__, *_SUBMODULES])

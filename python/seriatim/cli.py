@@ -7,6 +7,12 @@ from collections.abc import Sequence
 
 from seriatim._config import __version__, show_config
 
+__all__ = ["main"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""

@@ -16,6 +16,10 @@ from seriatim.persistence import load, save
 __all__ = ["Row", "digits", "main", "peers", "pictures"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class Row(NamedTuple):
     """One line of the table."""
 

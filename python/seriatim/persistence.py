@@ -24,6 +24,11 @@ from seriatim._typing import AnyArray
 
 __all__ = ["load", "save"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 # 1, a file of one estimator or module without a tree, was never released.
 FORMAT = 2
 

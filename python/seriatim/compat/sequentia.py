@@ -30,6 +30,11 @@ from seriatim.sequences import Sequences
 
 __all__ = ["OnSequences", "digit_speakers"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 Self = TypeVar("Self", bound="OnSequences")
 
 

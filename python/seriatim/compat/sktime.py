@@ -20,6 +20,11 @@ except ImportError as error:
 
 __all__ = ["SeriatimClassifier", "SeriatimRegressor"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 Self = TypeVar("Self", bound="_Adaptor")
 
 # A frame with an index of instances and times holds unequal lengths with the observations behind each other already.

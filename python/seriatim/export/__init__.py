@@ -51,6 +51,11 @@ from seriatim.preprocessing._targets import Labels, StandardizedNumbers
 
 __all__ = ["export_onnx"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 # The first in which Shape gives part of a shape.
 OLDEST_OPSET = 15
 

@@ -107,3 +107,7 @@ __all__ = [
     "manual_seed",
     "reservoir_",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

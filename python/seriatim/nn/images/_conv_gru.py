@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,6 +76,10 @@ class ConvGRUCell(GRUSteps):
         assert grads.bias is not None
         whole = np.split(np.concatenate([grads.x, grads.h], axis=1), 3)
         return [g for pair in zip(whole, np.split(grads.bias, 3), strict=True) for g in pair]
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: ArrayLike, h: ArrayLike | None = None) -> Array: ...
 
     def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state."""

@@ -11,6 +11,7 @@ from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike, Seed
 from seriatim.functional._convolution import Pair
 from seriatim.nn.base import _init
+from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import rows_of
 from seriatim.nn.base._module import Module
@@ -194,7 +195,7 @@ class _RNNPool(RNNSteps, HiddenConvolution):
         self._make_hidden(separable, _init.generator(rng))
 
 
-class ConvRNN(Module):
+class ConvRNN(ArrayModule):
     """A convolution of the input of all steps, then a recurrence with memory.
 
     Parameters

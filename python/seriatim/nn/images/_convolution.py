@@ -11,12 +11,12 @@ from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._convolution import Pair, pair
 from seriatim.nn.base import _init
-from seriatim.nn.base._module import Module
+from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 
 
-class Conv2d(Module):
+class Conv2d(ArrayModule):
     """``y[n, k] = bias[k] + sum over c of weight[k, c] * x[n, c]``, torch's cross-correlation.
 
     Parameters

@@ -7,10 +7,10 @@ from typing import Any
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike
 from seriatim.functional._convolution import Pair
-from seriatim.nn.base._module import Module
+from seriatim.nn.base._calls import ArrayModule
 
 
-class MaxPool2d(Module):
+class MaxPool2d(ArrayModule):
     """Largest value of every window; NaN wins.
 
     Parameters
@@ -59,7 +59,7 @@ class MaxPool2d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Module):
+class AvgPool2d(ArrayModule):
     """Average of every window.
 
     Parameters
@@ -109,7 +109,7 @@ class AvgPool2d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AdaptiveAvgPool2d(Module):
+class AdaptiveAvgPool2d(ArrayModule):
     """Averages over windows that share the image out.
 
     Parameters

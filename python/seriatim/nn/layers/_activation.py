@@ -9,10 +9,10 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike
-from seriatim.nn.base._module import Module
+from seriatim.nn.base._calls import ArrayModule
 
 
-class Elementwise(Module):
+class Elementwise(ArrayModule):
     """An activation of every element; NaN stays NaN."""
 
     kind: str
@@ -138,7 +138,7 @@ class Tanh(Elementwise):
     kind = "tanh"
 
 
-class _OverAxis(Module):
+class _OverAxis(ArrayModule):
     """Softmax or its logarithm along one axis."""
 
     logarithm: bool

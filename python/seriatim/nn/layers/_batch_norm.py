@@ -10,11 +10,11 @@ from seriatim import functional as F
 from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base import _init
-from seriatim.nn.base._module import Module
+from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 
 
-class _BatchNorm(Module):
+class _BatchNorm(ArrayModule):
     """What batch normalisations share."""
 
     _shapes: tuple[str, ...]

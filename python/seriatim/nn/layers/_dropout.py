@@ -10,10 +10,10 @@ from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
-from seriatim.nn.base._module import Module
+from seriatim.nn.base._calls import ArrayModule
 
 
-class Dropout(Module):
+class Dropout(ArrayModule):
     """In training, zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``.
 
     Parameters

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from seriatim._arrays import as_floats, as_integers
-from seriatim._typing import ArrayLike, Seed
+from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._layouts import like, rows_of
 from seriatim.nn.base._module import Module
@@ -57,6 +57,14 @@ class Embedding(Module):
         if self.padding_idx is not None:
             table[self.padding_idx] = 0
         self.weight = Parameter(table)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, x: PackedSequence) -> PackedSequence: ...
+        @overload
+        def __call__(self, x: ArrayLike) -> Array: ...
+        def __call__(self, x: Any) -> Any: ...
 
     def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
         """Look rows up."""

@@ -10,12 +10,12 @@ from seriatim import functional as F
 from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
-from seriatim.nn.base._module import Module
+from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 
 
-class Linear(Module):
+class Linear(ArrayModule):
     """``y = x W^T + b``.
 
     Parameters

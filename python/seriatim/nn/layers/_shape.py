@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,10 @@ class Flatten(Module):
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: ArrayLike) -> AnyArray: ...
 
     def trace(self, x: ArrayLike) -> tuple[AnyArray, Any]:
         """Merge the axes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 import numpy as np
 
@@ -13,8 +13,18 @@ from seriatim._typing import Array, ArrayLike
 from seriatim.functional._loss import REDUCTIONS
 from seriatim.nn.base._contexts import Open, Output, note_gradient
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-class Loss:
+    # A float, or with reduction="none" an array.
+    Result = TypeVar("Result", default=float)
+else:
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+
+class Loss(Generic[Result]):
     """What losses share: the pair of :class:`~seriatim.nn.Module`, and the last call, which waits for its backward.
 
     ``loss, context = criterion.trace(pred, target)`` and ``grad_pred = criterion.pullback(context)`` touch no hidden
@@ -32,11 +42,12 @@ class Loss:
         """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
         raise NotImplementedError(f"{type(self).__name__} defines no pullback()")
 
-    def __call__(self, pred: Any, target: Any, sample_weight: ArrayLike | None = None) -> Any:
+    def __call__(self, pred: Any, target: Any, sample_weight: ArrayLike | None = None) -> Result:
         """Return the loss of ``pred`` for ``target``."""
         loss, context = self.trace(pred, target, sample_weight)
         self._last = Open(context, Output.of(pred))
-        return loss
+        result: Result = loss
+        return result
 
     def backward(self, grad_output: ArrayLike | None = None) -> Array:
         """Return the gradient of ``pred`` for the last call; ``grad_output`` is that of the loss, 1 by default.
@@ -65,7 +76,7 @@ class Loss:
         return {**self.__dict__, "_last": None}
 
 
-class NLLLoss(Loss):
+class NLLLoss(Loss[Result]):
     """Negative log-likelihood of class labels: ``-w log_probs[i, target_i]``.
 
     Parameters
@@ -91,6 +102,25 @@ class NLLLoss(Loss):
     >>> model.backward(criterion.backward())
     """
 
+    @overload
+    def __init__(
+        self: NLLLoss[float],
+        weight: ArrayLike | None = None,
+        reduction: Literal["mean", "sum"] = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: NLLLoss[Array],
+        weight: ArrayLike | None = None,
+        *,
+        reduction: Literal["none"],
+        label_smoothing: float = 0.0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: NLLLoss[Any], weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0
+    ) -> None: ...
     def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
@@ -112,7 +142,7 @@ class NLLLoss(Loss):
         return F.nll_loss_backward(context, grad_output)
 
 
-class CrossEntropyLoss(NLLLoss):
+class CrossEntropyLoss(NLLLoss[Result]):
     """Negative log-likelihood of class labels, from logits: log-softmax, then :class:`NLLLoss`.
 
     Parameters
@@ -132,6 +162,32 @@ class CrossEntropyLoss(NLLLoss):
         From backward: the loss was not called since the last one.
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: CrossEntropyLoss[float],
+            weight: ArrayLike | None = None,
+            reduction: Literal["mean", "sum"] = "mean",
+            label_smoothing: float = 0.0,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: CrossEntropyLoss[Array],
+            weight: ArrayLike | None = None,
+            *,
+            reduction: Literal["none"],
+            label_smoothing: float = 0.0,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: CrossEntropyLoss[Any],
+            weight: ArrayLike | None = None,
+            reduction: str = "mean",
+            label_smoothing: float = 0.0,
+        ) -> None: ...
+        def __init__(self, weight: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None: ...
+
     def trace(
         self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float | Array, Any]:
@@ -146,7 +202,7 @@ class CrossEntropyLoss(NLLLoss):
         return F.log_softmax_backward(super().pullback(inner, grad_output), cache)
 
 
-class _PointLoss(Loss):
+class _PointLoss(Loss[Result]):
     """A loss of every number."""
 
     kind: str
@@ -172,7 +228,7 @@ class _PointLoss(Loss):
         return F.point_loss_backward(context, grad_output)
 
 
-class MSELoss(_PointLoss):
+class MSELoss(_PointLoss[Result]):
     """``(pred - target)^2``.
 
     Parameters
@@ -189,11 +245,17 @@ class MSELoss(_PointLoss):
 
     kind = "mse"
 
+    @overload
+    def __init__(self: MSELoss[float], reduction: Literal["mean", "sum"] = "mean") -> None: ...
+    @overload
+    def __init__(self: MSELoss[Array], reduction: Literal["none"]) -> None: ...
+    @overload
+    def __init__(self: MSELoss[Any], reduction: str = "mean") -> None: ...
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(None, reduction)
 
 
-class BCEWithLogitsLoss(_PointLoss):
+class BCEWithLogitsLoss(_PointLoss[Result]):
     """Binary cross-entropy of logits: ``(1 - t) p + (1 + (pos_weight - 1) t) log(1 + e^-p)``.
 
     Parameters
@@ -213,3 +275,29 @@ class BCEWithLogitsLoss(_PointLoss):
     """
 
     kind = "bce_with_logits"
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: BCEWithLogitsLoss[float],
+            weight: ArrayLike | None = None,
+            reduction: Literal["mean", "sum"] = "mean",
+            pos_weight: ArrayLike | None = None,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: BCEWithLogitsLoss[Array],
+            weight: ArrayLike | None = None,
+            *,
+            reduction: Literal["none"],
+            pos_weight: ArrayLike | None = None,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: BCEWithLogitsLoss[Any],
+            weight: ArrayLike | None = None,
+            reduction: str = "mean",
+            pos_weight: ArrayLike | None = None,
+        ) -> None: ...
+        def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None: ...

@@ -13,6 +13,7 @@ from seriatim.functional._sequence_pooling import check_kinds
 from seriatim.nn.attention._attention import Attention
 from seriatim.nn.attention._sequence_pooling import SequencePool
 from seriatim.nn.base import _contexts, _init
+from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import SequenceInput
 from seriatim.nn.base._module import Module
 from seriatim.nn.containers._sequential import ModuleList, Sequential
@@ -28,7 +29,7 @@ from seriatim.sequences import PackedSequence, pad_packed_sequence
 DIMS = {"gru1": 512, "gru2": 256, "gru3": 128, "fc": 256}
 
 
-class DeepGRU(Module):
+class DeepGRU(SequenceModule):
     """Five GRU layers, attention over time, and a small classifier.
 
     Parameters

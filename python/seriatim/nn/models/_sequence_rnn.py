@@ -10,8 +10,8 @@ import numpy as np
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.attention._sequence_pooling import SequencePool
 from seriatim.nn.base import _contexts, _init
+from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import SequenceInput
-from seriatim.nn.base._module import Module
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.layers._activation import LogSoftmax
 from seriatim.nn.layers._dropout import Dropout, probability
@@ -27,7 +27,7 @@ HEADS = ("log_softmax", "linear")
 POOLINGS = ("last", "mean", "max", "positive")
 
 
-class SequenceRNN(Module):
+class SequenceRNN(SequenceModule):
     """GRU, LSTM or plain recurrent layers, and a linear layer on what a sequence's steps leave behind in the top one.
 
     Parameters

@@ -10,6 +10,7 @@ import numpy as np
 from seriatim._arrays import as_floats, as_lengths
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _contexts, _init
+from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._module import Module
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._convolution import Conv2d
@@ -44,7 +45,7 @@ def _evaluates(module: Module) -> Callable[[AnyArray], Array]:
     return lambda x: module.trace(x)[0]
 
 
-class VideoRNN(Module):
+class VideoRNN(SequenceModule):
     """A network of frames, a recurrent net over their embeddings, a classifier on its last states.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.recurrent._stack import Kind, RecurrentCell, RecurrentStack, norm_options
@@ -158,6 +158,18 @@ class LSTM(RecurrentStack):
         """``'layer'`` if the products are normalised, else None; what it was made with."""
         return "layer" if "layer_norm" in self._kind.options else None
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(
+            self, x: PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
+        ) -> tuple[PackedSequence, tuple[Array, Array]]: ...
+        @overload
+        def __call__(
+            self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None
+        ) -> tuple[Array, tuple[Array, Array]]: ...
+        def __call__(self, x: Any, hx: Any = None) -> Any: ...
+
     def trace(
         self, x: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
     ) -> tuple[tuple[Array | PackedSequence, tuple[Array, Array]], Any]:
@@ -269,6 +281,10 @@ class LSTMCell(RecurrentCell):
 
     def _options(self) -> Mapping[str, Any]:
         return {"peephole": False, "norm": None}
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[Array, Array]: ...
 
     def trace(self, x: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[tuple[Array, Array], Any]:
         """Return (h', c'), each (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.recurrent._stack import RecurrentCell, RecurrentStack
@@ -11,6 +11,14 @@ from seriatim.sequences import PackedSequence
 
 class OneStateStack(RecurrentStack):
     """Layers of a kind whose state is h alone."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, x: PackedSequence, h0: ArrayLike | None = None) -> tuple[PackedSequence, Array]: ...
+        @overload
+        def __call__(self, x: ArrayLike, h0: ArrayLike | None = None) -> tuple[Array, Array]: ...
+        def __call__(self, x: Any, h0: ArrayLike | None = None) -> Any: ...
 
     def trace(
         self, x: ArrayLike | PackedSequence, h0: ArrayLike | None = None
@@ -54,6 +62,10 @@ class OneStateStack(RecurrentStack):
 
 class OneStateCell(RecurrentCell):
     """One step of a kind whose state is h alone."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: ArrayLike, h: ArrayLike | None = None) -> Array: ...
 
     def trace(self, x: ArrayLike, h: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return the new state, shape (B, hidden_size) or (hidden_size,), from x, (B, input_size) or (input_size,)."""
