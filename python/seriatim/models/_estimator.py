@@ -1,8 +1,9 @@
 """What all estimators of sequences share: one template of ``fit``, and prediction. Subclasses fill in its hooks.
 
-What the template does is in files of its own: :mod:`_data` (targets, weights, order), :mod:`_splitting` (validation),
-:mod:`_parameters` ("auto"), :mod:`_preparation` (transformers, augmentation), :mod:`_training` (batches, validation,
-what is averaged with the network), :mod:`_assembly` (optimiser, schedule, checkpoint), :mod:`_prediction`.
+What the template does is in files of its own: :mod:`_data` (targets, weights, order), :mod:`_validation` (held out, by
+:mod:`_splitting`, or given), :mod:`_parameters` ("auto"), :mod:`_preparation` (transformers, augmentation),
+:mod:`_training` (batches, validation, what is averaged with the network), :mod:`_assembly` (optimiser, schedule,
+checkpoint), :mod:`_prediction`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from seriatim._brief import brief
 from seriatim._config import release_most_memory
 from seriatim._sklearn import (
     Known,
@@ -34,16 +34,15 @@ from seriatim._sklearn import (
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._assembly import make_checkpoint
 from seriatim.models._continuing import goes_on, kept, record
-from seriatim.models._data import Examples, read_validation, read_weights
+from seriatim.models._data import Examples, read_weights
 from seriatim.models._parameters import Parameters
 from seriatim.models._prediction import in_batches, outputs, trained_members
 from seriatim.models._preparation import Preparation, as_float32, fitted, prepared
-from seriatim.models._splitting import check_groups, only_in_training, split
 from seriatim.models._training import Task, train
-from seriatim.models._warnings import warn_of_unvalidated, warn_of_validation
+from seriatim.models._validation import given_validation, hold_out
 from seriatim.nn import Module
 from seriatim.optim import Optimizer
-from seriatim.preprocessing._targets import Targets, weights_in_loss
+from seriatim.preprocessing._targets import Targets
 from seriatim.sequences import Sequences
 from seriatim.sequences._items import reusable
 from seriatim.training import Checkpoint
@@ -71,20 +70,9 @@ class SequenceEstimator(
     __metadata_request__score = _LENGTHS
 
     _fitted_attributes: ClassVar[tuple[str, ...]] = (
-        "n_features_in_",
-        "feature_names_in_",
-        "scaling_",
-        "preprocessing_",
-        "module_",
-        "history_",
-        "n_iter_",
-        "best_epoch_",
-        "_row_per_sequence",
-        "_row_is_series",
-        "_row_steps",
-        "_frame_shape",
-        "_fitted_with",
-    )
+        "n_features_in_", "feature_names_in_", "scaling_", "preprocessing_", "module_", "history_", "n_iter_",
+        "best_epoch_", "_row_per_sequence", "_row_is_series", "_row_steps", "_frame_shape", "_fitted_with",
+    )  # fmt: skip
 
     n_features_in_: int
     module_: Any
@@ -216,12 +204,12 @@ class SequenceEstimator(
         self._advise(targets, training.target)
         class_weights = self._class_weights(targets, training)
         if validation_data is not None:
-            validation = self._read_validation(validation_data, reading, targets)
+            validation = given_validation(self, validation_data, reading, targets)
         holds_out = validation is None and self.early_stopping and self.max_epochs != 1
         examples = training, validation
         with make_checkpoint(self, examples, targets, groups, ordered=holds_out, continues=continues) as checkpoint:
             if holds_out:
-                training, validation = self._hold_out(training, targets, class_weights, groups, checkpoint)
+                training, validation = hold_out(self, training, targets, class_weights, groups, checkpoint)
             state = self._learn(training, validation, targets, class_weights, None, continues, last, checkpoint)
         self._set_fitted(reading, state, continues)
         return self
@@ -255,45 +243,6 @@ class SequenceEstimator(
         else:
             self._warn_of_form(reading)
         return reading, targets, read_weights(sample_weight, len(sequences), piece=piece)
-
-    def _hold_out(
-        self,
-        training: Examples,
-        targets: Targets,
-        class_weights: Array | None,
-        groups: Any,
-        checkpoint: Checkpoint | None,
-    ) -> tuple[Examples, Examples]:
-        """Part the training sequences into those that are trained on and those that are validated on."""
-        n = len(training)
-        classes = training.target if self._stratifies else np.zeros(n, np.int64)
-        weights = weights_in_loss(training.target, training.weights, class_weights)
-        numbers = None if groups is None else check_groups(groups, n)
-        parts = split(classes, self.validation_fraction, self.random_state, groups=numbers, weights=weights)
-        chosen, kept = drawn(checkpoint, "split", parts)
-        warn_of_validation(len(kept), targets.n_kinds)
-        if self._stratifies:
-            names = self._targets_state(targets)["classes_"]
-            warn_of_unvalidated(names[only_in_training(classes, numbers, weights)], grouped=numbers is not None)
-        return training[chosen], training[kept]
-
-    def _read_validation(self, validation_data: Any, training: Reading, targets: Targets) -> Examples:
-        X, y, lengths = read_validation(validation_data)
-        given, wanted = self._read_targets(y), training.sequences.X.shape[1:]
-        try:
-            sequences = self._read_form(X, lengths, training.known, len(given)).sequences
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: expected observations of shape {wanted}, as in X: {error}") from None
-        shape = sequences.X.shape[1:]
-        if shape != wanted or len(sequences) != len(given):
-            raise ValueError(
-                f"validation_data: expected observations of shape {wanted} and a target for each sequence, got {shape},"
-                f" {len(sequences)} sequences and {len(given)} targets"
-            )
-        try:
-            return Examples(sequences, targets.encode(given), given=given)
-        except ValueError as error:
-            raise ValueError(f"validation_data: {error}") from None
 
     def _learn(
         self,
@@ -368,14 +317,6 @@ class SequenceEstimator(
             seen = ordered if self._is_auto("preprocessing") else given
             preprocessing = fitted(settled["preprocessing"], prepared(seen, scaling))
         return Preparation(scaling, preprocessing, settled.get("augmentation"), self._is_auto("augmentation"))
-
-    def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
-        """Say what is trained on, and what "auto" became."""
-        lengths = sequences.lengths
-        some = "" if lengths.min() == lengths.max() else f"{lengths.min()} to "
-        about = f"{len(sequences)} sequences of {some}{lengths.max()} steps"
-        chosen = ", ".join(f"{name}={brief(value)}" for name, value in settled.items() if self._is_auto(name))
-        return f"{type(self).__name__}: {about}" + (f"; auto became {chosen}" if chosen else "")
 
     def _set_fitted(self, reading: Reading, state: Mapping[str, Any], continues: bool) -> None:
         """Set the fitted state as a whole, after the last thing that can fail."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from seriatim._brief import brief
 from seriatim._sklearn import Choice, HasMethod, Number, Rules, check_parameters, check_value, is_auto
 from seriatim.models import _policy
 from seriatim.models._monitor import LOSS, MONITORS
@@ -141,6 +142,14 @@ class Parameters:
             return int(getattr(self, "predict_rows_", self._least_rows))
         check_value("predict_rows", self.predict_rows, _ROWS)
         return int(self.predict_rows)
+
+    def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
+        """Say what is trained on, and what "auto" became."""
+        lengths = sequences.lengths
+        some = "" if lengths.min() == lengths.max() else f"{lengths.min()} to "
+        about = f"{len(sequences)} sequences of {some}{lengths.max()} steps"
+        chosen = ", ".join(f"{name}={brief(value)}" for name, value in settled.items() if self._is_auto(name))
+        return f"{type(self).__name__}: {about}" + (f"; auto became {chosen}" if chosen else "")
 
     def _settle_preparation(self, facts: Facts, sequences: Sequences) -> dict[str, Any]:
         """Return scaling and preprocessing, unfitted."""

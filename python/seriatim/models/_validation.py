@@ -1,0 +1,64 @@
+"""What is validated on: a part of the training sequences, or what is given for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seriatim._sklearn import Reading
+from seriatim._typing import Array
+from seriatim.models._data import Examples, read_validation
+from seriatim.models._splitting import check_groups, only_in_training, split
+from seriatim.models._warnings import warn_of_unvalidated, warn_of_validation
+from seriatim.preprocessing._targets import Targets, weights_in_loss
+from seriatim.training import Checkpoint
+from seriatim.training._checkpoint import drawn
+
+
+def hold_out(
+    estimator: Any,
+    training: Examples,
+    targets: Targets,
+    class_weights: Array | None,
+    groups: Any,
+    checkpoint: Checkpoint | None,
+) -> tuple[Examples, Examples]:
+    """Part an estimator's training sequences into those that are trained on and those that are validated on."""
+    n = len(training)
+    classes = training.target if estimator._stratifies else np.zeros(n, np.int64)
+    weights = weights_in_loss(training.target, training.weights, class_weights)
+    numbers = None if groups is None else check_groups(groups, n)
+    parts = split(classes, estimator.validation_fraction, estimator.random_state, groups=numbers, weights=weights)
+    chosen, kept = drawn(checkpoint, "split", parts)
+    warn_of_validation(len(kept), targets.n_kinds)
+    if estimator._stratifies:
+        names = estimator._targets_state(targets)["classes_"]
+        warn_of_unvalidated(names[only_in_training(classes, numbers, weights)], grouped=numbers is not None)
+    return training[chosen], training[kept]
+
+
+def given_validation(estimator: Any, validation_data: Any, training: Reading, targets: Targets) -> Examples:
+    """Read the sequences that an estimator is given to validate on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        They are none, have other observations than those of training, or labels that training has not.
+    """
+    X, y, lengths = read_validation(validation_data)
+    given, wanted = estimator._read_targets(y), training.sequences.X.shape[1:]
+    try:
+        sequences = estimator._read_form(X, lengths, training.known, len(given)).sequences
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data: expected observations of shape {wanted}, as in X: {error}") from None
+    shape = sequences.X.shape[1:]
+    if shape != wanted or len(sequences) != len(given):
+        raise ValueError(
+            f"validation_data: expected observations of shape {wanted} and a target for each sequence, got {shape},"
+            f" {len(sequences)} sequences and {len(given)} targets"
+        )
+    try:
+        return Examples(sequences, targets.encode(given), given=given)
+    except ValueError as error:
+        raise ValueError(f"validation_data: {error}") from None
