@@ -22,8 +22,11 @@ from seriatim._typing import AnyArray
 from seriatim.nn import Module, Parameter
 from seriatim.training import _code
 
-# What a module keeps beside its state: of the moment, or of how it was made, which its attributes say.
-_PASSING = {"_arguments", "_buffers", "_contexts", "_modules", "_packs", "_parameters", "_used", "training"}
+# What a module keeps beside its state: of the moment, or of how it was made, which its attributes say; and how much of
+# its work it does at once.
+_PASSING = {
+    "_arguments", "_buffers", "_contexts", "_modules", "_packs", "_parameters", "_used", "frames_at_once", "training"
+}  # fmt: skip
 _LOCKS = {"lock", "RLock"}
 _LONGEST = 60
 
