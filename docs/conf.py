@@ -67,6 +67,7 @@ plot_apply_rcparams = True
 
 # Pages
 html_theme = "furo"
+html_baseurl = "https://seriatim.readthedocs.io/en/latest/"
 html_title = f"Seriatim {release}"
 html_copy_source = False
 html_static_path = ["_static"]

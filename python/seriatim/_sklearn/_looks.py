@@ -9,9 +9,8 @@ from sklearn.base import BaseEstimator
 
 from seriatim._brief import brief
 
-# Where the documentation is published, without a slash at the end: "Documentation" of pyproject.toml's addresses. As
-# long as it is nowhere there is no link: neither one into nothing nor one to scikit-learn's pages.
-SITE = ""
+# Where the documentation is published, without a slash at the end: "Documentation" of pyproject.toml's addresses.
+SITE = "https://seriatim.readthedocs.io/en/latest"
 
 
 class Linked:
@@ -20,12 +19,12 @@ class Linked:
     _doc_link_module: ClassVar[str] = "seriatim"
 
     def _get_doc_link(self) -> str:
-        """Return the address of the class's page, as scikit-learn asks for it; empty if there is none.
+        """Return the address of the class's page, as scikit-learn asks for it; empty for classes of others.
 
         Only with a page does scikit-learn show what a parameter means, too.
         """
         module, *_ = path = type(self).__module__.split(".")
-        if not SITE or module != self._doc_link_module:
+        if module != self._doc_link_module:
             return ""
         public = ".".join(takewhile(lambda part: not part.startswith("_"), path))
         return f"{SITE}/api/generated/{public}.{type(self).__name__}.html"
