@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -134,3 +135,25 @@ def test_bad_input():
         prep.Standardize().fit(data()).transform(data(features=2))
     with pytest.raises(ValueError, match="lengths: expected None beside a list"):
         prep.Standardize().fit(list(data()), lengths=[1])
+
+
+def test_a_table_without_labels_is_one_sequence():
+    x = np.random.default_rng(0).normal(size=(9, 2)).cumsum(axis=0)
+    pandas = pytest.importorskip("pandas")
+    for table in (x, pandas.DataFrame(x)):
+        for transformer in TRANSFORMERS:
+            (wanted,) = clone(transformer).fit_transform([x])
+            result = np.asarray(clone(transformer).fit_transform(table))
+            np.testing.assert_array_equal(result.reshape(wanted.shape), wanted)
+            np.testing.assert_array_equal(np.asarray(clone(transformer).fit(table).transform(table)), result)
+    assert np.abs(prep.Deltas(append=False).fit_transform(x)).min() > 0
+    assert prep.Downsample(2).fit_transform(x).shape == (5, 2)
+
+
+def test_a_table_with_a_label_a_row_has_sequences_of_one_step():
+    x, y = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 2
+    assert not prep.Deltas(append=False).fit_transform(x, y).any()
+    assert prep.Downsample(2).fit(x, y).transform(x).shape == (9, 2)
+    assert prep.Downsample(2).fit_transform(x, y[:3]).shape == (5, 2)
+    # A pipeline hands y to its steps.
+    assert len(make_pipeline(prep.Deltas(), LogisticRegression()).fit(x, y).predict(x)) == 9

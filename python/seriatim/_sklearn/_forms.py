@@ -85,7 +85,8 @@ def read_sequences(
     known : Known, optional
         What was read in ``fit``; None in ``fit`` itself.
     targets : int, optional
-        How many targets there are: in ``fit`` as many rows of a table are so many sequences.
+        How many targets there are: in ``fit`` as many rows of a table are so many sequences; without any, or with
+        another number of them, a table is one sequence.
     dtype : dtype, optional
         Of floating-point numbers; by default float32 if it holds all values of X's type, and else float64, so that an
         offset rounds nothing away before it is gone.
@@ -266,7 +267,7 @@ class _Reader:
     def table_meaning(self, array: AnyArray) -> str:
         """Return what rows of a table are."""
         if self.known is None:
-            return SEQUENCE if self.targets in (None, len(array)) else STEP
+            return SEQUENCE if self.targets == len(array) else STEP
         if self.known.rows == SERIES:
             steps = array.shape[1]
             if self.known.steps not in (None, steps):

@@ -55,8 +55,9 @@ class SequenceTransformer(  # type: ignore[call-arg]
     observations ``(sum T, D)`` with ``lengths``, as an array ``(n, T, D)``, or as :class:`seriatim.Sequences`; what
     comes out has the same form, a list for all collections but dicts. Where lengths have changed and the form has no
     place for that, a ``Sequences`` comes out, which has ``.X`` and ``.lengths``.
-    A 2-D array without lengths is one sequence a row for ``fit``, as in scikit-learn, unless y has another number of
-    labels; after a ``fit`` on any other form it is a single sequence, or, after univariate sequences, one each row.
+    A 2-D array or a data frame without lengths is a single sequence, whose steps are the rows; only where ``fit`` gets
+    a y with a label for each row is it one sequence of one step a row, in ``transform`` too. After a ``fit`` on
+    univariate sequences it is one of them a row.
 
     float32 stays float32, and float64 stays float64, so that an offset (a clock, a place on a map) rounds nothing away
     before it is gone; other types become the narrower of the two that holds them. Standardize and MinMaxScale, after
@@ -100,7 +101,8 @@ class SequenceTransformer(  # type: ignore[call-arg]
         Parameters
         ----------
         X : sequences, in one of the forms of the class's notes
-        y : ignored, but for telling what a 2-D X without lengths is
+        y : array_like, optional
+            Ignored, but for telling what a 2-D X without lengths is: with a label for each row each is a sequence.
         lengths : array_like of int, shape (n,), optional
 
         Returns
