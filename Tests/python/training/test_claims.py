@@ -82,6 +82,8 @@ def owner(host=None, boot=None, process=None, started=None):
         (_claims.me(0.0), True),
         (_claims.NOBODY, True),
     ],
+    # What they say is another process's in each that runs the tests.
+    ids=["parent", "another boot", "no process", "another start", "another host", "this process", "nobody"],
 )
 def test_without_locks_the_file_says_whose_it_is(tmp_path, without_locks, said, free):
     path = tmp_path / "file"
