@@ -4,15 +4,16 @@ A class names its rules in ``_parameter_rules``, alternatives of each parameter,
 
     _parameter_rules = {"clip_norm": [Number(above=0), None], "schedule": [Choice("cosine", "constant"), callable]}
 
-An alternative is :class:`Number`, :class:`Choice`, :class:`HasMethod`, ``callable``, ``bool`` or None. A parameter
-whose default is "auto" may be "auto" without saying so. scikit-learn's own checker is private, takes True for an
-integer, and words errors otherwise than this library.
+An alternative is :class:`Number`, :class:`Choice`, :class:`Some`, :class:`Kind`, ``callable``, ``bool`` or None. A
+parameter whose default is "auto" may be "auto" without saying so. scikit-learn's own checker is private, takes True for
+an integer, and words errors otherwise than this library.
 """
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -70,32 +71,49 @@ class Number:
 
 
 class Choice:
-    """One of some strings."""
+    """One of some strings; where they are too many to be read, errors have a description instead."""
 
-    def __init__(self, *options: str) -> None:
-        self.options = options
+    def __init__(self, *options: str, described: str = "") -> None:
+        self.options, self.described = options, described
 
     def accepts(self, value: Any) -> bool:
         """Return whether a value is one of them."""
         return isinstance(value, str) and value in self.options
 
     def __str__(self) -> str:
-        return f"one of {self.options}"
+        return self.described or f"one of {self.options}"
+
+
+class Some:
+    """A list or tuple of some strings out of these, each once; ``least`` 0 is none as well."""
+
+    def __init__(self, *options: str, least: int = 1) -> None:
+        self.options, self.least = options, least
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether a value is such a list."""
+        if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+            return False
+        return self.least <= len(value) == len(set(value) & set(self.options))
+
+    def __str__(self) -> str:
+        return f"some of {self.options}, each once, as a list or tuple"
 
 
 @dataclass(frozen=True)
-class HasMethod:
-    """An object with a method; errors name what it is."""
+class Kind:
+    """What a function accepts; errors name it."""
 
-    method: str
+    accepts: Callable[[Any], bool]
     name: str
-
-    def accepts(self, value: Any) -> bool:
-        """Return whether a value has the method."""
-        return hasattr(value, self.method)
 
     def __str__(self) -> str:
         return self.name
+
+
+def has_method(method: str, name: str) -> Kind:
+    """Return the kind of the objects that have a method."""
+    return Kind(lambda value: hasattr(value, method), name)
 
 
 def check_value(name: str, value: Any, *alternatives: Any) -> None:
@@ -112,8 +130,15 @@ def check_value(name: str, value: Any, *alternatives: Any) -> None:
         return
     *first, last = [_name(alternative) for alternative in alternatives]
     wanted = f"{', '.join(first)} or {last}" if first else last
-    error = ValueError if any(isinstance(rule, (Number, Choice)) for rule in alternatives) else TypeError
-    raise error(f"{name}: expected {wanted}, got {value!r}")
+    error = ValueError if any(isinstance(rule, (Number, Choice, Some)) for rule in alternatives) else TypeError
+    raise error(f"{name}: expected {wanted}, got {value!r}{_meant(value, alternatives)}")
+
+
+def _meant(value: Any, alternatives: tuple[Any, ...]) -> str:
+    """Say which string was probably meant."""
+    options = [option for rule in alternatives if isinstance(rule, Choice) for option in rule.options]
+    close = difflib.get_close_matches(value, options, 1) if isinstance(value, str) else []
+    return f": did you mean {close[0]!r}?" if close else ""
 
 
 def _accepts(alternative: Any, value: Any) -> bool:

@@ -15,6 +15,7 @@ from seriatim._config import release_most_memory
 from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value, keep
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim.functional._sampling import draw
+from seriatim.models._parameters import RUN
 from seriatim.nn import CharacterRNN, CrossEntropyLoss, Module
 from seriatim.optim import Adam, CosineAnnealingLR
 from seriatim.sequences import PackedSequence
@@ -107,6 +108,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
     """
 
     _parameter_rules: ClassVar[Rules] = {
+        **RUN,
         "hidden_size": [_SIZE],
         "num_layers": [_SIZE],
         "batch_size": [_SIZE],
@@ -115,7 +117,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         "embedding_size": [_SIZE, None],
         "rnn": [Choice("lstm", "gru")],
         "schedule": [Choice("cosine", "constant")],
-        "dropout": [Number(0, 1)],
+        "dropout": [Number(0, below=1)],
         "learning_rate": [_RATE],
         "clip_norm": [Number(above=0), None],
     }

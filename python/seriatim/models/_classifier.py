@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seriatim._arrays import as_floats
-from seriatim._sklearn import Number, Rules
+from seriatim._sklearn import Choice, Kind, Number, Rules
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models import _policy
 from seriatim.models._continuing import goes_on
@@ -34,7 +34,12 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     __metadata_request__predict_proba = _LENGTHS
     __metadata_request__predict_log_proba = _LENGTHS
 
-    _parameter_rules: ClassVar[Rules] = {"label_smoothing": [Number(0, below=1)]}
+    _parameter_rules: ClassVar[Rules] = {
+        "label_smoothing": [Number(0, below=1)],
+        "class_weight": [
+            Kind(lambda value: isinstance(value, Mapping), "a dict"), Choice("balanced", described="'balanced'"), None
+        ],
+    }  # fmt: skip
     _fitted_attributes: ClassVar[tuple[str, ...]] = ("classes_", "label_smoothing_")
     _log_probs = True
     _stratifies = True

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import Number, Rules, keep, known_of
+from seriatim._sklearn import Kind, Number, Rules, Some, keep, known_of
 from seriatim._typing import Array, ArrayLike, Integers
+from seriatim.functional._sequence_pooling import KINDS
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
@@ -28,7 +29,11 @@ class _DeepGRUEstimator(SequenceEstimator):
 
     # Batches are normalised: one sequence has no deviation.
     _least_batch = 2
-    _parameter_rules: ClassVar[Rules] = {"batch_size": [Number(2, whole=True)]}
+    _parameter_rules: ClassVar[Rules] = {
+        "batch_size": [Number(2, whole=True)],
+        "dims": [Kind(lambda value: isinstance(value, Mapping), f"a dict of sizes, such as {DIMS}"), None],
+        "pooling": [Some(*KINDS, least=0)],
+    }
     _fitted_attributes: ClassVar[tuple[str, ...]] = ("dims_", "dropout_", "bidirectional_", "pooling_")
 
     module_: DeepGRU | Ensemble

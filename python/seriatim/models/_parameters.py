@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from seriatim._brief import brief
-from seriatim._sklearn import Choice, HasMethod, Number, Rules, check_parameters, check_value, is_auto
+from seriatim._sklearn import Choice, Kind, Number, Rules, check_parameters, check_value, has_method, is_auto
 from seriatim.models import _policy
 from seriatim.models._monitor import LOSS, MONITORS
 from seriatim.models._policy import EFFORTS, Effort, Facts
@@ -18,8 +20,27 @@ from seriatim.sequences import Sequences
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop}
 SCHEDULES = ("cosine", "constant", "one_cycle", "plateau")
 
-
-TRANSFORMER = HasMethod("transform", "a transformer")
+TRANSFORMER = has_method("transform", "a transformer")
+# What makes numbers differ from run to run, and what a run says.
+RUN: Rules = {
+    # numpy.random itself is one, as in scikit-learn.
+    "random_state": [
+        Number(0, 2**32 - 1, whole=True), has_method("random_sample", "a numpy.random.RandomState"), None
+    ],
+    "verbose": [Number(0, whole=True), bool],
+    "callbacks": [
+        Kind(
+            lambda value: isinstance(value, Sequence) and all(map(callable, value)),
+            "a list of callables that take the history, as in callbacks=[print]",
+        ),
+        None,
+    ],
+}  # fmt: skip
+_FOLDER = Kind(
+    lambda value: isinstance(value, (str, os.PathLike)) and not Path(value).is_file(),
+    "the path of a folder (which is made where there is none)",
+)
+_SCORER = Choice(*MONITORS, described="'loss', one of sklearn.metrics.get_scorer_names()")
 _ROWS = Number(1, whole=True)
 
 
@@ -27,6 +48,10 @@ class Parameters:
     """What every estimator takes, checked and settled."""
 
     _parameter_rules: ClassVar[Rules] = {
+        **RUN,
+        **{key: [bool] for key in ("bidirectional", "early_stopping", "warm_start", "freeze")},
+        **{key: [Number(1, whole=True)] for key in ("hidden_size", "num_layers", "fc", "embedding_size")},
+        "rnn": [Choice("lstm", "gru")],
         "batch_size": [Number(1, whole=True)],
         "max_epochs": [Number(1, whole=True)],
         "n_iter_no_change": [Number(1, whole=True)],
@@ -44,9 +69,11 @@ class Parameters:
         "reservoir": [bool],
         "effort": [Choice(*EFFORTS)],
         "max_time": [Number(above=0, unit="seconds"), None],
-        "monitor": [Choice(*MONITORS), callable],
+        "tol": [Number()],
+        "checkpoint_dir": [_FOLDER, None],
+        "monitor": [_SCORER, callable],
         "validation_fraction": [Number(above=0, below=1)],
-        "dropout": [Number(0, 1)],
+        "dropout": [Number(0, below=1)],
         "predict_rows": [_ROWS],
     }
     # What "auto" became.

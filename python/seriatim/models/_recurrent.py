@@ -7,17 +7,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import keep
+from seriatim._sklearn import Rules, Some, keep
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
 from seriatim.nn import SequenceRNN
+from seriatim.nn.models._sequence_rnn import POOLINGS
 
 
 class _StackClassifier(SequenceClassifier):
     """A recurrent stack, and a linear layer on its last states."""
 
     _rnn: ClassVar[str]
+    _parameter_rules: ClassVar[Rules] = {"pooling": [Some(*POOLINGS)]}
     _fitted_attributes: ClassVar[tuple[str, ...]] = ("hidden_size_", "pooling_")
 
     module_: SequenceRNN

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import Number, Rules, keep
+from seriatim._sklearn import Number, Rules, Some, keep
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._documentation import documented
@@ -16,6 +16,7 @@ from seriatim.models._policy import Facts
 from seriatim.models._regressor import SequenceRegressor
 from seriatim.models._training import Task
 from seriatim.nn import SequenceRNN
+from seriatim.nn.models._sequence_rnn import POOLINGS
 from seriatim.sequences import Sequences
 from seriatim.training import fit_reservoir, make_reservoir
 
@@ -24,10 +25,10 @@ class _ReservoirEstimator(SequenceEstimator):
     """What classifier and regressor share."""
 
     _parameter_rules: ClassVar[Rules] = {
-        "hidden_size": [Number(1, whole=True)],
         "spectral_radius": [Number(0)],
         "input_scale": [Number(0)],
         "connections": [Number(1, whole=True)],
+        "pooling": [Some(*POOLINGS)],
     }
     _fitted_attributes: ClassVar[tuple[str, ...]] = ("hidden_size_",)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import Known, Reading, keep, read_videos, shortened, warn_of_frames
+from seriatim._sklearn import Known, Reading, Rules, keep, read_videos, shortened, warn_of_frames
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
@@ -63,6 +63,7 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
     module_: VideoRNN
     _least_rows: ClassVar[int] = 1
     _reads_frames = True
+    _parameter_rules: ClassVar[Rules] = {"embedding": [callable]}
 
     def __init__(
         self,

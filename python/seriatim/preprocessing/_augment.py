@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 
 from seriatim import functional as F
 from seriatim._arrays import as_numbers
-from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value
+from seriatim._sklearn import Choice, Kind, Number, Rules, Stored, check_parameters, check_value
 from seriatim._typing import AnyArray, Integers, float_type
 from seriatim.preprocessing._base import offsets
 from seriatim.preprocessing._time import resampled, within
@@ -67,6 +67,12 @@ class Compose(Augmentation):
     >>> augmentation = Compose([Tempo(), Jitter(0.05)])
     >>> DeepGRUClassifier(augmentation=augmentation).fit(X, y, lengths=lengths)
     """
+
+    _parameter_rules: ClassVar[Rules] = {
+        "augmentations": [
+            Kind(lambda value: isinstance(value, Sequence) and all(map(callable, value)), "a list of callables")
+        ]
+    }
 
     def __init__(self, augmentations: Sequence[Any]) -> None:
         self.augmentations = augmentations

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._sklearn import Choice, Rules
+from seriatim._sklearn import Choice, Kind, Rules
 from seriatim._sklearn._finite import as_finite
 from seriatim._typing import AnyArray, Doubles, Integers
 from seriatim.preprocessing._base import SequenceTransformer, offsets
@@ -185,6 +185,12 @@ class MinMaxScale(_Scaling):
     """
 
     _preserved = ("float32",)
+
+    _parameter_rules: ClassVar[Rules] = {
+        "feature_range": [
+            Kind(lambda value: isinstance(value, (tuple, list)) and len(value) == 2, "two growing numbers, (0, 1)")
+        ]
+    }
 
     def __init__(self, feature_range: tuple[float, float] = (0.0, 1.0), over: str = "training") -> None:
         self.feature_range = feature_range

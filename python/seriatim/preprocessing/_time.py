@@ -148,6 +148,7 @@ class Deltas(SequenceTransformer):
     _parameter_rules: ClassVar[Rules] = {
         "order": [Number(1, 4, whole=True)],
         "reach": [Number(1, 1000, whole=True)],
+        "append": [bool],
     }
 
     def __init__(self, order: int = 1, reach: int = 2, append: bool = True) -> None:
