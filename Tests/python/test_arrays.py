@@ -1,5 +1,6 @@
 """What users give as arrays is read whole, or refused by name."""
 
+import datetime
 from decimal import Decimal
 
 import numpy as np
@@ -164,3 +165,9 @@ def test_labels_are_of_any_type():
     for wrong in ([1, 1j], np.ma.masked_array([1, 2], [False, True])):
         with pytest.raises(ValueError, match="y: expected"):
             as_labels("y", wrong)
+
+
+@pytest.mark.parametrize("item", [datetime.datetime(2020, 1, 1), np.timedelta64(1, "ns"), datetime.timedelta(1)])
+def test_times_among_other_columns_are_told_how_they_become_numbers(item):
+    with pytest.raises(TypeError, match=rf"x: expected .*got {type(item).__name__} at \[0, 0\]: convert times to sec"):
+        as_numbers("x", np.array([[item, 1.0]], dtype=object))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import seriatim
@@ -219,3 +220,36 @@ def test_an_old_file_survives_a_failed_save(tmp_path, monkeypatch):
         seriatim.save(nn.Linear(3, 4, rng=1), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def identical(sequences, rng, target):
+    """An augmentation that no file can hold."""
+    return sequences
+
+
+@pytest.mark.parametrize("augmentation", [identical, prep.Compose([identical])])
+def test_a_function_is_taken_out_before_saving_as_the_error_says(tmp_path, augmentation):
+    model = fitted(["a", "b"] * 6, augmentation=augmentation)
+    with pytest.raises(TypeError, match=r"augmentation.*got function: .* set_params\(augmentation=None\) before"):
+        seriatim.save(model, tmp_path / "model")
+    seriatim.save(model.set_params(augmentation=None), tmp_path / "model")
+    assert np.array_equal(seriatim.load(tmp_path / "model").predict(X), model.predict(X))
+    model = fitted(["a", "b"] * 6, schedule=lambda optimizer, steps: None)
+    with pytest.raises(TypeError, match=r"schedule: .* set_params\(schedule='constant'\) before"):
+        seriatim.save(model, tmp_path / "model")
+
+
+def test_what_is_saved_the_wrong_way(tmp_path):
+    model = fitted(["a", "b"] * 6)
+    with pytest.raises(TypeError, match=r"the model comes first, save\(model, 'a.safetensors'\)"):
+        seriatim.save("a.safetensors", model)
+    with pytest.raises(TypeError, match="got GridSearchCV: save what it has found, its best_estimator_"):
+        seriatim.save(GridSearchCV(model, {}), tmp_path / "model")
+    with pytest.raises(TypeError, match=r"got date: labels that are times become strings, y.astype\(str\)"):
+        seriatim.save(fitted(np.array(["2020-01-01", "2021-01-01"] * 6, "M8[D]")), tmp_path / "model")
+    with pytest.raises(FileNotFoundError, match=r"no.model: there is no folder .*no to write it to"):
+        seriatim.save(model, tmp_path / "no" / "model")
+    for wrong in (lambda: seriatim.save(model, tmp_path), lambda: seriatim.load(tmp_path)):
+        with pytest.raises(IsADirectoryError, match="expected the path of a file, got that of a folder"):
+            wrong()
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ would lose a part on the way (a mask, an imaginary part, a missing value) is ref
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import numpy as np
 from seriatim._typing import AnyArray, Integers
 
 _REAL = "fiub"
+_SECONDS = ": convert times to seconds, (t - t[0]) / np.timedelta64(1, 's')"
+# Those of pandas are subclasses.
+_TIMES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 _SCALARS = (int, float, complex, np.generic, str, bytes)
 
 
@@ -201,10 +205,7 @@ def _real(name: str, array: AnyArray) -> AnyArray:
     if kind == "c":
         raise _complex(name, array)
     if kind in "Mm":
-        raise TypeError(
-            f"{name}: expected real numbers, got {array.dtype}: convert times to seconds, "
-            "(t - t[0]) / np.timedelta64(1, 's')"
-        )
+        raise TypeError(f"{name}: expected real numbers, got {array.dtype}{_SECONDS}")
     if kind == "O":
         return _from_objects(name, array)
     # What JAX and TensorFlow call bfloat16 is an unknown type for NumPy.
@@ -231,6 +232,8 @@ def _from_objects(name: str, array: AnyArray) -> AnyArray:
             raise TypeError(f"{name}: expected real numbers, got {item!r}{where}")
         if isinstance(item, (complex, np.complexfloating)):
             raise _complex(name, np.asarray(item))
+        if isinstance(item, _TIMES):
+            raise TypeError(f"{name}: expected real numbers, got {type(item).__name__}{where}{_SECONDS}")
         try:
             numbers[place] = float(item)
         except (TypeError, ValueError, OverflowError) as error:

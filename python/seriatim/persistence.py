@@ -8,6 +8,7 @@ are the file's tensors, under names that say where they belong (``module_.gru1.w
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import inspect
 import json
@@ -51,8 +52,13 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     TypeError
         Something in the model is of a class that a file cannot hold.
     sklearn.exceptions.NotFittedError
+    FileNotFoundError
+        The path's folder is not there.
     """
     from safetensors.numpy import save as to_bytes
+
+    if isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"model: expected a model, got a path: the model comes first, save(model, {str(model)!r})")
 
     tensors: dict[str, AnyArray] = {}
     tree = _encode(model, tensors, "", type(model).__name__)
@@ -77,7 +83,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, IsADirectoryError
     ValueError
         The file is cut short, or not one of ours, or in another format than this version's.
     """
@@ -91,6 +97,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     from safetensors import SafetensorError, safe_open
 
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected the path of a file, got that of a folder")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
@@ -129,10 +137,17 @@ def _known(name: str) -> Any:
 
 
 def _not_known(value: Any, path: str) -> str:
-    return (
-        f"{path}: expected a value, an estimator or a module of seriatim that a file can hold, got "
-        f"{type(value).__name__}; of other modules save state_dict() with safetensors.numpy.save_file"
-    )
+    kind = type(value).__name__
+    wanted = f"{path}: expected a value, an estimator or a module of seriatim that a file can hold, got {kind}"
+    if kind.endswith("SearchCV") or hasattr(value, "best_estimator_"):
+        return f"{wanted}: save what it has found, its best_estimator_"
+    if isinstance(value, (datetime.date, datetime.timedelta)):
+        return f"{wanted}: labels that are times become strings, y.astype(str), before fit"
+    parts = path.split(".")
+    for name, other in (("augmentation", None), ("schedule", "constant")):
+        if name in parts:
+            return f"{wanted}: nothing predicts by it, so set_params({name}={other!r}) before saving"
+    return f"{wanted}; of other modules save state_dict() with safetensors.numpy.save_file"
 
 
 # ---- Writing

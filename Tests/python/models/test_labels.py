@@ -108,7 +108,7 @@ def test_a_class_of_one_fold_leaves_cross_validation_whole():
 
 
 def test_validation_wants_labels_that_training_has():
-    with pytest.raises(ValueError, match=r"validation_data: y contains previously unseen labels: \[2\]"):
+    with pytest.raises(ValueError, match=r"validation_data: y .* unseen labels: \[2\]; known are \[0, 1\]"):
         gru().fit(X[Y < 2], Y[Y < 2], validation_data=(X, Y))
 
 
@@ -128,3 +128,9 @@ def test_classes_of_partial_fit():
         gru().partial_fit(X, Y, classes=[0, np.nan, 1, 2])
     with pytest.raises(ValueError, match="unseen"):
         gru().partial_fit(X, Y, classes=[0, 1])
+
+
+def test_a_label_that_the_first_piece_had_not():
+    model = GRUClassifier(hidden_size=2, max_epochs=1).partial_fit(X, ["a"] * len(X))
+    with pytest.raises(ValueError, match=r"unseen labels: \['b'\]; known are \['a'\].* first partial_fit: classes="):
+        model.partial_fit(X, ["b"] * len(X))

@@ -1,5 +1,7 @@
 """Numbers, one or several a sequence."""
 
+import datetime
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from seriatim import Sequences
 from seriatim.models import (
     DeepGRURegressor,
 )
+from seriatim.models._warnings import warn_of_validation
 
 DIMS = {"gru1": 8, "gru2": 8, "gru3": 8, "fc": 8}
 
@@ -57,14 +60,14 @@ def test_weights_of_a_regressor():
 @pytest.mark.parametrize(
     ("y", "words"),
     [
-        (["a"] * 60, "y: expected numbers"),
+        (["a"] * 60, "y: expected real numbers"),
         ([np.nan] * 60, "finite"),
         (np.zeros((60, 2, 2)), r"\(n,\) or \(n, n_outputs\)"),
         (np.zeros(3), "a label for each of 60"),
     ],
 )
 def test_bad_targets(y, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, TypeError), match=words):
         DeepGRURegressor(dims=DIMS, **FAST).fit(ragged()[0], y)
 
 
@@ -74,3 +77,19 @@ def test_a_table_of_one_step_a_sequence_is_learned():
     X = rng.normal(size=(200, 10))
     y = X[:, 3] + 0.2 * rng.normal(size=200)
     assert DeepGRURegressor(dims=DIMS, **FAST).fit(X, y).score(X, y) > 0.5
+
+
+@pytest.mark.parametrize("unit", ["M8[ns]", "M8[D]", "m8[s]", object])
+def test_times_are_no_targets(unit):
+    y = [datetime.date(2020, 1, 1)] * 3 if unit is object else np.arange(3).astype(unit)
+    with pytest.raises(TypeError, match=r"y: expected real numbers, got .*: convert times to seconds"):
+        DeepGRURegressor()._read_targets(y)
+    with pytest.raises(TypeError, match="y: expected real numbers, got <U1"):
+        DeepGRURegressor()._read_targets(["1", "2"])
+
+
+def test_no_share_of_the_score_is_said_of_numbers():
+    with pytest.warns(UserWarning, match="chooses the epoch by 2 sequences: a larger"):
+        warn_of_validation(2, 1)
+    with pytest.warns(UserWarning, match="by 4 sequences, each worth 25 points of the score, of 2 classes: a larger"):
+        warn_of_validation(4, 2)

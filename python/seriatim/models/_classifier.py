@@ -25,6 +25,8 @@ from seriatim.sequences._items import reusable
 
 Self = TypeVar("Self", bound="SequenceClassifier")
 
+_COMING = ". All labels that will ever come are said to the first partial_fit: classes=[...]"
+
 
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """A module that gives log-probabilities of classes as a scikit-learn classifier of ragged sequences."""
@@ -94,7 +96,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
                 f"`classes={coming.tolist()}` is not the same as on last call to partial_fit, or as the labels of fit, "
                 f"was: {targets.classes.tolist()}"
             )
-        training = Examples(reading.sequences, targets.encode(labels), weights)
+        training = Examples(reading.sequences, targets.encode(labels, _COMING), weights)
         class_weights = targets.weights(self.class_weight, None, None)
         self._set_fitted(reading, self._learn(training, None, targets, class_weights, 1, continues, last), continues)
         return self

@@ -95,9 +95,27 @@ def _try(name: str, scorer: Any, targets: Targets, validation: Examples) -> None
     if reason:
         raise ValueError(
             f"monitor={name!r}: cannot be said of the validation part, {_about(targets, validation)}, even if all were "
-            f"predicted: {reason.rstrip('.')}. A larger validation_fraction, validation_data, another scorer, or "
-            "monitor='loss' is the way on."
+            f"predicted: {reason.rstrip('.')}. {_way_on(name, targets)}"
         )
+
+
+def _way_on(name: str, targets: Targets) -> str:
+    """Say what to do about a scorer that does not fit: the targets, or the validation part."""
+    is_labels, likes = isinstance(targets, Labels), "labels"
+    if name in MONITORS:
+        of = getattr(getattr(get_scorer(name), "_score_func", None), "__module__", "")
+        likes = "numbers" if of.endswith("_regression") else "labels"
+    means = [one for one in (f"{name}_macro", f"{name}_weighted") if is_labels and one in MONITORS]
+    if means:
+        return (
+            f"It is a scorer of two classes, 0 and 1, and does not suit these labels: monitor={means[0]!r}, "
+            f"{means[1]!r} or 'loss' is the way on."
+        )
+    if is_labels and likes == "numbers":
+        return "It is a scorer of numbers, not of labels: monitor='accuracy', 'f1_macro' or 'loss' is the way on."
+    if not is_labels and likes == "labels" and name in MONITORS:
+        return "It is a scorer of labels, not of numbers: monitor='r2' or 'loss' is the way on."
+    return "A larger validation_fraction, validation_data, another scorer, or monitor='loss' is the way on."
 
 
 def _about(targets: Targets, validation: Examples) -> str:

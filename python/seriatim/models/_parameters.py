@@ -123,6 +123,12 @@ class Parameters:
         given: dict[str, Any] = super()._parameters_to_save()  # type: ignore[misc]
         return {**given, "monitor": LOSS} if callable(given.get("monitor")) else given
 
+    def _fitted_state(self) -> dict[str, Any]:
+        """Return what a file keeps of the fit: augmentation that was taken out since is not in it."""
+        state: dict[str, Any] = super()._fitted_state()  # type: ignore[misc]
+        given = "augmentation_" in state and not self._is_auto("augmentation")
+        return {**state, "augmentation_": self.augmentation} if given else state
+
     def _check_parameters(self) -> None:
         """Refuse what has no meaning; a subclass may add to what the rules say."""
         check_parameters(self)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from seriatim._arrays import as_floats, as_labels
+from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._data import first_bad
 from seriatim.models._estimator import SequenceEstimator
@@ -45,12 +45,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     def _read_targets(self, y: Any) -> AnyArray:
         y = as_list(y)
         refuse_missing("y", y, "finite numbers", "leave these sequences out")
-        targets = as_labels("y", y)
-        if targets.dtype.kind not in "fiub":
-            try:
-                targets = targets.astype(np.float64)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"y: expected numbers, got {targets.dtype}") from error
+        targets = as_numbers("y", y)
         if targets.ndim not in (1, 2) or 0 in targets.shape[1:]:
             raise ValueError(f"y: expected shape (n,) or (n, n_outputs), got {targets.shape}")
         targets = targets.astype(np.float64)

@@ -87,8 +87,9 @@ def warn_of_unvalidated(classes: AnyArray, *, grouped: bool) -> None:
 def warn_of_validation(count: int, classes: int) -> None:
     """Warn where the part that is kept for it is too small to choose an epoch by."""
     if count < max(_FEW, classes):
+        # Of numbers a sequence has no share of the score.
+        worth = f", each worth {100 / count:.0f} points of the score, of {classes} classes" if classes > 1 else ""
         warn(
-            f"early_stopping chooses the epoch by {count} sequences, each worth {100 / count:.0f} points of "
-            f"the score{f', of {classes} classes' if classes > 1 else ''}: a larger validation_fraction, "
-            "validation_data, or early_stopping=False is the way on.",
+            f"early_stopping chooses the epoch by {count} sequence{'s' * (count > 1)}{worth}: a larger "
+            "validation_fraction, validation_data, or early_stopping=False is the way on.",
         )

@@ -56,8 +56,8 @@ class Labels:
 
     n_kinds = n_outputs
 
-    def encode(self, targets: AnyArray) -> Integers:
-        """Return the number of each label's class.
+    def encode(self, targets: AnyArray, way_on: str = "") -> Integers:
+        """Return the number of each label's class; ``way_on`` ends the error of labels that are of none.
 
         Raises
         ------
@@ -67,7 +67,10 @@ class Labels:
         self.check_kind(targets)
         unknown = np.setdiff1d(targets, self.classes)
         if len(unknown):
-            raise ValueError(f"y contains previously unseen labels: {unknown.tolist()}")
+            raise ValueError(
+                f"y contains previously unseen labels: {unknown[:5].tolist()}; known are {self.classes[:5].tolist()}"
+                f"{' and others' if len(self.classes) > 5 else ''}{way_on}"
+            )
         return np.searchsorted(self.classes, targets).astype(np.int64)
 
     def decode(self, output: Array) -> AnyArray:
