@@ -116,6 +116,7 @@ def test_targets_of_any_offset_and_unit(kind, offset, unit):
     assert here.score(sequences, numbers) == pytest.approx(r2_score(numbers, here.predict(sequences)), abs=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:training reached its last epoch")
 def test_weights_and_validation_at_an_offset():
     sequences, numbers = ragged(30)[0], np.random.default_rng(0).normal(size=30)
     weights = np.random.default_rng(1).uniform(0.1, 1, 30)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from samples import DIMS, make, rising
+from samples import DIMS, make, rising, weights_of
+from sklearn.base import clone
 
-from seriatim.models import DeepGRUClassifier, GRUClassifier
+from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier
 from seriatim.models._splitting import check_groups, only_in_training, split
 
 still_improving = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -121,3 +122,18 @@ def test_bad_groups():
         with pytest.raises(ValueError, match=words):
             make(early_stopping=True).fit(X, Y, groups=groups)
     assert check_groups(["b", "a", "b"], 3).tolist() == [0, 1, 0]
+
+
+@still_improving
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("kind", [DeepGRUClassifier, DeepGRURegressor])
+def test_the_part_goes_by_content_not_by_place(kind, grouped):
+    turn, groups = np.random.default_rng(1).permutation(60), np.array([f"speaker {i // 6}" for i in range(60)])
+    y = Y if kind is DeepGRUClassifier else Y + np.arange(60) / 60
+    model = make(kind, max_epochs=2, early_stopping=True, validation_fraction=0.2, random_state=3)
+    found = [
+        clone(model).fit(X[index], y[index], groups=groups[index] if grouped else None)
+        for index in (np.arange(60), turn)
+    ]
+    assert found[0].history_["validation_loss"] == found[1].history_["validation_loss"]
+    np.testing.assert_array_equal(weights_of(found[0]), weights_of(found[1]))

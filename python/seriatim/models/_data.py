@@ -37,15 +37,20 @@ class Examples:
         """Return all arrays, and None for no weights."""
         return [self.sequences.X, self.sequences.lengths, self.target, self.weights]
 
+    def order(self) -> Integers:
+        """Return the indices of the sequences in an order of their own, whatever that is in which they are given."""
+        X, starts, lengths = self.sequences.X, self.sequences.starts, self.sequences.lengths
+        flat = X.reshape(len(X), -1)
+        keys = ragged_mean(flat[:, :_MOST_KEYS], np.append(starts, len(flat)))
+        order: Integers = np.lexsort([*keys.T, *self.target.reshape(len(self), -1).T, lengths])
+        return order
+
     def in_order(self) -> Examples:
         """Return what an epoch runs over: whole weights as repetition, and in an order of the sequences' own.
 
         The order depends on the sequences alone, so that the same ones in another order are the same training.
         """
-        X, starts, lengths = self.sequences.X, self.sequences.starts, self.sequences.lengths
-        flat = X.reshape(len(X), -1)
-        keys = ragged_mean(flat[:, :_MOST_KEYS], np.append(starts, len(flat)))
-        order = np.lexsort([*keys.T, *self.target.reshape(len(self), -1).T, lengths])
+        order = self.order()
         counts = repetitions(self.weights)
         if counts is None:
             return self[order]

@@ -173,7 +173,8 @@ class SequenceEstimator(
         lengths : array_like of int, shape (n,), optional
         sample_weight : array_like, shape (n,), optional
             A weight a sequence, of its loss. Whole numbers that make an epoch at most four times as long count a
-            sequence so often instead: 2 is the same as giving it twice, 0 as leaving it out.
+            sequence so often instead: 0 is the same as leaving it out, 2 as giving it twice (but where
+            ``early_stopping`` holds a part back, which may then have one of the two).
         validation_data : (X, y) or (X, y, lengths), optional
             Sequences to validate on after every epoch, instead of a part of the training sequences. Labels that
             training has not are refused: there is no loss of them.

@@ -67,11 +67,16 @@ def check_groups(groups: Any, n: int) -> Integers:
     given = as_labels("groups", groups)
     if given.shape != (n,):
         raise ValueError(f"groups: expected a group for each of {n} sequences, got shape {given.shape}")
-    found: dict[Any, int] = {}
-    numbers = np.array([found.setdefault(name, len(found)) for name in given.tolist()], np.int64)
-    if len(found) < 2:
-        raise ValueError(f"groups: expected at least 2 groups, one of them to validate on, got {len(found)}")
+    numbers = in_order_of_coming(given)
+    if numbers.max() < 1:
+        raise ValueError("groups: expected at least 2 groups, one of them to validate on, got 1")
     return numbers
+
+
+def in_order_of_coming(names: AnyArray) -> Integers:
+    """Return numbers in the place of names, 0 for the first that comes."""
+    found: dict[Any, int] = {}
+    return np.array([found.setdefault(name, len(found)) for name in names.tolist()], np.int64)
 
 
 def only_in_training(classes: Integers, groups: Integers | None, weights: Array | None) -> Integers:

@@ -9,7 +9,7 @@ import numpy as np
 from seriatim._sklearn import Reading
 from seriatim._typing import Array
 from seriatim.models._data import Examples, read_validation
-from seriatim.models._splitting import check_groups, only_in_training, split
+from seriatim.models._splitting import check_groups, in_order_of_coming, only_in_training, split
 from seriatim.models._warnings import warn_of_unvalidated, warn_of_validation
 from seriatim.preprocessing._targets import Targets, weights_in_loss
 from seriatim.training import Checkpoint
@@ -24,11 +24,18 @@ def hold_out(
     groups: Any,
     checkpoint: Checkpoint | None,
 ) -> tuple[Examples, Examples]:
-    """Part an estimator's training sequences into those that are trained on and those that are validated on."""
+    """Part an estimator's training sequences into those that are trained on and those that are validated on.
+
+    Which these are is drawn by what the sequences are, not by where they stand: both parts are in their own order.
+    """
     n = len(training)
+    numbers = None if groups is None else check_groups(groups, n)
+    order = training.order()
+    training = training[order]
+    if numbers is not None:
+        numbers = in_order_of_coming(numbers[order])
     classes = training.target if estimator._stratifies else np.zeros(n, np.int64)
     weights = weights_in_loss(training.target, training.weights, class_weights)
-    numbers = None if groups is None else check_groups(groups, n)
     parts = split(classes, estimator.validation_fraction, estimator.random_state, groups=numbers, weights=weights)
     chosen, kept = drawn(checkpoint, "split", parts)
     warn_of_validation(len(kept), targets.n_kinds)
