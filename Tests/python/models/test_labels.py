@@ -7,6 +7,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import KFold, cross_val_score
 
+from seriatim import Sequences
 from seriatim.models import DeepGRURegressor, GRUClassifier
 from seriatim.models._labels import read_labels
 
@@ -134,3 +135,25 @@ def test_a_label_that_the_first_piece_had_not():
     model = GRUClassifier(hidden_size=2, max_epochs=1).partial_fit(X, ["a"] * len(X))
     with pytest.raises(ValueError, match=r"unseen labels: \['b'\]; known are \['a'\].* first partial_fit: classes="):
         model.partial_fit(X, ["b"] * len(X))
+
+
+@pytest.mark.parametrize("keys", [list("bcad"), [("b", 1), ("c", 2), ("a", 1), ("a", 2)]])
+def test_labels_whose_index_has_the_keys_in_another_order_are_refused(keys):
+    rng = np.random.default_rng(0)
+    X = {key: rng.normal(size=(4, 2)) for key in keys}
+    tupled = isinstance(keys[0], tuple)
+    index = pandas.MultiIndex.from_tuples(keys) if tupled else pandas.Index(keys)
+    y = pandas.Series([0, 1, 0, 1], index)
+    turned, model = y.sort_index(), GRUClassifier(hidden_size=2, max_epochs=1, random_state=0)
+    model.fit(X, y, validation_data=(X, y))
+    model.partial_fit(X, turned.loc[keys])
+    assert model.score(X, y) == model.score(X, y.reset_index(drop=True))
+    words = r"y: expected the order of X's keys, .*\[0\] is .*y\.loc"
+    for given in (X, Sequences.from_list(X), list(X.items())):
+        for call in (model.fit, model.partial_fit, model.score):
+            with pytest.raises(ValueError, match=words):
+                call(given, turned)
+    with pytest.raises(ValueError, match=words):
+        model.fit(X, y, validation_data=(X, turned))
+    with pytest.raises(ValueError, match="sample_weight: expected the order"):
+        model.fit(X, y, sample_weight=turned)

@@ -53,3 +53,17 @@ def test_warnings_of_a_worker_name_the_first_line_outside_of_the_package(recwarn
     between = run("sklearn.model_selection", "def f(): g()", g=deep)
     run("multiprocessing.process", "def f(): g()", g=between)()
     assert [warning.filename for warning in recwarn] == ["sklearn.model_selection"]
+
+
+@pytest.mark.filterwarnings("ignore:training reached its last epoch")
+def test_validation_data_that_a_pipeline_does_not_transform_are_named():
+    far = Sequences(X.X + [0, 1000], X.lengths)
+    pipeline = make_pipeline(prep.Standardize(), GRUClassifier(hidden_size=2, max_epochs=1))
+    with pytest.warns(UserWarning, match=r"feature 1 has a mean of 999.* in training .* In a pipeline"):
+        pipeline.fit(far, Y, gruclassifier__validation_data=(far, Y))
+    GRUClassifier(hidden_size=2, max_epochs=1).fit(far, Y, validation_data=(far[:9], Y[:9]))
+    constant = [Sequences(X.X * [1, 0] + [0, k], X.lengths) for k in (1, 2)]
+    GRUClassifier(hidden_size=2, max_epochs=1).fit(constant[0], Y, validation_data=(constant[1], Y))
+    wider = make_pipeline(prep.Deltas(), GRUClassifier(hidden_size=2, max_epochs=1))
+    with pytest.raises(ValueError, match=r"X has 2 features, .* In a pipeline validation_data does not pass"):
+        wider.fit(X, Y, gruclassifier__validation_data=(X, Y))

@@ -8,7 +8,7 @@ from seriatim._sklearn._features import Remembers, check_features, known_of, rem
 from seriatim._sklearn._finite import as_finite
 from seriatim._sklearn._forms import Known, Reading, read_sequences, read_videos
 from seriatim._sklearn._looks import shortened
-from seriatim._sklearn._mistakes import exchanged, other_targets, warn_of_axes, warn_of_frames
+from seriatim._sklearn._mistakes import exchanged, other_targets, refuse_other_order, warn_of_axes, warn_of_frames
 from seriatim._sklearn._parameters import (
     AUTO,
     Choice,
@@ -47,6 +47,7 @@ __all__ = [
     "other_targets",
     "read_sequences",
     "read_videos",
+    "refuse_other_order",
     "remember",
     "shortened",
     "warn_of_axes",

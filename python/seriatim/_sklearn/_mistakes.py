@@ -61,6 +61,31 @@ def exchanged(targets: AnyArray, lengths: Any, X: Any) -> str:
     return ": y adds up to that, as if y and lengths were exchanged" if targets.sum() == len(X) else ""
 
 
+def refuse_other_order(name: str, values: Any, keys: list[Any] | None) -> None:
+    """Refuse a column whose index holds the keys of X in another order: by place, each would go to another sequence.
+
+    An index that says nothing of the keys is not looked at: values go by their place.
+
+    Raises
+    ------
+    ValueError
+    """
+    index: Any = getattr(values, "index", None)
+    if keys is None or not hasattr(index, "tolist") or len(index) != len(keys):
+        return
+    # Groups by a list of one name have keys of one part.
+    wanted = [key[0] if isinstance(key, tuple) and len(key) == 1 else key for key in keys]
+    given = index.tolist()
+    if given == wanted or len(set(given)) < len(given) or set(given) != set(wanted):
+        return
+    i = next(i for i, (one, other) in enumerate(zip(given, wanted, strict=True)) if one != other)
+    raise ValueError(
+        f"{name}: expected the order of X's keys, but its index has them in another one: [{i}] is {given[i]!r}, in X "
+        f"{wanted[i]!r}. Give {name}.loc[list(keys)] with X's keys, list(X) of a dict, X.keys of a Sequences (or "
+        f"{name}.to_numpy() if the values are in X's order, whatever the index says)"
+    )
+
+
 def warn_of_axes(sequences: Any, form: str) -> None:
     """Warn where a table or a 3-D array is hardly what its owner means: steps taken for features.
 

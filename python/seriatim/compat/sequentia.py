@@ -21,6 +21,7 @@ from seriatim._sklearn import (
     known_of,
     other_targets,
     read_sequences,
+    refuse_other_order,
     remember,
     warn_of_axes,
 )
@@ -114,6 +115,7 @@ class OnSequences(Remembers, BaseEstimator):  # type: ignore[misc]
         sequences = reading.sequences
         if len(targets) != len(sequences):
             raise ValueError(other_targets(sequences, reading.form, len(targets)))
+        refuse_other_order("y", y, reading.keys)
         warn_of_axes(sequences, reading.form)
         # A copy, not a clone: clone refuses sequentia's constructors, which copy the dicts and lists that they get.
         fitted = copy.deepcopy(self.estimator)

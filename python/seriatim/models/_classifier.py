@@ -14,7 +14,7 @@ from seriatim._sklearn import Choice, Kind, Number, Rules
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models import _policy
 from seriatim.models._continuing import goes_on
-from seriatim.models._data import Examples, read_weights
+from seriatim.models._data import Examples, check_order, read_weights
 from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._labels import read_labels
 from seriatim.models._warnings import warn_of_single_class, warn_of_single_sequences
@@ -236,9 +236,12 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         Raises
         ------
         ValueError
-            As of :meth:`predict`; or labels are missing, or text where those of training are numbers.
+            As of :meth:`predict`; y's index has X's keys in another order; or labels are missing,
+            or text where those of training are numbers.
         """
         check_is_fitted(self)
+        X = reusable(X)
+        check_order(X, y, sample_weight)
         labels = read_labels("y", y)
         self._targets().check_kind(labels)
         predicted = self.predict(X, lengths)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from seriatim._arrays import as_floats
+from seriatim._sklearn import refuse_other_order
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.functional import ragged_mean
 from seriatim.preprocessing._targets import ratios, repetitions
 from seriatim.sequences import Sequences
+from seriatim.sequences._items import keys_of
 
 # Features whose means tell sequences of one length and target apart.
 _MOST_KEYS = 16
@@ -102,3 +104,11 @@ def read_validation(validation_data: Any) -> tuple[Any, Any, Any]:
             + (f" of {len(validation_data)}" if isinstance(validation_data, (tuple, list)) else "")
         )
     return (*validation_data, None)[:3]
+
+
+def check_order(X: Any, y: Any, sample_weight: Any) -> None:
+    """Refuse what is to be scored against, or weighs it, in another order than the keys of X."""
+    if any(hasattr(values, "index") and not callable(values.index) for values in (y, sample_weight)):
+        keys = X.keys if isinstance(X, Sequences) else keys_of(X)
+        refuse_other_order("y", y, keys)
+        refuse_other_order("sample_weight", sample_weight, keys)

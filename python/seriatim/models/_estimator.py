@@ -28,6 +28,7 @@ from seriatim._sklearn import (
     known_of,
     other_targets,
     read_sequences,
+    refuse_other_order,
     remember,
     warn_of_axes,
 )
@@ -200,6 +201,7 @@ class SequenceEstimator(
         last = goes_on(self, in_pieces=False) if continues else None
         reading, given, weights = self._read_training(X, y, lengths, sample_weight, continues)
         sequences = reading.sequences
+        refuse_other_order("groups", groups, reading.keys)
         targets = self._learn_targets(given, weights, continues)
         training, validation = Examples(sequences, targets.encode(given), weights, given), None
         self._advise(targets, training.target)
@@ -237,6 +239,8 @@ class SequenceEstimator(
         sequences = reading.sequences
         if len(targets) != len(sequences):
             raise ValueError(other_targets(sequences, reading.form, len(targets)))
+        for name, values in (("y", y), ("sample_weight", sample_weight)):
+            refuse_other_order(name, values, reading.keys)
         if len(sequences) < self._least_batch:
             raise ValueError("X: expected at least 2 sequences to train on (batch normalisation), got 1 sample")
         if continues:

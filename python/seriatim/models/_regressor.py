@@ -12,11 +12,12 @@ from sklearn.metrics import r2_score
 
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike
-from seriatim.models._data import first_bad
+from seriatim.models._data import check_order, first_bad
 from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._labels import as_list, refuse_missing
 from seriatim.nn import MSELoss
 from seriatim.preprocessing._targets import StandardizedNumbers, unit_of
+from seriatim.sequences._items import reusable
 
 
 class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
@@ -107,6 +108,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         -------
         float
         """
+        X = reusable(X)
+        check_order(X, y, sample_weight)
         targets, predicted = self._read_targets(y), self.predict(X, lengths)
         # R^2 has no unit: in this one the squares of all numbers are numbers.
         unit = unit_of(np.concatenate([targets, predicted])) if targets.shape[1:] == predicted.shape[1:] else 1

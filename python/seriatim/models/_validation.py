@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._sklearn import Reading
+from seriatim._sklearn import Reading, refuse_other_order
 from seriatim._typing import Array
 from seriatim.models._data import Examples, read_validation
 from seriatim.models._splitting import check_groups, in_order_of_coming, only_in_training, split
-from seriatim.models._warnings import warn_of_unvalidated, warn_of_validation
+from seriatim.models._warnings import PIPELINE, warn_of_shift, warn_of_unvalidated, warn_of_validation
 from seriatim.preprocessing._targets import Targets, weights_in_loss
 from seriatim.training import Checkpoint
 from seriatim.training._checkpoint import drawn
@@ -56,9 +56,12 @@ def given_validation(estimator: Any, validation_data: Any, training: Reading, ta
     X, y, lengths = read_validation(validation_data)
     given, wanted = estimator._read_targets(y), training.sequences.X.shape[1:]
     try:
-        sequences = estimator._read_form(X, lengths, training.known, len(given)).sequences
+        reading = estimator._read_form(X, lengths, training.known, len(given))
     except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data: expected observations of shape {wanted}, as in X: {error}") from None
+        # What has other features may be what a pipeline's steps were to transform.
+        hint = f". {PIPELINE}" if "is expecting" in str(error) else ""
+        raise type(error)(f"validation_data: expected observations of shape {wanted}, as in X: {error}{hint}") from None
+    sequences = reading.sequences
     shape = sequences.X.shape[1:]
     if shape != wanted or len(sequences) != len(given):
         raise ValueError(
@@ -66,6 +69,8 @@ def given_validation(estimator: Any, validation_data: Any, training: Reading, ta
             f" {len(sequences)} sequences and {len(given)} targets"
         )
     try:
+        refuse_other_order("y", y, reading.keys)
+        warn_of_shift(training.sequences, sequences, training.names)
         return Examples(sequences, targets.encode(given), given=given)
     except ValueError as error:
         raise ValueError(f"validation_data: {error}") from None

@@ -19,6 +19,29 @@ _COARSE = 100
 _FEW = 5
 _HANDFUL = 25
 
+# So many deviations from the mean of training a validation part's own mean is no chance.
+_SHIFTED = 10
+PIPELINE = (
+    "In a pipeline validation_data does not pass the steps before the model: give these as its preprocessing=, or "
+    "transform the validation data by them first"
+)
+
+
+def warn_of_shift(training: Sequences, validation: Sequences, names: list[str] | None) -> None:
+    """Warn where validation data are far away from those of training, as if they were not transformed as these."""
+    # Videos are large.
+    if training.X.ndim != 2:
+        return
+    mean, spread = (part[0] for part in ragged_moments(training.X, np.array([0, len(training.X)])))
+    other = ragged_moments(validation.X, np.array([0, len(validation.X)]))[0][0]
+    far = np.flatnonzero((spread > 0) & (np.abs(other / 2 - mean / 2) > _SHIFTED / 2 * spread))
+    if len(far):
+        i, more = far[0], f" (and {len(far) - 1} more are like it)" if len(far) > 1 else ""
+        warn(
+            f"validation_data: feature {i if names is None else repr(names[i])} has a mean of {other[i]:.6g}, in "
+            f"training {mean[i]:.6g} with a standard deviation of {spread[i]:.3g}{more}. {PIPELINE}."
+        )
+
 
 def warn_of_scales(sequences: Sequences) -> None:
     """Warn where unscaled features differ by orders of magnitude, or are very large or very small."""

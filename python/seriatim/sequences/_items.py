@@ -73,6 +73,14 @@ def read_items(each: str, X: Any) -> Items | None:
     return Items(arrays, keys, columns, nested and keys is None)
 
 
+def keys_of(X: Any) -> list[Any] | None:
+    """Return the keys of a collection, None if it has none."""
+    items, keys = _opened(X)
+    if keys is None and items and all(map(_is_pair, items)):
+        return [pair[0] for pair in items]
+    return keys
+
+
 def has_axes(item: Any) -> bool:
     """Return whether something has at least one axis: it is neither a number nor text nor missing."""
     if isinstance(item, np.ndarray):
