@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline  # noqa: E402
 
 from seriatim import plotting  # noqa: E402
 from seriatim.models import GRUClassifier  # noqa: E402
+from seriatim.plotting._axes import shortened  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +233,34 @@ def test_embedding_of_equal_vectors_of_numbers_and_of_none():
         plotting.embedding(np.empty((0, 3)), [])
     with pytest.raises(ValueError, match="others in row 1"):
         plotting.embedding([[0.0, 1], [np.nan, 2]], ["a", "b"])
+
+
+def test_long_labels_stay_different():
+    for form in ("recording_of_participant_number_{:02d}", "participant_number_{:02d}_of_the_very_first_day", "a" * 30):
+        labels = [form.format(i) for i in range(30)] if "{" in form else [form, form + "a", form + "ab"]
+        shown = shortened([*labels, "short"])
+        assert len(set(shown)) == len(labels) + 1
+        assert max(map(len, shown)) <= 24
+        assert shown[-1] == "short"
+    several = [f"{'a' * 30}{i}{'b' * 30}{j}{'c' * 30}" for i in range(2) for j in range(2)]
+    assert len(set(shortened(several))) == 4
+    assert shortened([0.12345678, 0.12345679]) == ["0.12345678", "0.12345679"]
+
+
+def test_embedding_of_many_classes_leaves_room_for_the_points():
+    names = np.array([f"recording_of_participant_number_{i:02d}" for i in range(30)])
+    axes = draw(plotting.embedding(np.random.default_rng(0).normal(size=(30, 3)), names))
+    assert axes.get_window_extent().width > 3 * axes.figure.dpi
+    assert_within(axes)
+
+
+def test_what_does_not_belong_together_is_named():
+    with pytest.raises(ValueError, match=r"as many predicted as true labels, \(n,\), got \(3,\) and \(2,\)"):
+        plotting.confusion_matrix([0, 1, 1], [0, 1])
+    with pytest.raises(ValueError, match=r"X: .* got shape \(\) at index 0"):
+        plotting.attention_by_class([10, 10], np.ones((2, 10)), [0, 1])
+    with pytest.raises(ValueError, match=r"weights: .* \(2, 5\), got \(2, 4\)"):
+        plotting.attention_by_class(np.ones((2, 5, 3)), np.ones((2, 4)), [0, 1])
 
 
 def test_on_a_dark_page_nothing_is_drawn_in_black():

@@ -192,6 +192,19 @@ def attention_by_class(
         )
     if not sequences:
         raise ValueError("X: expected at least one sequence, got none")
+    if any(x.ndim != 2 or not x.size for x in sequences) or len({x.shape[1] for x in sequences}) > 1:
+        width = sequences[0].shape[1:]
+        wrong = next(i for i, x in enumerate(sequences) if x.ndim != 2 or not x.size or x.shape[1:] != width)
+        raise ValueError(
+            f"X: expected sequences (T_i, D) of the same features, got shape {sequences[wrong].shape} at index {wrong}"
+            + ("; a table has to be cut at its lengths: Sequences(X, lengths)" if sequences[wrong].ndim == 0 else "")
+        )
+    longest = max(map(len, sequences))
+    if shares.ndim != 2 or shares.shape[1] < longest:
+        raise ValueError(
+            f"weights: expected what attention() gives, (n, longest), here ({len(sequences)}, {longest}), got "
+            f"{shares.shape}"
+        )
     if steps < 1 or columns < 1:
         raise ValueError(f"steps, columns: expected at least 1, got {steps} and {columns}")
     features = np.stack([_stretched(x, steps) for x in sequences])

@@ -46,9 +46,54 @@ def points(ax: Any) -> tuple[float, float]:
 
 
 def shortened(labels: Iterable[Any]) -> list[str]:
-    """Return labels as texts, the long ones cut."""
-    texts = [f"{label:g}" if isinstance(label, (float, np.floating)) else str(label) for label in labels]
-    return [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…" for text in texts]
+    """Return labels as texts, the long ones cut where it shows least; what is different stays so."""
+    values = list(labels)
+    texts = [f"{label:g}" if isinstance(label, (float, np.floating)) else str(label) for label in values]
+    if len(set(texts)) < len(set(map(str, values))):
+        texts = list(map(str, values))
+    shown = {text: text for text in texts if len(text) <= _LONGEST_LABEL}
+    groups: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        if text not in shown:
+            groups.setdefault(_around(text, 0, _LONGEST_LABEL // 2), []).append(text)
+    for short, group in groups.items():
+        shown.update(_apart(group) if len(group) > 1 else {group[0]: short})
+    if len(set(shown.values())) < len(shown):
+        # Differences in many places: a number tells what they are not told by.
+        shown = {
+            text: text if text == short else f"{text[: _LONGEST_LABEL - 6]}… {i}"
+            for i, (text, short) in enumerate(shown.items())
+        }
+    return [shown[text] for text in texts]
+
+
+def _apart(texts: list[str]) -> dict[str, str]:
+    """Cut texts on both sides of where they differ; numbers stay whole."""
+    first = _alike(texts)
+    last = _alike([text[first:][::-1] for text in texts])
+    while first and texts[0][first - 1].isdigit():
+        first -= 1
+    while last and texts[0][-last].isdigit():
+        last -= 1
+    return {text: _around(text, first, len(text) - last) for text in texts}
+
+
+def _alike(texts: list[str]) -> int:
+    """Return how many characters all begin with."""
+    low, high = min(texts), max(texts)
+    return next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+
+
+def _around(text: str, first: int, last: int) -> str:
+    """Return the beginning, the characters from first to last, and the end of a text, within a label's length."""
+    core = text[first : min(last, first + _LONGEST_LABEL - 8)]
+    room = _LONGEST_LABEL - 2 - len(core)
+    head = text[: min(first, room // 2)]
+    tail = text[max(last, len(text) - (room - len(head))) :]
+    # No mark where nothing is left out, and one where both sides are next to each other.
+    before = "…" if len(head) < first else ""
+    behind = "…" if first + len(core) < len(text) - len(tail) and (core or not before) else ""
+    return head + before + core + behind + tail
 
 
 def every(count: int, room: float, size: float = SMALL) -> int:

@@ -34,7 +34,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, labels: ArrayLike | N
     Raises
     ------
     ValueError
-        There is no label, or labels do not belong together.
+        There is no label, there are not as many predicted as true ones, or labels do not belong together.
 
     Notes
     -----
@@ -46,8 +46,13 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, labels: ArrayLike | N
     from matplotlib.colors import ListedColormap
     from sklearn.metrics import confusion_matrix as count
 
+    true, predicted = as_labels("y_true", y_true), as_labels("y_pred", y_pred)
+    if true.ndim != 1 or true.shape != predicted.shape:
+        raise ValueError(
+            f"y_true, y_pred: expected as many predicted as true labels, (n,), got {true.shape} and {predicted.shape}"
+        )
     if labels is None:
-        names = different("y_true, y_pred", np.concatenate([as_labels("y_true", y_true), as_labels("y_pred", y_pred)]))
+        names = different("y_true, y_pred", np.concatenate([true, predicted]))
     else:
         names = as_labels("labels", labels)
     if not len(names):
@@ -55,7 +60,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, labels: ArrayLike | N
     with warnings.catch_warnings():
         # One label alone is little to see, and nothing wrong.
         warnings.filterwarnings("ignore", "A single label was found")
-        counts = count(y_true, y_pred, labels=names)
+        counts = count(true, predicted, labels=names)
     side = float(np.clip(_CELL * len(names), _LEAST, _GREATEST))
     texts = shortened(names)
     ax = make_axes(ax, (side + 1.5 + _inches(texts), side + 0.6 + _inches(texts)), "compressed")

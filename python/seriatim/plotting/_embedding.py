@@ -8,12 +8,14 @@ import numpy as np
 
 from seriatim._arrays import as_floats, as_labels
 from seriatim._typing import AnyArray, ArrayLike
-from seriatim.plotting._axes import MARKERS, colours, different, make_axes, shortened
+from seriatim.plotting._axes import CHARACTER, LINE, MARKERS, colours, different, make_axes, shortened
 
 # More different numbers than this are no classes; fewer vectors than this have no neighbourhoods.
 _CLASSES, _NEIGHBOURS = 20, 4
 # Entries of one column of a legend.
 _COLUMN = 18
+# Inches.
+_HIGHEST = 7.6
 _SPREAD, _ROUNDING = 0.3, 1e-12
 
 
@@ -53,26 +55,42 @@ def embedding(features: ArrayLike, y: ArrayLike, ax: Any = None, method: str = "
         raise ValueError(f"features: expected finite numbers, got others in row {_first_broken(vectors)}")
     if method not in ("pca", "tsne"):
         raise ValueError(f"method: expected 'pca' or 'tsne', got {method!r}")
-    ax = make_axes(ax, (5.6, 4.2))
+    classes = None if _is_scale(labels) else different("y", labels)
+    texts = [] if classes is None else shortened(classes)
+    ax = make_axes(ax, _size(texts, vectors.shape[1] == 1))
     if vectors.shape[1] == 1:
         _draw_strips(ax, vectors[:, 0], labels, random_state)
         return ax
     places, names = _plane(vectors, method, random_state)
     ax.set(xlabel=names[0], ylabel=names[1])
     ax.spines[["top", "right"]].set_visible(False)
-    if _is_scale(labels):
+    if classes is None:
         drawn = ax.scatter(*places.T, c=labels.astype(float), cmap="cividis", s=22, alpha=0.9, lw=0)
         ax.figure.colorbar(drawn, ax=ax, label="y")
         return ax
-    classes = different("y", labels)
-    for index, (label, name) in enumerate(zip(classes, shortened(classes), strict=True)):
+    for index, (label, name) in enumerate(zip(classes, texts, strict=True)):
         own = places[labels == label]
         ax.scatter(own[:, 0], own[:, 1], label=name, **_look(ax, index))
     ax.legend(
-        frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 + (len(classes) - 1) // _COLUMN,
+        frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=_columns(len(classes)),
         fontsize="medium" if len(classes) <= _COLUMN else "small", handletextpad=0.2, columnspacing=1,
     )  # fmt: skip
     return ax
+
+
+def _columns(classes: int) -> int:
+    """Return the columns of a legend: two, and of the many classes in a higher picture as many as they need."""
+    return -(-classes // (_COLUMN if classes <= 2 * _COLUMN else 2 * _COLUMN))
+
+
+def _size(texts: list[str], strips: bool) -> tuple[float, float]:
+    """Return inches of a figure in which the legend of these classes, or their strips, leave room for points."""
+    many = len(texts)
+    if strips:
+        return 5.6, float(np.clip(0.9 + many * LINE * 10 / 72, 4.2, _HIGHEST))
+    small = 0.83 if many > _COLUMN else 1.0
+    column = (max(map(len, texts), default=0) * CHARACTER + 3) * 10 * small / 72
+    return max(5.6, 4.4 + _columns(many) * column), 4.2 if many <= 2 * _COLUMN else _HIGHEST
 
 
 def _first_broken(vectors: AnyArray) -> int:
