@@ -172,3 +172,8 @@ def test_bad_parameters(augmentation, words):
 def test_rotation_wants_points():
     with pytest.raises(ValueError, match="points of 3 features each, got 4"):
         prep.Rotate()(data(4), rng())
+
+
+def test_what_is_no_sequences_is_refused():
+    with pytest.raises(TypeError, match=r"expected a Sequences, got list: Sequences\.from_list"):
+        prep.Jitter()([np.ones((3, 2))], np.random.default_rng(0))

@@ -71,7 +71,10 @@ def _refuse(
 def _way_on(rows: AnyArray, bad: AnyArray, starts: Integers, ends: Integers, kinds: str) -> str:
     """Say what can be done: something else for padding than for gaps."""
     if kinds == "NaN" and _is_padding(bad, starts, ends):
-        return "NaN stands at the ends, as padding: Sequences.from_padded(X) cuts it"
+        return (
+            "NaN stands at the ends, as padding: Sequences.from_padded(X) cuts it from an array, "
+            "[x[~np.isnan(x).any(axis=1)] for x in X] from a list of (T, D)"
+        )
     if kinds == "NaN":
         return (
             "A network takes no gaps: interpolate within the sequence, fill with a value and add a feature that says "

@@ -246,7 +246,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         self._targets().check_kind(labels)
         predicted = self.predict(X, lengths)
         if len(predicted) != len(labels):
-            raise ValueError(f"y: expected a label for each of {len(predicted)} sequences, got {len(labels)}")
+            way = ": give lengths=, one for each sequence, or a list of sequences" if len(predicted) == 1 else ""
+            raise ValueError(f"y: expected a label for each of {len(predicted)} sequences, got {len(labels)}{way}")
         read_weights(sample_weight, len(labels))
         weights = None if sample_weight is None else as_floats("sample_weight", sample_weight, np.float64)
         return float(np.average(predicted == labels, weights=weights))

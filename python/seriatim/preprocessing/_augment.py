@@ -43,6 +43,10 @@ class Augmentation(Stored, BaseEstimator):  # type: ignore[misc]
         Sequences
             As many, in the same order: float64 of types that float32 does not hold, else float32.
         """
+        if not isinstance(sequences, Sequences):
+            raise TypeError(
+                f"sequences: expected a Sequences, got {type(sequences).__name__}: Sequences.from_list(X) makes one"
+            )
         self._check_parameters()
         X = sequences.X.astype(float_type(sequences.X.dtype), copy=False)
         return self._augment(Sequences(X, sequences.lengths), rng, target)
