@@ -276,7 +276,7 @@ class SequenceEstimator(
         if self.verbose > 0 and not in_worker():
             print(self._summary(ordered.sequences, settled))
         longest = ordered.sequences[[int(ordered.sequences.lengths.argmax())]]
-        settled["predict_rows"] = self._settle_rows(preparation.whole(longest), settled)
+        settled["predict_rows"] = self._settle_rows(preparation.unrounded(longest), settled)
         task = Task(
             ordered, validation, targets, class_weights, settled, preparation, rng, continues, epochs is not None,
             checkpoint,

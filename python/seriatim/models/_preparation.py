@@ -44,7 +44,11 @@ class Preparation:
 
     def whole(self, sequences: Sequences) -> Sequences:
         """Return sequences as the network takes them, without augmentation."""
-        return self._rounded(_applied(self._behind, self.once(sequences)))
+        return self._rounded(self.unrounded(sequences))
+
+    def unrounded(self, sequences: Sequences) -> Sequences:
+        """Return sequences as :meth:`whole` does, in the type that they have then, and of any size."""
+        return _applied(self._behind, _applied(self._once, sequences))
 
     def shape(self, sequences: Sequences) -> tuple[int, ...]:
         """Return the shape of an observation as the network takes it; ``sequences`` are :meth:`once`'s."""
