@@ -1,6 +1,7 @@
 """What users give as arrays is read whole, or refused by name."""
 
 import datetime
+from collections import namedtuple
 from decimal import Decimal
 
 import numpy as np
@@ -171,3 +172,13 @@ def test_labels_are_of_any_type():
 def test_times_among_other_columns_are_told_how_they_become_numbers(item):
     with pytest.raises(TypeError, match=rf"x: expected .*got {type(item).__name__} at \[0, 0\]: convert times to sec"):
         as_numbers("x", np.array([[item, 1.0]], dtype=object))
+
+
+def test_a_packed_sequence_of_torch_is_named():
+    fields = {"__module__": "torch.nn.utils.rnn"}
+    kind = type("PackedSequence", (namedtuple("Fields", "data batch_sizes"),), fields)
+    theirs = kind(np.zeros((3, 2)), np.array([2, 1]))
+    with pytest.raises(
+        TypeError, match=r"x: expected .*, got torch's PackedSequence p: seriatim\.PackedSequence\(\*p\)"
+    ):
+        as_numbers("x", theirs)

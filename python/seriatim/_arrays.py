@@ -113,6 +113,11 @@ def _read(name: str, values: Any) -> AnyArray:
         _refuse_mask(name, values)
         return np.asarray(values)
     if isinstance(values, tuple) and hasattr(values, "batch_sizes"):
+        if type(values).__module__.startswith("torch"):
+            raise TypeError(
+                f"{name}: expected an array or seriatim.PackedSequence, got torch's PackedSequence p: "
+                "seriatim.PackedSequence(*p) is it, seriatim.pack_sequence packs arrays"
+            )
         raise TypeError(
             f"{name}: expected an array, got a PackedSequence: nn.SequenceWise and elementwise_apply go over its rows"
         )

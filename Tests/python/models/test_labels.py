@@ -157,3 +157,9 @@ def test_labels_whose_index_has_the_keys_in_another_order_are_refused(keys):
         model.fit(X, y, validation_data=(X, turned))
     with pytest.raises(ValueError, match="sample_weight: expected the order"):
         model.fit(X, y, sample_weight=turned)
+
+
+@pytest.mark.parametrize("kind", [str, object])
+def test_many_labels_of_text_are_no_regression(kind):
+    labels = np.array([f"word {i}" for i in range(20)] + ["word 0"] * 10, kind)
+    np.testing.assert_array_equal(read_labels("y", labels), labels)

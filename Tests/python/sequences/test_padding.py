@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seriatim import Sequences
+from seriatim import Sequences, pad_sequence
 
 LENGTHS = [2, 4, 1]
 SHAPES = [(), (2,), (1, 2, 2)]
@@ -77,3 +77,19 @@ TOKENS = np.array([[0, 0, 5, 6], [7, 8, 9, 1]])
 def test_contradictions(arguments, words):
     with pytest.raises(ValueError, match=words):
         Sequences.from_padded(*arguments)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_pad_sequence_on_either_side(batch_first):
+    sequences = [np.arange(6.0).reshape(3, 2), np.ones((1, 2)), np.arange(4.0).reshape(2, 2)]
+    expected = np.full((3, 3, 2), -1, np.float32)
+    for row, sequence in zip(expected, sequences, strict=True):
+        row[3 - len(sequence) :] = sequence
+    padded = pad_sequence(sequences, batch_first, -1.0, "left")
+    np.testing.assert_array_equal(padded if batch_first else padded.swapaxes(0, 1), expected)
+    assert padded.flags.c_contiguous
+    tokens = pad_sequence([[1, 2**53 + 1], [4]], True, 7, padding_side="left")
+    assert tokens.dtype == np.int64
+    assert tokens.tolist() == [[1, 2**53 + 1], [7, 4]]
+    with pytest.raises(ValueError, match=r"padding_side: expected 'right' or 'left', got 'front'"):
+        pad_sequence(sequences, padding_side="front")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, KeysView, Sequence, ValuesView
 from typing import Any
 
@@ -43,7 +44,11 @@ def read_labels(name: str, values: Any) -> AnyArray:
             f"{name}: expected a label a sequence, shape (n,), got {labels.shape}; {_several(name, labels)}"
         )
     column: AnyArray = column_or_1d(labels, warn=True)
-    check_classification_targets(column)
+    with warnings.catch_warnings():
+        if column.dtype.kind in "OUS":
+            # Many labels may be few sequences each, but text is no number.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        check_classification_targets(column)
     return column
 
 

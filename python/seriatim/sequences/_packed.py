@@ -281,7 +281,9 @@ def unpack_sequence(sequence: PackedSequence) -> list[AnyArray]:
     return [row[:length].copy() for row, length in zip(padded, lengths, strict=True)]
 
 
-def pad_sequence(sequences: Iterable[Any], batch_first: bool = False, padding_value: float = 0.0) -> AnyArray:
+def pad_sequence(
+    sequences: Iterable[Any], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> AnyArray:
     """Pad a list of arrays ``(T_i, ...)`` to the longest: ``(T, B, ...)``, or ``(B, T, ...)`` with ``batch_first``.
 
     Parameters
@@ -290,6 +292,8 @@ def pad_sequence(sequences: Iterable[Any], batch_first: bool = False, padding_va
     batch_first : bool, default False
     padding_value : float, default 0
         Whole for integers.
+    padding_side : {'right', 'left'}, default 'right'
+        Behind the sequences, or in front of them.
 
     Returns
     -------
@@ -299,7 +303,15 @@ def pad_sequence(sequences: Iterable[Any], batch_first: bool = False, padding_va
     Raises
     ------
     ValueError
-        As of :func:`pack_sequence`.
+        As of :func:`pack_sequence`; or there is no such side.
     """
+    if padding_side not in ("right", "left"):
+        raise ValueError(f"padding_side: expected 'right' or 'left', got {padding_side!r}")
     packed = pack_sequence(sequences, enforce_sorted=False)
-    return pad_packed_sequence(packed, batch_first, padding_value)[0]
+    if padding_side == "right":
+        return pad_packed_sequence(packed, batch_first, padding_value)[0]
+    padded, lengths = pad_packed_sequence(packed, True, padding_value)
+    there = np.arange(padded.shape[1]) < lengths[:, None]
+    moved = np.full_like(padded, padding_value)
+    moved[there[:, ::-1]] = padded[there]
+    return moved if batch_first else np.ascontiguousarray(moved.swapaxes(0, 1))
