@@ -66,10 +66,11 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
     """Train an estimator's networks, and return module, history and what a next fit continues with."""
     settled, preparation = task.settled, task.preparation
     sequences, epochs = task.training.sequences, int(task.settled["max_epochs"])
+    # What cannot be is refused before anything is warned of.
+    ready = preparation.once(sequences)
     unscaled = preparation.scaling is None and preparation.preprocessing is None
     if unscaled and sequences.X.ndim == 2 and not task.continues:
         warn_of_scales(sequences)
-    ready = preparation.once(sequences)
     shape = preparation.shape(ready)
     module = _network(estimator, task, shape)
     criterion = estimator._make_criterion(task.class_weights, settled)
