@@ -42,7 +42,7 @@ test-versions: $(VENV)/.installed
 	  test -d $$env || $(PYTHON) -m venv $$env; \
 	  $$env/bin/pip install --quiet --force-reinstall --no-deps build/wheel/seriatim-*.whl; \
 	  $$env/bin/pip install --quiet scikit-learn==$$version "numpy<2.3" build/wheel/seriatim-*.whl sequentia pytest pandas; \
-	  $$env/bin/python -m pytest -q Tests/python/compat Tests/python/models/test_scikit_learn.py Tests/python/preprocessing Tests/python/_sklearn; \
+	  SERIATIM_ALL_CHECKS=1 $$env/bin/python -m pytest -q Tests/python/compat Tests/python/models/test_scikit_learn.py Tests/python/preprocessing Tests/python/_sklearn; \
 	done
 	@# aeon and sktime want an older NumPy than the rest is tested with.
 	test -d build/adaptors || $(PYTHON) -m venv build/adaptors
