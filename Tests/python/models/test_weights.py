@@ -100,7 +100,7 @@ def test_validation_has_what_counts(seed):
     weights = np.zeros(24)
     weights[:6] = 0.5
     model = gru(early_stopping=True, max_epochs=2, random_state=seed)
-    with pytest.warns(UserWarning, match="chooses the epoch by 1 sequences"):
+    with pytest.warns(UserWarning, match="chooses the epoch by 1 sequence"):
         model.fit(X, Y, sample_weight=weights)
     assert np.isfinite(model.history_["validation_loss"]).all()
 
