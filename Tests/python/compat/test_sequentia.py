@@ -395,3 +395,13 @@ def test_what_is_wrong_with_sequences_is_said(data):
     model.fit(X, y, lengths=lengths)
     with pytest.raises(ValueError, match="X has 3 features, but OnSequences is expecting 2 features"):
         model.predict([np.zeros((4, 3))])
+
+
+def test_scores_are_of_the_sequences_that_labels_name():
+    pandas = pytest.importorskip("pandas")
+    named = {f"s{i}": np.full((3, 2), i % 2) + 0.1 * np.eye(3, 2) for i in range(6)}
+    labels = pandas.Series([i % 2 for i in range(6)], index=list(named))
+    model = OnSequences(KNNClassifier(k=1)).fit(named, labels)
+    assert model.score(named, labels) == 1
+    with pytest.raises(ValueError, match="y: expected the order of X's keys"):
+        model.score(named, labels[::-1])

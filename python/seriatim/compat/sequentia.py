@@ -27,7 +27,6 @@ from seriatim._sklearn import (
 )
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.compat._digit_speakers import digit_speakers
-from seriatim.sequences import Sequences
 
 __all__ = ["OnSequences", "digit_speakers"]
 
@@ -133,7 +132,7 @@ class OnSequences(Remembers, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the label, or the number, of each sequence, ``(n,)``."""
-        sequences = self._read(X, lengths)
+        sequences = self._read(X, lengths).sequences
         predicted: AnyArray = self.estimator_.predict(sequences.X, lengths=sequences.lengths)
         if self._estimator_type != "classifier":
             return predicted
@@ -142,7 +141,7 @@ class OnSequences(Remembers, BaseEstimator):  # type: ignore[misc]
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return class probabilities ``(n, n_classes)``, columns in the order of ``classes_``."""
-        sequences = self._read(X, lengths)
+        sequences = self._read(X, lengths).sequences
         probabilities: AnyArray = self.estimator_.predict_proba(sequences.X, lengths=sequences.lengths)
         return probabilities[:, np.argsort(self.estimator_.classes_)]
 
@@ -150,14 +149,17 @@ class OnSequences(Remembers, BaseEstimator):  # type: ignore[misc]
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the (weighted) share of sequences whose label is predicted; of a regressor, R^2."""
+        reading = self._read(X, lengths)
+        refuse_other_order("y", y, reading.keys)
+        refuse_other_order("sample_weight", sample_weight, reading.keys)
         measure = accuracy_score if self._estimator_type == "classifier" else r2_score
-        return float(measure(y, self.predict(X, lengths), sample_weight=sample_weight))
+        return float(measure(y, self.predict(reading.sequences), sample_weight=sample_weight))
 
-    def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
+    def _read(self, X: Any, lengths: ArrayLike | None) -> Reading:
         check_is_fitted(self, "estimator_")
         reading = self._read_form(X, lengths, known_of(self))
         check_features(self, reading)
-        return reading.sequences
+        return reading
 
     def _read_form(
         self, X: Any, lengths: ArrayLike | None, known: Known | None = None, targets: int | None = None
