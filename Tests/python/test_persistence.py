@@ -13,7 +13,7 @@ import seriatim
 from seriatim import models, nn
 from seriatim import preprocessing as prep
 from seriatim.models import DeepGRUClassifier
-from seriatim.persistence import _read
+from seriatim.persistence._files import read
 
 X = [np.random.default_rng(i).normal(size=(4 + i % 3, 2)) for i in range(12)]
 
@@ -148,7 +148,7 @@ def test_everything_that_a_fit_leaves_in_public_is_declared(name):
 def test_a_fitted_attribute_that_is_none_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     seriatim.save(prep.Standardize().fit(X), path)
-    header, tensors = _read(path)
+    header, tensors = read(path)
     header["model"]["fitted"]["fit"] = 1
     save_file(tensors, path, metadata={"seriatim": json.dumps(header)})
     with pytest.raises(ValueError, match=r"Standardize: expected fitted attributes out of its own, got \['fit'\]"):
@@ -184,7 +184,7 @@ def test_files_that_are_not_ours_or_too_new(tmp_path):
     with pytest.raises(ValueError, match=r"not one of seriatim\.save's"):
         seriatim.load(path)
     seriatim.save(nn.Linear(3, 4), path)
-    header, _ = _read(path)
+    header, _ = read(path)
     for change, words in (
         ({"format": 99}, "reads format 2: a newer version reads it"),
         ({"format": 1}, "in format 1; .* reads format 2: fit and save the model again"),
