@@ -13,7 +13,8 @@ from seriatim.nn.base._module import Module
 from seriatim.nn.base._parameter import Parameter, flatten
 from seriatim.nn.containers._ensemble import Ensemble
 from seriatim.nn.containers._graphs import Concat, Join, Parallel, Residual, Split, Sum
-from seriatim.nn.containers._sequential import ModuleList, Sequential
+from seriatim.nn.containers._list import ModuleDict, ModuleList
+from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._conv_gru import ConvGRU, ConvGRUCell
 from seriatim.nn.images._conv_lstm import ConvLSTM, ConvLSTMCell
 from seriatim.nn.images._conv_rnn import ConvLayer, ConvRNN, SequenceWise, VideoSequential
@@ -82,6 +83,7 @@ __all__ = [
     "MinLSTM",
     "MinLSTMCell",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "NLLLoss",
     "Outputs",

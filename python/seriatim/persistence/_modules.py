@@ -28,7 +28,7 @@ def _config(module: Any) -> dict[str, Any]:
     args, kwargs = module._arguments
     signature = inspect.signature(type(module).__init__)
     if hasattr(module, "_modules") and "modules" in signature.parameters:
-        named = dict(module.named_children())
+        named = dict(module._places())
         others = {k: getattr(module, k) for k in signature.parameters if k not in ("self", "modules")}
         return {"modules": named, **others}
     bound = signature.bind(module, *args, **kwargs)
@@ -51,7 +51,8 @@ def decode_module(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
         module = cls(**config)
     else:
         named = all(parameter.kind is not inspect.Parameter.VAR_POSITIONAL for parameter in _parameters(cls))
-        module = cls(list(modules.values()), **config) if named else cls(*modules.values(), **config)
+        given = modules if hasattr(cls, "keys") else list(modules.values())
+        module = cls(given, **config) if named else cls(*modules.values(), **config)
         # Names are those of the file: a Sequential may have been made of a mapping.
         for old, (new, child) in zip(list(module._modules), modules.items(), strict=True):
             del module._modules[old]

@@ -240,3 +240,73 @@ def test_repr_shows_the_tree():
         "  )\n"
         ")"
     )
+
+
+def test_what_is_registered_is_checked_as_an_attribute_is():
+    model, part, parameter = nn.Linear(2, 2), nn.ReLU(), nn.Parameter([1.0])
+    for kind, register, value in (
+        ("parameter", model.register_parameter, parameter),
+        ("buffer", model.register_buffer, np.ones(1)),
+        ("module", model.add_module, part),
+        ("module", model.register_module, part),
+    ):
+        before = list(model.__dict__["_modules"]), list(model.state_dict())
+        with pytest.raises(KeyError, match=f"{kind} name can.+t contain"):
+            register("a.b", value)
+        with pytest.raises(KeyError, match=f"{kind} name can.+t be empty"):
+            register("", value)
+        with pytest.raises(TypeError, match=f"{kind} name should be a string. Got int"):
+            register(3, value)
+        for taken in ("forward", "training", "in_features", "_packs", "weight" if kind != "parameter" else "eval"):
+            with pytest.raises(KeyError, match=f"attribute '{taken}' already exists"):
+                register(taken, value)
+        assert (list(model.__dict__["_modules"]), list(model.state_dict())) == before
+    for register in (model.register_parameter, model.add_module, model.register_buffer):
+        with pytest.raises(TypeError):
+            register("other", "text")
+    with pytest.raises(KeyError, match="'train' already exists"):
+        model.train = part
+    for name, value in (("a.b", part), ("a.b", parameter), ("", part)):
+        with pytest.raises(KeyError, match="name can.+t "):
+            setattr(model, name, value)
+    early = nn.Module.__new__(nn.Module)
+    for register, value in (
+        (early.register_parameter, parameter), (early.register_buffer, np.ones(1)), (early.add_module, part),
+    ):  # fmt: skip
+        with pytest.raises(AttributeError, match=r"before Module.__init__\(\) call"):
+            register("name", value)
+    model.register_parameter("weight", None)
+    model.register_buffer("more", np.arange(3))
+    model.more = np.arange(2)
+    assert model.get_submodule("") is model
+
+
+def test_what_is_shared_comes_once_and_its_state_under_each_name():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = self.other = nn.Sequential(nn.BatchNorm1d(2))
+            self.table = self.one[0].weight
+
+    model = Tied()
+    assert [name for name, _ in model.named_children()] == ["one"]
+    assert len(list(model.children())) == 1
+    assert [name for name, _ in model.named_modules()] == ["", "one", "one.0"]
+    assert [n for n, _ in model.named_modules(remove_duplicate=False)] == ["", "one", "one.0", "other", "other.0"]
+    assert [name for name, _ in model.named_parameters()] == ["table", "one.0.bias"]
+    assert [name for name, _ in model.named_parameters(recurse=False)] == ["table"]
+    assert len(list(model.named_parameters(remove_duplicate=False))) == 5
+    assert len(list(model.parameters())) == 2
+    assert [n for n, _ in model.named_buffers("x")] == [
+        f"x.one.0.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")
+    ]
+    assert len(list(model.named_buffers(remove_duplicate=False))) == 6
+    assert len(list(model.buffers())) == 3
+    assert "one.0.bias" in model.state_dict()
+    assert "other.0.running_var" in model.state_dict()
+    assert "(other)" in repr(model)
+    assert model.get_submodule("other.0") is model.one[0]
+    with pytest.raises(AttributeError, match="no module 'two'"):
+        model.get_submodule("one.two")
+    relu = nn.ReLU()
+    assert len(nn.Sequential(relu, relu)) == len(list(nn.Sequential(relu, relu))) == 2

@@ -370,6 +370,15 @@ def warn_before_step(groups: Iterable[Iterable[Parameter]], since: int) -> None:
     if waiting or dropped:
         _warn_of_open({id(p) for group in groups for p in group})
     silent = [p for group in groups for p in group if p._written < since and p.requires_grad]
+    gone = sum(p._owner is not None and p._owner() is None for p in silent)
+    if gone:
+        warnings.warn(
+            f"optimizer.step(): {gone} parameters are of modules that are gone, and got no gradient; what has taken "
+            "their place is not known here. Tell of it by optimizer.add_param_group({'params': new.parameters()}), or "
+            "make a new optimizer.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     forgotten = [name for name in (_used_as(p, since) for p in silent) if name is not None]
     if forgotten:
         warnings.warn(

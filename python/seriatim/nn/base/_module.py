@@ -11,6 +11,7 @@ from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.nn.base import _contexts
 from seriatim.nn.base._parameter import CLOCK, Parameter, owned
+from seriatim.nn.base._registry import Registry
 from seriatim.nn.base._text import tree
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class LoadResult(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Module:
+class Module(Registry):
     """A function with parameters.
 
     Attributes that are modules or parameters register themselves, as in torch. A subclass defines one of two pairs, and
@@ -162,122 +163,6 @@ class Module:
         """Whether a loop may well call the module once a step, so that thousands of forwards are open rightly."""
         return not self._modules or any(module._is_cell for module in self.modules())
 
-    # ---- Registration
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "_modules" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting '{name}'")
-        own: dict[str, Any] | None = None
-        if isinstance(value, Parameter):
-            own = self._parameters
-            value._owned_by(self)
-        elif isinstance(value, Module):
-            own = self._modules
-        if own is not None:
-            self.__dict__.pop(name, None)
-            for store in (self._parameters, self._buffers, self._modules):
-                if store is not own:
-                    store.pop(name, None)
-            own[name] = value
-            return
-        kinds = ((self._parameters, "a Parameter"), (self._buffers, "an array"), (self._modules, "a Module"))
-        for store, kind in kinds:
-            if name in store:
-                # As in torch: a registered name keeps its kind, so that nothing falls out of the state unnoticed.
-                if value is not None and not (store is self._buffers and isinstance(value, (np.ndarray, np.generic))):
-                    raise TypeError(
-                        f"{type(self).__name__}.{name}: expected {kind} or None, got {type(value).__name__}"
-                    )
-                store[name] = None if value is None else owned(as_numbers(name, value))
-                return
-        object.__setattr__(self, name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        for store in ("_parameters", "_buffers", "_modules"):
-            if name in self.__dict__.get(store, {}):
-                return self.__dict__[store][name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-
-    def __delattr__(self, name: str) -> None:
-        for store in (self._parameters, self._buffers, self._modules):
-            if name in store:
-                del store[name]
-                return
-        super().__delattr__(name)
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
-
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Register a parameter; None says that the module could have one of this name and has not."""
-        self.__dict__.pop(name, None)
-        self._parameters[name] = parameter
-        if parameter is not None:
-            parameter._owned_by(self)
-
-    def register_buffer(self, name: str, value: ArrayLike | None) -> None:
-        """Register an array that is part of the state but not trained; float or integer type is kept."""
-        self.__dict__.pop(name, None)
-        self._buffers[name] = None if value is None else np.array(as_numbers(name, value))
-
-    def add_module(self, name: str, module: Module) -> None:
-        """Register a module under a name that need not be an identifier."""
-        if not isinstance(module, Module):
-            raise TypeError(f"{name}: expected a Module, got {type(module).__name__}")
-        self._modules[name] = module
-
-    # ---- Looking around
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the modules that are attributes of this one, with their names."""
-        for name, module in self._modules.items():
-            if module is not None:
-                yield name, module
-
-    def children(self) -> Iterator[Module]:
-        """Yield the modules that are attributes of this one."""
-        for _, module in self.named_children():
-            yield module
-
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield this module and all inside it, each once, with dotted names."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Module]] = [(prefix, self)]
-        while stack:
-            name, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            yield name, module
-            inner = [(f"{name}.{k}" if name else k, m) for k, m in module.named_children()]
-            stack.extend(reversed(inner))
-
-    def modules(self) -> Iterator[Module]:
-        """Yield this module and all inside it, each once."""
-        for _, module in self.named_modules():
-            yield module
-
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Yield all parameters, each once, with dotted names, in the order of registration."""
-        seen: set[int] = set()
-        for path, module in self.named_modules(prefix):
-            for name, parameter in module._parameters.items():
-                if parameter is not None and id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    yield (f"{path}.{name}" if path else name), parameter
-
-    def parameters(self) -> Iterator[Parameter]:
-        """Yield all parameters, each once."""
-        for _, parameter in self.named_parameters():
-            yield parameter
-
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, AnyArray]]:
-        """Yield all buffers with dotted names."""
-        for path, module in self.named_modules(prefix):
-            for name, buffer in module._buffers.items():
-                if buffer is not None:
-                    yield (f"{path}.{name}" if path else name), buffer
-
     # ---- State
 
     def state_dict(self) -> dict[str, AnyArray]:
@@ -292,7 +177,7 @@ class Module:
         for name, buffer in self._buffers.items():
             if buffer is not None:
                 yield prefix + name, buffer, None
-        for name, module in self.named_children():
+        for name, module in self._places():
             yield from module._state(f"{prefix}{name}.")
 
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike], strict: bool = True) -> LoadResult:
@@ -416,4 +301,4 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        return tree(type(self).__name__, self.extra_repr(), self.named_children())
+        return tree(type(self).__name__, self.extra_repr(), self._places())

@@ -58,34 +58,35 @@ class Ensemble(Module):
         return len(self._modules)
 
     def __iter__(self) -> Any:
-        return iter(self.children())
+        return iter(self._modules.values())
 
     def __getitem__(self, index: int) -> Module:
-        return list(self.children())[index]
+        module: Module = list(self._modules.values())[index]
+        return module
 
     def trace(self, *args: Any, **kwargs: Any) -> tuple[Array, Any]:
         """Return what each module gives, ``(n_modules, ...)``."""
         found = self.each(lambda module: module.trace(*args, **kwargs))
         y = np.stack([output for output, _ in found])
-        return y, self.keep((y.shape, [context for _, context in found]))
+        return y, self.keep((y.shape, [(module, context) for module, (_, context) in zip(self, found, strict=True)]))
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
         """Add to the parameters' gradients; return the sum of the input's, None without ``need_input``."""
         shape, contexts = self.kept(context)
         grad = as_floats("grad_output", grad_output)
-        if len(grad) != len(self):
-            raise ValueError(f"grad_output: expected one gradient for each of {len(self)} modules, got {len(grad)}")
+        if len(grad) != len(contexts):
+            raise ValueError(f"grad_output: expected one gradient for each of {len(contexts)} modules, got {len(grad)}")
         if grad.shape != shape:
             raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
-        each = list(zip(self.children(), contexts, grad, strict=True))
-        found = _side_by_side(lambda item: pull(item[0], item[1], item[2], need_input), each)
+        each = list(zip(contexts, grad, strict=True))
+        found = _side_by_side(lambda item: pull(item[0][0], item[0][1], item[1], need_input), each)
         if not need_input or found[0] is None:
             return None
         return like(found[0], np.sum([rows_of(one) for one in found], axis=0))
 
     def each(self, call: Callable[[Any], Item]) -> list[Item]:
         """Return what ``call`` gives of each module, side by side where threads are there."""
-        return _side_by_side(call, list(self.children()))
+        return _side_by_side(call, list(self))
 
 
 _workers: tuple[int, int, ThreadPoolExecutor] | None = None

@@ -55,13 +55,13 @@ class _Beside(Module):
             self.add_module(str(index), module)
 
     def _trace_all(self, x: Any) -> tuple[list[Any], list[Any]]:
-        found = [module.trace(x) for module in self._modules.values()]
-        return [y for y, _ in found], [context for _, context in found]
+        found = [(module, *module.trace(x)) for module in self._modules.values()]
+        return [y for _, y, _ in found], [(module, context) for module, _, context in found]
 
     def _pullback_all(self, contexts: list[Any], grads: list[Any], need_input: bool) -> Any:
         """Return the sum of all input gradients."""
         total: Any = None
-        for module, context, grad in reversed(list(zip(self._modules.values(), contexts, grads, strict=True))):
+        for (module, context), grad in reversed(list(zip(contexts, grads, strict=True))):
             total = _added(total, pull(module, context, grad, need_input))
         return total
 
@@ -93,14 +93,14 @@ class Residual(Module):
         y, other = rows_of(found), rows_of(beside)
         if y.shape != other.shape:
             raise ValueError(f"Residual: expected both outputs to have one shape, got {y.shape} and {other.shape}")
-        return like(found, _sum(y, other)), self.keep((y.shape, inner, of_shortcut))
+        return like(found, _sum(y, other)), self.keep((y.shape, inner, of_shortcut, self.module, self.shortcut))
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Return the sum of both input gradients."""
-        shape, inner, of_shortcut = self.kept(context)
+        shape, inner, of_shortcut, module, shortcut = self.kept(context)
         grad = like(grad_output, _gradient(grad_output, shape))
-        other = grad if self.shortcut is None else pull(self.shortcut, of_shortcut, grad, need_input)
-        found = pull(self.module, inner, grad, need_input)
+        other = grad if shortcut is None else pull(shortcut, of_shortcut, grad, need_input)
+        found = pull(module, inner, grad, need_input)
         return _added(found, other) if need_input else None
 
 
@@ -163,12 +163,12 @@ class Concat(_Beside):
         """Run all."""
         found, contexts = self._trace_all(x)
         y, widths = _joined(found, self.dim)
-        return like(found[0], y), self.keep((y.shape, widths, contexts))
+        return like(found[0], y), self.keep((y.shape, widths, self.dim, contexts))
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Return the sum of all input gradients."""
-        shape, widths, contexts = self.kept(context)
-        grads = _parted(grad_output, _gradient(grad_output, shape), widths, self.dim)
+        shape, widths, dim, contexts = self.kept(context)
+        grads = _parted(grad_output, _gradient(grad_output, shape), widths, dim)
         return self._pullback_all(contexts, grads, need_input)
 
 
@@ -205,14 +205,14 @@ class Split(Module):
         if not -rows.ndim <= self.dim < rows.ndim or rows.shape[self.dim] != sum(self.sizes):
             raise ValueError(f"x: expected {sum(self.sizes)} along axis {self.dim}, got shape {rows.shape}")
         parts = _parted(x, rows, self.sizes, self.dim)
-        return tuple(parts), self.keep([rows_of(part).shape for part in parts])
+        return tuple(parts), self.keep((self.dim, [rows_of(part).shape for part in parts]))
 
     def pullback(self, context: Any, grad_output: Sequence[Any]) -> Any:
         """Put the gradients together."""
-        shapes = self.kept(context)
+        dim, shapes = self.kept(context)
         grads = _part_by_part("grad_output", grad_output, len(shapes))
         rows = [_gradient(grad, shape) for grad, shape in zip(grads, shapes, strict=True)]
-        return like(grads[0], np.concatenate(rows, axis=self.dim))
+        return like(grads[0], np.concatenate(rows, axis=dim))
 
     def extra_repr(self) -> str:
         """Return the widths."""
@@ -243,17 +243,19 @@ class Parallel(Module):
         """Run each on its own input."""
         parts = _part_by_part("x", x, len(self._modules))
         found = [module.trace(part) for module, part in zip(self._modules.values(), parts, strict=True)]
-        return tuple([y for y, _ in found]), self.keep([(_shape(y), context) for y, context in found])
+        modules = list(self._modules.values())
+        kept = [(module, _shape(y), context) for module, (y, context) in zip(modules, found, strict=True)]
+        return tuple([y for y, _ in found]), self.keep(kept)
 
     def pullback(self, context: Any, grad_output: Sequence[Any], need_input: bool = True) -> tuple[Any, ...]:
         """Return the gradient of each input."""
         kept = self.kept(context)
         grads = _part_by_part("grad_output", grad_output, len(kept))
-        for (shape, _), grad in zip(kept, grads, strict=True):
+        for (_, shape, _), grad in zip(kept, grads, strict=True):
             if shape is not None:
                 _gradient(grad, shape)
-        parts = zip(self._modules.values(), kept, grads, strict=True)
-        return tuple([pull(module, inner, grad, need_input) for module, (_, inner), grad in parts])
+        parts = zip(kept, grads, strict=True)
+        return tuple([pull(module, inner, grad, need_input) for (module, _, inner), grad in parts])
 
 
 class Join(Module):
@@ -278,12 +280,12 @@ class Join(Module):
         """Put together."""
         parts = _part_by_part("x", x, len(x))
         y, widths = _joined(parts, self.dim)
-        return like(parts[0], y), self.keep((y.shape, widths))
+        return like(parts[0], y), self.keep((y.shape, widths, self.dim))
 
     def pullback(self, context: Any, grad_output: Any) -> tuple[Any, ...]:
         """Return a tuple of the parts' gradients."""
-        shape, widths = self.kept(context)
-        return tuple(_parted(grad_output, _gradient(grad_output, shape), widths, self.dim))
+        shape, widths, dim = self.kept(context)
+        return tuple(_parted(grad_output, _gradient(grad_output, shape), widths, dim))
 
     def extra_repr(self) -> str:
         """Return the axis."""

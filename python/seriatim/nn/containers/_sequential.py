@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, overload
 
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._module import Module
+from seriatim.nn.containers._list import Row
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers._activation import Elementwise
 
 
-def _next_name(module: Module) -> str:
-    """Name the next child by number; in a slice, which begins above 0, its length may be taken already."""
-    index = len(module._modules)
-    while str(index) in module._modules:
-        index += 1
-    return str(index)
-
-
-class Sequential(Module):
+class Sequential(Row):
     """Modules one after another; backward runs through them from the last to the first.
 
     Parameters
@@ -34,7 +27,9 @@ class Sequential(Module):
 
     Notes
     -----
-    Iterates, slices (a slice is a Sequential that shares the modules) and indexes as in torch.
+    It has what a list has, as in torch: items are read, set and deleted (``net[-1] = nn.Linear(8, 3)`` is a new head),
+    a slice is a Sequential that shares the modules, and there are ``append``, ``extend``, ``insert``, ``pop`` and
+    ``+``.
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
@@ -45,6 +40,7 @@ class Sequential(Module):
             named = {str(index): module for index, module in enumerate(modules)}
         for name, module in named.items():
             self.add_module(name, module)
+        self._forget_arguments(modules)
 
     def trace(self, x: Any) -> tuple[Any, Any]:
         """Run the modules one after another; in evaluation a convolution and its activation at once."""
@@ -55,74 +51,42 @@ class Sequential(Module):
             after = modules[index + 1] if index + 1 < len(modules) else None
             if type(module) is Conv2d and isinstance(after, Elementwise) and not (module.training or after.training):
                 x, _ = module._trace(x, after.kind, after.slope)
-                contexts += [None, None]
+                contexts += [(module, None), (after, None)]
                 index += 2
             else:
                 x, context = module.trace(x)
-                contexts.append(context)
+                contexts.append((module, context))
                 index += 1
         return x, self.keep(contexts)
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Run the gradient through the modules from the last to the first."""
-        parts = list(zip(self._modules.values(), self.kept(context), strict=True))
+        # The modules that have run, whatever has taken their places since.
+        parts = self.kept(context)
         for index in reversed(range(len(parts))):
             module, inner = parts[index]
             grad_output = pull(module, inner, grad_output, need_input or index > 0)
         return grad_output
-
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end; returns the container."""
-        self.add_module(_next_name(self), module)
-        return self
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
-
-    def __len__(self) -> int:
-        return len(self._modules)
 
     @overload
     def __getitem__(self, index: int) -> Module: ...
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: int | slice) -> Module:
-        names = list(self._modules)
         if isinstance(index, slice):
-            return Sequential({name: self._modules[name] for name in names[index]})
-        module: Module = self._modules[names[index]]
+            names = list(self._modules)[index]
+            return Sequential({name: self._modules[name] for name in names})
+        module: Module = self._modules[self._name_at(index)]
         return module
 
+    def __add__(self, other: Sequential) -> Sequential:
+        if not isinstance(other, Sequential):
+            return NotImplemented
+        return Sequential(*self, *other)
 
-class ModuleList(Module):
-    """A list of modules that registers them; it has no forward.
+    def __mul__(self, times: int) -> Sequential:
+        if not isinstance(times, int) or times < 1:
+            raise ValueError(f"times: expected a positive integer, got {times!r}")
+        return Sequential(*(list(self) * times))
 
-    Parameters
-    ----------
-    modules : iterable of Module, optional
-
-    Raises
-    ------
-    TypeError
-        One is no Module.
-    """
-
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        super().__init__()
-        for index, module in enumerate(modules):
-            self.add_module(str(index), module)
-
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end; returns the list."""
-        self.add_module(_next_name(self), module)
-        return self
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __getitem__(self, index: int) -> Module:
-        module: Module = list(self._modules.values())[index]
-        return module
+    __rmul__ = __mul__

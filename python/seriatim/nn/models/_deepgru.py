@@ -16,7 +16,8 @@ from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import SequenceInput
 from seriatim.nn.base._module import Module
-from seriatim.nn.containers._sequential import ModuleList, Sequential
+from seriatim.nn.containers._list import ModuleList
+from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.layers._activation import LogSoftmax, ReLU
 from seriatim.nn.layers._batch_norm import BatchNorm1d
 from seriatim.nn.layers._dropout import Dropout, probability

@@ -30,7 +30,7 @@ _MOST_NUMBERS = 1 << 20
 def _leaves(module: Module) -> Iterator[Module]:
     """Yield the modules that a Sequential runs one after another, with those inside of inner ones."""
     if type(module).trace is Sequential.trace:
-        for child in module.children():
+        for _, child in module._places():
             yield from _leaves(child)
     else:
         yield module
