@@ -251,9 +251,9 @@ def test_what_is_registered_is_checked_as_an_attribute_is():
         ("module", model.register_module, part),
     ):
         before = list(model.__dict__["_modules"]), list(model.state_dict())
-        with pytest.raises(KeyError, match=f"{kind} name can.+t contain"):
+        with pytest.raises(KeyError, match=rf"{kind} name can.+t contain"):
             register("a.b", value)
-        with pytest.raises(KeyError, match=f"{kind} name can.+t be empty"):
+        with pytest.raises(KeyError, match=rf"{kind} name can.+t be empty"):
             register("", value)
         with pytest.raises(TypeError, match=f"{kind} name should be a string. Got int"):
             register(3, value)
@@ -267,7 +267,7 @@ def test_what_is_registered_is_checked_as_an_attribute_is():
     with pytest.raises(KeyError, match="'train' already exists"):
         model.train = part
     for name, value in (("a.b", part), ("a.b", parameter), ("", part)):
-        with pytest.raises(KeyError, match="name can.+t "):
+        with pytest.raises(KeyError, match=r"name can.+t "):
             setattr(model, name, value)
     early = nn.Module.__new__(nn.Module)
     for register, value in (
