@@ -29,8 +29,9 @@ test-swift: $(VENV)/.tools
 	  $(SWIFT) test --skip-build $(SWIFT_TEST); \
 	done
 
+# A worker a core, and each one thread: tests of threads ask for theirs, and others do not wait for each other.
 test-python: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # What meets scikit-learn and sequentia, on older versions of scikit-learn, and aeon, sktime and torch, each in an
 # environment of its own.
