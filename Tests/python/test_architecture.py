@@ -10,12 +10,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "seriatim"
 
 # Each layer, and the modules of the package that it may import besides those of its own folder.
-BASE = {"_arrays", "_brief", "_config", "_files", "_typing", "_warnings"}
+BASE = {"_arrays", "_brief", "_config", "_files", "_states", "_typing", "_warnings"}
 ALLOWED = {
     "_arrays": {"_typing"},
     "_brief": set(),
     "_config": {"_core"},
     "_files": set(),
+    "_states": {"_arrays", "_typing"},
     "_typing": set(),
     "_warnings": set(),
     "_threadpool": {"_config", "_core"},

@@ -37,7 +37,7 @@ def test_cantons_convolutional_gru():
     weights = [normal(3, 3, 4 + 2, 4, seed=i) for i in range(3)]
     biases = [normal(4, seed=5 + i) for i in range(3)]
     cell = nn.ConvGRUCell(2, 4, 3)
-    cell.load_state_dict(convert.canton_gru(dict(zip("abcdef", [*weights, *biases], strict=True))))
+    cell.load_state_dict(convert.canton_gru([*weights, *biases]))
     x, h = normal(1, 2, 6, 5), normal(1, 4, 6, 5, seed=3)
     wz, wr, w = [weight.transpose(3, 2, 0, 1) for weight in weights]
     bz, br, b = [bias[:, None, None] for bias in biases]
@@ -48,8 +48,13 @@ def test_cantons_convolutional_gru():
 
 
 def test_what_is_not_cantons():
-    with pytest.raises(ValueError, match="expected three weights of one shape"):
-        convert.canton_gru({"a": np.zeros((5, 3)), "b": np.zeros((5, 3))})
+    for given in (
+        {"a": np.zeros((5, 3))},
+        dict(zip("abc", [np.zeros((5, 3))] * 3, strict=True)),
+        [np.zeros((5, 3))] * 2,
+    ):
+        with pytest.raises(ValueError, match=r"not a state dict of canton's GRU: .* of each of wz, wr and w"):
+            convert.canton_gru(given)
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -159,7 +164,8 @@ def test_cantons_weights_by_name():
     alphabetical = {f"gru/{name}/W": arrays[name] for name in sorted(arrays)}
     alphabetical |= {f"gru/{name}/b": biases[name] for name in sorted(biases)}
     numbered = {f"arr_{place}": array for place, array in enumerate(whole)}
-    for given in (alphabetical, dict(reversed(numbered.items())), dict(zip("pqrstu", whole, strict=True))):
+    pairs = [array for name in arrays for array in (arrays[name], biases[name])]
+    for given in (alphabetical, dict(reversed(numbered.items())), whole, pairs):
         found = convert.canton_gru(given)
         for name, array in wanted.items():
             np.testing.assert_array_equal(found[name], array)

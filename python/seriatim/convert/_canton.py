@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
 from seriatim._arrays import as_floats
+from seriatim._states import StateDict, as_weight, read_state
 from seriatim._typing import AnyArray, Array, ArrayLike
 
 
-def canton_gru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+def canton_gru(state_dict: StateDict | Sequence[ArrayLike]) -> dict[str, AnyArray]:
     """Weights of canton's GRU, dense or convolutional.
 
     canton multiplies the new candidate by z and applies r before the product, on ``[h, x]``.
 
     Parameters
     ----------
-    state_dict : mapping of name to array_like
+    state_dict : mapping of name to array_like, or sequence of array_like
         Update gate, reset gate and candidate: dense weights ``(H + I, H)`` or kernels ``(k, k, H + I, H)``, and biases
         ``(H,)`` or none. They are known by canton's names, ``wz``, ``wr`` and ``w``, which may be a part of a longer
-        one (``"gru/wz/W"``, ``"wz_b"``); or, as ``numpy.savez`` names what has none, ``arr_0``, ``arr_1``, ..., by the
-        number; other names stand in the order of the gates.
+        one (``"gru/wz/W"``, ``"wz_b"``). Only where there are no names, in a list and in what ``numpy.savez`` makes of
+        one (``arr_0``, ``arr_1``, ...), they are in canton's order, ``wz, wr, w``: the weights alone, each with its
+        bias behind it, or all biases behind all weights. Or the path of a file.
 
     Returns
     -------
     dict
         Of dense weights for a single-layer ``nn.GRU(I, H, reset_after=False)``, of kernels for ``nn.ConvGRUCell``;
-        biases of zeros where there is none.
+        canton's published text has no biases: where there is none at all, those of ours, which has them, are zeros.
 
     Raises
     ------
     ValueError
-        There are not three weights of one shape, and three biases or none; or some names are canton's and others are
-        not.
+        There are not three weights of one shape, and three biases or none; or names do not say which is which.
     """
-    arrays = _by_gate({name: np.array(as_floats(name, value)) for name, value in state_dict.items()})
+    arrays = _by_gate(state_dict)
     weights, biases = [a for a in arrays.values() if a.ndim > 1], [a for a in arrays.values() if a.ndim <= 1]
     hidden = weights[0].shape[-1] if weights else 0
     fits = len(weights) == 3 and len({w.shape for w in weights}) == 1 and weights[0].ndim in (2, 4)
@@ -66,25 +67,28 @@ def canton_gru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
     }
 
 
-def _by_gate(arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return arrays in the order of the gates: by canton's names, by number, or as they are given."""
-    places = {name: place for name in arrays if (place := _place(name)) is not None}
-    if not places:
-        return arrays
-    each = [(place, arrays[name].ndim > 1) for name, place in places.items()]
-    if len(places) < len(arrays) or len(set(each)) < len(each):
+def _by_gate(given: StateDict | Sequence[ArrayLike]) -> dict[str, Array]:
+    """Return arrays in the order of the gates, wz, wr, w: by canton's names, or without any, by their place."""
+    if isinstance(given, (list, tuple)) and not all(isinstance(item, tuple) for item in given):
+        given = {f"arr_{place}": array for place, array in enumerate(given)}
+    arrays = {name: as_floats(name, as_weight(name, value)) for name, value in read_state(given).items()}
+    gates = {name: _gate(name) for name in arrays}
+    numbers = sorted(int(name[4:]) for name in arrays if re.fullmatch(r"arr_\d+", name))
+    if arrays and numbers == list(range(len(arrays))):
+        numbered = {f"arr_{number}": arrays[f"arr_{number}"] for number in numbers}
+        # 2: a weight, 1: a bias.
+        if "".join(str(min(a.ndim, 2)) for a in numbered.values()) in ("222", "212121", "222111"):
+            return numbered
+    roles = [(gate, arrays[name].ndim > 1) for name, gate in gates.items()]
+    if any(gate < 0 for gate in gates.values()) or len(set(roles)) < len(roles):
         raise ValueError(
             "not a state dict of canton's GRU: expected a weight, and a bias or none, of each of wz, wr and w, got "
-            f"{list(arrays)}"
+            f"{list(arrays)}; a list in this order needs no names"
         )
-    return {name: arrays[name] for name in sorted(arrays, key=lambda name: places[name])}
+    return {name: arrays[name] for name in sorted(arrays, key=lambda name: gates[name])}
 
 
-def _place(name: str) -> int | None:
-    """Return where a name says that an array stands."""
+def _gate(name: str) -> int:
+    """Return the place of the gate that a name is of; -1 of none."""
     parts = re.split(r"[^A-Za-z0-9]+", name)
-    gates = [place for place, gate in enumerate(("wz", "wr", "w")) if gate in parts]
-    if gates:
-        return gates[0]
-    numbered = re.fullmatch(r"(?:arr_)?(\d+)", name)
-    return int(numbered[1]) if numbered else None
+    return next((place for place, gate in enumerate(("wz", "wr", "w")) if gate in parts), -1)

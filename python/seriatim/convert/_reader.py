@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 
 import numpy as np
 
-from seriatim._arrays import as_numbers
-from seriatim._typing import AnyArray, ArrayLike
+from seriatim._states import StateDict, as_weight, read_state
+from seriatim._typing import AnyArray
 
 _GRU_NAMES = ("weight_hh", "weight_ih", "bias_ih", "bias_hh")
 _NORM_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -20,16 +21,44 @@ def refuse(source: str, problems: Iterable[str]) -> None:
         raise ValueError("\n  ".join([f"not a state dict of {source}:", *found]))
 
 
+def _cell(name: str, shape: tuple[int, ...]) -> str:
+    """Return whose weights the recurrent ones of a GRU may be instead."""
+    if "weight_hh" not in name or len(shape) != 2:
+        return ""
+    return {4 * shape[1]: ", which is an LSTM's", shape[1]: ", which is an RNN's"}.get(shape[0], "")
+
+
 class Reader:
     """Takes arrays out of a foreign state dict and, at the end, says what was missing, left, or of another shape.
 
     Shapes are written in sizes, ``("3 H", "I")``: the first array that has a size by itself says what it is.
+
+    Parameters
+    ----------
+    source : str
+        Whose it is, for errors.
+    state_dict : StateDict
+    anchor : str
+        A regular expression of names that are there in any case, from a dot or the beginning to the end: what stands
+        before it is the prefix of all, and taken off.
     """
 
-    def __init__(self, source: str, state_dict: Mapping[str, ArrayLike]) -> None:
+    def __init__(self, source: str, state_dict: StateDict, anchor: str) -> None:
         self.source = source
-        self.given = {name: np.array(as_numbers(name, value)) for name, value in state_dict.items()}
+        state = read_state(state_dict)
+        found = [re.search(rf"(?:^|(?<=\.)){anchor}$", name) for name in state]
+        starts = {name[: match.start()] for name, match in zip(state, found, strict=True) if match}
+        self.prefix = starts.pop() if len(starts) == 1 else ""
         self.problems: list[str] = []
+        if starts:
+            self.problems.append(f"several models, under {', '.join(map(repr, sorted(starts)))}: give one")
+        self.given: dict[str, AnyArray] = {}
+        self._others: list[str] = []
+        for name, value in state.items():
+            if name.startswith(self.prefix):
+                self.given[name[len(self.prefix) :]] = np.array(as_weight(name, value))
+            else:
+                self._others.append(name)
         self.taken: dict[str, AnyArray] = {}
         self._sizes: dict[str, int] = {}
 
@@ -39,7 +68,7 @@ class Reader:
             self.taken[ours] = self.given.pop(name)
             self._check(name, self.taken[ours].shape, shape)
         elif not optional:
-            self.problems.append(f"{name}: missing")
+            self.problems.append(f"{self.prefix}{name}: missing")
 
     def _check(self, name: str, found: tuple[int, ...], shape: tuple[str, ...]) -> None:
         terms = [text.rpartition(" ") for text in shape]
@@ -53,7 +82,7 @@ class Reader:
             known = dict.fromkeys(size for _, _, size in terms if size in self._sizes)
             sizes = ", ".join(f"{size} = {self._sizes[size]}" for size in known)
             text = f"({', '.join(shape)}{',' * (len(shape) == 1)})" + (f" with {sizes}" if sizes else "")
-            self.problems.append(f"{name}: expected shape {text}, got {found}")
+            self.problems.append(f"{self.prefix}{name}: expected shape {text}, got {found}{_cell(name, found)}")
 
     def gru(self, name: str, ours: str, inputs: str, hidden: str, layers: int = 1) -> None:
         """Take a torch GRU; ``inputs`` and ``hidden`` name its sizes."""
@@ -78,5 +107,6 @@ class Reader:
 
     def done(self) -> dict[str, AnyArray]:
         """Return what was taken, or raise."""
-        refuse(self.source, [*self.problems, *(f"{name}: not known" for name in self.given)])
+        left = [*(self.prefix + name for name in self.given), *self._others]
+        refuse(self.source, [*self.problems, *(f"{name}: not known" for name in left)])
         return self.taken

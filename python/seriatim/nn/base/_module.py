@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from seriatim._arrays import as_numbers
+from seriatim._states import StateDict, as_weight, fit, hints, read_state
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.nn.base import _contexts
 from seriatim.nn.base._parameter import CLOCK, Parameter, owned
@@ -180,14 +181,20 @@ class Module(Registry):
         for name, module in self._places():
             yield from module._state(f"{prefix}{name}.")
 
-    def load_state_dict(self, state_dict: Mapping[str, ArrayLike], strict: bool = True) -> LoadResult:
+    def load_state_dict(self, state_dict: StateDict, strict: bool = True, prefix: str | None = None) -> LoadResult:
         """Copy values in.
 
         Parameters
         ----------
         state_dict : mapping of name to array_like
+            Or what has one: a module, torch's or ours; ``named_parameters()``, or other pairs; a checkpoint with
+            ``state_dict`` or ``model_state_dict`` inside, as lightning's; the path of a file of safetensors, or
+            ``.npz``. Tensors may be of any device and floating type.
         strict : bool, default True
             Whether names that are missing or not known are an error.
+        prefix : str, optional
+            Only names that begin with it are taken, and they lose it: ``"model."``. By default all are, without the
+            prefix that all share (``module.``, ``encoder.gru.``) if none fits with it and some do without.
 
         Returns
         -------
@@ -197,18 +204,29 @@ class Module(Registry):
         Raises
         ------
         ValueError
-            A shape or type differs, or (strict) a name is missing or not known. Everything wrong is listed, and
-            nothing has been changed.
+            A shape or type differs, or (strict) a name is missing or not known, a file cannot be read, no name begins
+            with the prefix, or the parts of a weight do not make one. Everything wrong is listed, and nothing has been
+            changed.
+        TypeError
+            ``state_dict`` has no names, or is no dict of arrays.
+        FileNotFoundError
+
+        Notes
+        -----
+        ``num_batches_tracked`` may be missing, as in old files; it then stays. Left out are ``total_ops``,
+        ``total_params``, ``_extra_state``, ``_metadata`` and, inside names, ``_orig_mod.``, ``_fsdp_wrapped_module.``
+        and ``_checkpoint_wrapped_module.``. Weights under torch's weight_norm, spectral_norm or pruning become what
+        they are in evaluation; other parametrisations, quantised tensors and pickles are refused.
         """
         known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
-        missing = [name for name in known if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in known]
+        shapes = {name: memory for name, (memory, _) in known.items()}
+        found = fit(read_state(state_dict, known), shapes, prefix)
         wrong, given = [], {}
-        for name, (memory, _) in known.items():
-            if name not in state_dict:
+        for name, memory in shapes.items():
+            if name not in found.state:
                 continue
             try:
-                given[name] = value = as_numbers(name, state_dict[name])
+                given[name] = value = as_weight(name, found.state[name])
             except (TypeError, ValueError) as error:
                 wrong.append(str(error))
                 continue
@@ -217,17 +235,17 @@ class Module(Registry):
             elif not np.can_cast(value.dtype, memory.dtype, "same_kind"):
                 wrong.append(f"{name}: expected {memory.dtype}, got {value.dtype}")
         if strict:
-            wrong += [f"{name}: missing" for name in missing]
-            wrong += [f"{name}: not known" for name in unexpected]
+            wrong += [f"{name}: missing" for name in found.missing]
+            wrong += [f"{name}: not known" for name in found.unexpected]
         if wrong:
             head = f"state_dict does not fit {type(self).__name__}; nothing was loaded:"
-            raise ValueError("\n  ".join([head, *wrong]))
+            raise ValueError("\n  ".join([head, *hints(found, shapes), *wrong]))
         for name, value in given.items():
             memory, parameter = known[name]
             memory[...] = value
             if parameter is not None:
                 parameter._touch()
-        return LoadResult(missing, unexpected)
+        return LoadResult(found.missing, found.unexpected)
 
     # ---- Modes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,19 @@ def read_safetensors(path: str | os.PathLike[str], prefix: str = "") -> dict[str
     ------
     FileNotFoundError
     ValueError
-        Not a whole safetensors file, a type that NumPy does not have, or no name begins with the prefix.
+        Not a whole safetensors file, a type that NumPy does not have, no name begins with the prefix, or the file
+        is one of ``seriatim.save``.
     """
     from safetensors import SafetensorError, deserialize
 
+    content = Path(path).read_bytes()
     try:
-        found: Any = deserialize(Path(path).read_bytes())  # type: ignore[no-untyped-call]
+        found: Any = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    if "seriatim" in header.get("__metadata__", {}):
+        raise ValueError(f"{path}: a model that seriatim.save wrote: seriatim.load({str(path)!r}) gives it whole")
     kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
              "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "BOOL": "?"}  # fmt: skip
     state = {}
