@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from seriatim._arrays import as_numbers
 from seriatim._states import StateDict, as_weight, fit, hints, read_state
-from seriatim._typing import AnyArray, ArrayLike
+from seriatim._typing import AnyArray
 from seriatim.nn.base import _contexts
 from seriatim.nn.base._parameter import CLOCK, Parameter, owned
 from seriatim.nn.base._registry import Registry
