@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seriatim._config import __version__, get_num_threads, release_memory, set_num_threads, show_config
 
 if TYPE_CHECKING:
-    from seriatim.persistence import load, save
+    from seriatim.persistence import load, read_metadata, register_module, save
     from seriatim.sequences import (
         PackedSequence,
         Sequences,
@@ -58,7 +58,7 @@ _SUBMODULES = (
     "training",
 )
 _FROM = {
-    "seriatim.persistence": ("load", "save"),
+    "seriatim.persistence": ("load", "read_metadata", "register_module", "save"),
     "seriatim.sequences": (
         "PackedSequence",
         "Sequences",
@@ -89,6 +89,8 @@ __all__ = [
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "read_metadata",
+    "register_module",
     "release_memory",
     "save",
     "seq_wise",

@@ -1,55 +1,91 @@
 """Files: one safetensors file a model, with its configuration inside. Nothing in it is ever executed.
 
 The header's metadata has ``seriatim`` (JSON: format, library version, and the model as a tree of plain values); arrays
-are the file's tensors, under names that say where they belong (``module_.gru1.weight_ih_l0``). Only classes of
-``seriatim.nn``, ``seriatim.models``, ``seriatim.preprocessing`` and ``seriatim.recipes``, and scikit-learn's
-``Pipeline``, can be in it.
+are the file's tensors, under names that say where they belong (``module_.gru1.weight_ih_l0``). ``metadata`` has what
+the user gave. Only classes of ``seriatim.nn``, ``seriatim.models``, ``seriatim.preprocessing`` and
+``seriatim.recipes``, scikit-learn's ``Pipeline``, and modules that a program has registered, can be in it.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seriatim._config import __version__
-from seriatim.persistence._files import read, write
-from seriatim.persistence._registry import UnknownClassError, not_known
+from seriatim._typing import AnyArray
+from seriatim.persistence._compare import Comparison
+from seriatim.persistence._files import checked_metadata, read, read_metadata, write
+from seriatim.persistence._modules import pruned
+from seriatim.persistence._registry import not_known, register_module
 from seriatim.persistence._values import Reader, Writer
 
-__all__ = ["load", "save"]
+__all__ = ["load", "read_metadata", "register_module", "save"]
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def save(model: Any, path: str | os.PathLike[str]) -> None:
+def save(model: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
     """Save a fitted estimator, a pipeline, or a module.
 
     Parameters
     ----------
-    model : estimator or transformer of seriatim, Pipeline of these, or module of seriatim.nn
-        ``Sequential`` and other modules that are made of modules of ``seriatim.nn`` as well. A module of your own: save
-        its ``state_dict()`` with ``safetensors.numpy.save_file``.
+    model : estimator or transformer of seriatim, Pipeline of these, module or loss of seriatim.nn
+        Modules made of such modules as well, and those of your own that :func:`register_module` was told of. Any other
+        module: save its ``state_dict()`` with ``safetensors.numpy.save_file``.
     path : str or path
         Replaced as a whole once everything is written: a crash leaves the old file.
+    metadata : dict, optional
+        What you want to say of the model: None, bools, finite numbers, strings, lists and dicts of them.
+        :func:`read_metadata` gives it back.
 
     Raises
     ------
     TypeError
-        Something in the model is of a class that a file cannot hold.
+        Something in the model, or in ``metadata``, is of a class that a file cannot hold.
+    ValueError
+        :func:`load` would make another model: the message says where and in what. Or a number in ``metadata`` is not
+        finite.
     sklearn.exceptions.NotFittedError
     FileNotFoundError
         The path's folder is not there.
+
+    Notes
+    -----
+    Before anything is written, what the file makes is made and compared with the model. A module comes back with its
+    structure as it is now, parts that were added, replaced or removed and settings that were changed included; with
+    what is shared shared, and what is frozen (``requires_grad``) frozen; with the numbers of its dropout, so that one
+    more training step gives the same bits; and with the memory that :class:`seriatim.nn.ConvRNN` and its like keep
+    between calls (``reset_all()`` before saving clears it). Gradients, forwards that wait for their backward, and the
+    state of an optimiser stay behind.
     """
     if isinstance(model, (str, os.PathLike)):
         raise TypeError(f"model: expected a model, got a path: the model comes first, save(model, {str(model)!r})")
+    told = checked_metadata(metadata)
     writer = Writer()
-    tree = writer.encode(model, "", type(model).__name__)
+    tree = pruned(writer.encode(model, "", type(model).__name__))
     if not (isinstance(tree, dict) and "class" in tree):
         raise TypeError(not_known(model, "model"))
-    write(path, tree, writer.tensors)
+    _refuse_another(model, tree, writer.tensors)
+    write(path, tree, writer.tensors, told)
+
+
+def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArray]) -> None:
+    """Raise ValueError if the file would make another model."""
+    kind = type(model).__name__
+    try:
+        again = Reader(tensors).whole(json.loads(json.dumps(tree)))
+    except Exception as error:
+        raise ValueError(f"{kind}: a file of it could not be loaded, and none is written: {error}") from error
+    difference = Comparison().find(model, again, kind)
+    if difference is not None:
+        raise ValueError(
+            f"{difference}. Nothing was written: a file must not make another model. Give a module as it is to the "
+            "constructor of what contains it, or save state_dict() with safetensors.numpy.save_file"
+        )
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -61,17 +97,19 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    estimator, transformer, Pipeline or module
-        Of the class that was saved.
+    estimator, transformer, Pipeline, module or loss
+        Of the class that was saved. ``train()`` of a module goes on as it would have without the file.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError
     ValueError
-        The file is cut short, or not one of ours, or in another format than this version's.
+        The file is cut short, or not one of ours, or in another format than this version's, or holds a module that is
+        not registered, or something that this version does not know.
     """
     header, tensors = read(Path(path))
     try:
-        return Reader(tensors).decode(header["model"])
-    except UnknownClassError as error:
-        raise ValueError(f"{path}: holds a {error}, which this version ({__version__}) does not know") from None
+        return Reader(tensors).whole(header["model"])
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        text = str(error) if isinstance(error, ValueError) else f"is not as save writes it: {error!r}"
+        raise ValueError(f"{path}: {text}") from (None if isinstance(error, ValueError) else error)

@@ -1,30 +1,107 @@
-"""The file itself: a safetensors file whose metadata has the header."""
+"""The file itself: a safetensors file whose metadata has the header, and what the user says of the model."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from seriatim._config import __version__
 from seriatim._files import replace_file
 from seriatim._typing import AnyArray
+from seriatim.persistence._format2 import upgraded
 
-# 1, a file of one estimator or module without a tree, was never released.
-FORMAT = 2
+# 1, a file of one estimator or module without a tree, was never released. 2 had the values of modules alone: nothing of
+# what is shared, frozen, or changed after construction.
+FORMAT = 3
+
+# Tensors of this many bytes are written once, however often they are there.
+_WORTH = 256
 
 
-def write(path: str | os.PathLike[str], tree: dict[str, Any], tensors: dict[str, AnyArray]) -> None:
-    """Replace a file as a whole by a model's tree and its tensors."""
+def write(
+    path: str | os.PathLike[str], tree: dict[str, Any], tensors: dict[str, AnyArray], metadata: dict[str, Any]
+) -> None:
+    """Replace a file as a whole by a model's tree, its tensors and its user's metadata."""
     from safetensors.numpy import save as to_bytes
 
-    header = {"format": FORMAT, "version": __version__, "class": tree["class"], "model": tree}
-    replace_file(path, to_bytes(tensors, metadata={"seriatim": json.dumps(header)}))
+    unique, alike = _unique(tensors)
+    header = {"format": FORMAT, "version": __version__, "class": tree["class"], "model": tree, "alike": alike}
+    texts = {"seriatim": json.dumps(header)}
+    if metadata:
+        texts["metadata"] = json.dumps(metadata)
+    replace_file(path, to_bytes(unique, metadata=texts))
+
+
+def _unique(tensors: dict[str, AnyArray]) -> tuple[dict[str, AnyArray], dict[str, str]]:
+    """Return tensors of different bytes, and of the others the names of those that they are like."""
+    unique: dict[str, AnyArray] = {}
+    alike: dict[str, str] = {}
+    first: dict[Any, str] = {}
+    for name, array in tensors.items():
+        key = None
+        if array.nbytes >= _WORTH:
+            key = array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest()
+        if key in first:
+            alike[name] = first[key]
+            continue
+        unique[name] = array
+        if key is not None:
+            first[key] = name
+    return unique, alike
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
-    """Return the header and the tensors of a file."""
+    """Return the header, as of this version's format, and the tensors of a file."""
+    texts, tensors = _open(path, with_tensors=True)
+    header = _header(path, texts)
+    if header["format"] not in (2, FORMAT):
+        todo = "a newer version reads it" if header["format"] > FORMAT else "fit and save the model again"
+        raise ValueError(
+            f"{path}: written by seriatim {header['version']} in format {header['format']}; this version "
+            f"({__version__}) reads format {FORMAT}: {todo}"
+        )
+    if header["format"] == 2:
+        header["model"] = upgraded(header["model"])
+    for name, other in header.get("alike", {}).items():
+        if other not in tensors:
+            raise ValueError(f"{path}: {name!r} is said to be like {other!r}, which is not in the file")
+        tensors[name] = np.array(tensors[other])
+    return header, tensors
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what was given to :func:`save` as ``metadata``; the model is not loaded.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    dict
+        Empty if nothing was given.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+    ValueError
+        The file is cut short, or not one of :func:`save`'s.
+    """
+    path = Path(path)
+    texts, _ = _open(path, with_tensors=False)
+    _header(path, texts)
+    found = _parsed(path, texts.get("metadata", "{}"))
+    return found
+
+
+def _open(path: Path, with_tensors: bool) -> tuple[dict[str, str], dict[str, AnyArray]]:
     from safetensors import SafetensorError, safe_open
 
     if path.is_dir():
@@ -33,17 +110,59 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get("seriatim")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            names = list(file.keys()) if with_tensors else []
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
-    if text is None:
+
+
+def _header(path: Path, texts: dict[str, str]) -> dict[str, Any]:
+    if "seriatim" not in texts:
         raise ValueError(f"{path}: a safetensors file, but not one of seriatim.save's")
-    header: dict[str, Any] = json.loads(text)
-    if header["format"] != FORMAT:
-        todo = "a newer version reads it" if header["format"] > FORMAT else "fit and save the model again"
+    header = _parsed(path, texts["seriatim"])
+    if not {"format", "version", "model"} <= set(header):
+        raise ValueError(f"{path}: its header has no {sorted({'format', 'version', 'model'} - set(header))}")
+    return header
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: its header is no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: its header is no JSON object")
+    return found
+
+
+def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return metadata as it comes back; raises for what JSON cannot hold."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata: expected a dict of plain values, got {type(metadata).__name__}")
+    found: dict[str, Any] = _checked(metadata, "metadata")
+    return found
+
+
+def _checked(value: Any, place: str) -> Any:
+    if isinstance(value, (np.bool_, np.integer, np.floating)):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(
-            f"{path}: written by seriatim {header['version']} in format {header['format']}; this version "
-            f"({__version__}) reads format {FORMAT}: {todo}"
+            f"{place}: expected a finite number, which JSON can hold, got {value}: None or a string can be"
         )
-    return header, tensors
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) is list:
+        return [_checked(one, f"{place}[{index}]") for index, one in enumerate(value)]
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"{place}: expected keys that are strings, got {key!r}")
+        return {str(key): _checked(one, f"{place}[{key!r}]") for key, one in value.items()}
+    todo = {tuple: "make it a list", set: "make it a list", np.ndarray: "value.tolist() is a list"}
+    raise TypeError(
+        f"{place}: expected None, a bool, number, string, list or dict, got {type(value).__name__}: "
+        f"{todo.get(type(value), 'make it a string')}"
+    )

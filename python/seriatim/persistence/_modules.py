@@ -1,67 +1,376 @@
-"""Modules as trees of constructors' arguments with a state, and back."""
+"""Modules as trees, and back.
+
+A node says how a module is made, ``class`` with ``args`` and ``config``, and then what it has beyond that: what has
+been changed since. So it is compared with a new one, its *draft*. A part that the constructor makes is described by
+what differs from the draft's part, if it can be; any other is a node of its own. What stands at two places is
+described at the first, where it gets an ``id``, and the others are ``{"same": id}``.
+
+========== ==========================================================================================================
+children   [name, part] in order. A part is a node, ``{"same": id}``, None, or changes of what the constructor made.
+parameters [name, array] in order; an array is ``{}`` for what the constructor made, ``{"shape": ..., "dtype": ...}``,
+           ``{"same": id}`` or None. ``buffers`` alike.
+parts      [name, part] of modules that are attributes without being registered.
+attributes values by name; ``without`` names of those that are deleted.
+memory     of a cell that keeps one between calls.
+========== ==========================================================================================================
+
+A whole, a module that is not a part of another, also has ``state``, the beginning of its tensors' names; ``values``,
+the names behind it, if others have some of its values; ``frozen``, names of parameters that require no gradient.
+"""
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seriatim.nn import Module, Parameter
+from seriatim.nn.base import _init
+from seriatim.nn.images._conv_cells import Memory
+from seriatim.nn.losses._loss import Loss
+from seriatim.persistence._compare import Comparison, attributes, store
+from seriatim.persistence._constructors import (
+    Arguments,
+    arguments_of,
+    holds_children,
+    is_plain,
+    modules_in,
+    parameters_of,
+)
+from seriatim.persistence._registry import is_registered, name_of, not_known
+
 if TYPE_CHECKING:
-    from seriatim.persistence._values import Reader, Writer
+    from seriatim.persistence._values import Writer
+
+
+class Drafts:
+    """What has been described so far, and what its descriptions make."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, Any] = {}
+        self.valued: set[int] = set()
+        self._entries: dict[int, dict[str, Any]] = {}
+        self._taken: set[int] = set()
+        self._alive: list[Any] = []
+        self._ids = 0
+
+    def note(self, thing: Any, entry: dict[str, Any], made: Any) -> None:
+        """Keep the description of a thing and what it makes."""
+        self._entries[id(thing)], self.made[id(thing)] = entry, made
+        self._taken.add(id(made))
+        self._alive += [thing, made]
+
+    def knows(self, thing: Any) -> bool:
+        """Return whether a thing has been described."""
+        return id(thing) in self._entries
+
+    def is_free(self, made: Any) -> bool:
+        """Return whether a draft's part is nothing's counterpart yet."""
+        return id(made) not in self._taken
+
+    def same(self, thing: Any) -> dict[str, Any]:
+        """Return what refers to a thing that has been described."""
+        entry = self._entries[id(thing)]
+        if "id" not in entry:
+            entry["id"] = self._ids
+            self._ids += 1
+        return {"same": entry["id"]}
+
+    def differ(self, one: Any, other: Any) -> bool:
+        """Return whether two values differ."""
+        if is_plain(one) and is_plain(other):
+            return Comparison().find(one, other, "") is not None
+        return Comparison(dict(self.made)).find(one, other, "") is not None
+
+
+class _Places(list[Any]):
+    """Entries of one of a module's stores."""
+
+    # Whether names and order are the draft's.
+    as_made = True
 
 
 def encode_module(writer: Writer, module: Any, prefix: str, path: str, weights: bool) -> Any:
-    """Return the tree of a module; its values go to the tensors."""
-    if weights:
-        for name, array in module.state_dict().items():
-            writer.tensors[prefix + name] = np.asarray(array, order="C")
-    # What is inside has its values in the state of the whole.
-    config = {k: writer.encode(v, prefix, f"{path}.{k}", False) for k, v in _config(module).items()}
-    return {"class": type(module).__name__, "config": config, "state": prefix if weights else None}
+    """Return the tree of a module; its values go to the tensors, but for ``weights=False``: of a part of a whole."""
+    node = _Description(writer, prefix).describe(module, path)
+    if weights and isinstance(module, Module):
+        _add_values(writer, module, node, prefix, path)
+    return node
 
 
-def _config(module: Any) -> dict[str, Any]:
-    """Return the constructor's arguments: as they were given, but for attributes that have been changed since."""
-    from seriatim.nn import Module, Parameter
-
-    args, kwargs = module._arguments
-    signature = inspect.signature(type(module).__init__)
-    if hasattr(module, "_modules") and "modules" in signature.parameters:
-        named = dict(module._places())
-        others = {k: getattr(module, k) for k in signature.parameters if k not in ("self", "modules")}
-        return {"modules": named, **others}
-    bound = signature.bind(module, *args, **kwargs)
-    bound.apply_defaults()
-    config = {}
-    for name, given in bound.arguments.items():
-        kind = signature.parameters[name].kind
-        if name in ("self", "rng") or kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-            continue
-        now = getattr(module, name, given)
-        config[name] = given if isinstance(now, (Module, Parameter)) and not isinstance(given, Module) else now
-    return config
+def unique_arrays(module: Module) -> Iterator[tuple[str, Any]]:
+    """Yield parameters and buffers, each once, with dotted names."""
+    seen: set[int] = set()
+    for path, part in module.named_modules():
+        for name, value in [*part._parameters.items(), *part._buffers.items()]:
+            if value is not None and id(value) not in seen:
+                seen.add(id(value))
+                yield (f"{path}.{name}" if path else name), value
 
 
-def decode_module(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
-    """Return the module of a tree, in evaluation mode."""
-    config = {k: reader.decode(v) for k, v in node["config"].items()}
-    modules = config.pop("modules", None)
-    if modules is None:
-        module = cls(**config)
-    else:
-        named = all(parameter.kind is not inspect.Parameter.VAR_POSITIONAL for parameter in _parameters(cls))
-        given = modules if hasattr(cls, "keys") else list(modules.values())
-        module = cls(given, **config) if named else cls(*modules.values(), **config)
-        # Names are those of the file: a Sequential may have been made of a mapping.
-        for old, (new, child) in zip(list(module._modules), modules.items(), strict=True):
-            del module._modules[old]
-            module.add_module(new, child)
-    prefix = node["state"]
-    if prefix is not None:
-        module.load_state_dict({k[len(prefix) :]: v for k, v in reader.tensors.items() if k.startswith(prefix)})
-    return module.eval()
+def _add_values(writer: Writer, module: Module, node: dict[str, Any], prefix: str, path: str) -> None:
+    every, valued = list(unique_arrays(module)), writer.drafts.valued
+    own = [(name, value) for name, value in every if id(value) not in valued]
+    node["state"] = prefix
+    if len(own) < len(every):
+        node["values"] = [name for name, _ in own]
+    frozen = [name for name, value in own if isinstance(value, Parameter) and not value.requires_grad]
+    if frozen:
+        node["frozen"] = frozen
+    for name, value in own:
+        valued.add(id(value))
+        if prefix + name in writer.tensors:
+            raise ValueError(f"{path}.{name}: another place has this dotted name as well: rename one of the two")
+        writer.tensors[prefix + name] = np.asarray(value._array if isinstance(value, Parameter) else value, order="C")
 
 
-def _parameters(cls: Any) -> Any:
-    return inspect.signature(cls.__init__).parameters.values()
+class _Description:
+    """Describes the modules of one whole."""
+
+    def __init__(self, writer: Writer, prefix: str) -> None:
+        self._writer, self._drafts, self._prefix = writer, writer.drafts, prefix
+
+    def describe(self, thing: Any, path: str) -> dict[str, Any]:
+        """Return the node of a module, or what refers to the one that it has."""
+        if self._drafts.knows(thing):
+            return self._drafts.same(thing)
+        name = name_of(type(thing))
+        if name is None:
+            raise TypeError(not_known(thing, path))
+        node: dict[str, Any] = {"class": name}
+        if is_registered(type(thing)):
+            node["home"] = f"{type(thing).__module__}.{type(thing).__qualname__}"
+        draft = self._draft(thing, node, path)
+        self._drafts.note(thing, node, draft)
+        node.update(self._changes(thing, draft, path))
+        return node
+
+    # ---- How it is made
+
+    def _draft(self, thing: Any, node: dict[str, Any], path: str) -> Any:
+        """Return a new one, and put the arguments into the node."""
+        given, named = arguments_of(thing), {}
+        inside = {id(part) for part in thing.modules()} if isinstance(thing, Module) else set()
+        for name, value in given.by_name.items():
+            # Of what has been replaced since, or was no plain value, the attribute has what it has become.
+            stale = isinstance(value, Module) and id(value) not in inside
+            if (stale or not (is_plain(value) or any(modules_in(value)))) and _has(thing, name):
+                now = getattr(thing, name)
+                if now is None or (isinstance(now, Module) if stale else is_plain(now)):
+                    named[name] = now
+        places = [self._encode(value, path, str(index)) for index, value in enumerate(given.by_place)]
+        if places:
+            node["args"] = places
+        current = {**given.by_name, **named}
+        node["config"] = {name: self._encode(value, path, name) for name, value in current.items()}
+        try:
+            draft = self._make(thing, given.by_place, current)
+        except Exception as error:
+            if not any(isinstance(value, Module) for value in named.values()):
+                raise TypeError(
+                    f"{path}: {type(thing).__name__}() refuses the arguments that it was made with, so that no file "
+                    f"can make it: {type(error).__name__}: {error}"
+                ) from error
+            current = given.by_name
+            node["config"] = {name: self._encode(value, path, name) for name, value in current.items()}
+            draft = self._make(thing, given.by_place, current)
+        return self._follow(thing, draft, Arguments(given.by_place, current), node, path)
+
+    def _follow(self, thing: Any, draft: Any, arguments: Arguments, node: dict[str, Any], path: str) -> Any:
+        """Return a draft made of arguments that have been set since, if that gives what was set."""
+        changed = {
+            name: getattr(thing, name)
+            for name, value in arguments.by_name.items()
+            if is_plain(value) and _has(thing, name) and _has(draft, name) and is_plain(getattr(thing, name))
+            if self._drafts.differ(getattr(thing, name), getattr(draft, name))
+        }
+        if not changed:
+            return draft
+        try:
+            other = self._make(thing, arguments.by_place, {**arguments.by_name, **changed})
+        except Exception:
+            return draft  # What was set is an attribute like any other.
+        if any(self._drafts.differ(value, getattr(other, name)) for name, value in changed.items()):
+            return draft
+        node["config"].update({name: self._encode(value, path, name) for name, value in changed.items()})
+        return other
+
+    def _encode(self, value: Any, path: str, name: str) -> Any:
+        place = f"{path}.{name}" if isinstance(value, Module) else f"{path}({name})"
+        return self._writer.encode(value, f"{self._prefix}@{place}.", place, weights=False)
+
+    def _make(self, thing: Any, by_place: list[Any], by_name: dict[str, Any]) -> Any:
+        args = [self._counterpart(value) for value in by_place]
+        with _init.blank():
+            return type(thing)(*args, **{name: self._counterpart(value) for name, value in by_name.items()})
+
+    def _counterpart(self, value: Any) -> Any:
+        """Return what a file makes of an argument."""
+        if isinstance(value, (Module, Loss)):
+            return self._drafts.made[id(value)]
+        if isinstance(value, (list, tuple)):
+            return type(value)([self._counterpart(one) for one in value])
+        if hasattr(value, "items"):
+            return {key: self._counterpart(one) for key, one in value.items()}
+        return value.item() if isinstance(value, np.generic) else value
+
+    # ---- What has been changed since
+
+    def _changes(self, thing: Any, draft: Any, path: str) -> dict[str, Any]:
+        """Return what differs from a draft, and make it so there."""
+        changes: dict[str, Any] = {}
+        for key in ("parameters", "buffers"):
+            changes[key] = self._arrays(store(thing, f"_{key}"), store(draft, f"_{key}"))
+        changes["children"] = self._parts(store(thing, "_modules"), store(draft, "_modules"), path)
+        mine = attributes(thing)
+        parts = {name: value for name, value in mine.items() if isinstance(value, (Module, Loss))}
+        made = {name: vars(draft)[name] for name in parts if isinstance(vars(draft).get(name), (Module, Loss))}
+        changes["parts"] = self._parts(parts, made, path)
+        vars(draft).update(made)
+        registered = [name for key in ("_parameters", "_buffers", "_modules") for name in store(thing, key)]
+        for name in registered:
+            vars(draft).pop(name, None)
+        without = [name for name in attributes(draft) if name not in mine]
+        for name in without:
+            del vars(draft)[name]
+        if without:
+            changes["without"] = without
+        values = {name: mine[name] for name in self._changed(thing, draft)}
+        if values:
+            changes["attributes"] = self._attributes(values, draft, path)
+        memory = mine.get("memory")
+        if isinstance(memory, Memory) and memory.kept is not None:
+            changes["memory"] = self._writer.encode(memory.kept, f"{self._prefix}@{path}.memory.", f"{path}.memory")
+        return changes
+
+    def _changed(self, thing: Any, draft: Any) -> list[str]:
+        """Return names of attributes that are not the draft's, modules and memories aside."""
+        made = attributes(draft)
+        mine = {k: v for k, v in attributes(thing).items() if not isinstance(v, (Module, Loss, Memory))}
+        missing = object()
+        return [name for name, value in mine.items() if self._drafts.differ(value, made.get(name, missing))]
+
+    def _attributes(self, values: dict[str, Any], draft: Any, path: str) -> dict[str, Any]:
+        found = {}
+        for name, value in values.items():
+            if not is_plain(value) and not any(modules_in(value)):
+                raise TypeError(not_known(value, f"{path}.{name}"))
+            found[name] = self._writer.encode(value, f"{self._prefix}@{path}.{name}.", f"{path}.{name}")
+            try:
+                setattr(draft, name, value)
+            except Exception as error:
+                raise TypeError(
+                    f"{path}.{name}: is {value!r}, which is not what the constructor gives and cannot be set: {error}"
+                ) from error
+        return found
+
+    def _arrays(self, mine: dict[str, Any], made: dict[str, Any]) -> _Places:
+        """Describe parameters or buffers; the draft's become alike."""
+        entries, drafts, now = _Places(), self._drafts, {}
+        entries.as_made = list(mine) == list(made)
+        for name, value in mine.items():
+            other: Any = made.get(name)
+            entry: dict[str, Any] | None = {}
+            if value is None:
+                entries.as_made &= other is None
+                entry = other = None
+            elif drafts.knows(value):
+                if drafts.made[id(value)] is not other:
+                    entry, other = drafts.same(value), drafts.made[id(value)]
+            else:
+                if other is None or not drafts.is_free(other) or _form(other) != _form(value):
+                    entry, other = _form(value), _new(_form(value))
+                assert entry is not None
+                drafts.note(value, entry, other)
+            entries.append([name, entry])
+            now[name] = other
+        made.clear()
+        made.update(now)
+        return entries
+
+    def _parts(self, mine: dict[str, Any], made: dict[str, Any], path: str) -> _Places:
+        """Describe modules that are parts of one; the draft's become alike."""
+        entries, drafts, now = _Places(), self._drafts, {}
+        entries.as_made = list(mine) == list(made)
+        for name, part in mine.items():
+            other: Any = made.get(name)
+            entry: dict[str, Any] | None = {}
+            if part is None:
+                entries.as_made &= other is None
+                entry = other = None
+            elif drafts.knows(part):
+                if drafts.made[id(part)] is not other:
+                    entry, other = drafts.same(part), drafts.made[id(part)]
+            elif other is not None and drafts.is_free(other) and self._fits(part, other):
+                assert entry is not None
+                drafts.note(part, entry, other)
+                entry.update(self._changes(part, other, f"{path}.{name}"))
+            else:
+                entry = self.describe(part, f"{path}.{name}")
+                other = drafts.made[id(part)]
+            entries.append([name, entry])
+            now[name] = other
+        made.clear()
+        made.update(now)
+        return entries
+
+    def _fits(self, part: Any, made: Any) -> bool:
+        """Return whether what a constructor has made can become the part by what a description says."""
+        if type(part) is not type(made):
+            return False
+        if name_of(type(part)) is None:
+            return True  # One of the library's own parts, which no file can name.
+        given, other = arguments_of(part), arguments_of(made)
+        if not holds_children(type(part)) and not self._alike(given.by_place, other.by_place):
+            return False
+        if list(given.by_name) != list(other.by_name):
+            return False
+        if not all(self._alike(value, other.by_name[name]) for name, value in given.by_name.items()):
+            return False
+        changed = {name: vars(part)[name] for name in self._changed(part, made)}
+        settings = parameters_of(type(part))
+        return all(any(modules_in(v)) or (is_plain(v) and name not in settings) for name, v in changed.items())
+
+    def _alike(self, one: Any, other: Any) -> bool:
+        """Return whether two arguments are alike; what differs in modules is described there."""
+        if isinstance(one, (Module, Loss)):
+            return type(one) is type(other)
+        if isinstance(one, (list, tuple)):
+            return type(one) is type(other) and len(one) == len(other) and all(map(self._alike, one, other))
+        return not self._drafts.differ(one, other)
+
+
+def _form(value: Any) -> dict[str, Any]:
+    dtype = "parameter" if isinstance(value, Parameter) else np.dtype(value.dtype).newbyteorder("=").str
+    return {"shape": list(value.shape), "dtype": dtype}
+
+
+def _new(form: dict[str, Any]) -> Any:
+    """Return a parameter or a buffer of zeros."""
+    if form["dtype"] == "parameter":
+        return Parameter(np.zeros(form["shape"], np.float32))
+    return np.zeros(form["shape"], np.dtype(form["dtype"]))
+
+
+def _has(thing: Any, name: str) -> bool:
+    try:
+        return hasattr(thing, name)
+    except Exception:
+        return False  # A property that looks at a part which has been replaced.
+
+
+def pruned(tree: Any) -> Any:
+    """Return a tree without entries that say no more than what the constructor does."""
+    if isinstance(tree, _Places):
+        return [[name, pruned(entry)] for name, entry in tree]
+    if isinstance(tree, list):
+        return [pruned(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    found = {}
+    for key, value in tree.items():
+        small = pruned(value)
+        if not (isinstance(value, _Places) and value.as_made and not any(entry for _, entry in small)):
+            found[key] = small
+    return found

@@ -8,9 +8,10 @@ import numpy as np
 
 from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray
+from seriatim.persistence._building import decode_module, decode_same
 from seriatim.persistence._estimators import decode_estimator, decode_pipeline, encode_estimator
-from seriatim.persistence._modules import decode_module, encode_module
-from seriatim.persistence._registry import UnknownClassError, known, not_known
+from seriatim.persistence._modules import Drafts, encode_module
+from seriatim.persistence._registry import known, name_of, not_known, unknown_class
 
 
 class Writer:
@@ -18,12 +19,14 @@ class Writer:
 
     def __init__(self) -> None:
         self.tensors: dict[str, AnyArray] = {}
+        self.drafts = Drafts()
 
     def encode(self, value: Any, prefix: str, path: str, weights: bool = True, fitted: bool = True) -> Any:
         """Return what JSON holds of a value; arrays go to ``tensors`` under names that begin with ``prefix``."""
         from sklearn.base import BaseEstimator
 
         from seriatim.nn import Module
+        from seriatim.nn.losses._loss import Loss
 
         if isinstance(value, np.generic):
             value = value.item()
@@ -41,10 +44,10 @@ class Writer:
             return {"dict": pairs}
         if isinstance(value, np.ndarray):
             return self._encode_array(value, prefix, path)
-        if known(type(value).__name__) is not type(value):
-            raise TypeError(not_known(value, path))
-        if isinstance(value, Module):
+        if isinstance(value, (Module, Loss)):
             return encode_module(self, value, prefix, path, weights)
+        if name_of(type(value)) is None or not isinstance(value, BaseEstimator):
+            raise TypeError(not_known(value, path))
         return encode_estimator(self, value, prefix, path, fitted)
 
     def _encode_array(self, value: AnyArray, prefix: str, path: str) -> Any:
@@ -55,11 +58,35 @@ class Writer:
         return {"tensor": prefix.rstrip(".")}
 
 
+class _Tensors(dict[str, AnyArray]):
+    """The tensors of a file; knows which have been asked for."""
+
+    def __init__(self, tensors: dict[str, AnyArray]) -> None:
+        super().__init__(tensors)
+        self.used: set[str] = set()
+
+    def __getitem__(self, name: str) -> AnyArray:
+        if name not in self:
+            raise ValueError(f"has no tensor {name!r}, which its model names")
+        self.used.add(name)
+        return super().__getitem__(name)
+
+
 class Reader:
     """Makes values of a tree and of the tensors beside it."""
 
     def __init__(self, tensors: dict[str, AnyArray]) -> None:
-        self.tensors = tensors
+        self.tensors = _Tensors(tensors)
+        # What a node with an id has made, for those that refer to it.
+        self.same: dict[int, Any] = {}
+
+    def whole(self, tree: Any) -> Any:
+        """Return the model of a whole tree."""
+        model = self.decode(tree)
+        unused = sorted(set(self.tensors) - self.tensors.used)
+        if unused:
+            raise ValueError(f"has tensors that nothing in its model names: {', '.join(unused)}")
+        return model
 
     def decode(self, node: Any) -> Any:
         """Return the value that a node of the tree stands for."""
@@ -76,9 +103,11 @@ class Reader:
         if "array" in node:
             kind = np.dtype(object) if node["dtype"] == "|O" else np.dtype(node["dtype"])
             return np.array(self.decode(node["array"]), dtype=kind)
+        if "same" in node:
+            return decode_same(self, node)
         cls = known(node["class"])
         if cls is None:
-            raise UnknownClassError(repr(node["class"]))
+            raise unknown_class(node["class"], node.get("home"))
         if "steps" in node:
             return decode_pipeline(self, cls, node)
         if "config" in node:

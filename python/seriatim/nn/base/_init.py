@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
 import numpy as np
 
 from seriatim._typing import Array, Seed
 
 _shared = np.random.default_rng()
+
+
+class _Blank(np.random.Generator):
+    """Draws zeros, which cost no time, and no memory until they are written to."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(0))
+
+    def integers(self, low: Any, high: Any = None, size: Any = None, *others: Any, **options: Any) -> Any:
+        return np.zeros(size or (), np.int64)[()]
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        return np.zeros(size or (), np.float32)[()]
+
+    def standard_normal(self, size: Any = None, *others: Any, **options: Any) -> Any:
+        return np.zeros(size or (), np.float32)[()]
+
+
+_is_blank: ContextVar[bool] = ContextVar("is_blank", default=False)
+
+
+@contextmanager
+def blank() -> Iterator[None]:
+    """Let modules that are made meanwhile begin with zeros, for values come from elsewhere; nothing is drawn."""
+    token = _is_blank.set(True)
+    try:
+        yield
+    finally:
+        _is_blank.reset(token)
 
 
 def manual_seed(seed: int) -> None:
@@ -22,6 +56,8 @@ def manual_seed(seed: int) -> None:
 
 def generator(rng: Seed) -> np.random.Generator:
     """Return the generator that ``rng`` means: itself, one seeded by an integer, or the shared one for None."""
+    if _is_blank.get():
+        return _Blank()
     return _shared if rng is None else np.random.default_rng(rng)
 
 

@@ -1,0 +1,130 @@
+"""Modules of nodes: the way back of ``_modules``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seriatim._config import __version__
+from seriatim.nn import Module, Parameter
+from seriatim.nn.base import _init
+from seriatim.persistence._compare import BESIDE, STORES
+from seriatim.persistence._constructors import parameters_of
+from seriatim.persistence._modules import _new, unique_arrays
+
+if TYPE_CHECKING:
+    from seriatim.persistence._values import Reader
+
+
+def decode_module(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
+    """Return the module of a node; a whole is in evaluation mode."""
+    args = [reader.decode(value) for value in node.get("args", ())]
+    config = {name: reader.decode(value) for name, value in node["config"].items()}
+    check_arguments(node["class"], cls, config)
+    try:
+        with _init.blank():
+            module = cls(*args, **config)
+    except Exception as error:
+        raise ValueError(f"holds a {node['class']} that cannot be made: {type(error).__name__}: {error}") from error
+    _change(reader, module, node)
+    return _with_values(reader, module, node)
+
+
+def decode_same(reader: Reader, node: dict[str, Any]) -> Any:
+    """Return what another place has as well."""
+    return _with_values(reader, reader.same[node["same"]], node)
+
+
+def check_arguments(name: str, cls: Any, config: dict[str, Any]) -> None:
+    """Raise ValueError for arguments that a class does not have."""
+    parameters = parameters_of(cls)
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    unknown = [key for key in config if key not in parameters]
+    if unknown:
+        raise ValueError(
+            f"holds a {name} with {', '.join(map(repr, unknown))}, which this version ({__version__}) does not know: "
+            f"it knows {', '.join(parameters) or 'no parameter'}. A newer version may have written it"
+        )
+
+
+def _change(reader: Reader, module: Any, changes: dict[str, Any]) -> None:
+    """Make of what a constructor gave what a node says."""
+    if "id" in changes:
+        reader.same[changes["id"]] = module
+    for key in ("parameters", "buffers"):
+        if key in changes:
+            _fill(module, vars(module)[f"_{key}"], changes[key], lambda entry, made: _array(reader, entry, made))
+    for parameter in vars(module).get("_parameters", {}).values():
+        if parameter is not None:
+            parameter._owned_by(module)
+    if "children" in changes:
+        _fill(module, module._modules, changes["children"], lambda entry, made: _part(reader, entry, made))
+    for name, entry in changes.get("parts", ()):
+        vars(module)[_free(name)] = _part(reader, entry, vars(module).get(name))
+    for name in changes.get("without", ()):
+        del vars(module)[_free(name)]
+    for name, value in changes.get("attributes", {}).items():
+        setattr(module, _free(name), reader.decode(value))
+    if "memory" in changes:
+        module.memory.kept = tuple(np.array(state) for state in reader.decode(changes["memory"]))
+
+
+def _fill(module: Any, stored: dict[str, Any], entries: list[Any], make: Any) -> None:
+    now = {name: make(entry, stored.get(name)) for name, entry in entries}
+    for name in now:
+        vars(module).pop(_free(name), None)
+    stored.clear()
+    stored.update(now)
+
+
+def _free(name: str) -> str:
+    """Return the name of an attribute; raises for those that modules themselves live by."""
+    if name in BESIDE or name in STORES or name.startswith("__"):
+        raise ValueError(f"holds an attribute {name!r}, which no file can set")
+    return name
+
+
+def _part(reader: Reader, entry: Any, made: Any) -> Any:
+    if entry is None:
+        return None
+    if "same" in entry or "class" in entry:
+        return reader.decode(entry)
+    _change(reader, made, entry)
+    return made
+
+
+def _array(reader: Reader, entry: Any, made: Any) -> Any:
+    if entry is None:
+        return None
+    if "same" in entry:
+        return reader.same[entry["same"]]
+    found = _new(entry) if "shape" in entry else made
+    if "id" in entry:
+        reader.same[entry["id"]] = found
+    return found
+
+
+def _with_values(reader: Reader, module: Any, node: dict[str, Any]) -> Any:
+    prefix = node.get("state")
+    if prefix is None:
+        return module
+    every = dict(unique_arrays(module))
+    frozen, wrong = set(node.get("frozen", ())), []
+    for name in node.get("values", every):
+        target, given = every.get(name), reader.tensors.get(prefix + name)
+        memory = target._array if isinstance(target, Parameter) else target
+        if memory is None or given is None:
+            wrong.append(f"{name}: {'missing' if given is None else 'not known'}")
+        elif given.shape != memory.shape or not np.can_cast(given.dtype, memory.dtype, "same_kind"):
+            wrong.append(f"{name}: expected {memory.dtype} {memory.shape}, got {given.dtype} {given.shape}")
+        else:
+            memory[...] = reader.tensors[prefix + name]
+        if isinstance(target, Parameter):
+            target.requires_grad = name not in frozen
+            target._touch()
+    if wrong:
+        raise ValueError("\n  ".join([f"its tensors do not fit the {type(module).__name__} that it holds:", *wrong]))
+    return module.eval() if isinstance(module, Module) else module
