@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seriatim.nn import Module
+from seriatim.nn import Module, Sequential
 from seriatim.nn.losses._loss import Loss
 from seriatim.persistence._registry import is_registered
 
@@ -42,10 +42,12 @@ def arguments_of(thing: Module | Loss) -> Arguments:
     if isinstance(thing, Loss):
         return Arguments([], {name: getattr(thing, name) for name in parameters})
     if holds_children(cls):
-        children = [child for child in thing._modules.values() if child is not None]
-        several = parameters["modules"].kind is inspect.Parameter.VAR_POSITIONAL
+        children = dict(thing._places())
         options = {name: getattr(thing, name) for name in parameters if name != "modules"}
-        return Arguments(children if several else [children], options)
+        if parameters["modules"].kind is not inspect.Parameter.VAR_POSITIONAL:
+            return Arguments([children if hasattr(cls, "keys") else list(children.values())], options)
+        plain = not issubclass(cls, Sequential) or list(children) == [str(index) for index in range(len(children))]
+        return Arguments(list(children.values()) if plain else [children], options)
     args, kwargs = thing._arguments
     bound = inspect.signature(cls.__init__).bind(thing, *args, **kwargs)
     bound.apply_defaults()
