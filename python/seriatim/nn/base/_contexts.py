@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seriatim._typing import AnyArray
+from seriatim.nn.base import _undo
 
 if TYPE_CHECKING:
     from seriatim.nn.base._module import Module
@@ -98,6 +99,7 @@ _record: ContextVar[_Record | None] = ContextVar("record", default=None)
 
 def _open(module: Module, context: Any, output: Any) -> None:
     entry, stack = Open(context, Output.of(output)), module._contexts
+    _note_stack(module)
     if not stack:
         waiting[id(module)] = module
     stack.append(entry)
@@ -118,6 +120,7 @@ def _close(module: Module, entry: Open) -> bool:
     stack = module._contexts
     for place in reversed(range(len(stack))):
         if stack[place] is entry:
+            _note_stack(module)
             del stack[place]
             if not stack:
                 waiting.pop(id(module), None)
@@ -128,13 +131,20 @@ def _close(module: Module, entry: Open) -> bool:
 def drop(module: Module, noted: bool) -> None:
     """Close all of a module's open forwards; the next step of an optimiser tells of it if that is noted."""
     if module._contexts:
+        _note_stack(module)
         module._contexts.clear()
         waiting.pop(id(module), None)
         if noted:
             dropped[id(module)] = module
 
 
+def _note_stack(module: Module) -> None:
+    """Note which forwards are open, before that changes."""
+    _undo.note(module, "open", lambda: functools.partial(_put_back, module, list(module._contexts)))
+
+
 def _put_back(module: Module, stack: list[Open]) -> None:
+    _note_stack(module)
     module._contexts[:] = stack
     if stack:
         waiting[id(module)] = module
@@ -320,8 +330,8 @@ def _complete_by_hand(cls: type[Module], forward: Callable[..., Any], backward: 
             return backward(self, *gradients, **options)
         return _run_backward(self, pullback, gradients, options)
 
-    cls.forward, cls.backward = outer_forward, outer_backward  # type: ignore[method-assign]
-    cls.trace, cls.pullback = trace, pullback  # type: ignore[method-assign]
+    cls.forward, cls.backward = _undo.whole(outer_forward), _undo.whole(outer_backward)  # type: ignore[method-assign]
+    cls.trace, cls.pullback = _undo.whole(trace), _undo.whole(pullback)  # type: ignore[method-assign]
 
 
 def _reopen(module: Module, entry: Open) -> None:
@@ -349,6 +359,8 @@ def complete(cls: type[Module], base: type[Module]) -> None:
     if by_hand:
         _complete_by_hand(cls, cls.forward, cls.backward, base)
     elif explicit:
+        for name in explicit:
+            setattr(cls, name, _undo.whole(own[name]))
         cls.forward = _forward_of(cls.trace)  # type: ignore[method-assign]
         cls.backward = _backward_of(cls.pullback)  # type: ignore[method-assign]
     if own:

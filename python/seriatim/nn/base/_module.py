@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from seriatim._states import StateDict, as_weight, fit, hints, read_state
 from seriatim._typing import AnyArray
-from seriatim.nn.base import _contexts
+from seriatim.nn.base import _contexts, _undo
 from seriatim.nn.base._parameter import CLOCK, Parameter, owned
 from seriatim.nn.base._registry import Registry
 from seriatim.nn.base._text import tree
@@ -45,7 +46,12 @@ class Module(Registry):
 
     ``module(*inputs)`` is forward: in training mode the context stays open, on top of those of earlier calls.
     ``module.backward(grad_output)`` is the pullback of the last call that is open, which it closes when it has
-    succeeded: after an error all is as before, and it may be called again.
+    succeeded.
+
+    After an error, or an interrupt, anywhere inside a call, all that outlives it is as before: buffers, memories, the
+    numbers of dropout's draws, gradients, open forwards. (Of a module of a user's own: what is registered as a buffer
+    and assigned, not written to in place.) A forward whose backward failed may be pulled back again, unless recurrent
+    layers had used their caches up by then: they say so.
 
     Attributes
     ----------
@@ -135,7 +141,10 @@ class Module(Registry):
         # As `training` says; every layer comes here, so its call is saved.
         if not self.__dict__["training"] or _contexts.is_evaluating.get():
             return None
-        self.__dict__["_used"] = CLOCK.now
+        own = self.__dict__
+        if own.get("_used") != CLOCK.now:
+            _undo.note(self, "used", lambda: partial(own.__setitem__, "_used", own.get("_used", -1)))
+            own["_used"] = CLOCK.now
         return context
 
     def kept(self, context: Any) -> Any:
@@ -156,7 +165,9 @@ class Module(Registry):
     def _unused(self, context: Any) -> Any:
         """Return a context that a pullback uses up: a list, which that empties."""
         if not self.kept(context):
-            raise RuntimeError(f"{type(self).__name__}.pullback(): the context was used up by a pullback before")
+            raise RuntimeError(
+                f"{type(self).__name__}.pullback(): the context was used up by a pullback before; call forward again"
+            )
         return context
 
     def _runs_a_step(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike
+from seriatim.nn.base import _undo
 
 
 class _Clock:
@@ -125,6 +126,7 @@ class Parameter:
     @property
     def grad(self) -> Array | None:
         """The gradient, or None before the first backward."""
+        self._note_gradient()
         if self._gradient is not None and self._fresh:
             self._gradient.fill(0)
             self._fresh = False
@@ -132,6 +134,7 @@ class Parameter:
 
     @grad.setter
     def grad(self, values: ArrayLike | None) -> None:
+        self._note_gradient()
         if values is None:
             self._gradient, self._fresh = None, False
             return
@@ -143,6 +146,7 @@ class Parameter:
 
     def zero_grad(self) -> None:
         """Make the gradient zeros, if there is one; the memory is cleared when it is next read."""
+        self._note_gradient()
         self._fresh = self._gradient is not None
 
     def add_grad(self, values: ArrayLike) -> None:
@@ -159,6 +163,7 @@ class Parameter:
         if new.shape != self._array.shape:
             raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
         if self.requires_grad:
+            self._note_gradient()
             slot, accumulate = self._grad_slot()
             np.add(slot, new, out=slot, casting="unsafe") if accumulate else np.copyto(slot, new, casting="unsafe")
 
@@ -201,6 +206,22 @@ class Parameter:
             self._lease = None
         return self._version
 
+    def _note_gradient(self) -> None:
+        """Note the gradient, before a module's call changes it: nothing outside of such a call."""
+        _undo.note(self, "grad", self._gradient_as_it_is)
+
+    def _gradient_as_it_is(self) -> Callable[[], None]:
+        gradient, fresh, written = self._gradient, self._fresh, self._written
+        # What is fresh holds no numbers yet, so that a backward after zero_grad() copies nothing.
+        values = None if gradient is None or fresh else gradient.copy()
+
+        def put_back() -> None:
+            if gradient is not None and values is not None:
+                gradient[...] = values
+            self._gradient, self._fresh, self._written = gradient, fresh, written
+
+        return put_back
+
     def _grad_slot(self) -> tuple[Array, bool]:
         """Return the array that backward writes to, and whether it must add to what is there."""
         if self._gradient is None:
@@ -231,6 +252,9 @@ def gradient_slots(*parameters: Parameter | None) -> Iterator[tuple[list[Array |
     """
     wanted = [p if p is not None and p.requires_grad else None for p in parameters]
     before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
+    if _undo.is_composed():
+        for p, _, _ in before:
+            p._note_gradient()
     slots = [(None, False) if p is None else p._grad_slot() for p in wanted]
     # A kernel adds to all or to none: gradients that are fresh among others that are not begin at zero.
     accumulate = any(add for _, add in slots)

@@ -10,6 +10,7 @@ import numpy as np
 from seriatim._arrays import as_numbers
 from seriatim._brief import brief
 from seriatim._typing import AnyArray, ArrayLike
+from seriatim.nn.base import _undo
 from seriatim.nn.base._parameter import Parameter, owned
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ class Registry:
                     raise TypeError(
                         f"{type(self).__name__}.{name}: expected {kind} or None, got {type(value).__name__}"
                     )
-                store[name] = None if value is None else owned(as_numbers(name, value))
+                new = None if value is None else owned(as_numbers(name, value))
+                _undo.note_entry(store, name)
+                store[name] = new
                 return True
         return False
 

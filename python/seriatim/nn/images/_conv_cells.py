@@ -14,7 +14,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.base import _init
+from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
@@ -250,6 +250,11 @@ class Memory:
     def __init__(self) -> None:
         self.kept: States | None = None
 
+    def keep(self, states: States | None) -> None:
+        """Remember; a call that fails later forgets it again."""
+        _undo.note(self, "kept")
+        self.kept = states
+
     def recall(self, shape: tuple[int, ...]) -> States | None:
         """Return what is kept; raises when it does not fit ``shape``."""
         if self.kept is not None and self.kept[0].shape != shape:
@@ -260,16 +265,18 @@ class Memory:
         return self.kept
 
     def reset(self, mask: ArrayLike) -> None:
-        """Clear the sequences whose mask is 0."""
-        if self.kept is None:
-            return
-        keep = as_floats("mask", mask)
-        batch = len(self.kept[0])
-        if keep.shape not in ((batch,), (batch, 1, 1, 1)):
-            raise ValueError(f"mask: expected shape ({batch},) or ({batch}, 1, 1, 1), got {keep.shape}")
-        if not np.isin(keep, (0, 1)).all():
+        """Clear the sequences whose mask is 0, whatever they hold."""
+        given = as_numbers("mask", mask)
+        batch = "B" if self.kept is None else len(self.kept[0])
+        fits = given.ndim in (1, 4) and given.shape[1:] in ((), (1, 1, 1))
+        if not fits or (self.kept is not None and len(given) != batch):
+            raise ValueError(f"mask: expected shape ({batch},) or ({batch}, 1, 1, 1), got {given.shape}")
+        if not np.isin(given, (0, 1)).all():
             raise ValueError("mask: expected 1 to keep a sequence's memory and 0 to clear it, got other numbers")
-        self.kept = tuple(state * keep.reshape(-1, 1, 1, 1) for state in self.kept)
+        if self.kept is not None:
+            # Chosen, not multiplied: 0 times NaN or infinity is NaN.
+            kept = given.reshape(-1, 1, 1, 1) != 0
+            self.keep(tuple([np.where(kept, state, np.float32(0)) for state in self.kept]))
 
     def __deepcopy__(self, memo: Any) -> Memory:
         new = Memory()
@@ -292,7 +299,8 @@ class StatefulCell(ConvCell):
 
     def _trace_from_memory(self, x: Array, fresh: bool) -> tuple[Array, Any]:
         states = self.memory.recall((x.shape[1], self.hidden_size, *x.shape[3:]))
-        y, self.memory.kept, context = self._trace(x, states, fresh=fresh)
+        y, last, context = self._trace(x, states, fresh=fresh)
+        self.memory.keep(last)
         return y, context
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
@@ -305,7 +313,7 @@ class StatefulCell(ConvCell):
 
     def reset_all(self) -> None:
         """Clear the memory."""
-        self.memory.kept = None
+        self.memory.keep(None)
 
 
 class HiddenConvolution(StatefulCell):

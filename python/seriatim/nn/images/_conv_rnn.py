@@ -10,7 +10,7 @@ import numpy as np
 from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike, Seed
 from seriatim.functional._convolution import Pair
-from seriatim.nn.base import _init
+from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import rows_of
@@ -314,22 +314,16 @@ class VideoSequential(Sequential):
         y: Any = as_numbers("x", x)
         if y.ndim != 5:
             raise ValueError(f"x: expected shape (T, B, C, H, W), got {y.shape}")
-        before = [(module.memory, module.memory.kept) for module in self._memories()]
         kept = []
-        try:
-            for module in self:
-                if isinstance(module, (ConvRNN, StatefulCell, SequenceWise, VideoSequential)):
-                    y, context = module.trace(y)
-                    kept.append((0, context))
-                else:
-                    images, batch = time_to_batch(y)
-                    merged, context = module.trace(images)
-                    y = batch_to_time(merged, batch)
-                    kept.append((batch, context))
-        except BaseException:
-            for memory, states in before:
-                memory.kept = states
-            raise
+        for module in self:
+            if isinstance(module, (ConvRNN, StatefulCell, SequenceWise, VideoSequential)):
+                y, context = module.trace(y)
+                kept.append((0, context))
+            else:
+                images, batch = time_to_batch(y)
+                merged, context = module.trace(images)
+                y = batch_to_time(merged, batch)
+                kept.append((batch, context))
         return y, self.keep((np.shape(y), kept))
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
@@ -355,8 +349,9 @@ class VideoSequential(Sequential):
 
     def reset(self, mask: ArrayLike) -> None:
         """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
-        for module in self._memories():
-            module.reset(mask)
+        with _undo.undone_on_error():
+            for module in self._memories():
+                module.reset(mask)
 
     def reset_all(self) -> None:
         """Clear every memory inside."""

@@ -9,7 +9,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike
-from seriatim.nn.base import _init
+from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 
@@ -53,6 +53,9 @@ class _BatchNorm(ArrayModule):
         if update and self.momentum is None:
             momentum = 1 / float(self.num_batches_tracked + 1)
         statistics = (self.running_mean, self.running_var) if update or not batch_statistics else (None, None)
+        if update:
+            for buffer in (*statistics, self.num_batches_tracked):
+                _undo.note_values(buffer)
         y, cache = F.batch_norm(
             array,
             None if self.weight is None else self.weight._array,

@@ -9,7 +9,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.base import _init
+from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 
 
@@ -57,6 +57,7 @@ class Dropout(ArrayModule):
 
     def number(self) -> int:
         """Return the number of a new draw: what is drawn depends on the seed and on it alone."""
+        _undo.note(self, "calls")
         self.calls += 1
         return self.calls - 1
 

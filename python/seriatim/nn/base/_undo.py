@@ -1,0 +1,100 @@
+"""What a call that fails leaves behind: nothing.
+
+The outermost call of a module, forward or backward, holds a journal. Whoever is about to change what outlives the
+call (a memory, running statistics, the number of a dropout's call, gradients, open forwards) notes how it was. After an
+error, or an interrupt, anywhere inside, all that was noted is put back.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray
+
+
+class _Journal(dict[tuple[int, str], tuple[Any, Callable[[], None]]]):
+    """How things were before they changed first: the thing, which lives as long as this, and what puts it back."""
+
+    __slots__ = ("composed",)
+
+    def __init__(self, composed: bool) -> None:
+        super().__init__()
+        self.composed = composed
+
+    def undo(self) -> None:
+        for _, put_back in self.values():
+            put_back()
+
+
+_journal: ContextVar[_Journal | None] = ContextVar("journal", default=None)
+
+
+def note(owner: Any, name: str, how: Callable[[], Callable[[], None]] | None = None) -> None:
+    """Note how an attribute is, before it is assigned to; or what ``how`` returns, which puts another thing back."""
+    journal = _journal.get()
+    if journal is not None and (id(owner), name) not in journal:
+        put_back = functools.partial(setattr, owner, name, getattr(owner, name)) if how is None else how()
+        journal[id(owner), name] = owner, put_back
+
+
+def note_entry(store: dict[str, Any], name: str) -> None:
+    """Note what a dictionary has under a name."""
+    note(store, name, lambda: functools.partial(store.__setitem__, name, store[name]))
+
+
+def is_composed() -> bool:
+    """Whether other modules of the outermost call may refuse when one has written its values."""
+    journal = _journal.get()
+    return journal is not None and journal.composed
+
+
+def note_values(array: AnyArray) -> None:
+    """Note the values of an array that is written to next, where other modules may refuse after that."""
+    if is_composed():
+        note(array, "values", lambda: functools.partial(np.copyto, array, array.copy()))
+
+
+@contextmanager
+def undone_on_error(composed: bool = True) -> Iterator[None]:
+    """Put everything noted inside back when it raises; inside another one that one does it.
+
+    ``composed`` says that other modules may still refuse when one has written its values; a single one refuses first.
+    """
+    if _journal.get() is not None:
+        yield
+        return
+    journal = _Journal(composed)
+    token = _journal.set(journal)
+    try:
+        yield
+    except BaseException:
+        journal.undo()
+        raise
+    finally:
+        _journal.reset(token)
+
+
+def whole(call: Callable[..., Any]) -> Any:
+    """Make a module's method one that changes everything or, when it raises, nothing."""
+
+    @functools.wraps(call)
+    def called(self: Any, *inputs: Any, **options: Any) -> Any:
+        if _journal.get() is not None:
+            return call(self, *inputs, **options)
+        journal = _Journal(bool(self._modules))
+        token = _journal.set(journal)
+        try:
+            return call(self, *inputs, **options)
+        except BaseException:
+            journal.undo()
+            raise
+        finally:
+            _journal.reset(token)
+
+    return called
