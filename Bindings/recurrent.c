@@ -257,8 +257,8 @@ static bool derive_forward(void *arguments_, ptrdiff_t *n) {
 }
 
 static bool is_rate(double rate) {
-  if (rate >= 0 && rate <= 1) return true;
-  PyErr_SetString(PyExc_ValueError, "rate: expected a number from 0 to 1");
+  if (rate >= -1 && rate <= 1) return true;
+  PyErr_SetString(PyExc_ValueError, "rate: expected a number from 0 to 1, or its negative");
   return false;
 }
 

@@ -237,7 +237,8 @@ typedef struct {
   ptrdiff_t packed, packed_backward, packed_state, cache_stride, forward_scratch, backward_scratch;
 } srt_recurrent_sizes;
 
-// rate: in [0, 1]; 0 for none. seed, offset: of the random mask, which depends on them and on the element's place alone.
+// rate: in [0, 1]; 0 for none; below 0: states are mixed in the proportion -rate, in training too. seed, offset: of the
+// random mask, which depends on them and on the element's place alone.
 typedef struct {
   float rate;
   uint64_t seed, offset;

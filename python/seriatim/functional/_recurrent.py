@@ -220,7 +220,8 @@ def recurrent(
         Keep a cache, and draw the mask of zoneout.
     zoneout : (rate, seed, offset)
         ``h' = m h + (1 - m) cell(x, h)``, with a random m of 0 and 1 in training, that depends on seed, offset and the
-        element's place alone, and ``m = rate`` else (Krueger et al. 2017). Rate 0, the default: none.
+        element's place alone, and ``m = rate`` else (Krueger et al. 2017). Rate 0, the default: none. A rate below 0:
+        ``m = -rate``, in training too.
     out : ndarray of float32, shape (rows, state_size), optional
         Written instead of a new array; may be a column slice of a wider one.
 

@@ -82,7 +82,7 @@ private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_ca
   let loop = Cell.Forward(cell, call, gates)
   loop.multiplyInputs(ragged)
   run(
-    loop, schedule, plan, zoneout: call.zoneout.rate > 0 ? ZoneoutPasses(call, size: cell.stateSize) : nil)
+    loop, schedule, plan, zoneout: call.zoneout.rate != 0 ? ZoneoutPasses(call, size: cell.stateSize) : nil)
   if let h = call.final_states.h {
     copyFinalStates(
       h, y: call.y, outputStride: call.output_stride, size: cell.stateSize, ragged: ragged, reverse: call.reverse != 0)
@@ -109,7 +109,7 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
   let space = held + cell.carrySize(stateUnits, batch)
   var inner = call
   // Zoneout hands on what of the output's gradient is the new state's.
-  if call.zoneout.rate > 0 { inner.grad_y = nil }
+  if call.zoneout.rate != 0 { inner.grad_y = nil }
   let loop = Cell.Backward(cell, inner, carry: carry, cellCarry: cellCarry, space: space)
   copyStates(carry, width: stateUnits, call.grad_final_states.h, size: cell.stateSize, batch: batch)
   if cell.cellColumn != nil {
@@ -119,7 +119,7 @@ private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_g
     ragged, work: cell.stepWork, parts: loop.parts(0), tileRows: SeriatimKernels.tileRows)
   run(
     loop, schedule, plan,
-    zoneout: call.zoneout.rate > 0 ? ZoneoutPasses(call, size: cell.stateSize, carry: carry, held: held) : nil)
+    zoneout: call.zoneout.rate != 0 ? ZoneoutPasses(call, size: cell.stateSize, carry: carry, held: held) : nil)
   if let h = call.grad_initial_states.h {
     copyRows(h, stride: cell.stateSize, carry, sourceStride: stateUnits, size: cell.stateSize, count: batch)
   }

@@ -1,7 +1,7 @@
 // Zoneout around any cell (Krueger et al., "Zoneout: regularizing RNNs by randomly preserving hidden activations", ICLR
 // 2017): an element of the state keeps its value with probability `rate`,
 //
-//   h' = m * h + (1 - m) * cell(x, h)      m from {0, 1} in training; m = rate in evaluation
+//   h' = m * h + (1 - m) * cell(x, h)      m from {0, 1} in training; m = rate in evaluation, or -rate of a rate below 0
 //
 // h is the recurrent state and the output; a cell's c is left alone. Backward, with dh the gradient of h', (1 - m) * dh
 // goes into the cell and m * dh to the step before. The mask is drawn again, not kept.
@@ -9,9 +9,10 @@
 import CSeriatim
 
 extension srt_zoneout {
-  /// m of the elements from `element` on, in training.
+  /// m of the elements from `element` on, where there is a gradient.
   @inline(__always)
   func mask(element: Int) -> Lanes {
+    if rate < 0 { return broadcast(-rate) }
     var lanes = WordLanes(repeating: 0)
     for lane in 0..<laneCount { lanes[lane] = UInt32(truncatingIfNeeded: lane) }
     let words = philox(
@@ -46,7 +47,7 @@ struct ZoneoutPasses {
   let held: Output?
 
   init(_ call: srt_recurrent_call, size: Int) {
-    (before, zoneout, isRandom, self.size) = (0, call.zoneout, call.training != 0, size)
+    (before, zoneout, isRandom, self.size) = (0, call.zoneout, call.training != 0 || call.zoneout.rate < 0, size)
     (y, outputStride, initialState) = (call.y, call.output_stride, call.initial_states.h)
     (gradY, gradOutputStride, carry, held) = (nil, 0, nil, nil)
   }

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from seriatim.nn.base._module import Module
     from seriatim.nn.base._parameter import Parameter
 
-# ---- Evaluation for a while
+# ---- Evaluation for a while, and whether a call is kept
 
 is_evaluating: ContextVar[bool] = ContextVar("is_evaluating", default=False)
+# Whether what is running is a part of a call of a module in training mode: then all parts keep what backward needs,
+# those in evaluation mode too, so that gradients flow through them.
+is_kept: ContextVar[bool] = ContextVar("is_kept", default=False)
 
 
 @contextmanager
@@ -39,6 +42,22 @@ def evaluation() -> Iterator[None]:
         yield
     finally:
         is_evaluating.reset(token)
+
+
+def _keeping(trace: Callable[..., Any]) -> Any:
+    """Let the parts of a call in training mode keep their contexts, whatever their own modes are."""
+
+    @functools.wraps(trace)
+    def outer(self: Module, *inputs: Any, **options: Any) -> Any:
+        if is_kept.get() or not self.training:
+            return trace(self, *inputs, **options)
+        token = is_kept.set(True)
+        try:
+            return trace(self, *inputs, **options)
+        finally:
+            is_kept.reset(token)
+
+    return outer
 
 
 # ---- Open forwards
@@ -202,7 +221,7 @@ def _forward_of(trace: Callable[..., Any]) -> Any:
     @_named_as("forward", trace)
     def forward(self: Module, *inputs: Any, **options: Any) -> Any:
         output, context = trace(self, *inputs, **options)
-        if context is not None and self.training:
+        if context is not None and self._keeps():
             _open(self, context, output)
         return output
 
@@ -248,7 +267,7 @@ class _ByHand(tuple[tuple["Module", Open], ...]):
 def _trace_of(forward: Callable[..., Any]) -> Any:
     @_named_as("trace", forward)
     def trace(self: Module, *inputs: Any, **options: Any) -> Any:
-        if not self.training:
+        if not self._keeps():
             return forward(self, *inputs, **options), None
         record = _Record(self)
         token = _record.set(record)
@@ -308,12 +327,14 @@ def _inner(self: Module) -> bool:
 
 
 def _complete_by_hand(cls: type[Module], forward: Callable[..., Any], backward: Callable[..., Any], base: Any) -> None:
-    trace, pullback = _trace_of(forward), _pullback_of(backward)
     infers_only = backward is base.backward
+    trace, pullback = _trace_of(forward), _pullback_of(backward)
+    if not infers_only:
+        trace = _keeping(trace)
 
     @functools.wraps(forward)
     def outer_forward(self: Module, *inputs: Any, **options: Any) -> Any:
-        if _inner(self) or not self.training:
+        if _inner(self) or not self._keeps():
             return forward(self, *inputs, **options)
         output, context = trace(self, *inputs, **options)
         if infers_only:
@@ -361,6 +382,8 @@ def complete(cls: type[Module], base: type[Module]) -> None:
     elif explicit:
         for name in explicit:
             setattr(cls, name, _undo.whole(own[name]))
+        if "trace" in own and not vars(cls).get("_is_leaf"):
+            cls.trace = _keeping(cls.trace)  # type: ignore[method-assign]
         cls.forward = _forward_of(cls.trace)  # type: ignore[method-assign]
         cls.backward = _backward_of(cls.pullback)  # type: ignore[method-assign]
     if own:

@@ -56,8 +56,9 @@ class Module(Registry):
     Attributes
     ----------
     training : bool
-        True after construction and :meth:`train`. False after :meth:`eval`: contexts are None, and nothing is kept.
-        Forward in evaluation touches nothing that threads could disturb.
+        True after construction and :meth:`train`. False after :meth:`eval`: contexts are None, and nothing is kept,
+        unless the module runs as a part of one that is in training mode. Forward in evaluation touches nothing that
+        threads could disturb.
 
     Examples
     --------
@@ -76,9 +77,10 @@ class Module(Registry):
     ...         return self.linear.pullback(context, self.gain.data * grad_output)
     """
 
-    # Whether pullback takes need_input; whether the module makes one step.
+    # Whether pullback takes need_input; whether the module makes one step; whether it calls no other module.
     _has_need_input = False
     _is_cell = False
+    _is_leaf = False
 
     def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
         """Note the arguments: a file tells how to make the module again."""
@@ -137,15 +139,22 @@ class Module(Registry):
         )
 
     def keep(self, context: Any) -> Any:
-        """Return a context as :meth:`trace` gives it: itself in training, None in evaluation."""
-        # As `training` says; every layer comes here, so its call is saved.
-        if not self.__dict__["training"] or _contexts.is_evaluating.get():
+        """Return a context as :meth:`trace` gives it: None where no backward can follow, in evaluation.
+
+        A module in evaluation mode that runs as a part of one in training mode keeps its context: gradients flow
+        through a batch norm or a dropout that is switched off.
+        """
+        if not self._keeps():
             return None
         own = self.__dict__
         if own.get("_used") != CLOCK.now:
             _undo.note(self, "used", lambda: partial(own.__setitem__, "_used", own.get("_used", -1)))
             own["_used"] = CLOCK.now
         return context
+
+    def _keeps(self) -> bool:
+        """Return whether backward may follow: in training mode, and as a part of what is."""
+        return (self.__dict__["training"] or _contexts.is_kept.get()) and not _contexts.is_evaluating.get()
 
     def kept(self, context: Any) -> Any:
         """Return a context as :meth:`pullback` takes it.
@@ -261,7 +270,7 @@ class Module(Registry):
 
     @property
     def training(self) -> bool:
-        """Whether forward keeps what backward needs."""
+        """Whether the module computes as in training: it drops, and normalises by the batch."""
         return self.__dict__["training"] and not _contexts.is_evaluating.get()
 
     @training.setter

@@ -12,6 +12,12 @@ from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers._activation import Elementwise
 
 
+def _fuses(module: Module, after: Module) -> bool:
+    """Whether a convolution may compute the activation behind it: nobody has changed one, or wants a gradient."""
+    plain = type(module) is Conv2d and type(after).trace is Elementwise.trace
+    return plain and "forward" not in after.__dict__ and not (module._keeps() or after._keeps())
+
+
 class Sequential(Row):
     """Modules one after another; backward runs through them from the last to the first.
 
@@ -49,7 +55,7 @@ class Sequential(Row):
         while index < len(modules):
             module = modules[index]
             after = modules[index + 1] if index + 1 < len(modules) else None
-            if type(module) is Conv2d and isinstance(after, Elementwise) and not (module.training or after.training):
+            if after is not None and _fuses(module, after):
                 x, _ = module._trace(x, after.kind, after.slope)
                 contexts += [(module, None), (after, None)]
                 index += 2

@@ -51,6 +51,8 @@ class Conv2d(ArrayModule):
     largest output.
     """
 
+    _is_leaf = True
+
     def __init__(
         self,
         in_channels: int,

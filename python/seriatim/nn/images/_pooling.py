@@ -31,6 +31,8 @@ class MaxPool2d(ArrayModule):
         shape than the output.
     """
 
+    _is_leaf = True
+
     def __init__(
         self,
         kernel_size: Pair,
@@ -46,7 +48,7 @@ class MaxPool2d(ArrayModule):
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Pool ``(N, C, height, width)`` or ``(C, height, width)``."""
         y, cache = F.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, training=self.training
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, training=self._keeps()
         )
         return y, self.keep(cache)
 
@@ -77,6 +79,8 @@ class AvgPool2d(ArrayModule):
         From forward: x has another shape, or the options fit no window. From backward: the gradient has another
         shape than the output.
     """
+
+    _is_leaf = True
 
     def __init__(
         self,
@@ -122,6 +126,8 @@ class AdaptiveAvgPool2d(ArrayModule):
     ValueError
         From forward: x has another shape. From backward: the gradient has another shape than the output.
     """
+
+    _is_leaf = True
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()

@@ -15,6 +15,8 @@ from seriatim.nn.base._calls import ArrayModule
 class Elementwise(ArrayModule):
     """An activation of every element; NaN stays NaN."""
 
+    _is_leaf = True
+
     kind: str
     slope: float = 0.0
 
@@ -140,6 +142,8 @@ class Tanh(Elementwise):
 
 class _OverAxis(ArrayModule):
     """Softmax or its logarithm along one axis."""
+
+    _is_leaf = True
 
     logarithm: bool
 

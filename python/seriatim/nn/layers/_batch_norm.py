@@ -17,6 +17,8 @@ from seriatim.nn.base._parameter import Parameter, gradient_slots
 class _BatchNorm(ArrayModule):
     """What batch normalisations share."""
 
+    _is_leaf = True
+
     _shapes: tuple[str, ...]
 
     def __init__(

@@ -12,6 +12,9 @@ from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 
+# What one call drops: probability, seed and number.
+Drop = tuple[float, int, int]
+
 
 class Dropout(ArrayModule):
     """In training, zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``.
@@ -28,6 +31,8 @@ class Dropout(ArrayModule):
         ``p`` is no probability. From backward: the gradient has another shape than the output.
     """
 
+    _is_leaf = True
+
     def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
         super().__init__()
         self.p = probability("p", p)
@@ -36,24 +41,23 @@ class Dropout(ArrayModule):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Drop."""
-        training = self.training
-        call = self.count() if training else None
-        y = self.mask(x, call)
-        return y, self.keep((call, y.shape)) if training else None
+        drop = self.draw() if self.training else None
+        y = dropped(x, drop)
+        return y, self.keep((drop, y.shape))
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Drop the same elements of the gradient."""
-        call, shape = self.kept(context)
+        drop, shape = self.kept(context)
         if np.shape(grad_output) != shape:
             raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
-        return self.mask(grad_output, call)
+        return dropped(grad_output, drop)
 
     def _draws(self) -> Dropout:
         return self
 
-    def count(self) -> int | None:
-        """Return the number of a new call, None if there is nothing to drop."""
-        return None if self.p == 0 else self.number()
+    def draw(self) -> Drop | None:
+        """Return what a new call drops, None if there is nothing to drop."""
+        return None if self.p == 0 else (self.p, self.seed, self.number())
 
     def number(self) -> int:
         """Return the number of a new draw: what is drawn depends on the seed and on it alone."""
@@ -61,17 +65,25 @@ class Dropout(ArrayModule):
         self.calls += 1
         return self.calls - 1
 
-    def mask(self, x: ArrayLike, call: int | None) -> Array:
-        """Drop what that call drops; nothing for None."""
-        if call is None:
-            return as_floats("x", x)
-        if self.p == 1:
-            return np.zeros(as_numbers("x", x).shape, np.float32)
-        return F.dropout(x, self.p, self.seed, call)
-
     def extra_repr(self) -> str:
         """Return the probability."""
         return f"p={self.p}"
+
+
+def dropped(x: ArrayLike, drop: Drop | None) -> Array:
+    """Drop what a call drops; nothing for None.
+
+    Parameters
+    ----------
+    x : array_like
+    drop : (float, int, int) or None
+        Probability, seed and number of the call.
+    """
+    if drop is None:
+        return as_floats("x", x)
+    if drop[0] == 1:
+        return np.zeros(as_numbers("x", x).shape, np.float32)
+    return F.dropout(x, *drop)
 
 
 def probability(name: str, p: float) -> float:

@@ -44,6 +44,8 @@ class Embedding(Module):
     backward returns None.
     """
 
+    _is_leaf = True
+
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, rng: Seed = None
     ) -> None:

@@ -42,6 +42,8 @@ class Linear(ArrayModule):
     ``grad_b = sum grad_y``.
     """
 
+    _is_leaf = True
+
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Seed = None) -> None:
         super().__init__()
         _init.positive(in_features=in_features, out_features=out_features)

@@ -25,6 +25,8 @@ class Identity(Module):
         From backward: the gradient has another shape than the output.
     """
 
+    _is_leaf = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
@@ -53,6 +55,8 @@ class Flatten(Module):
     ValueError
         From forward: there are no such axes. From backward: the gradient has another shape than the output.
     """
+
+    _is_leaf = True
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()

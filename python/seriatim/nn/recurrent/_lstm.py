@@ -110,6 +110,8 @@ class LSTM(RecurrentStack):
     >>> grad_x, (grad_h0, grad_c0) = lstm.backward(grad_y)
     """
 
+    _is_leaf = True
+
     def __init__(
         self,
         input_size: int,
@@ -246,6 +248,8 @@ class LSTMCell(RecurrentCell):
     TypeError
         From forward: the states are no pair.
     """
+
+    _is_leaf = True
 
     def __init__(
         self,

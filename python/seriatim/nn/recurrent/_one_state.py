@@ -12,6 +12,8 @@ from seriatim.sequences import PackedSequence
 class OneStateStack(RecurrentStack):
     """Layers of a kind whose state is h alone."""
 
+    _is_leaf = True
+
     if TYPE_CHECKING:
 
         @overload
@@ -62,6 +64,8 @@ class OneStateStack(RecurrentStack):
 
 class OneStateCell(RecurrentCell):
     """One step of a kind whose state is h alone."""
+
+    _is_leaf = True
 
     if TYPE_CHECKING:
 

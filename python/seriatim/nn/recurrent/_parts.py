@@ -43,7 +43,7 @@ class Outputs(_Part):
     def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
         """Return the outputs of all steps."""
         (y, _), context = self.module.trace(x)
-        return y, context if self.training else None
+        return y, self.keep(context)
 
     def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence) -> Any:
         """Return the gradient of x."""

@@ -21,7 +21,7 @@ from seriatim.nn.base._layouts import RecurrentInput
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
-from seriatim.nn.layers._dropout import Dropout, probability
+from seriatim.nn.layers._dropout import Drop, Dropout, dropped, probability
 from seriatim.sequences import PackedSequence
 
 # One array for each of a kind's states, (batch, size) or (layers, batch, size): (h,) or (h, c).
@@ -189,7 +189,8 @@ def _dropped(parameters: list[Parameter | None], drop: tuple[float, int, int]) -
 def _draws(zoneout: float, recurrent_dropout: float, source: Dropout | None, training: bool) -> Draws:
     """Draw what one direction's call needs: zoneout's numbers, and those of dropout of weight_hh, None for none."""
     if source is None or not training:
-        return (zoneout, 0, 0), None
+        # Below 0: states are mixed in this proportion, with a gradient.
+        return (-zoneout, 0, 0), None
     return (
         (zoneout, source.seed, source.number()) if zoneout else F.NO_ZONEOUT,
         (recurrent_dropout, source.seed, source.number()) if recurrent_dropout else None,
@@ -316,17 +317,17 @@ class RecurrentStack(Module):
     def _trace_packed(
         self, data: Array, batch_sizes: Integers, states: States | None = None
     ) -> tuple[tuple[Array, States], Any]:
-        training, batch = self.training, int(batch_sizes[0])
+        training, keeps, batch = self.training, self._keeps(), int(batch_sizes[0])
         count, size = self.num_layers * self.num_directions, self._kind.state_sizes[0]
         last = tuple([np.empty((count, batch, width), np.float32) for width in self._kind.state_sizes])
         between: Dropout = self.__dict__["_between"]
         regular = self.zoneout > 0 or self.recurrent_dropout > 0
         caches: list[Any] = []
-        calls: list[int | None] = []
+        drops: list[Drop | None] = []
         for layer, directions in enumerate(self._directions):
             if layer > 0:
-                calls.append(between.count() if training else None)
-                data = between.mask(data, calls[-1])
+                drops.append(between.draw() if training else None)
+                data = dropped(data, drops[-1])
             wide = F.empty(len(data), 2 * size) if self.bidirectional else None
             for index, direction in enumerate(directions):
                 place = len(caches)
@@ -335,7 +336,7 @@ class RecurrentStack(Module):
                     batch_sizes,
                     None if states is None else tuple([state[place] for state in states]),
                     reverse=index == 1,
-                    training=training,
+                    training=keeps,
                     draws=_draws(self.zoneout, self.recurrent_dropout, between, training) if regular else NO_DRAWS,
                     out=None if wide is None else wide[:, index * size : (index + 1) * size],
                 )
@@ -343,7 +344,7 @@ class RecurrentStack(Module):
                     target[place] = final
                 caches.append(cache)
             data = y if wide is None else wide
-        return (data, last), self.keep([caches, calls])
+        return (data, last), self.keep([caches, drops])
 
     def _pullback_packed(
         self,
@@ -354,8 +355,7 @@ class RecurrentStack(Module):
         need_state: bool = True,
     ) -> tuple[Array | None, States | None]:
         size = self._kind.state_sizes[0]
-        caches, calls = self._unused(context)
-        between: Dropout = self.__dict__["_between"]
+        caches, drops = self._unused(context)
         first: list[States | None] = [None] * len(caches)
         place = len(caches)
         for layer in reversed(range(self.num_layers)):
@@ -379,7 +379,7 @@ class RecurrentStack(Module):
                 context.clear()
             grad = below
             if layer > 0 and grad is not None:
-                grad = between.mask(grad, calls[layer - 1])
+                grad = dropped(grad, drops[layer - 1])
         if not need_state:
             return grad, None
         return grad, tuple([np.stack(parts) for parts in zip(*first, strict=True)])
@@ -451,7 +451,7 @@ class RecurrentCell(Module):
             sizes,
             given,
             reverse=False,
-            training=training,
+            training=self._keeps(),
             out=None,
             draws=_draws(self.zoneout, self.recurrent_dropout, self._draws(), training),
         )
