@@ -31,7 +31,8 @@ class VideoClassifier(SequenceClassifier):
     fc : int, default 256
         Width of the classifier's hidden layer.
     freeze : bool, default False
-        Whether a module's parameters stay as they are. Otherwise those are trained that require a gradient.
+        Whether a module's parameters stay as they are. Otherwise those are trained that require a gradient. What
+        frozen layers, and batch norms and dropout between them, do in training: :class:`seriatim.nn.VideoRNN`.
     learning_rate, schedule, optimizer, batch_size, max_epochs, weight_decay, clip_norm, weight_averaging, \
 augmentation, preprocessing, early_stopping, validation_fraction, n_iter_no_change, tol, label_smoothing, \
 class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbose, callbacks, monitor

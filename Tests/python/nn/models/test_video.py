@@ -76,7 +76,7 @@ def test_gradients_by_differences(rnn):
 
 
 def test_a_frozen_embedding_has_no_gradient_no_cache_and_no_dropout():
-    cnn = nn.Sequential(small_cnn(), nn.Dropout(0.5, rng=3))
+    cnn = nn.Sequential(small_cnn(), nn.Dropout(0.5, rng=3), nn.Linear(6, 6, rng=4))
     net = nn.VideoRNN(cnn, 6, 5, 3, rng=1).train()
     cnn.requires_grad_(False)
     before = cnn.state_dict()
@@ -89,6 +89,37 @@ def test_a_frozen_embedding_has_no_gradient_no_cache_and_no_dropout():
     for name, value in cnn.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
     assert cnn.training
+
+
+def test_what_has_no_parameters_is_not_thereby_frozen():
+    x = videos(0) + np.float32(5)
+
+    def ran(*layers, frozen=()):
+        for index in frozen:
+            layers[index].requires_grad_(False)
+        net = nn.VideoRNN(nn.Sequential(*layers), 3, 4, 2, rng=1)
+        y = net(x)
+        net.backward(np.ones_like(y))
+        assert not any(module._contexts for module in net.modules())
+        return layers, not np.array_equal(net(x), net.train()(x))
+
+    conv, norm = lambda: nn.Conv2d(2, 3, 3, rng=0), lambda: nn.BatchNorm2d(2, affine=False)
+    tail = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    for frozen in ((), (1,)):
+        # In front of a layer, trained or frozen.
+        layers, drops = ran(norm(), conv(), *tail, frozen=frozen)
+        assert layers[0].num_batches_tracked == 3
+        assert np.all(layers[0].running_mean > 0.5)
+        assert not drops
+        assert ran(nn.Dropout(0.5, rng=2), conv(), *tail, frozen=frozen)[1]
+    # Behind frozen layers, in front of what is trained: of the embedding, or the recurrent net.
+    assert ran(conv(), *tail, nn.Dropout(0.5, rng=2), nn.Linear(3, 3, rng=3), frozen=(0,))[1]
+    assert ran(conv(), *tail, nn.Dropout(0.5, rng=2), frozen=(0,))[1]
+    # Between frozen layers all is as in evaluation, batch norms of either kind.
+    norms = nn.BatchNorm2d(3), nn.BatchNorm2d(3, affine=False)
+    layers, drops = ran(conv(), *norms, nn.Dropout(0.5, rng=2), nn.Conv2d(3, 3, 1, rng=3), *tail, frozen=(0, 1, 4))
+    assert not drops
+    assert layers[1].num_batches_tracked == layers[2].num_batches_tracked == 0
 
 
 def test_layers_unfrozen_later_are_trained_by_the_same_loop():

@@ -40,9 +40,19 @@ def _learns(module: Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def _evaluates(module: Module) -> Callable[[AnyArray], Array]:
-    """Return a module's output alone."""
-    return lambda x: module.trace(x)[0]
+def _is_frozen(module: Module) -> bool:
+    """Whether it has parameters, and none learns: what has none is not thereby frozen."""
+    return any(True for _ in module.parameters()) and not _learns(module)
+
+
+def _knows_modes(module: Module) -> bool:
+    """Whether it may do in training what it does not in evaluation: it draws, or has running statistics."""
+    return any(True for _ in module.buffers()) or any(True for _ in module._dropouts())
+
+
+def _output(modules: list[Module]) -> Callable[[AnyArray], Array]:
+    """Return what modules give one after another, and nothing that backward needs."""
+    return lambda x: Sequential(*modules).trace(x)[0]
 
 
 class VideoRNN(SequenceModule):
@@ -86,8 +96,14 @@ class VideoRNN(SequenceModule):
     in any order of length. Padding is never computed, and results come in the caller's order. The classifier runs on
     the last layer's last states, forward and reverse side by side: Linear, ReLU, Linear.
 
-    What is frozen (``requires_grad_(False)``) at the beginning of the embedding runs in evaluation mode, keeps nothing
-    and gets no gradient; parameters unfrozen later are trained by the same loop.
+    A part of the embedding is frozen if it has parameters and none requires a gradient (``requires_grad_(False)``). In
+    training, the embedding runs in evaluation mode from its first part with parameters to the last frozen one in front
+    of the first that is trained: a batch norm there keeps its running statistics, a dropout between frozen layers does
+    nothing; nothing is kept, and there is no gradient. All else is in training mode, as in torch: what has no
+    parameters in front of these (a ``BatchNorm2d(affine=False)`` of the input moves its statistics) and behind them (a
+    dropout between frozen features and what is trained), and a frozen batch norm behind a trained layer, too. A module
+    whose ``train`` calls ``super().train(False)`` is in evaluation mode anywhere. Parameters unfrozen later are trained
+    by the same loop.
     """
 
     def __init__(
@@ -120,11 +136,13 @@ class VideoRNN(SequenceModule):
         self.classifier = Sequential(Linear(self.width, fc, rng=random), ReLU(), Linear(fc, n_classes, rng=random))
 
     @staticmethod
-    def _stages(embedding: Module) -> tuple[list[Module], list[Module]]:
-        """Return the embedding's frozen beginning and the rest."""
+    def _stages(embedding: Module) -> tuple[list[Module], list[Module], list[Module]]:
+        """Return what comes before the embedding's frozen beginning, that, and the rest."""
         leaves = list(_leaves(embedding))
         first = next((i for i, leaf in enumerate(leaves) if _learns(leaf)), len(leaves))
-        return leaves[:first], leaves[first:]
+        frozen = [i for i, leaf in enumerate(leaves[:first]) if _is_frozen(leaf)]
+        begin, end = (frozen[0], frozen[-1] + 1) if frozen else (0, 0)
+        return leaves[:begin], leaves[begin:end], leaves[end:]
 
     def _embed(self, frames: AnyArray) -> tuple[Array, Any]:
         """Return the embeddings, and what is trained of the embedding with its context."""
@@ -134,22 +152,34 @@ class VideoRNN(SequenceModule):
         if not isinstance(self.embedding, Module):
             y = self._in_pieces(self.embedding, frames)
         elif not self.training:
-            y = self._in_pieces(_evaluates(self.embedding), frames)
+            y = self._in_pieces(_output([self.embedding]), frames)
         else:
-            frozen, learning = self._stages(self.embedding)
+            before, frozen, behind = self._stages(self.embedding)
+            y = self._bare(before, frames)
             if frozen:
                 with _contexts.evaluation():
-                    y = self._in_pieces(_evaluates(Sequential(*frozen)), frames)
-            if learning:
-                trained = Sequential(*learning)
+                    y = self._in_pieces(_output(frozen), y)
+            if any(map(_learns, behind)):
+                trained = Sequential(*behind)
                 y, context = trained.trace(y)
                 rest = trained, context
+            else:
+                y = self._bare(behind, y)
         found = as_floats("y", y)
         if found.shape != (len(frames), self.embedding_size):
             raise ValueError(
                 f"embedding: expected output of shape {(len(frames), self.embedding_size)}, got {found.shape}"
             )
         return found, rest
+
+    def _bare(self, modules: list[Module], frames: AnyArray) -> AnyArray:
+        """Return what modules without parameters give in training: of all frames at once where that may matter."""
+        if not modules:
+            return frames
+        if any(map(_knows_modes, modules)):
+            return _output(modules)(frames)
+        with _contexts.evaluation():
+            return self._in_pieces(_output(modules), frames)
 
     def _in_pieces(self, run: Callable[[AnyArray], ArrayLike], frames: AnyArray) -> Array:
         """Return what a function gives for each frame: maps of a CNN are larger than anything else here."""
