@@ -47,6 +47,8 @@ class Attention(Module):
     Maghoumi and LaViola, "DeepGRU: Deep Gesture Recognition Utility", ISVC 2019.
     """
 
+    _fixed = ("hidden_size",)
+
     def __init__(self, hidden_size: int, *, rng: Seed = None) -> None:
         super().__init__()
         random = _init.generator(rng)

@@ -53,6 +53,8 @@ class AttentionPool(Module):
     >>> logits = model(pack_sequence(sequences, enforce_sorted=False))  # (B, 10)
     """
 
+    _fixed = ("input_size",)
+
     def __init__(self, input_size: int, *, rng: Seed = None) -> None:
         super().__init__()
         _init.positive(input_size=input_size)

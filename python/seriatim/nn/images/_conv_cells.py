@@ -64,6 +64,7 @@ class ConvCell(Module):
     hidden_size: int
     kernel_size: int
     hard: bool = False
+    _fixed = ("input_size", "in_size", "hidden_size", "kernel_size")
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,6 +97,12 @@ class ConvCell(Module):
 
     def _pack(self, weight: Array, backward: bool) -> Array:
         raise NotImplementedError
+
+    def _hold(self) -> None:
+        """Keep the settings of the convolutions inside, whose weights alone are used."""
+        for module in self.modules():
+            if isinstance(module, Conv2d):
+                module.__dict__["_holder"] = type(self).__name__
 
     # ---- All steps
 
@@ -333,6 +340,7 @@ class HiddenConvolution(StatefulCell):
             )
         else:
             self.conv_h2h = Conv2d(hidden, self.gates * hidden, self.kernel_size, padding=pad, rng=rng)
+        self._hold()
 
     def _owned(self) -> tuple[Parameter | None, ...]:
         parts = [self.conv_h2h] if isinstance(self.conv_h2h, Conv2d) else list(self.conv_h2h)
@@ -377,6 +385,7 @@ class ConvStack(Module):
     """
 
     _cell_name: str
+    _fixed = ("input_size", "n_layers", "hidden_sizes", "kernel_sizes")
 
     def __init__(
         self,

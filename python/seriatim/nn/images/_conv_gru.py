@@ -58,6 +58,7 @@ class ConvGRUCell(GRUSteps):
             assert gate.bias is not None
             gate.bias.data = np.zeros(hidden_size)
             setattr(self, name, gate)
+        self._hold()
 
     def _gates(self) -> list[Conv2d]:
         return [self.reset_gate, self.update_gate, self.out_gate]

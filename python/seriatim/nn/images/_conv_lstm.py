@@ -73,6 +73,7 @@ class _Layer(LSTMSteps):
         self.gates_conv = Conv2d(
             input_size + hidden_size, 4 * hidden_size, kernel_size, padding=kernel_size // 2, rng=rng
         )
+        self._hold()
 
     def _owned(self) -> tuple[Parameter | None, ...]:
         return self.gates_conv.weight, self.gates_conv.bias

@@ -65,6 +65,8 @@ class ConvLayer(Sequential):
     ``0.1.weight``), ``1.weight``, ..., as in Metavision.
     """
 
+    _fixed = ("out_channels",)
+
     def __init__(
         self,
         in_channels: int,
@@ -165,6 +167,7 @@ class _GRUPool(GRUSteps, StatefulCell):
         random, pad = _init.generator(rng), kernel_size // 2
         self.conv_rz = Conv2d(in_channels + hidden_dim, 2 * hidden_dim, kernel_size, padding=pad, rng=random)
         self.conv_f = Conv2d(in_channels + hidden_dim, hidden_dim, kernel_size, padding=pad, rng=random)
+        self._hold()
 
     def _owned(self) -> tuple[Parameter | None, ...]:
         return self.conv_rz.weight, self.conv_rz.bias, self.conv_f.weight, self.conv_f.bias
@@ -230,6 +233,8 @@ class ConvRNN(ArrayModule):
     detached: no gradient flows from one call into the one before. An input of another size raises ValueError until
     :meth:`reset_all` (Metavision forgets without a word). One call with T steps equals T calls with one in evaluation.
     """
+
+    _fixed = ("in_channels", "out_channels", "cell")
 
     def __init__(
         self,

@@ -9,11 +9,27 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.functional._convolution import Pair, pair
+from seriatim.functional._convolution import Geometry, Pair, pair
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
+
+
+def _border(
+    padding: Pair | str, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[int, int]:
+    if not isinstance(padding, str):
+        return pair(padding, "padding", 0)
+    if padding == "valid":
+        return 0, 0
+    spans = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    if padding != "same" or stride != (1, 1) or any(span % 2 for span in spans):
+        raise ValueError(
+            "padding: expected numbers, 'valid', or 'same' with stride 1 and an even dilation * (kernel_size - 1), "
+            f"got {padding!r} with stride {stride}, dilation {dilation}, kernel_size {kernel}"
+        )
+    return spans[0] // 2, spans[1] // 2
 
 
 class Conv2d(ArrayModule):
@@ -52,6 +68,7 @@ class Conv2d(ArrayModule):
     """
 
     _is_leaf = True
+    _fixed = ("groups",)
 
     def __init__(
         self,
@@ -72,30 +89,84 @@ class Conv2d(ArrayModule):
             raise ValueError(
                 f"groups: expected a divisor of {in_channels} input and {out_channels} output channels, got {groups}"
             )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride, self.dilation = pair(stride, "stride"), pair(dilation, "dilation")
-        self.padding = self._border(padding)
+        self.groups = groups
         random = _init.generator(rng)
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        shape = (out_channels, in_channels // groups, *pair(kernel_size, "kernel_size"))
         fan = shape[1] * shape[2] * shape[3]
         self.weight = Parameter(_init.uniform(random, shape, fan))
         self.register_parameter("bias", Parameter(_init.uniform(random, (out_channels,), fan)) if bias else None)
         self._packs = Packs()
-        self._geometry = F.conv2d_geometry(shape, self.stride, self.padding, self.dilation, groups)
+        # In which another module's steps use the weights, where they do: it looks at nothing else.
+        self.__dict__["_holder"] = None
+        self._settle(pair(stride, "stride"), padding, pair(dilation, "dilation"))
 
-    def _border(self, padding: Pair | str) -> tuple[int, int]:
-        if not isinstance(padding, str):
-            return pair(padding, "padding", 0)
-        if padding == "valid":
-            return 0, 0
-        spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-        if padding != "same" or self.stride != (1, 1) or any(span % 2 for span in spans):
-            raise ValueError(
-                "padding: expected numbers, 'valid', or 'same' with stride 1 and an even dilation * (kernel_size - 1), "
-                f"got {padding!r} with stride {self.stride}, dilation {self.dilation}, kernel_size {self.kernel_size}"
+    def _settle(self, stride: tuple[int, int], padding: Pair | str, dilation: tuple[int, int]) -> None:
+        """Take the settings that may change, all or, if they do not fit, none."""
+        holder, kernel = self.__dict__["_holder"], self.kernel_size
+        border = _border(padding, kernel, stride, dilation)
+        geometry = F.conv2d_geometry(self.weight.shape, stride, border, dilation, self.groups)
+        if holder is not None and geometry != self._geometry:
+            raise AttributeError(
+                f"Conv2d: expected the stride, padding and dilation that it was made with, got {stride}, {border} and "
+                f"{dilation}: a {holder} uses the weights alone, for steps of its own."
             )
-        return spans[0] // 2, spans[1] // 2
+        # 'same' stays so when the dilation changes.
+        self.__dict__.update(_stride=stride, _padding=border, _dilation=dilation, _wanted=padding, _geometry=geometry)
+        self._packs = Packs()
+
+    def _current(self) -> Geometry:
+        """Return the geometry, of the weight that there is now."""
+        geometry: Geometry = self._geometry
+        out, _, *kernel = self.weight.shape
+        if geometry[:3] != (out, *kernel):
+            self._settle(self._stride, self._wanted, self._dilation)
+            geometry = self._geometry
+        return geometry
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the input: the weight's."""
+        return self.weight.shape[1] * self.groups
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output: the weight's."""
+        return self.weight.shape[0]
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        """Height and width of the kernel: the weight's."""
+        return self.weight.shape[2], self.weight.shape[3]
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Rows and columns from one window to the next; may be set, as ``padding`` and ``dilation``."""
+        found: tuple[int, int] = self._stride
+        return found
+
+    @stride.setter
+    def stride(self, stride: Pair) -> None:
+        self._settle(pair(stride, "stride"), self._wanted, self._dilation)
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Zeros above and below, left and right."""
+        found: tuple[int, int] = self._padding
+        return found
+
+    @padding.setter
+    def padding(self, padding: Pair | str) -> None:
+        self._settle(self._stride, padding, self._dilation)
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """Rows and columns from one element of the kernel to the next."""
+        found: tuple[int, int] = self._dilation
+        return found
+
+    @dilation.setter
+    def dilation(self, dilation: Pair) -> None:
+        self._settle(self._stride, self._wanted, pair(dilation, "dilation"))
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Convolve."""
@@ -106,7 +177,7 @@ class Conv2d(ArrayModule):
         array = as_numbers("x", x)
         if array.ndim not in (3, 4) or array.shape[-3] != self.in_channels:
             raise ValueError(f"x: expected shape (N, {self.in_channels}, height, width), got {array.shape}")
-        weight, geometry = self.weight._array, self._geometry
+        weight, geometry = self.weight._array, self._current()
         packed = self._packs.get("forward", (self.weight,), lambda: F.conv2d_pack(weight, geometry))
         y, cache = F.conv2d(
             array if array.ndim == 4 else array[None],
@@ -128,10 +199,12 @@ class Conv2d(ArrayModule):
         wanted = out if len(shape) == 4 else out[1:]
         if np.shape(grad_output) != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        weight, geometry = self.weight._array, self._geometry
+        weight, geometry = self.weight._array, cache.geometry
         packed = None
         if need_input:
-            packed = self._packs.get("backward", (self.weight,), lambda: F.conv2d_pack_backward(weight, geometry))
+            # As it was in that forward, whatever has been set since.
+            packs = self._packs if geometry == self._geometry else Packs()
+            packed = packs.get("backward", (self.weight,), lambda: F.conv2d_pack_backward(weight, geometry))
         with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.conv2d_backward(
                 as_numbers("grad_output", grad_output).reshape(out),

@@ -158,19 +158,19 @@ class _OverAxis(ArrayModule):
             raise ValueError(f"x: expected an array with an axis {self.dim}, got shape {array.shape}")
         function = F.log_softmax if self.logarithm else F.softmax
         y, cache = function(np.moveaxis(array, self.dim, -1))
-        return np.ascontiguousarray(np.moveaxis(y, -1, self.dim)), self.keep(cache)
+        return np.ascontiguousarray(np.moveaxis(y, -1, self.dim)), self.keep((cache, self.dim))
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
         function = F.log_softmax_backward if self.logarithm else F.softmax_backward
-        cache = self.kept(context)
+        cache, dim = self.kept(context)
         if np.ndim(grad_output) != cache.ndim:
             raise ValueError(f"grad_output: expected {cache.ndim} axes, got shape {np.shape(grad_output)}")
-        moved = np.moveaxis(as_numbers("grad_output", grad_output), self.dim, -1)
+        moved = np.moveaxis(as_numbers("grad_output", grad_output), dim, -1)
         if moved.shape != cache.shape:
-            wanted = np.moveaxis(cache, -1, self.dim).shape
+            wanted = np.moveaxis(cache, -1, dim).shape
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        return np.ascontiguousarray(np.moveaxis(function(moved, cache), -1, self.dim))
+        return np.ascontiguousarray(np.moveaxis(function(moved, cache), -1, dim))
 
     def extra_repr(self) -> str:
         """Return the axis."""

@@ -18,6 +18,7 @@ class _BatchNorm(ArrayModule):
     """What batch normalisations share."""
 
     _is_leaf = True
+    _fixed = ("num_features",)
 
     _shapes: tuple[str, ...]
 
@@ -32,13 +33,22 @@ class _BatchNorm(ArrayModule):
         super().__init__()
         _init.positive(num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
         self.register_parameter("weight", Parameter(np.ones(num_features)) if affine else None)
         self.register_parameter("bias", Parameter(np.zeros(num_features)) if affine else None)
         tracked = track_running_stats
         self.register_buffer("running_mean", np.zeros(num_features, np.float32) if tracked else None)
         self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
         self.register_buffer("num_batches_tracked", np.array(0, np.int64) if tracked else None)
+
+    @property
+    def affine(self) -> bool:
+        """Whether there are a weight and a bias."""
+        return self.weight is not None
+
+    @property
+    def track_running_stats(self) -> bool:
+        """Whether there are running statistics; without them, evaluation normalises by the batch's own."""
+        return self.running_mean is not None
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Normalise."""
@@ -53,7 +63,7 @@ class _BatchNorm(ArrayModule):
         momentum = 0.0 if self.momentum is None else self.momentum
         update = training and self.running_mean is not None
         if update and self.momentum is None:
-            momentum = 1 / float(self.num_batches_tracked + 1)
+            momentum = 1 / float((self.num_batches_tracked or 0) + 1)
         statistics = (self.running_mean, self.running_var) if update or not batch_statistics else (None, None)
         if update:
             for buffer in (*statistics, self.num_batches_tracked):
@@ -67,7 +77,7 @@ class _BatchNorm(ArrayModule):
             momentum=momentum,
             eps=self.eps,
         )
-        if update:
+        if update and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
         return y, self.keep(cache)
 

@@ -35,9 +35,19 @@ class Dropout(ArrayModule):
 
     def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
         super().__init__()
-        self.p = probability("p", p)
+        self.p = p
         self.seed = int(_init.generator(rng).integers(2**63))
         self.calls = 0
+
+    @property
+    def p(self) -> float:
+        """Probability with which an element is dropped; may be set."""
+        found: float = self.__dict__["_p"]
+        return found
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self.__dict__["_p"] = probability("p", p)
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Drop."""

@@ -53,12 +53,34 @@ class Embedding(Module):
         _init.positive(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx: expected one of the {num_embeddings} rows or None, got {padding_idx}")
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
         table = _init.generator(rng).standard_normal((num_embeddings, embedding_dim))
-        if self.padding_idx is not None:
-            table[self.padding_idx] = 0
+        if padding_idx is not None:
+            table[padding_idx] = 0
         self.weight = Parameter(table)
+        self.padding_idx = padding_idx
+
+    @property
+    def num_embeddings(self) -> int:
+        """Rows of the table."""
+        return self.weight.shape[0]
+
+    @property
+    def embedding_dim(self) -> int:
+        """Columns of the table."""
+        return self.weight.shape[1]
+
+    @property
+    def padding_idx(self) -> int | None:
+        """The row that gets no gradient; may be set, which leaves the row's values as they are."""
+        found: int | None = self._padding_idx
+        return found
+
+    @padding_idx.setter
+    def padding_idx(self, index: int | None) -> None:
+        count = self.num_embeddings
+        if index is not None and not -count <= index < count:
+            raise ValueError(f"padding_idx: expected one of the {count} rows or None, got {index}")
+        self.__dict__["_padding_idx"] = None if index is None else index % count
 
     if TYPE_CHECKING:
 
@@ -75,17 +97,17 @@ class Embedding(Module):
             raise ValueError(
                 f"x: expected integers from 0 to {self.num_embeddings - 1}, got {index.min()} to {index.max()}"
             )
-        return like(x, np.take(self.weight._array, index, axis=0)), self.keep(index)
+        return like(x, np.take(self.weight._array, index, axis=0)), self.keep((index, self.padding_idx))
 
     def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence) -> None:
         """Add to the gradient of the table; there is none of the input."""
-        index = self.kept(context)
+        index, padding_idx = self.kept(context)
         grad = as_floats("grad_output", rows_of(grad_output, "grad_output"))
         if grad.shape != (*index.shape, self.embedding_dim):
             raise ValueError(f"grad_output: expected shape {(*index.shape, self.embedding_dim)}, got {grad.shape}")
         with gradient_slots(self.weight) as ((slot,), accumulate):
             if slot is not None:
-                kept = slice(None) if self.padding_idx is None else index.reshape(-1) != self.padding_idx
+                kept = slice(None) if padding_idx is None else index.reshape(-1) != padding_idx
                 if not accumulate:
                     slot.fill(0)
                 np.add.at(slot, index.reshape(-1)[kept], grad.reshape(-1, self.embedding_dim)[kept])

@@ -48,11 +48,20 @@ class Linear(ArrayModule):
         super().__init__()
         _init.positive(in_features=in_features, out_features=out_features)
         random = _init.generator(rng)
-        self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(_init.uniform(random, (out_features, in_features), in_features))
         drawn = Parameter(_init.uniform(random, (out_features,), in_features)) if bias else None
         self.register_parameter("bias", drawn)
         self._packs = Packs()
+
+    @property
+    def in_features(self) -> int:
+        """Columns of the weight."""
+        return self.weight.shape[1]
+
+    @property
+    def out_features(self) -> int:
+        """Rows of the weight."""
+        return self.weight.shape[0]
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Multiply."""
@@ -64,7 +73,8 @@ class Linear(ArrayModule):
         bias = None if self.bias is None else self.bias._array
         rows = array.reshape(-1, self.in_features)
         y, cache = F.linear(rows, weight, bias, packed=packed)
-        return y.reshape(*array.shape[:-1], self.out_features), self.keep((cache, array.shape))
+        y = y.reshape(*array.shape[:-1], self.out_features)
+        return y, self.keep((cache, array.shape))
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> Array | None:
         """Return the input's gradient, None without ``need_input``; add to those of weight and bias."""

@@ -44,6 +44,8 @@ class CharacterRNN(Module):
     ``states`` are those of the recurrent net, of which the last call's go on in the next.
     """
 
+    _fixed = ("n_characters", "start")
+
     def __init__(
         self,
         n_characters: int,

@@ -74,6 +74,8 @@ class DeepGRU(SequenceModule):
     >>> log_probs = model(x, lengths)  # x (B, T, 13), padded, any order of length
     """
 
+    _fixed = ("n_features", "n_classes", "head", "dims", "bidirectional", "pooling", "width")
+
     def __init__(
         self,
         n_features: int,

@@ -65,6 +65,8 @@ class SequenceRNN(SequenceModule):
     length. Padding is never computed, and results come in the caller's order.
     """
 
+    _fixed = ("input_size", "n_outputs", "head", "pooling", "width")
+
     def __init__(
         self,
         input_size: int,

@@ -106,6 +106,8 @@ class VideoRNN(SequenceModule):
     by the same loop.
     """
 
+    _fixed = ("embedding_size", "n_classes", "width")
+
     def __init__(
         self,
         embedding: Callable[[AnyArray], ArrayLike],

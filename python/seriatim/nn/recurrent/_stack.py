@@ -216,8 +216,38 @@ def _present(states: tuple[Array | None, Array | None]) -> States:
     return (h,) if c is None else (h, c)
 
 
-class RecurrentStack(Module):
+class _Regular(Module):
+    """What draws: zoneout and recurrent dropout, which may be set."""
+
+    def _set_rate(self, name: str, rate: float) -> None:
+        _check_rates(**{name: rate})
+        self.__dict__[f"_{name}"] = float(rate)
+
+    @property
+    def zoneout(self) -> float:
+        """Probability with which an element of the state keeps its value; may be set."""
+        rate: float = self.__dict__["_zoneout"]
+        return rate
+
+    @zoneout.setter
+    def zoneout(self, rate: float) -> None:
+        self._set_rate("zoneout", rate)
+
+    @property
+    def recurrent_dropout(self) -> float:
+        """Probability with which an element of ``weight_hh`` is dropped in training; may be set."""
+        rate: float = self.__dict__["_recurrent_dropout"]
+        return rate
+
+    @recurrent_dropout.setter
+    def recurrent_dropout(self, rate: float) -> None:
+        self._set_rate("recurrent_dropout", rate)
+
+
+class RecurrentStack(_Regular):
     """Layers of one kind; the base of GRU, LSTM, RNN and the like."""
+
+    _fixed = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional")
 
     def __init__(
         self,
@@ -236,11 +266,10 @@ class RecurrentStack(Module):
     ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        _check_rates(zoneout=zoneout, recurrent_dropout=recurrent_dropout)
+        self.zoneout, self.recurrent_dropout = zoneout, recurrent_dropout
         random = _init.generator(rng)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.zoneout, self.recurrent_dropout = float(zoneout), float(recurrent_dropout)
         self._kind = kind
         # Draws the masks between layers and of the recurrence. Not a registered module: torch's layers have no child.
         self.__dict__["_between"] = Dropout(dropout, rng=random)
@@ -404,10 +433,11 @@ class RecurrentStack(Module):
         return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
 
 
-class RecurrentCell(Module):
+class RecurrentCell(_Regular):
     """One step of one kind; the base of GRUCell, LSTMCell and RNNCell."""
 
     _is_cell = True
+    _fixed = ("input_size", "hidden_size", "bias")
 
     def __init__(
         self,
@@ -422,16 +452,23 @@ class RecurrentCell(Module):
     ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size)
-        _check_rates(zoneout=zoneout, recurrent_dropout=recurrent_dropout)
+        self.zoneout, self.recurrent_dropout = zoneout, recurrent_dropout
         random = _init.generator(rng)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._kind = kind
         for name, shape in kind.shapes(input_size, bias).items():
             self.register_parameter(name, Parameter(kind.initial(random, name, shape)))
         self._direction = _Direction(kind.cell(input_size), self, "")
-        self.zoneout, self.recurrent_dropout = float(zoneout), float(recurrent_dropout)
         # What draws, only where something is drawn: other cells take no number of a generator that they share.
         self.__dict__["_drawing"] = Dropout(0.0, rng=random) if zoneout or recurrent_dropout else None
+
+    def _set_rate(self, name: str, rate: float) -> None:
+        if rate and self.__dict__.get("_drawing", self) is None:
+            raise AttributeError(
+                f"{type(self).__name__}.{name}: expected 0, got {rate!r}: the cell was made without either, and has no "
+                f"seed to draw with. Make a new one with {name}={rate!r}."
+            )
+        super()._set_rate(name, rate)
 
     def _trace(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> tuple[States, Any]:
         """Return the new states and the context."""
