@@ -140,3 +140,37 @@ MODULES = {
     "explicit": (Explicit, normal(2, 3)),
     "by_hand_inside": (lambda: nn.Sequential(nn.Residual(nn.Linear(3, 3, rng=0)), ByHand()), normal(2, 3)),
 }  # fmt: skip
+
+
+def arrays(value):
+    """All arrays in what a module takes or gives."""
+    if value is None:
+        return []
+    if hasattr(value, "batch_sizes"):
+        return [value.data]
+    if isinstance(value, (tuple, list)):
+        return [array for part in value for array in arrays(part)]
+    return [np.asarray(value)]
+
+
+def gradient_of(output, wrong=False):
+    """A gradient for an output: the arguments of backward."""
+
+    def like(value, seed):
+        if hasattr(value, "batch_sizes"):
+            return value._replace(data=like(value.data, seed))
+        if isinstance(value, list):
+            return [like(one, seed + 1) for one in value]
+        if isinstance(value, tuple):
+            return tuple(like(one, seed + 1) for one in value)
+        shape = np.shape(value)
+        return normal(*((*shape[:-1], shape[-1] + 1) if wrong else shape), seed=seed)
+
+    return like(output, 7)
+
+
+def backward(module, output, wrong=False):
+    grads = gradient_of(output, wrong)
+    if isinstance(module, nn.CharacterRNN):
+        return module.backward(grads[0])
+    return module.backward(*grads) if type(output) is tuple else module.backward(grads)

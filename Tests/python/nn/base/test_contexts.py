@@ -9,45 +9,11 @@ import warnings
 
 import numpy as np
 import pytest
-from every_module import LENGTHS, MODULES, ByHand, Explicit, deep
+from every_module import LENGTHS, MODULES, ByHand, Explicit, arrays, backward, deep, gradient_of
 from support import normal, threads
 
 from seriatim import nn, optim
 from seriatim.nn.containers._ensemble import EnsembleLoss
-
-
-def arrays(value):
-    """All arrays in what a module takes or gives."""
-    if value is None:
-        return []
-    if hasattr(value, "batch_sizes"):
-        return [value.data]
-    if isinstance(value, (tuple, list)):
-        return [array for part in value for array in arrays(part)]
-    return [np.asarray(value)]
-
-
-def gradient_of(output, wrong=False):
-    """A gradient for an output: the arguments of backward."""
-
-    def like(value, seed):
-        if hasattr(value, "batch_sizes"):
-            return value._replace(data=like(value.data, seed))
-        if isinstance(value, list):
-            return [like(one, seed + 1) for one in value]
-        if isinstance(value, tuple):
-            return tuple(like(one, seed + 1) for one in value)
-        shape = np.shape(value)
-        return normal(*((*shape[:-1], shape[-1] + 1) if wrong else shape), seed=seed)
-
-    return like(output, 7)
-
-
-def backward(module, output, wrong=False):
-    grads = gradient_of(output, wrong)
-    if isinstance(module, nn.CharacterRNN):
-        return module.backward(grads[0])
-    return module.backward(*grads) if type(output) is tuple else module.backward(grads)
 
 
 def state(module):
