@@ -292,12 +292,11 @@ def recurrent_backward(
         An array has another shape or type; nothing was computed, and the cache is as it was.
     """
     cell = cache.cell
-    if gradients[0] is None or gradients[1] is None:
-        shapes = cell.shapes(bias=False)
-        gradients = [
-            np.zeros(shapes[name], np.float32) if target is None and name in shapes else target
-            for name, target in zip(PARAMETERS, _all(gradients), strict=True)
-        ]
+    shapes = cell.shapes(bias=False)
+    gradients = [
+        np.zeros(shapes[name], np.float32) if target is None and name in shapes else target
+        for name, target in zip(PARAMETERS, _all(gradients), strict=True)
+    ]
     grad, h, c = _core.recurrent_backward(
         cell,
         (cache.x, cache.batch_sizes, *cache.states, cache.reverse),
@@ -305,7 +304,7 @@ def recurrent_backward(
         packed,
         (cache.y, cache.gates),
         (grad_y, *grad_states),
-        (*_all(gradients), accumulate),
+        (*gradients, accumulate),
         (need_input, need_state, grad_x),
     )
     return grad, (h, c)

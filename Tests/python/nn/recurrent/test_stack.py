@@ -305,3 +305,30 @@ def test_gains_start_at_one_and_the_rest_as_without_them():
     assert set(state) - set(wanted) == {"norm_ih_l0", "norm_hh_l0", "norm_c_l0"}
     for name, value in state.items():
         np.testing.assert_array_equal(value, wanted.get(name, np.ones_like(value)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.GRU(3, 4, norm="layer", rng=0),
+        lambda: nn.LSTM(3, 4, norm="layer", rng=0),
+        lambda: nn.LSTM(3, 4, proj_size=2, rng=0),
+        lambda: nn.LSTM(3, 4, peephole=True, rng=0),
+        lambda: nn.RNN(3, 4, rng=0),
+        lambda: nn.IndRNN(3, 4, rng=0),
+        lambda: nn.MinGRU(3, 4, rng=0),
+    ],
+)
+def test_any_parameter_may_be_frozen_alone(make):
+    x = np.random.default_rng(0).normal(size=(4, 2, 3)).astype(np.float32)
+    whole = make()
+    whole.backward(np.ones_like(whole(x)[0]))
+    for name, _ in whole.named_parameters():
+        module = make()
+        dict(module.named_parameters())[name].requires_grad = False
+        module.backward(np.ones_like(module(x)[0]))
+        for (other, parameter), wanted in zip(module.named_parameters(), whole.parameters(), strict=True):
+            if other == name:
+                assert parameter.grad is None
+            else:
+                np.testing.assert_array_equal(parameter.grad, wanted.grad)
