@@ -15,9 +15,10 @@ from seriatim.nn.containers._ensemble import Ensemble
 from seriatim.nn.containers._graphs import Concat, Join, Parallel, Residual, Split, Sum
 from seriatim.nn.containers._list import ModuleDict, ModuleList
 from seriatim.nn.containers._sequential import Sequential
+from seriatim.nn.containers._video import SequenceWise, VideoSequential
 from seriatim.nn.images._conv_gru import ConvGRU, ConvGRUCell
 from seriatim.nn.images._conv_lstm import ConvLSTM, ConvLSTMCell
-from seriatim.nn.images._conv_rnn import ConvLayer, ConvRNN, SequenceWise, VideoSequential
+from seriatim.nn.images._conv_rnn import ConvLayer, ConvRNN
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from seriatim.nn.layers._activation import ELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh

@@ -54,6 +54,7 @@ class AttentionPool(Module):
     """
 
     _fixed = ("input_size",)
+    _over_time = True
 
     def __init__(self, input_size: int, *, rng: Seed = None) -> None:
         super().__init__()
@@ -101,6 +102,8 @@ class SequenceSoftmax(Module):
     -----
     ``y = softmax(x)`` of a PackedSequence, or ``softmax(x, batch_sizes)`` of packed rows; the output is like x.
     """
+
+    _over_time = True
 
     def trace(self, x: ArrayLike | PackedSequence, batch_sizes: Integers | None = None) -> tuple[Any, Any]:
         """Normalise over each sequence's own steps."""

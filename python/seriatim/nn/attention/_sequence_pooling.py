@@ -33,6 +33,8 @@ class SequencePool(Module):
         ``kinds`` is empty, has a name twice or another name.
     """
 
+    _over_time = True
+
     def __init__(self, kinds: Sequence[str] = ("mean", "max")) -> None:
         super().__init__()
         check_kinds(kinds)

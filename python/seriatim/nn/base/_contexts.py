@@ -386,6 +386,9 @@ def complete(cls: type[Module], base: type[Module]) -> None:
             cls.trace = _keeping(cls.trace)  # type: ignore[method-assign]
         cls.forward = _forward_of(cls.trace)  # type: ignore[method-assign]
         cls.backward = _backward_of(cls.pullback)  # type: ignore[method-assign]
+    if own.keys() & {"trace", "forward"} and "_trace_over_time" not in vars(cls):
+        # A container with a forward of its own is no longer one that could run its modules in another way.
+        cls._trace_over_time = None
     if own:
         cls._has_need_input = "need_input" in inspect.signature(cls.pullback).parameters
 

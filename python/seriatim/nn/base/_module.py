@@ -81,6 +81,12 @@ class Module(Registry):
     _has_need_input = False
     _is_cell = False
     _is_leaf = False
+    # Whether the module is given sequences where others are given frames (see _steps.py); whether it returns outputs
+    # and states; whether it has a memory. A container that can run its modules on sequences says how.
+    _over_time = False
+    _gives_states = False
+    _remembers = False
+    _trace_over_time: Callable[..., Any] | None = None
 
     def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
         """Note the arguments: a file tells how to make the module again."""

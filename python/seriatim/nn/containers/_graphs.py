@@ -5,16 +5,16 @@ Each takes and gives arrays, or PackedSequences, whose rows it works on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from seriatim._arrays import as_floats
 from seriatim._typing import AnyArray, Array
-from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import like, rows_of, same_batch
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._steps import Steps, pull
 
 
 def _gradient(grad_output: Any, shape: tuple[int, ...]) -> Array:
@@ -44,7 +44,27 @@ def _part_by_part(name: str, values: Any, count: int) -> list[Any]:
     return list(values)
 
 
-class _Beside(Module):
+def _run(module: Module, x: Any) -> tuple[Any, Any]:
+    found: tuple[Any, Any] = module.trace(x)
+    return found
+
+
+class _Composite(Module):
+    """Modules that are run one way or another: as they are, or on sequences."""
+
+    def _run_with(self, run: Callable[[Module, Any], tuple[Any, Any]], x: Any) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def trace(self, x: Any) -> tuple[Any, Any]:
+        """Run all."""
+        steps = Steps.inside(self, x)
+        return self._run_with(_run if steps is None else steps.run, x)
+
+    def _trace_over_time(self, x: Any, steps: Steps) -> tuple[Any, Any]:
+        return self._run_with(steps.run, x)
+
+
+class _Beside(_Composite):
     """Several modules that are given the same input."""
 
     def __init__(self, modules: Sequence[Module]) -> None:
@@ -54,8 +74,8 @@ class _Beside(Module):
         for index, module in enumerate(modules):
             self.add_module(str(index), module)
 
-    def _trace_all(self, x: Any) -> tuple[list[Any], list[Any]]:
-        found = [(module, *module.trace(x)) for module in self._modules.values()]
+    def _trace_all(self, run: Any, x: Any) -> tuple[list[Any], list[Any]]:
+        found = [(module, *run(module, x)) for module in self._modules.values()]
         return [y for _, y, _ in found], [(module, context) for module, _, context in found]
 
     def _pullback_all(self, contexts: list[Any], grads: list[Any], need_input: bool) -> Any:
@@ -66,7 +86,7 @@ class _Beside(Module):
         return total
 
 
-class Residual(Module):
+class Residual(_Composite):
     """``y = module(x) + shortcut(x)``.
 
     Parameters
@@ -86,10 +106,9 @@ class Residual(Module):
         self.module = module
         self.shortcut = shortcut
 
-    def trace(self, x: Any) -> tuple[Any, Any]:
-        """Run both and add."""
-        found, inner = self.module.trace(x)
-        beside, of_shortcut = (x, None) if self.shortcut is None else self.shortcut.trace(x)
+    def _run_with(self, run: Any, x: Any) -> tuple[Any, Any]:
+        found, inner = run(self.module, x)
+        beside, of_shortcut = (x, None) if self.shortcut is None else run(self.shortcut, x)
         y, other = rows_of(found), rows_of(beside)
         if y.shape != other.shape:
             raise ValueError(f"Residual: expected both outputs to have one shape, got {y.shape} and {other.shape}")
@@ -121,9 +140,8 @@ class Sum(_Beside):
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)
 
-    def trace(self, x: Any) -> tuple[Any, Any]:
-        """Run all and add."""
-        found, contexts = self._trace_all(x)
+    def _run_with(self, run: Any, x: Any) -> tuple[Any, Any]:
+        found, contexts = self._trace_all(run, x)
         shapes = {rows_of(y).shape for y in found}
         if len(shapes) > 1:
             raise ValueError(f"Sum: expected all outputs to have one shape, got {sorted(shapes)}")
@@ -147,7 +165,8 @@ class Concat(_Beside):
     *modules : Module
         All get the same input.
     dim : int, default 1
-        The axis: channels of images, features of rows.
+        The axis: channels of images, features of rows. Of videos ``(T, B, C, H, W)``, where a :class:`ConvRNN` or
+        another memory is inside, 1 is the channels too; further axes count from T.
 
     Raises
     ------
@@ -159,11 +178,15 @@ class Concat(_Beside):
         super().__init__(modules)
         self.dim = dim
 
-    def trace(self, x: Any) -> tuple[Any, Any]:
-        """Run all."""
-        found, contexts = self._trace_all(x)
-        y, widths = _joined(found, self.dim)
-        return like(found[0], y), self.keep((y.shape, widths, self.dim, contexts))
+    def _run_with(self, run: Any, x: Any) -> tuple[Any, Any]:
+        found, contexts = self._trace_all(run, x)
+        dim = self.dim
+        if run is not _run and not hasattr(found[0], "batch_sizes"):
+            if dim == 0:
+                raise ValueError("dim: expected the axis of channels, 1, or one behind it for sequences, got 0")
+            dim = 2 if dim == 1 else dim
+        y, widths = _joined(found, dim)
+        return like(found[0], y), self.keep((y.shape, widths, dim, contexts))
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Return the sum of all input gradients."""
@@ -219,7 +242,7 @@ class Split(Module):
         return f"{self.sizes}, dim={self.dim}"
 
 
-class Parallel(Module):
+class Parallel(_Composite):
     """Modules beside each other, each with an input of its own: a tuple in, a tuple out.
 
     Parameters
@@ -239,10 +262,9 @@ class Parallel(Module):
         for index, module in enumerate(modules):
             self.add_module(str(index), module)
 
-    def trace(self, x: Sequence[Any]) -> tuple[tuple[Any, ...], Any]:
-        """Run each on its own input."""
+    def _run_with(self, run: Any, x: Any) -> tuple[tuple[Any, ...], Any]:
         parts = _part_by_part("x", x, len(self._modules))
-        found = [module.trace(part) for module, part in zip(self._modules.values(), parts, strict=True)]
+        found = [run(module, part) for module, part in zip(self._modules.values(), parts, strict=True)]
         modules = list(self._modules.values())
         kept = [(module, _shape(y), context) for module, (y, context) in zip(modules, found, strict=True)]
         return tuple([y for y, _ in found]), self.keep(kept)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, overload
 
-from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._steps import Steps, knows_of_time, pull
 from seriatim.nn.containers._list import Row
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers._activation import Elementwise
@@ -34,7 +34,8 @@ class Sequential(Row):
     Notes
     -----
     It has what a list has, as in torch: items are read, set and deleted (``net[-1] = nn.Linear(8, 3)`` is a new head),
-    a slice is a Sequential that shares the modules, and there are ``append``, ``extend``, ``insert``, ``pop`` and
+    a slice is a Sequential (of a VideoSequential one of these) in the same mode that shares the modules, and there are
+    ``append``, ``extend``, ``insert``, ``pop`` and
     ``+``.
     """
 
@@ -50,6 +51,9 @@ class Sequential(Row):
 
     def trace(self, x: Any) -> tuple[Any, Any]:
         """Run the modules one after another; in evaluation a convolution and its activation at once."""
+        steps = Steps.inside(self, x)
+        if steps is not None:
+            return self._trace_over_time(x, steps)
         modules, contexts = list(self._modules.values()), []
         index = 0
         while index < len(modules):
@@ -67,8 +71,22 @@ class Sequential(Row):
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Run the gradient through the modules from the last to the first."""
+        return self._pull(self.kept(context), grad_output, need_input)
+
+    def _trace_over_time(self, x: Any, steps: Steps) -> tuple[Any, Any]:
+        y, contexts = self._run_over_time(x, steps)
+        return y, self.keep(contexts)
+
+    def _run_over_time(self, x: Any, steps: Steps) -> tuple[Any, list[Any]]:
+        contexts, is_sequence = [], True
+        for module in self._modules.values():
+            x, context = steps.run(module, x) if is_sequence else module.trace(x)
+            contexts.append((module, context))
+            is_sequence = is_sequence and (not knows_of_time(module) or steps.holds(x))
+        return x, contexts
+
+    def _pull(self, parts: list[Any], grad_output: Any, need_input: bool) -> Any:
         # The modules that have run, whatever has taken their places since.
-        parts = self.kept(context)
         for index in reversed(range(len(parts))):
             module, inner = parts[index]
             grad_output = pull(module, inner, grad_output, need_input or index > 0)
@@ -81,18 +99,25 @@ class Sequential(Row):
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):
             names = list(self._modules)[index]
-            return Sequential({name: self._modules[name] for name in names})
+            return self._with({name: self._modules[name] for name in names})
         module: Module = self._modules[self._name_at(index)]
         return module
+
+    def _with(self, named: Mapping[str, Module]) -> Sequential:
+        """Return a container of this kind, in this mode: of the nearest class that is made of modules alone."""
+        kind = next(cls for cls in type(self).__mro__ if cls.__init__ is Sequential.__init__)  # type: ignore[misc]
+        made: Sequential = kind(named)
+        made.__dict__["training"] = self.__dict__["training"]
+        return made
 
     def __add__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
             return NotImplemented
-        return Sequential(*self, *other)
+        return self._with({str(index): module for index, module in enumerate([*self, *other])})
 
     def __mul__(self, times: int) -> Sequential:
         if not isinstance(times, int) or times < 1:
             raise ValueError(f"times: expected a positive integer, got {times!r}")
-        return Sequential(*(list(self) * times))
+        return self._with({str(index): module for index, module in enumerate(list(self) * times)})
 
     __rmul__ = __mul__

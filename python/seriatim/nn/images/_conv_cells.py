@@ -295,6 +295,7 @@ class StatefulCell(ConvCell):
     """A cell with memory, Metavision's: ``(T, B, C, H, W)`` in and out, one call after another."""
 
     in_size: int
+    _over_time = _remembers = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -386,6 +387,7 @@ class ConvStack(Module):
 
     _cell_name: str
     _fixed = ("input_size", "n_layers", "hidden_sizes", "kernel_sizes")
+    _over_time = _gives_states = True
 
     def __init__(
         self,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike, Seed
 from seriatim.functional._convolution import Pair
-from seriatim.nn.base import _init, _undo
+from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._contexts import pull
-from seriatim.nn.base._layouts import rows_of
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._parameter import Parameter
 from seriatim.nn.containers._sequential import Sequential
+from seriatim.nn.containers._video import SequenceWise
 from seriatim.nn.images._conv_cells import (
     GRUSteps,
     HiddenConvolution,
@@ -31,7 +30,6 @@ from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers import _activation
 from seriatim.nn.layers._batch_norm import BatchNorm2d
 from seriatim.nn.layers._shape import Identity
-from seriatim.sequences import PackedSequence, batch_to_time, time_to_batch
 
 _ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Identity")
 
@@ -106,53 +104,6 @@ class ConvLayer(Sequential):
         normed = [] if norm == "none" else [BatchNorm2d(out_channels)]
         super().__init__(convolution, *normed, last)
         self.out_channels = out_channels
-
-
-class SequenceWise(Module):
-    """A module of images made one of sequences: time is merged into the batch and split off again.
-
-    Parameters
-    ----------
-    module : Module
-        Takes ``(N, C, H, W)``.
-
-    Raises
-    ------
-    ValueError
-        From forward: x is no sequence and no batch of images. From backward: the gradient has another shape than
-        the output.
-
-    Notes
-    -----
-    Input ``(T, B, C, H, W)``, or ``(B, C, H, W)``, which goes through as it is, or a PackedSequence of whatever the
-    module takes: its data go through, and the output is packed alike.
-    """
-
-    def __init__(self, module: Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
-        """Run the module on all images at once."""
-        if isinstance(x, PackedSequence):
-            rows, inner = self.module.trace(x.data)
-            return x._replace(data=rows), self.keep((x, 0, np.shape(rows), inner))
-        array = as_numbers("x", x)
-        images, batch = time_to_batch(array)
-        merged, inner = self.module.trace(images)
-        y = batch_to_time(merged, batch) if array.ndim == 5 else merged
-        return y, self.keep((None, batch if array.ndim == 5 else 0, np.shape(y), inner))
-
-    def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence, need_input: bool = True) -> Any:
-        """Run the module's pullback on all images at once."""
-        packed, batch, shape, inner = self.kept(context)
-        grad = rows_of(grad_output, "grad_output")
-        if grad.shape != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
-        grad_x = pull(self.module, inner, grad.reshape(-1, *shape[2:]) if batch else grad, need_input)
-        if packed is not None and grad_x is not None:
-            return packed._replace(data=grad_x)
-        return batch_to_time(grad_x, batch) if batch and grad_x is not None else grad_x
 
 
 class _GRUPool(GRUSteps, StatefulCell):
@@ -235,6 +186,7 @@ class ConvRNN(ArrayModule):
     """
 
     _fixed = ("in_channels", "out_channels", "cell")
+    _over_time = True
 
     def __init__(
         self,
@@ -291,74 +243,3 @@ class ConvRNN(ArrayModule):
     def reset_all(self) -> None:
         """Clear the memory."""
         self.timepool.reset_all()
-
-
-class VideoSequential(Sequential):
-    """Modules one after another on sequences ``(T, B, C, H, W)``.
-
-    Those that know of time (:class:`ConvRNN`, :class:`SequenceWise`, ...) get sequences; all others get images, with
-    time merged into the batch.
-
-    Parameters
-    ----------
-    *modules : Module
-        As of :class:`Sequential`.
-
-    Raises
-    ------
-    ValueError
-        From forward: x has another shape. From backward: the gradient has another shape than the output.
-
-    Notes
-    -----
-    :meth:`reset` and :meth:`reset_all` reach every memory inside.
-    """
-
-    def trace(self, x: ArrayLike) -> tuple[Any, Any]:
-        """Run the modules one after another; after an error in one, no memory has changed."""
-        y: Any = as_numbers("x", x)
-        if y.ndim != 5:
-            raise ValueError(f"x: expected shape (T, B, C, H, W), got {y.shape}")
-        kept = []
-        for module in self:
-            if isinstance(module, (ConvRNN, StatefulCell, SequenceWise, VideoSequential)):
-                y, context = module.trace(y)
-                kept.append((0, context))
-            else:
-                images, batch = time_to_batch(y)
-                merged, context = module.trace(images)
-                y = batch_to_time(merged, batch)
-                kept.append((batch, context))
-        return y, self.keep((np.shape(y), kept))
-
-    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
-        """Run the gradient through the modules from the last to the first."""
-        shape, kept = self.kept(context)
-        grad: Any = as_numbers("grad_output", grad_output)
-        if grad.shape != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
-        parts = list(zip(self, kept, strict=True))
-        for index in reversed(range(len(parts))):
-            module, (batch, inner) = parts[index]
-            merged = grad.reshape(-1, *grad.shape[2:]) if batch else grad
-            grad = pull(module, inner, merged, need_input or index > 0)
-            if batch and grad is not None:
-                grad = batch_to_time(grad, batch)
-        found: AnyArray | None = grad
-        return found
-
-    def _memories(self) -> Iterator[StatefulCell]:
-        for module in self.modules():
-            if isinstance(module, StatefulCell):
-                yield module
-
-    def reset(self, mask: ArrayLike) -> None:
-        """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
-        with _undo.undone_on_error():
-            for module in self._memories():
-                module.reset(mask)
-
-    def reset_all(self) -> None:
-        """Clear every memory inside."""
-        for module in self._memories():
-            module.reset_all()

@@ -16,6 +16,8 @@ from seriatim.sequences import PackedSequence
 class _Part(Module):
     """A recurrent module of whose outputs one is wanted."""
 
+    _over_time = True
+
     def __init__(self, module: RecurrentStack) -> None:
         super().__init__()
         if not isinstance(module, RecurrentStack):

@@ -248,6 +248,7 @@ class RecurrentStack(_Regular):
     """Layers of one kind; the base of GRU, LSTM, RNN and the like."""
 
     _fixed = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional")
+    _over_time = _gives_states = True
 
     def __init__(
         self,

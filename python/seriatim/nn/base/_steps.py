@@ -1,0 +1,171 @@
+"""Modules of frames and modules of whole sequences, run one after another on sequences.
+
+The rule: a module that knows of time (recurrent layers, those with a memory, ``SequenceWise``) is given sequences
+``(T, B, ...)``; a container that has one inside runs its own modules by this rule; every other module is given the
+frames of all steps as one batch ``(T * B, ...)``. Of a recurrent layer that returns outputs and states the outputs go
+on. What is no sequence any more (``LastState``) goes on as it is. A PackedSequence of frames is treated alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seriatim._arrays import as_numbers
+from seriatim.nn.base import _contexts
+from seriatim.nn.base._module import Module
+from seriatim.sequences import PackedSequence
+
+
+def remembers(module: Module) -> bool:
+    """Whether a module has a memory of images, here or inside."""
+    return any(one._remembers for one in module.modules())
+
+
+def knows_of_time(module: Module) -> bool:
+    """Whether a module is given sequences, not frames."""
+    if module._over_time or module._trace_over_time is None:
+        return module._over_time or remembers(module)
+    return any(knows_of_time(child) for child in module.children())
+
+
+class Steps(NamedTuple):
+    """How the frames of a batch of sequences lie: ``(T, B, ...)``, or packed.
+
+    Attributes
+    ----------
+    time, batch : int
+        Of an array.
+    packed : PackedSequence or None
+    """
+
+    time: int
+    batch: int
+    packed: PackedSequence | None = None
+
+    @classmethod
+    def of(cls, x: Any) -> Steps:
+        """Return how a sequence's frames lie."""
+        return cls(0, 0, x) if isinstance(x, PackedSequence) else cls(*np.shape(x)[:2])
+
+    @classmethod
+    def inside(cls, module: Module, x: Any) -> Steps | None:
+        """Return the steps of videos that are given to a plain container with a memory inside; else None."""
+        while type(x) is tuple and x:
+            x = x[0]
+        packed = isinstance(x, PackedSequence)
+        array = x.data if packed else x
+        if getattr(array, "ndim", 5) != 5 - packed or not remembers(module):
+            return None
+        return cls.of(x) if np.ndim(array) == 5 - packed else None
+
+    @property
+    def frames(self) -> int:
+        """The number of frames."""
+        return self.time * self.batch if self.packed is None else len(self.packed.data)
+
+    def holds(self, y: Any) -> bool:
+        """Whether something is a sequence of these steps."""
+        if type(y) in (tuple, list):
+            return all(self.holds(part) for part in y)
+        if self.packed is not None or isinstance(y, PackedSequence):
+            return isinstance(y, PackedSequence) and self.packed is not None and len(y.data) == self.frames
+        return np.ndim(y) >= 3 and np.shape(y)[:2] == (self.time, self.batch)
+
+    def merge(self, value: Any, name: str = "x") -> Any:
+        """Return sequences as frames ``(N, ...)``."""
+        if value is None:
+            return None
+        if type(value) in (tuple, list):
+            return type(value)(self.merge(part, name) for part in value)
+        if self.packed is not None:
+            rows = as_numbers(name, value.data if isinstance(value, PackedSequence) else value)
+            if len(rows) != self.frames:
+                raise ValueError(f"{name}: expected {self.frames} packed frames, got shape {rows.shape}")
+            return rows
+        array = as_numbers(name, value)
+        if array.shape[:2] != (self.time, self.batch):
+            raise ValueError(f"{name}: expected shape ({self.time}, {self.batch}, ...), got {array.shape}")
+        return array.reshape(self.frames, *array.shape[2:])
+
+    def split(self, value: Any, module: Module | None = None) -> Any:
+        """Return frames as sequences again; the module is whose they are."""
+        if value is None:
+            return None
+        if type(value) in (tuple, list):
+            return type(value)(self.split(part, module) for part in value)
+        rows = as_numbers("y", value)
+        if rows.ndim == 0 or len(rows) != self.frames:
+            raise ValueError(
+                f"{type(module).__name__}: expected a row for each of {self.frames} frames, got shape {rows.shape}; "
+                "what joins frames stands behind the sequence's layers, or takes PackedSequences"
+            )
+        return (
+            rows.reshape(self.time, self.batch, *rows.shape[1:])
+            if self.packed is None
+            else self.packed._replace(data=rows)
+        )
+
+    def run(self, module: Module, x: Any) -> tuple[Any, OverTime]:
+        """Run a module on sequences by the rule; returns the output and what its pullback takes."""
+        if not knows_of_time(module):
+            rows, inner = module.trace(self.merge(x))
+            return self.split(rows, module), OverTime(inner, self, "frames")
+        if module._trace_over_time is not None and not module._over_time:
+            y, inner = module._trace_over_time(x, self)
+            return y, OverTime(inner, self, "sequences")
+        if self.packed is None:
+            for one in module.modules():
+                if getattr(one, "batch_first", False):
+                    raise ValueError(
+                        f"{type(one).__name__}: expected batch_first=False among modules of sequences (T, B, ...), got "
+                        "True"
+                    )
+        y, inner = module.trace(x)
+        if module._gives_states:
+            return y[0], OverTime(inner, self, "states")
+        return y, OverTime(inner, self, "sequences")
+
+
+class OverTime(NamedTuple):
+    """The context of a module that ran on sequences."""
+
+    inner: Any
+    steps: Steps
+    how: str
+
+
+def pull(module: Module, context: Any, grad_output: Any, need_input: bool = True) -> Any:
+    """Return the pullback of a module, whichever way it ran."""
+    if type(context) is not OverTime:
+        return _contexts.pull(module, context, grad_output, need_input)
+    inner, steps, how = context
+    if how == "frames":
+        found = _contexts.pull(module, inner, steps.merge(grad_output, "grad_output"), need_input)
+        return steps.split(found, module)
+    found = _contexts.pull(module, inner, grad_output, need_input)
+    return found[0] if how == "states" else found
+
+
+def shapes_of(y: Any) -> Any:
+    """Return the shape of an array or of a PackedSequence's data, or a list of those of a tuple's parts."""
+    if type(y) in (tuple, list):
+        return [shapes_of(part) for part in y]
+    return np.shape(y.data if isinstance(y, PackedSequence) else y)
+
+
+def check_gradient(grad: Any, shapes: Any) -> None:
+    """Raise unless a gradient has an output's shapes; a part of several may be None."""
+    if type(shapes) is list:
+        if type(grad) not in (tuple, list) or len(grad) != len(shapes):
+            raise ValueError(
+                f"grad_output: expected a tuple of {len(shapes)}, as the output is, got {type(grad).__name__}"
+            )
+        for part, shape in zip(grad, shapes, strict=True):
+            if part is not None:
+                check_gradient(part, shape)
+    elif type(grad) in (tuple, list) and len(grad) != shapes[0]:
+        raise ValueError(f"grad_output: expected shape {shapes}, got a {type(grad).__name__} of {len(grad)}")
+    elif shapes_of(grad) != shapes:
+        raise ValueError(f"grad_output: expected shape {shapes}, got {shapes_of(grad)}")
