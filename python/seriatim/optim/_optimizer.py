@@ -7,6 +7,7 @@ memory. Parameters without a gradient, or with ``requires_grad`` False, are left
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -18,6 +19,9 @@ from seriatim._typing import Array
 from seriatim.nn import Parameter, flatten
 from seriatim.nn.base._contexts import warn_before_step
 from seriatim.nn.base._parameter import CLOCK, owned, runs
+
+# Settings of torch's groups, and a name that lr has elsewhere, that no rule here has.
+_NOT_HERE = ("amsgrad", "maximize", "learning_rate")
 
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
@@ -59,6 +63,8 @@ class Optimizer:
     ----------
     param_groups : list of dict
         Each with ``params`` and the rule's numbers; ``lr`` and the others may be changed between steps.
+    defaults : dict
+        Settings of groups that do not name them.
 
     Raises
     ------
@@ -69,29 +75,80 @@ class Optimizer:
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Parameter):
+            raise TypeError("params: expected several Parameters or groups of them, got one Parameter: [parameter]")
         given = list(params)
         if not given:
             raise ValueError("params: expected at least one parameter, got none")
-        groups = given if isinstance(given[0], Mapping) else [{"params": given}]
+        self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
-        for group in groups:
-            members = list(group["params"])
-            for p in members:
-                if not isinstance(p, Parameter):
-                    raise TypeError(f"params: expected Parameters, got {type(p).__name__}")
-            self.param_groups.append({**defaults, **group, "params": members})
-        everything = [p for group in self.param_groups for p in group["params"]]
-        if len({id(p) for p in everything}) != len(everything):
-            raise ValueError("params: expected every parameter once, got one twice")
-        flatten(everything)
         # State of each parameter, in one flat array a name and group; and how many steps each has made, by its place
         # in the group.
-        self._state: list[dict[str, Array]] = [{} for _ in self.param_groups]
-        self._steps: list[list[int]] = [[0] * len(group["params"]) for group in self.param_groups]
-        # What a schedule has set the learning rates to, one a group.
-        self._scheduled: list[float] | None = None
+        self._state: list[dict[str, Array]] = []
+        self._steps: list[list[int]] = []
+        # What a schedule has set the learning rates to, one a group; None of one that came later.
+        self._scheduled: list[float | None] | None = None
         # When the last step was made.
         self._since = CLOCK.now
+        for group in given if isinstance(given[0], Mapping) else [{"params": given}]:
+            self._add(group)
+        flatten(self._members())
+
+    def _members(self) -> list[Parameter]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Train more parameters from the next step on: layers that were frozen, or a new head.
+
+        Parameters
+        ----------
+        param_group : mapping
+            ``params``, a Parameter or several, and settings of their own, ``lr`` for one; the others are those that the
+            optimiser was made with (:attr:`defaults`). Their state, moments and the number of steps, begins at nothing;
+            that of the other groups stays. A schedule goes on from the group's own ``lr``.
+
+        Raises
+        ------
+        ValueError
+            There is no parameter, one comes twice or is in another group, or a setting is out of its range.
+        TypeError
+            Something is not a Parameter, or ``param_group`` no mapping or with a setting that the rule has not. The
+            optimiser is then as it was.
+        """
+        self._add(param_group)
+        flatten(self._members())
+
+    def _add(self, param_group: Mapping[str, Any]) -> None:
+        if not isinstance(param_group, Mapping):
+            raise TypeError(f"param_group: expected a dict with 'params', got {type(param_group).__name__}")
+        if "params" not in param_group:
+            raise ValueError(f"param_group: expected 'params' among its keys, got {sorted(map(str, param_group))}")
+        given = param_group["params"]
+        members = [given] if isinstance(given, Parameter) else list(given)
+        for p in members:
+            if not isinstance(p, Parameter):
+                raise TypeError(f"params: expected Parameters, got {type(p).__name__}")
+        if isinstance(given, (set, frozenset)):
+            raise TypeError("params: expected an ordered collection, got a set, whose order is another in every run")
+        if not members and self.param_groups:
+            raise ValueError("params: expected at least one parameter in a group, got none")
+        known = {id(p) for p in self._members()}
+        if len({id(p) for p in members} | known) != len(members) + len(known):
+            raise ValueError("params: expected every parameter once, got one twice, or one of another group")
+        for name in set(param_group) - {"params"} - set(self.defaults):
+            # A key of the caller's own may stand here, as in torch; not one that is meant to do something.
+            if (name in _NOT_HERE and param_group[name]) or get_close_matches(str(name), self.defaults, cutoff=0.75):
+                raise TypeError(f"param_group: expected settings among {sorted(self.defaults)}, got {name!r}")
+        group = {**self.defaults, **param_group, "params": members}
+        self._check_group(group)
+        self.param_groups.append(group)
+        self._state.append({})
+        self._steps.append([0] * len(members))
+        if self._scheduled is not None:
+            self._scheduled.append(None)
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        """Raise ValueError for a setting that is out of its range."""
 
     def __repr__(self) -> str:
         groups = [_described(group) for group in self.param_groups]
@@ -151,7 +208,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         # Where the parameters lie is another matter in a copy, and a norm's sum goes over them as they lie.
-        flatten([p for group in self.param_groups for p in group["params"]])
+        flatten(self._members())
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of all state and numbers, for :meth:`load_state_dict` of an optimiser made alike.
@@ -235,9 +292,6 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        _check(lr=(lr, 0, np.inf), momentum=(momentum, 0, np.inf), weight_decay=(weight_decay, 0, np.inf))
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("nesterov: expected momentum above 0 and no dampening with it")
         super().__init__(
             params,
             {
@@ -248,6 +302,11 @@ class SGD(Optimizer):
                 "nesterov": nesterov,
             },
         )
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        _check(**{name: (group[name], 0, np.inf) for name in ("lr", "momentum", "weight_decay")})
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError("nesterov: expected momentum above 0 and no dampening with it")
 
     def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
         buffer = self._buffer(index, "momentum_buffer")[where] if group["momentum"] else None
@@ -296,15 +355,16 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        below_one = float(np.nextafter(1, 0))
-        _check(
-            lr=(lr, 0, np.inf),
-            eps=(eps, 0, np.inf),
-            beta1=(betas[0], 0, below_one),
-            beta2=(betas[1], 0, below_one),
-            weight_decay=(weight_decay, 0, np.inf),
-        )
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        below_one = float(np.nextafter(1, 0))
+        beta1, beta2 = group["betas"]
+        _check(
+            **{name: (group[name], 0, np.inf) for name in ("lr", "eps", "weight_decay")},
+            beta1=(beta1, 0, below_one),
+            beta2=(beta2, 0, below_one),
+        )
 
     def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
         F.adam_step(
@@ -396,15 +456,12 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
     ) -> None:
-        _check(
-            lr=(lr, 0, np.inf),
-            alpha=(alpha, 0, 1),
-            eps=(eps, 0, np.inf),
-            weight_decay=(weight_decay, 0, np.inf),
-            momentum=(momentum, 0, np.inf),
-        )
         numbers = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
         super().__init__(params, {**numbers, "centered": centered})
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        names = ("lr", "eps", "weight_decay", "momentum")
+        _check(**{name: (group[name], 0, np.inf) for name in names}, alpha=(group["alpha"], 0, 1))
 
     def _update(self, index: int, group: dict[str, Any], where: slice, data: Array, grad: Array, step: int) -> None:
         F.rmsprop_step(

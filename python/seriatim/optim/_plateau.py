@@ -81,11 +81,24 @@ class ReduceLROnPlateau(LRScheduler):
             eps=(eps, 0, np.inf),
         )
         self.min_lrs = [float(lr) for lr in _one_a_group("min_lr", min_lr, optimizer)]
+        self._is_for_all = not isinstance(min_lr, (list, tuple))
         self.mode, self.threshold_mode, self.threshold = mode, threshold_mode, threshold
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
         self.best = float("inf" if mode == "min" else "-inf")
         self.num_bad_epochs = self.cooldown_counter = 0
         super().__init__(optimizer)
+
+    def _base_of(self, lr: float) -> float:
+        if not self._is_for_all:
+            raise ValueError(
+                f"min_lr: expected one for each of {len(self.optimizer.param_groups)} groups, got {len(self.min_lrs)}: "
+                "a group was added. Make a new ReduceLROnPlateau."
+            )
+        return lr
+
+    def _take(self, base: float) -> None:
+        super()._take(base)
+        self.min_lrs = [*self.min_lrs, self.min_lrs[0]]
 
     def _lrs(self, step: int) -> list[float]:
         return [float(group["lr"]) for group in self.optimizer.param_groups]
@@ -102,6 +115,7 @@ class ReduceLROnPlateau(LRScheduler):
             What is watched.
         """
         metric = float(metrics)
+        self._welcome()
         self.last_epoch += 1
         if self._is_better(metric):
             self.best, self.num_bad_epochs = metric, 0

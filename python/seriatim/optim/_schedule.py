@@ -56,7 +56,7 @@ class LRScheduler:
     Attributes
     ----------
     base_lrs : list of float
-        Where each group starts from.
+        Where each group starts from; of one that was added to the optimiser later, where it would have started from.
     last_epoch : int
         Steps made. A step may be an epoch or a mini-batch: it is what lies between two calls of :meth:`step`.
 
@@ -117,10 +117,29 @@ class LRScheduler:
     def _set(self, lrs: list[float]) -> None:
         for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
             group["lr"] = lr
-        self._last_lr = self.optimizer._scheduled = list(lrs)
+        self._last_lr = list(lrs)
+        self.optimizer._scheduled = list(lrs)
+
+    def _welcome(self) -> None:
+        """Let groups that were added later start so that their learning rates are now what stands in them."""
+        for group in self.optimizer.param_groups[len(self.base_lrs) :]:
+            base = self._base_of(float(group["lr"]))
+            group["initial_lr"] = base
+            self._take(base)
+
+    def _base_of(self, lr: float) -> float:
+        """Return where a group would have started that has come to a learning rate: rates are linear in that."""
+        probe = copy.copy(self)
+        probe.base_lrs = [0.0, 1.0]
+        zero, one = probe._lrs(self.last_epoch)
+        return (lr - zero) / (one - zero) if one != zero else lr
+
+    def _take(self, base: float) -> None:
+        self.base_lrs = [*self.base_lrs, base]
 
     def step(self) -> None:
         """Set the learning rates for the next step."""
+        self._welcome()
         lrs = self._lrs(self.last_epoch + 1)
         self.last_epoch += 1
         self._set(lrs)
@@ -302,10 +321,24 @@ class LambdaLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         self.lr_lambdas = _one_a_group("lr_lambda", lr_lambda, optimizer)
+        self._is_for_all = callable(lr_lambda)
         for function in self.lr_lambdas:
             if not callable(function):
                 raise TypeError(f"lr_lambda: expected callables, got {type(function).__name__}")
         super().__init__(optimizer, last_epoch)
+
+    def _base_of(self, lr: float) -> float:
+        if not self._is_for_all:
+            raise ValueError(
+                f"lr_lambda: expected one for each of {len(self.optimizer.param_groups)} groups, got "
+                f"{len(self.lr_lambdas)}: a group was added. Make a new LambdaLR."
+            )
+        factor = float(self.lr_lambdas[0](self.last_epoch))
+        return lr / factor if factor else lr
+
+    def _take(self, base: float) -> None:
+        super()._take(base)
+        self.lr_lambdas = [*self.lr_lambdas, self.lr_lambdas[0]]
 
     def _lrs(self, step: int) -> list[float]:
         return [lr * float(function(step)) for lr, function in zip(self.base_lrs, self.lr_lambdas, strict=True)]
@@ -409,6 +442,12 @@ class OneCycleLR(LRScheduler):
         self.total_steps, self.pct_start, self.three_phase = total_steps, pct_start, three_phase
         self.div_factor, self.final_div_factor = div_factor, final_div_factor
         self._begin(optimizer, [lr / div_factor for lr in self.max_lrs], last_epoch)
+
+    def _base_of(self, lr: float) -> float:
+        raise ValueError(
+            f"max_lr: expected one for each of {len(self.optimizer.param_groups)} groups, got {len(self.max_lrs)}: a "
+            "group was added. Make a new OneCycleLR."
+        )
 
     def _lrs(self, step: int) -> list[float]:
         if step > self.total_steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -62,6 +63,17 @@ class SequentialLR(LRScheduler):
     def __repr__(self) -> str:
         lines = "".join(f"\n  ({index}): {part!r}" for index, part in enumerate(self.schedulers))
         return f"SequentialLR(milestones={self.milestones}, last_epoch={self.last_epoch}, lr={self._last_lr}{lines}\n)"
+
+    def _base_of(self, lr: float) -> float:
+        place = bisect_right(self.milestones, self.last_epoch)
+        part = copy.copy(self.schedulers[place])
+        part.last_epoch = self.last_epoch - (self.milestones[place - 1] if place else 0)
+        return part._base_of(lr)
+
+    def _take(self, base: float) -> None:
+        super()._take(base)
+        for part in self.schedulers:
+            part._take(base)
 
     def _lrs(self, step: int) -> list[float]:
         place = bisect_right(self.milestones, step)
