@@ -25,7 +25,7 @@ OTHERS = {
     "reset_after": [False], "nonlinearity": ["relu", "tanh"], "hidden_sizes": [3], "n_layers": [1], "hard": [True],
     "n_features": [2], "n_classes": [3], "n_outputs": [3], "n_characters": [4], "head": ["identity"],
     "pooling": [("mean",)], "kinds": [("max",)], "cell": ["gru"], "embedding_size": [2], "frames_at_once": [1],
-    "sizes": [[2, 1]], "start": [0], "rnn": ["gru"],
+    "sizes": [[2, 1]], "start": [0], "rnn": ["gru"], "ndims": [3, 5],
 }  # fmt: skip
 # Arguments that say nothing of what is computed once the module is there, or are modules.
 ASIDE = {
@@ -52,7 +52,11 @@ def gradient(y):
 
 def backward(module, context, y):
     grad = gradient(y)
-    whole = isinstance(module, (nn.Parallel, nn.Ensemble, nn.Split)) or not isinstance(y, tuple)
+    whole = (
+        hasattr(y, "batch_sizes")
+        or isinstance(module, (nn.Parallel, nn.Ensemble, nn.Split))
+        or not isinstance(y, tuple)
+    )
     if isinstance(module, (nn.ConvGRU, nn.ConvLSTM)) and not isinstance(y, tuple):
         whole = True
     found = module.pullback(context, *([grad] if whole else grad))
