@@ -7,19 +7,22 @@ input, one for the state and one bias, with the gates in the kernels' order; gra
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
-from seriatim._typing import Array, ArrayLike, Seed
+from seriatim._typing import Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._convolution import Conv2d
+from seriatim.nn.images._videos import Spans, Videos, run_spans, run_spans_back, sequence
+from seriatim.sequences import PackedSequence
 
 States = tuple[Array, ...]
 
@@ -45,14 +48,6 @@ def odd(name: str, size: int) -> int:
     if not isinstance(size, (int, np.integer)) or size < 1 or size % 2 == 0:
         raise ValueError(f"{name}: expected an odd positive integer (an even kernel changes the size), got {size!r}")
     return int(size)
-
-
-def sequence(x: ArrayLike, channels: int) -> Array:
-    """Return ``(T, B, channels, height, width)`` as float32 or raise."""
-    array = as_numbers("x", x)
-    if array.ndim != 5 or array.shape[2] != channels or 0 in array.shape:
-        raise ValueError(f"x: expected shape (T, B, {channels}, height, width) with no empty axis, got {array.shape}")
-    return as_floats("x", array)
 
 
 class ConvCell(Module):
@@ -109,28 +104,30 @@ class ConvCell(Module):
     def _get(self, key: str, make: Any) -> Any:
         return self._packs.get(key, self._owned(), make)
 
-    def _trace(self, x: Array, states: States | None, *, fresh: bool = False) -> tuple[Array, States, Any]:
-        """Run ``x (T, B, ...)``; a fresh array of convolved inputs may be written to."""
+    def _trace(
+        self, x: Array, states: States | None, *, fresh: bool = False, sizes: Integers | None = None
+    ) -> tuple[Array, States, Any]:
+        """Run ``x (T, B, ...)``, or packed rows; a fresh array of convolved inputs may be written to."""
         weights: Weights = self._get("weights", self._assemble)
         packed = self._get("h", lambda: self._pack(weights.h, False))
-        size = x.shape[:2]
         if weights.x is None:
             cache, bias = None, weights.bias
             gates = x if fresh and x.flags.c_contiguous and x.flags.writeable else np.array(x, np.float32, order="C")
         else:
             pad = self.kernel_size // 2
-            flat = x.reshape(-1, *x.shape[2:])
+            flat = x.reshape(-1, *x.shape[-3:])
             bias, wx = None, weights.x
             packed_x = self._get("x", lambda: F.conv2d_pack(wx, F.conv2d_geometry(wx.shape, 1, pad)))
             images, cache = F.conv2d(flat, wx, weights.bias, padding=pad, packed=packed_x)
-            gates = images.reshape(*size, *images.shape[1:])
-        y, last, steps = self._steps(gates, packed, states, bias)
-        return y, last, self.keep([cache, steps, x.shape, y.shape])
+            gates = images.reshape(*x.shape[:-3], *images.shape[1:])
+        run = self._steps if sizes is None else partial(run_spans, self, sizes)
+        y, last, steps = run(gates, packed, states, bias)
+        return y, last, self.keep([cache, steps, x.shape, y.shape, last[0].shape])
 
     def _pullback(
         self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]
     ) -> tuple[Array, tuple[Array | None, ...]]:
-        cache, steps, shape, out = self._unused(context)
+        cache, steps, shape, out, _ = self._unused(context)
         self._check_gradients(context, grad_y, grad_states)
         if grad_y is None:
             grad_y = np.zeros(out, np.float32)
@@ -141,7 +138,8 @@ class ConvCell(Module):
         grad_h = np.empty_like(weights.h) if wanted else None
         bias = np.empty_like(weights.bias) if wanted and weights.bias is not None else None
         given = {"grad_weight": grad_h, "grad_bias": bias if weights.x is None else None}
-        grad_x, first = self._steps_backward(grad_y, grad_states, steps, packed=packed, **given)
+        back: Any = partial(run_spans_back, self) if isinstance(steps, Spans) else self._steps_backward
+        grad_x, first = back(grad_y, grad_states, steps, packed=packed, **given)
         context.clear()  # The gates have become gradients: there is no second time.
         grad_wx = None
         if weights.x is not None:
@@ -149,7 +147,7 @@ class ConvCell(Module):
             grad_wx = np.empty_like(wx) if wanted else None
             packed_x = self._get("x backward", lambda: F.conv2d_pack_backward(wx, cache.geometry))
             found, _, _ = F.conv2d_backward(
-                grad_x.reshape(-1, *grad_x.shape[2:]),
+                grad_x.reshape(-1, *grad_x.shape[-3:]),
                 cache,
                 wx,
                 packed=packed_x,
@@ -169,12 +167,12 @@ class ConvCell(Module):
     def _check_gradients(
         self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]
     ) -> None:
-        out = self._unused(context)[-1]
+        *_, out, state = self._unused(context)
         if grad_y is not None and np.shape(grad_y) != out:
             raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_y)}")
         for grad in grad_states:
-            if grad is not None and np.shape(grad) != out[1:]:
-                raise ValueError(f"grad_state: expected shape {out[1:]}, got {np.shape(grad)}")
+            if grad is not None and np.shape(grad) != state:
+                raise ValueError(f"grad_state: expected shape {state}, got {np.shape(grad)}")
 
 
 class GRUSteps(ConvCell):
@@ -303,12 +301,13 @@ class StatefulCell(ConvCell):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Run all steps, from where the last call ended."""
-        return self._trace_from_memory(sequence(x, self.in_size), False)
+        return self._trace_from_memory(Videos(sequence(x, self.in_size), None, False), False)
 
-    def _trace_from_memory(self, x: Array, fresh: bool) -> tuple[Array, Any]:
-        states = self.memory.recall((x.shape[1], self.hidden_size, *x.shape[3:]))
-        y, last, context = self._trace(x, states, fresh=fresh)
-        self.memory.keep(last)
+    def _trace_from_memory(self, videos: Videos, fresh: bool) -> tuple[Array, Any]:
+        x = videos.frames
+        states = self.memory.recall((videos.batch, self.hidden_size, *x.shape[-2:]))
+        y, last, context = self._trace(x, videos.states_in(states), fresh=fresh, sizes=videos.sizes)
+        self.memory.keep(videos.states_out(last))
         return y, context
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
@@ -397,11 +396,12 @@ class ConvStack(Module):
         n_layers: int,
         *,
         rng: Seed = None,
+        batch_first: bool = False,
     ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, n_layers=n_layers)
         random = _init.generator(rng)
-        self.input_size, self.n_layers = input_size, n_layers
+        self.input_size, self.n_layers, self.batch_first = input_size, n_layers, batch_first
         self.hidden_sizes = per_layer("hidden_sizes", hidden_sizes, n_layers)
         self.kernel_sizes = per_layer("kernel_sizes", kernel_sizes, n_layers)
         sizes = [input_size, *self.hidden_sizes]
@@ -425,35 +425,40 @@ class ConvStack(Module):
         """The layers."""
         return list(self._modules.values())
 
-    def trace(self, x: ArrayLike, hidden: Sequence[Any] | None = None) -> tuple[Any, Any]:
+    def trace(self, x: ArrayLike | PackedSequence, hidden: Sequence[Any] | None = None) -> tuple[Any, Any]:
         """Run one step, or all steps of a sequence."""
-        array = as_numbers("x", x)
-        if array.ndim not in (4, 5):
-            raise ValueError(f"x: expected shape (B, C, H, W) or (T, B, C, H, W), got {array.shape}")
-        y = sequence(array if array.ndim == 5 else array[None], self.input_size)
+        packed = isinstance(x, PackedSequence)
+        array: Any = x if packed else as_numbers("x", x)
+        single = not packed and array.ndim == 4
+        if not packed and array.ndim not in (4, 5):
+            axes = "B, T" if self.batch_first else "T, B"
+            raise ValueError(f"x: expected shape (B, C, H, W) or ({axes}, C, H, W), got {array.shape}")
+        videos = Videos.read(array[None] if single else array, self.input_size, self.batch_first and not single)
+        y = videos.frames
         given: list[States | None] = []
         for state, size in zip(self._a_layer("hidden", hidden), self.hidden_sizes, strict=True):
-            wanted = (y.shape[1], size, *y.shape[3:])
+            wanted = (videos.batch, size, *y.shape[-2:])
             parts = None if state is None else self._inside(state)
             for part in parts or ():
                 if np.shape(part) != wanted:
                     raise ValueError(f"hidden: expected shape {wanted}, got {np.shape(part)}")
-            given.append(None if parts is None else tuple([as_floats("hidden", part) for part in parts]))
+            states = None if parts is None else tuple([as_floats("hidden", part) for part in parts])
+            given.append(videos.states_in(states))
         last, contexts = [], []
-        for cell, states in zip(self.cells, given, strict=True):
-            y, final, context = cell._trace(y, states)
-            last.append(self._outside(final))
+        for cell, before in zip(self.cells, given, strict=True):
+            y, final, context = cell._trace(y, before, sizes=videos.sizes)
+            last.append(self._outside(videos.states_out(final)))
             contexts.append(context)
-        single = array.ndim == 4
-        return (last if single else (y, last)), self.keep((single, contexts))
+        form = videos._replace(frames=y[:0])
+        return (last if single else (videos.give_back(y), last)), self.keep((single, form, y.shape, contexts))
 
     def pullback(
         self, context: Any, grad_output: Any, grad_hidden: Sequence[Any] | None = None
-    ) -> tuple[Array, list[Any]]:
+    ) -> tuple[Any, list[Any]]:
         """Return the gradients of x and of every layer's first states; add to the parameters'."""
-        single, contexts = self.kept(context)
+        single, form, shape, contexts = self.kept(context)
         states = self._a_layer("grad_output", grad_output if single else grad_hidden)
-        grad: ArrayLike | None = None if single else grad_output
+        grad: Any = None if single or grad_output is None else form.read_gradient(grad_output, shape)
         first = []
         # All is looked at before the first gradient is added to.
         given = [
@@ -462,10 +467,9 @@ class ConvStack(Module):
         for cell, inner, parts in zip(self.cells, contexts, given, strict=True):
             cell._check_gradients(inner, None, parts)
         for cell, inner, parts in reversed(list(zip(self.cells, contexts, given, strict=True))):
-            grad, before = cell._pullback(inner, grad, parts)
-            first.append(self._outside(before))
-        found = as_numbers("grad_output", grad)
-        return (found[0] if single else found), first[::-1]
+            grad, before = cell._pullback(inner, grad, form.states_in(parts))
+            first.append(self._outside(form.states_out(before)))
+        return (grad[0] if single else form.give_back(grad)), first[::-1]
 
     def _a_layer(self, name: str, values: Sequence[Any] | None) -> list[Any]:
         given = [None] * self.n_layers if values is None else list(values)

@@ -11,8 +11,9 @@ from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._parameter import Parameter
-from seriatim.nn.images._conv_cells import ConvStack, GRUSteps, Weights, odd, sequence
+from seriatim.nn.images._conv_cells import ConvStack, GRUSteps, Weights, odd
 from seriatim.nn.images._convolution import Conv2d
+from seriatim.nn.images._videos import sequence
 
 
 class ConvGRUCell(GRUSteps):
@@ -113,6 +114,8 @@ class ConvGRU(ConvStack):
     n_layers : int
     rng : int, Generator or None
         Of the initial values.
+    batch_first : bool, default False
+        Whether sequences come and go as ``(B, T, C, H, W)``; states are as they are.
 
     Raises
     ------
@@ -125,6 +128,10 @@ class ConvGRU(ConvStack):
     ``model(x, hidden=None)`` with one image a sequence, x ``(B, C, H, W)``, returns the list of each layer's new state.
     With x ``(T, B, C, H, W)`` it returns the last layer's outputs ``(T, B, C', H, W)`` and the list of final states.
     ``hidden`` is a list with a state, or None for zeros, of every layer.
+
+    Ragged videos come as a PackedSequence of frames ``(frames, C, H, W)``: outputs are packed, states ``(B, C', H, W)``
+    are in the caller's order, each sequence's own last one. What comes out of a sequence is what it gives
+    alone, to rounding.
 
     ``backward(grad_output, grad_hidden=None)``: of a single step ``grad_output`` is a list like the result (None where
     there is none), of a sequence the gradient of the outputs, and ``grad_hidden`` may have those of the final states.

@@ -100,6 +100,8 @@ class ConvLSTM(ConvStack):
     n_layers : int
     rng : int, Generator or None
         Of the initial values.
+    batch_first : bool, default False
+        Whether sequences come and go as ``(B, T, C, H, W)``; states are as they are.
 
     Raises
     ------

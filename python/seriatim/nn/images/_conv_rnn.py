@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._typing import AnyArray, Array, ArrayLike, Seed
+from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._convolution import Pair
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
@@ -23,13 +23,14 @@ from seriatim.nn.images._conv_cells import (
     StatefulCell,
     Weights,
     odd,
-    sequence,
 )
 from seriatim.nn.images._conv_lstm import ConvLSTMCell
 from seriatim.nn.images._convolution import Conv2d
+from seriatim.nn.images._videos import Videos
 from seriatim.nn.layers import _activation
 from seriatim.nn.layers._batch_norm import BatchNorm2d
 from seriatim.nn.layers._shape import Identity
+from seriatim.sequences import PackedSequence
 
 _ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Identity")
 
@@ -163,6 +164,8 @@ class ConvRNN(ArrayModule):
         Whether the input's and the hidden convolution are depthwise and pointwise. A GRU's hidden one cannot be.
     rng : int, Generator or None
         Of the initial values.
+    batch_first : bool, default False
+        Whether sequences come and go as ``(B, T, C, H, W)``.
 
     Attributes
     ----------
@@ -182,7 +185,8 @@ class ConvRNN(ArrayModule):
     -----
     Input ``(T, B, in_channels, H, W)``, output ``(T, B, out_channels, H', W')``. The memory is kept between calls and
     detached: no gradient flows from one call into the one before. An input of another size raises ValueError until
-    :meth:`reset_all` (Metavision forgets without a word). One call with T steps equals T calls with one in evaluation.
+    :meth:`reset_all` (Metavision forgets without a word). A PackedSequence of frames gives one; the memory is each
+    sequence's last state, in the caller's order. One call with T steps equals T calls with one in evaluation.
     """
 
     _fixed = ("in_channels", "out_channels", "cell")
@@ -201,11 +205,12 @@ class ConvRNN(ArrayModule):
         separable_hidden: bool = False,
         *,
         rng: Seed = None,
+        batch_first: bool = False,
     ) -> None:
         super().__init__()
         _init.positive(in_channels=in_channels, out_channels=out_channels)
         random = _init.generator(rng)
-        self.in_channels, self.out_channels, self.cell = in_channels, out_channels, cell
+        self.in_channels, self.out_channels, self.cell, self.batch_first = in_channels, out_channels, cell, batch_first
         widths = {"lstm": 4 * out_channels, "gru": in_channels, "rnn": out_channels}
         if cell not in widths:
             raise ValueError(f"cell: expected 'lstm', 'gru' or 'rnn', got {cell!r}")
@@ -223,18 +228,22 @@ class ConvRNN(ArrayModule):
         else:
             self.timepool = _RNNPool(out_channels, separable=separable_hidden, rng=random)
 
-    def trace(self, x: ArrayLike) -> tuple[Array, Any]:
+    def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
         """Run all steps, from where the last call ended."""
-        convolved, of_input = self.conv_x2h.trace(sequence(x, self.in_channels))
+        videos = Videos.read(x, self.in_channels, self.batch_first)
+        packed = videos.packed
+        convolved, of_input = self.conv_x2h.trace(videos.frames if packed is None else packed)
+        inner = videos._replace(frames=convolved if packed is None else convolved.data)
         # The convolution's output is nobody else's: it may become the gates.
-        y, of_steps = self.timepool._trace_from_memory(convolved, True)
-        return y, self.keep((of_input, of_steps))
+        y, of_steps = self.timepool._trace_from_memory(inner, True)
+        return videos.give_back(y), self.keep((videos._replace(frames=y[:0]), y.shape, of_input, of_steps))
 
-    def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> AnyArray | None:
+    def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence, need_input: bool = True) -> Any:
         """Return the input's gradient; add to the parameters'."""
-        of_input, of_steps = self.kept(context)
-        grad: AnyArray | None = pull(self.conv_x2h, of_input, self.timepool.pullback(of_steps, grad_output), need_input)
-        return grad
+        form, shape, of_input, of_steps = self.kept(context)
+        convolved = self.timepool.pullback(of_steps, form.read_gradient(grad_output, shape))
+        grad = pull(self.conv_x2h, of_input, convolved, need_input)
+        return form.give_back(grad) if form.packed is None and grad is not None else grad
 
     def reset(self, mask: ArrayLike) -> None:
         """Clear the memory of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
