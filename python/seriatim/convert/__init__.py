@@ -11,12 +11,15 @@ from seriatim._states import read_safetensors
 from seriatim.convert._canton import canton_gru
 from seriatim.convert._convolutional import convgru, metavision
 from seriatim.convert._deepgru import maghoumi_deepgru, sequentia_deepgru
-from seriatim.convert._keras import keras_gru
+from seriatim.convert._keras import keras_conv_lstm, keras_gru, keras_lstm, keras_rnn
 
 __all__ = [
     "canton_gru",
     "convgru",
+    "keras_conv_lstm",
     "keras_gru",
+    "keras_lstm",
+    "keras_rnn",
     "maghoumi_deepgru",
     "metavision",
     "read_safetensors",
