@@ -17,6 +17,7 @@ from seriatim._arrays import as_numbers
 from seriatim._sklearn import Choice, Kind, Number, Rules, Stored, check_parameters, check_value
 from seriatim._typing import AnyArray, Integers, float_type
 from seriatim.preprocessing._base import offsets
+from seriatim.preprocessing._frames import CHANNELS, FRAMES, PIXELS, on_frames
 from seriatim.preprocessing._time import resampled, within
 from seriatim.sequences import Sequences
 
@@ -26,6 +27,9 @@ class Augmentation(Stored, BaseEstimator):  # type: ignore[misc]
 
     Any callable with this signature will do in its place.
     """
+
+    # What it takes for features in frames of a video.
+    _of_frames: ClassVar[str | None] = FRAMES
 
     def __call__(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None = None) -> Sequences:
         """Change sequences.
@@ -49,7 +53,8 @@ class Augmentation(Stored, BaseEstimator):  # type: ignore[misc]
             )
         self._check_parameters()
         X = sequences.X.astype(float_type(sequences.X.dtype), copy=False)
-        return self._augment(Sequences(X, sequences.lengths), rng, target)
+        whole = Sequences(X, sequences.lengths)
+        return on_frames(lambda given: self._augment(given, rng, target), whole, self._of_frames, type(self).__name__)
 
     def _augment(self, sequences: Sequences, rng: np.random.Generator, target: Integers | None) -> Sequences:
         raise NotImplementedError
@@ -119,6 +124,7 @@ class Scale(Augmentation):
         One factor for all features of a sequence, or one for each.
     """
 
+    _of_frames = CHANNELS
     _parameter_rules: ClassVar[Rules] = {
         "low": [Number()],
         "high": [Number()],
@@ -152,6 +158,7 @@ class Shift(Augmentation):
         each feature by itself.
     """
 
+    _of_frames = CHANNELS
     _parameter_rules: ClassVar[Rules] = {
         "distance": [Number(0)],
         "period": [Number(1, whole=True), None],
@@ -185,6 +192,7 @@ class Rotate(Augmentation):
     Features are points ``x, y, z`` behind each other. Centre them first: the rotation is about the origin.
     """
 
+    _of_frames = None
     _parameter_rules: ClassVar[Rules] = {
         "angle": [Number(0, 180)],
         "axis": [Choice("x", "y", "z"), None],
@@ -214,6 +222,7 @@ class Tempo(Augmentation):
         Bounds of the factor of the length, which is uniform in its logarithm.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {"low": [Number(0.001)], "high": [Number()]}
 
     def __init__(self, low: float = 0.8, high: float = 1.25) -> None:
@@ -240,6 +249,7 @@ class TimeWarp(Augmentation):
         The departure is a sum of so many half sines of random height over the sequence.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {"strength": [Number(0, 1)], "waves": [Number(1, whole=True)]}
 
     def __init__(self, strength: float = 0.3, waves: int = 2) -> None:
@@ -291,6 +301,7 @@ class MaskTime(Augmentation):
         What stands there: 0 is the mean of standardised features.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {"fraction": [Number(0, 1)], "value": [Number()]}
 
     def __init__(self, fraction: float = 0.2, value: float = 0.0) -> None:
@@ -321,6 +332,7 @@ class MaskFeatures(Augmentation):
     Park et al., "SpecAugment: a simple data augmentation method for automatic speech recognition", Interspeech 2019.
     """
 
+    _of_frames = None
     _parameter_rules: ClassVar[Rules] = {
         "most": [Number(0, whole=True)],
         "bands": [Number(1, whole=True)],
@@ -357,6 +369,7 @@ class WarpFeatures(Augmentation):
     Features beyond the ends repeat the last ones. Only for features that are samples of one axis, as mel bands are.
     """
 
+    _of_frames = None
     _parameter_rules: ClassVar[Rules] = {"strength": [Number(0, 0.99)], "shift": [Number(0)]}
 
     def __init__(self, strength: float = 0.1, shift: float = 0.0) -> None:
@@ -379,6 +392,7 @@ class Mix(Augmentation):
         The greatest share of the other one.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {"most": [Number(0, 1)]}
 
     def __init__(self, most: float = 0.5) -> None:

@@ -18,9 +18,11 @@ from seriatim._sklearn import (
     check_parameters,
     known_of,
     read_sequences,
+    read_videos,
     remember,
 )
 from seriatim._typing import AnyArray, ArrayLike
+from seriatim.preprocessing._frames import are_videos, folded, on_frames
 from seriatim.sequences import Sequences
 from seriatim.sequences._items import reusable
 
@@ -59,11 +61,16 @@ class SequenceTransformer(  # type: ignore[call-arg]
     a y with a label for each row is it one sequence of one step a row, in ``transform`` too. After a ``fit`` on
     univariate sequences it is one of them a row.
 
+    Videos ``(T_i, C, H, W)``, in the same forms, are taken by what is defined for them: changes over time, and scaling,
+    whose features are channels. Others refuse them.
+
     float32 stays float32, and float64 stays float64, so that an offset (a clock, a place on a map) rounds nothing away
     before it is gone; other types become the narrower of the two that holds them. Standardize and MinMaxScale, after
     which nothing can be lost, give float32.
     """
 
+    # What it takes for features in frames of a video; None of what means nothing for them.
+    _of_frames: ClassVar[str | None] = None
     # Types that come out as they go in.
     _preserved: ClassVar[tuple[str, ...]] = ("float64", "float32")
 
@@ -115,10 +122,16 @@ class SequenceTransformer(  # type: ignore[call-arg]
             A parameter or the sequences have no meaning. The transformer is then as it was.
         """
         self._check_parameters()
-        reading = read_sequences(X, lengths, type(self).__name__, targets=None if y is None else len(np.asarray(y)))
-        self._fit(reading.sequences)
-        self._has_offset = _has_offset(reading.sequences)
-        self.n_features_in_ = reading.sequences.X.shape[1]
+        name = type(self).__name__
+        if are_videos(X, lengths):
+            reading = read_videos(X, lengths, name)
+            flat = folded(reading.sequences, self._of_frames, name)
+        else:
+            reading = read_sequences(X, lengths, name, targets=None if y is None else len(np.asarray(y)))
+            flat = reading.sequences
+        self._fit(flat)
+        self._has_offset = _has_offset(flat)
+        self.n_features_in_ = int(np.prod(reading.sequences.X.shape[1:]))
         remember(self, reading)
         return self
 
@@ -143,9 +156,10 @@ class SequenceTransformer(  # type: ignore[call-arg]
         """
         check_is_fitted(self, "n_features_in_")
         self._check_parameters()
-        reading = read_sequences(X, lengths, type(self).__name__, known=known_of(self))
+        name, read = type(self).__name__, read_sequences if self._frame_shape is None else read_videos
+        reading = read(X, lengths, name, known=known_of(self))
         check_features(self, reading)
-        return self._in_form(reading, self._transform(reading.sequences))
+        return self._in_form(reading, on_frames(self._transform, reading.sequences, self._of_frames, name))
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Any:
         """Fit and transform the same sequences.
@@ -243,16 +257,16 @@ class SequenceTransformer(  # type: ignore[call-arg]
         if given.form == "list" or (given.form == "nested" and not equal):
             return list(result)
         if given.form in ("cube", "nested"):
-            return result.X.reshape(len(result), -1, result.X.shape[1]) if equal else result
+            return result.X.reshape(len(result), -1, *result.X.shape[1:]) if equal else result
         if len(result) == 1 or np.array_equal(given.sequences.lengths, result.lengths):
             return self._as_table(result.X)
         if given.form == "table" and equal:
-            return result.X.reshape(len(result), -1, result.X.shape[1])
+            return result.X.reshape(len(result), -1, *result.X.shape[1:])
         return result
 
     def _as_table(self, array: AnyArray) -> Any:
         wanted = getattr(self, "_output", None) or get_config()["transform_output"]
-        if wanted == "default":
+        if wanted == "default" or array.ndim > 2:
             return array
         return _Table(self.get_feature_names_out()).set_output(transform=wanted).transform(array)
 

@@ -11,6 +11,7 @@ from seriatim._sklearn import Choice, Kind, Rules
 from seriatim._sklearn._finite import as_finite
 from seriatim._typing import AnyArray, Doubles, Integers
 from seriatim.preprocessing._base import SequenceTransformer, offsets
+from seriatim.preprocessing._frames import CHANNELS
 from seriatim.sequences import Sequences
 
 # Spreads below so many units in the last place of the mean are roundings.
@@ -40,6 +41,7 @@ def _fits(*parts: AnyArray) -> bool:
 class _Scaling(SequenceTransformer):
     """``(x - shift) * scale``."""
 
+    _of_frames = CHANNELS
     _parameter_rules: ClassVar[Rules] = {"over": [Choice("training", "sequence")]}
 
     _fitted_attributes: ClassVar[tuple[str, ...]] = ("shift_", "scale_")

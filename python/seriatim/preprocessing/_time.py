@@ -10,6 +10,7 @@ from seriatim import functional as F
 from seriatim._sklearn import Choice, Number, Rules
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim.preprocessing._base import SequenceTransformer, offsets
+from seriatim.preprocessing._frames import PIXELS
 from seriatim.sequences import Sequences
 
 
@@ -33,6 +34,7 @@ class TrimConstants(SequenceTransformer):
     A sequence that is constant throughout keeps its first observation.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {"constant": [Number()], "tol": [Number(0)]}
 
     def __init__(self, constant: float = 0.0, tol: float = 1e-5) -> None:
@@ -60,6 +62,7 @@ class Downsample(SequenceTransformer):
         Keep the first of every ``factor`` observations, or their mean. What is left over at the end counts as well.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {
         "factor": [Number(1, whole=True)],
         "method": [Choice("decimate", "mean")],
@@ -91,6 +94,7 @@ class Filter(SequenceTransformer):
     further back.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {
         "window_size": [Number(1, whole=True)],
         "method": [Choice("median", "mean")],
@@ -114,6 +118,7 @@ class Resample(SequenceTransformer):
         First and last observations stay where they are. A sequence of one observation is repeated.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {"length": [Number(1, whole=True)]}
 
     def __init__(self, length: int = 64) -> None:
@@ -145,6 +150,7 @@ class Deltas(SequenceTransformer):
     Young et al., "The HTK Book", 2006, section 5.9.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {
         "order": [Number(1, 4, whole=True)],
         "reach": [Number(1, 1000, whole=True)],
@@ -206,6 +212,7 @@ class Stack(SequenceTransformer):
     Sak et al., "Fast and accurate recurrent neural network acoustic models for speech recognition", Interspeech 2015.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {"factor": [Number(1, whole=True)]}
 
     def __init__(self, factor: int = 2) -> None:
@@ -277,6 +284,7 @@ class Pad(SequenceTransformer):
     Seriatim's own models want no padding; others may.
     """
 
+    _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {
         "length": [Number(1, whole=True), None],
         "value": [Number()],
