@@ -268,6 +268,9 @@ def test_parts_that_are_none_new_or_in_another_order(path):
     part = nn.LastState(nn.GRU(3, 4, rng=0))
     part.module = nn.LSTM(3, 4, 2, rng=0)
     identical([round_trip(part, path)(normal(5, 2, 3))], [part.eval()(normal(5, 2, 3))])
+    # Its constructor takes no such part, so that it is made with the old one.
+    part.module = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh())
+    identical([round_trip(part, path).module(normal(5, 3))], [part.module.eval()(normal(5, 3))])
     row = nn.Sequential(nn.Linear(3, 3, rng=0), nn.Tanh())
     row._modules = dict(reversed(row._modules.items()))
     row.spare = [nn.Linear(2, 2, rng=1), row[1]]
@@ -337,6 +340,12 @@ class Counts(nn.Module):
         self.number = nn.Linear(2, 2 + next(self.made), rng=0)
 
 
+def with_itself():
+    module = nn.Sequential(nn.Linear(2, 2, rng=0))
+    module[0].owner = [module]
+    return module
+
+
 def with_attribute(name, value):
     module = nn.Sequential(nn.Linear(2, 2, rng=0))
     setattr(module[0], name, value)
@@ -352,6 +361,12 @@ REFUSED = {
     "an object": (lambda: with_attribute("lock", object()), TypeError, r"Sequential\.0\.lock: expected a value"),
     "a generator": (
         lambda: with_attribute("random", np.random.default_rng(0)), TypeError, r"Sequential\.0\.random: expected"
+    ),
+    "a circle": (with_itself, ValueError, r"Sequential\.0\.owner\[0\]: .* holds no circle"),
+    "a part that only its owner makes": (
+        lambda: nn.Sequential(nn.ConvRNN(2, 3).timepool, nn.ConvRNN(2, 3, cell="gru").timepool),
+        TypeError,
+        r"Sequential\.1: .*got _GRUPool: a part of the library's own",
     ),
     "a parameter alone": (lambda: nn.Parameter([1.0]), TypeError, "Parameter: expected a value"),
     "one in a list": (lambda: with_attribute("more", [nn.Parameter([1.0])]), TypeError, r"0\.more: expected"),

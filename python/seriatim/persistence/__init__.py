@@ -16,8 +16,8 @@ from typing import Any
 
 from seriatim._typing import AnyArray
 from seriatim.persistence._compare import Comparison
+from seriatim.persistence._drafts import pruned
 from seriatim.persistence._files import checked_metadata, read, read_metadata, write
-from seriatim.persistence._modules import pruned
 from seriatim.persistence._registry import not_known, register_module
 from seriatim.persistence._values import Reader, Writer
 
@@ -69,8 +69,11 @@ def save(model: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] |
     tree = pruned(writer.encode(model, "", type(model).__name__))
     if not (isinstance(tree, dict) and "class" in tree):
         raise TypeError(not_known(model, "model"))
-    _refuse_another(model, tree, writer.tensors)
-    write(path, tree, writer.tensors, told)
+    tensors = writer.tensors
+    # Its drafts are as large as the model.
+    del writer
+    _refuse_another(model, tree, tensors)
+    write(path, tree, tensors, told)
 
 
 def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArray]) -> None:

@@ -12,7 +12,7 @@ from seriatim.nn import Module, Parameter
 from seriatim.nn.base import _init
 from seriatim.persistence._compare import BESIDE, STORES
 from seriatim.persistence._constructors import parameters_of
-from seriatim.persistence._modules import _new, unique_arrays
+from seriatim.persistence._drafts import unique_arrays, zeros_of
 
 if TYPE_CHECKING:
     from seriatim.persistence._values import Reader
@@ -101,7 +101,7 @@ def _array(reader: Reader, entry: Any, made: Any) -> Any:
         return None
     if "same" in entry:
         return reader.same[entry["same"]]
-    found = _new(entry) if "shape" in entry else made
+    found = zeros_of(entry) if "shape" in entry else made
     if "id" in entry:
         reader.same[entry["id"]] = found
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._typing import AnyArray
 from seriatim.nn import Module, Parameter
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.losses._loss import Loss
@@ -82,8 +83,8 @@ class Comparison:
             return f"{place}: is {one.dtype} of shape {one.shape}, a file makes {other.dtype} of shape {other.shape}"
         if one.dtype.hasobject or one.dtype.kind in "USV":
             return None if one.tolist() == other.tolist() else f"{place}: has other values in a file"
-        native = [np.ascontiguousarray(a, a.dtype.newbyteorder("=")).tobytes() for a in (one, other)]
-        return None if native[0] == native[1] else f"{place}: has other values in a file"
+        alike = np.array_equal(_bits(one), _bits(other))
+        return None if alike else f"{place}: has other values in a file"
 
     def _objects(self, one: Any, other: Any, place: str) -> str | None:
         if type(one) is not type(other):
@@ -147,6 +148,12 @@ class Comparison:
         if one.__code__ is not other.__code__ or one.__defaults__ != other.__defaults__:
             return f"{place}: is another function"
         return self.find(cells[0], cells[1], place)
+
+
+def _bits(array: AnyArray) -> AnyArray:
+    """Return an array's numbers as integers of their bits, along one axis."""
+    native = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(-1)
+    return native.view(f"u{native.itemsize}" if native.itemsize in (1, 2, 4, 8) else "u1")
 
 
 def _plain(value: Any) -> Any:

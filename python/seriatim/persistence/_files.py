@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,11 @@ def _unique(tensors: dict[str, AnyArray]) -> tuple[dict[str, AnyArray], dict[str
     unique: dict[str, AnyArray] = {}
     alike: dict[str, str] = {}
     first: dict[Any, str] = {}
+    forms = Counter((array.dtype.str, array.shape) for array in tensors.values())
     for name, array in tensors.items():
-        key = None
-        if array.nbytes >= _WORTH:
-            key = array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest()
+        key, form = None, (array.dtype.str, array.shape)
+        if array.nbytes >= _WORTH and forms[form] > 1:
+            key = *form, hashlib.sha256(np.ascontiguousarray(array).data).digest()
         if key in first:
             alike[name] = first[key]
             continue

@@ -20,7 +20,6 @@ the names behind it, if others have some of its values; ``frozen``, names of par
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from seriatim.nn import Module, Parameter
 from seriatim.nn.base import _init
 from seriatim.nn.images._conv_cells import Memory
 from seriatim.nn.losses._loss import Loss
-from seriatim.persistence._compare import Comparison, attributes, store
+from seriatim.persistence._compare import attributes, store
 from seriatim.persistence._constructors import (
     Arguments,
     arguments_of,
@@ -38,57 +37,11 @@ from seriatim.persistence._constructors import (
     modules_in,
     parameters_of,
 )
+from seriatim.persistence._drafts import Places, form_of, unique_arrays, zeros_of
 from seriatim.persistence._registry import is_registered, name_of, not_known
 
 if TYPE_CHECKING:
     from seriatim.persistence._values import Writer
-
-
-class Drafts:
-    """What has been described so far, and what its descriptions make."""
-
-    def __init__(self) -> None:
-        self.made: dict[int, Any] = {}
-        self.valued: set[int] = set()
-        self._entries: dict[int, dict[str, Any]] = {}
-        self._taken: set[int] = set()
-        self._alive: list[Any] = []
-        self._ids = 0
-
-    def note(self, thing: Any, entry: dict[str, Any], made: Any) -> None:
-        """Keep the description of a thing and what it makes."""
-        self._entries[id(thing)], self.made[id(thing)] = entry, made
-        self._taken.add(id(made))
-        self._alive += [thing, made]
-
-    def knows(self, thing: Any) -> bool:
-        """Return whether a thing has been described."""
-        return id(thing) in self._entries
-
-    def is_free(self, made: Any) -> bool:
-        """Return whether a draft's part is nothing's counterpart yet."""
-        return id(made) not in self._taken
-
-    def same(self, thing: Any) -> dict[str, Any]:
-        """Return what refers to a thing that has been described."""
-        entry = self._entries[id(thing)]
-        if "id" not in entry:
-            entry["id"] = self._ids
-            self._ids += 1
-        return {"same": entry["id"]}
-
-    def differ(self, one: Any, other: Any) -> bool:
-        """Return whether two values differ."""
-        if is_plain(one) and is_plain(other):
-            return Comparison().find(one, other, "") is not None
-        return Comparison(dict(self.made)).find(one, other, "") is not None
-
-
-class _Places(list[Any]):
-    """Entries of one of a module's stores."""
-
-    # Whether names and order are the draft's.
-    as_made = True
 
 
 def encode_module(writer: Writer, module: Any, prefix: str, path: str, weights: bool) -> Any:
@@ -97,16 +50,6 @@ def encode_module(writer: Writer, module: Any, prefix: str, path: str, weights: 
     if weights and isinstance(module, Module):
         _add_values(writer, module, node, prefix, path)
     return node
-
-
-def unique_arrays(module: Module) -> Iterator[tuple[str, Any]]:
-    """Yield parameters and buffers, each once, with dotted names."""
-    seen: set[int] = set()
-    for path, part in module.named_modules():
-        for name, value in [*part._parameters.items(), *part._buffers.items()]:
-            if value is not None and id(value) not in seen:
-                seen.add(id(value))
-                yield (f"{path}.{name}" if path else name), value
 
 
 def _add_values(writer: Writer, module: Module, node: dict[str, Any], prefix: str, path: str) -> None:
@@ -138,12 +81,16 @@ class _Description:
         name = name_of(type(thing))
         if name is None:
             raise TypeError(not_known(thing, path))
+        if any(one is thing for one in self._drafts.open):
+            raise ValueError(f"{path}: is a {name} that contains this place, and a file holds no circle")
+        self._drafts.open.append(thing)
         node: dict[str, Any] = {"class": name}
         if is_registered(type(thing)):
             node["home"] = f"{type(thing).__module__}.{type(thing).__qualname__}"
         draft = self._draft(thing, node, path)
         self._drafts.note(thing, node, draft)
         node.update(self._changes(thing, draft, path))
+        self._drafts.open.pop()
         return node
 
     # ---- How it is made
@@ -162,19 +109,28 @@ class _Description:
         places = [self._encode(value, path, str(index)) for index, value in enumerate(given.by_place)]
         if places:
             node["args"] = places
+        if not any(isinstance(value, Module) for value in named.values()):
+            return self._attempt(thing, given, named, node, path)
+        before, tensors = self._drafts.state(), dict(self._writer.tensors)
+        try:
+            return self._attempt(thing, given, named, node, path)
+        except TypeError:
+            # It takes no such part: it is made of what it was made of, which the new one then replaces.
+            self._drafts.restore(before)
+            self._writer.tensors = tensors
+            return self._attempt(thing, given, {}, node, path)
+
+    def _attempt(self, thing: Any, given: Arguments, named: dict[str, Any], node: dict[str, Any], path: str) -> Any:
+        """Return a new one of some arguments as given and others as they are now."""
         current = {**given.by_name, **named}
         node["config"] = {name: self._encode(value, path, name) for name, value in current.items()}
         try:
             draft = self._make(thing, given.by_place, current)
         except Exception as error:
-            if not any(isinstance(value, Module) for value in named.values()):
-                raise TypeError(
-                    f"{path}: {type(thing).__name__}() refuses the arguments that it was made with, so that no file "
-                    f"can make it: {type(error).__name__}: {error}"
-                ) from error
-            current = given.by_name
-            node["config"] = {name: self._encode(value, path, name) for name, value in current.items()}
-            draft = self._make(thing, given.by_place, current)
+            raise TypeError(
+                f"{path}: {type(thing).__name__}() refuses the arguments that it was made with, so that no file can "
+                f"make it: {type(error).__name__}: {error}"
+            ) from error
         return self._follow(thing, draft, Arguments(given.by_place, current), node, path)
 
     def _follow(self, thing: Any, draft: Any, arguments: Arguments, node: dict[str, Any], path: str) -> Any:
@@ -265,9 +221,9 @@ class _Description:
                 ) from error
         return found
 
-    def _arrays(self, mine: dict[str, Any], made: dict[str, Any]) -> _Places:
+    def _arrays(self, mine: dict[str, Any], made: dict[str, Any]) -> Places:
         """Describe parameters or buffers; the draft's become alike."""
-        entries, drafts, now = _Places(), self._drafts, {}
+        entries, drafts, now = Places(), self._drafts, {}
         entries.as_made = list(mine) == list(made)
         for name, value in mine.items():
             other: Any = made.get(name)
@@ -279,8 +235,8 @@ class _Description:
                 if drafts.made[id(value)] is not other:
                     entry, other = drafts.same(value), drafts.made[id(value)]
             else:
-                if other is None or not drafts.is_free(other) or _form(other) != _form(value):
-                    entry, other = _form(value), _new(_form(value))
+                if other is None or not drafts.is_free(other) or form_of(other) != form_of(value):
+                    entry, other = form_of(value), zeros_of(form_of(value))
                 assert entry is not None
                 drafts.note(value, entry, other)
             entries.append([name, entry])
@@ -289,9 +245,9 @@ class _Description:
         made.update(now)
         return entries
 
-    def _parts(self, mine: dict[str, Any], made: dict[str, Any], path: str) -> _Places:
+    def _parts(self, mine: dict[str, Any], made: dict[str, Any], path: str) -> Places:
         """Describe modules that are parts of one; the draft's become alike."""
-        entries, drafts, now = _Places(), self._drafts, {}
+        entries, drafts, now = Places(), self._drafts, {}
         entries.as_made = list(mine) == list(made)
         for name, part in mine.items():
             other: Any = made.get(name)
@@ -341,36 +297,8 @@ class _Description:
         return not self._drafts.differ(one, other)
 
 
-def _form(value: Any) -> dict[str, Any]:
-    dtype = "parameter" if isinstance(value, Parameter) else np.dtype(value.dtype).newbyteorder("=").str
-    return {"shape": list(value.shape), "dtype": dtype}
-
-
-def _new(form: dict[str, Any]) -> Any:
-    """Return a parameter or a buffer of zeros."""
-    if form["dtype"] == "parameter":
-        return Parameter(np.zeros(form["shape"], np.float32))
-    return np.zeros(form["shape"], np.dtype(form["dtype"]))
-
-
 def _has(thing: Any, name: str) -> bool:
     try:
         return hasattr(thing, name)
     except Exception:
         return False  # A property that looks at a part which has been replaced.
-
-
-def pruned(tree: Any) -> Any:
-    """Return a tree without entries that say no more than what the constructor does."""
-    if isinstance(tree, _Places):
-        return [[name, pruned(entry)] for name, entry in tree]
-    if isinstance(tree, list):
-        return [pruned(one) for one in tree]
-    if not isinstance(tree, dict):
-        return tree
-    found = {}
-    for key, value in tree.items():
-        small = pruned(value)
-        if not (isinstance(value, _Places) and value.as_made and not any(entry for _, entry in small)):
-            found[key] = small
-    return found

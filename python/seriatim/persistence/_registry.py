@@ -142,6 +142,8 @@ def not_known(value: Any, path: str) -> str:
         return f"{wanted}: save what it has found, its best_estimator_"
     if isinstance(value, (datetime.date, datetime.timedelta)):
         return f"{wanted}: labels that are times become strings, y.astype(str), before fit"
+    if isinstance(value, Module) and type(value).__module__.startswith("seriatim."):
+        return f"{wanted}: a part of the library's own has no name in files, and stays where its owner has put it"
     if isinstance(value, Module):
         return (
             f"{wanted}: seriatim.register_module({kind}) lets files hold it, by name and constructor's arguments; or "

@@ -9,8 +9,9 @@ import numpy as np
 from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray
 from seriatim.persistence._building import decode_module, decode_same
+from seriatim.persistence._drafts import Drafts
 from seriatim.persistence._estimators import decode_estimator, decode_pipeline, encode_estimator
-from seriatim.persistence._modules import Drafts, encode_module
+from seriatim.persistence._modules import encode_module
 from seriatim.persistence._registry import known, name_of, not_known, unknown_class
 
 

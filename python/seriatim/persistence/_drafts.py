@@ -1,0 +1,107 @@
+"""What has been described of a model so far, and what the descriptions are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from seriatim.nn import Module, Parameter
+from seriatim.persistence._compare import Comparison
+from seriatim.persistence._constructors import is_plain
+
+
+class Drafts:
+    """What has been described so far, and what its descriptions make."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, Any] = {}
+        self.valued: set[int] = set()
+        self._entries: dict[int, dict[str, Any]] = {}
+        self._taken: set[int] = set()
+        self._alive: list[Any] = []
+        self._ids = 0
+        # What is being described, from the outermost on.
+        self.open: list[Any] = []
+
+    def state(self) -> Any:
+        """Return what :meth:`restore` goes back to."""
+        return dict(self.made), dict(self._entries), set(self._taken), set(self.valued), list(self.open)
+
+    def restore(self, state: Any) -> None:
+        """Forget what has been described since."""
+        self.made, self._entries, self._taken, self.valued, self.open = state
+
+    def note(self, thing: Any, entry: dict[str, Any], made: Any) -> None:
+        """Keep the description of a thing and what it makes."""
+        self._entries[id(thing)], self.made[id(thing)] = entry, made
+        self._taken.add(id(made))
+        self._alive += [thing, made]
+
+    def knows(self, thing: Any) -> bool:
+        """Return whether a thing has been described."""
+        return id(thing) in self._entries
+
+    def is_free(self, made: Any) -> bool:
+        """Return whether a draft's part is nothing's counterpart yet."""
+        return id(made) not in self._taken
+
+    def same(self, thing: Any) -> dict[str, Any]:
+        """Return what refers to a thing that has been described."""
+        entry = self._entries[id(thing)]
+        if "id" not in entry:
+            entry["id"] = self._ids
+            self._ids += 1
+        return {"same": entry["id"]}
+
+    def differ(self, one: Any, other: Any) -> bool:
+        """Return whether two values differ."""
+        if is_plain(one) and is_plain(other):
+            return Comparison().find(one, other, "") is not None
+        return Comparison(dict(self.made)).find(one, other, "") is not None
+
+
+class Places(list[Any]):
+    """Entries of one of a module's stores."""
+
+    # Whether names and order are the draft's.
+    as_made = True
+
+
+def unique_arrays(module: Module) -> Iterator[tuple[str, Any]]:
+    """Yield parameters and buffers, each once, with dotted names."""
+    seen: set[int] = set()
+    for path, part in module.named_modules():
+        for name, value in [*part._parameters.items(), *part._buffers.items()]:
+            if value is not None and id(value) not in seen:
+                seen.add(id(value))
+                yield (f"{path}.{name}" if path else name), value
+
+
+def form_of(value: Any) -> dict[str, Any]:
+    dtype = "parameter" if isinstance(value, Parameter) else np.dtype(value.dtype).newbyteorder("=").str
+    return {"shape": list(value.shape), "dtype": dtype}
+
+
+def zeros_of(form: dict[str, Any]) -> Any:
+    """Return a parameter or a buffer of zeros."""
+    if form["dtype"] == "parameter":
+        return Parameter(np.zeros(form["shape"], np.float32))
+    return np.zeros(form["shape"], np.dtype(form["dtype"]))
+
+
+def pruned(tree: Any) -> Any:
+    """Return a tree without entries that say no more than what the constructor does."""
+    if isinstance(tree, Places):
+        return [[name, pruned(entry)] for name, entry in tree]
+    if isinstance(tree, list):
+        return [pruned(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    found = {}
+    for key, value in tree.items():
+        small = pruned(value)
+        if not (isinstance(value, Places) and value.as_made and not any(entry for _, entry in small)):
+            found[key] = small
+    return found
