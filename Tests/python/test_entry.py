@@ -176,7 +176,7 @@ ENTRIES = {
     "nll_loss_backward": (lambda x: F.nll_loss_backward(F.nll_loss(LOGITS, [0, 1, 1, 0])[1], x), np.ones(1)),
     "point_loss_backward": (lambda x: F.point_loss_backward(F.point_loss("mse", LOGITS, LOGITS)[1], x), np.ones(1)),
     "convert.metavision": (lambda x: convert.metavision({"a": x}), TABLE),
-    "convert.canton_gru": (lambda x: convert.canton_gru({"a": x, "b": TABLE, "c": TABLE}), TABLE),
+    "convert.canton_gru": (lambda x: convert.canton_gru({"wz": x, "wr": TABLE, "w": TABLE}), TABLE),
     "log_mel": (lambda x: log_mel(x, 8000), normal(4000)),
     "Mix": (lambda x: preprocessing.Mix()(Sequences(TABLE, [3, 3]), np.random.default_rng(0), x), np.array([0, 1])),
 }  # fmt: skip
