@@ -66,6 +66,8 @@ WAYS = {
     "lightning": lambda: {"state_dict": prefixed("model."), "epoch": 3, "hyper_parameters": {"lr": 0.1}},
     "torch's tutorial": lambda: {"model_state_dict": STATE, "optimizer_state_dict": {"state": {}, "param_groups": []}},
     "counters": lambda: {**STATE, "total_ops": 3, "2.total_params": 1, "0._extra_state": None, "_metadata": {}},
+    "DataParallel within": lambda: {name.replace("2.", "2.module."): value for name, value in STATE.items()},
+    "averaged": lambda: {"n_averaged": 3, **prefixed("module.")},
     "no count": lambda: {name: value for name, value in STATE.items() if "num_batches" not in name},
     "no count, prefix": lambda: {f"module.{name}": v for name, v in STATE.items() if "num_batches" not in name},
 }

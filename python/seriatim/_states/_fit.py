@@ -42,10 +42,20 @@ def fit(state: Mapping[str, Any], known: Mapping[str, Any], prefix: str | None =
         taken = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
         if not taken and known:
             raise ValueError(f"prefix: expected one that some names begin with, got {prefix!r} for {list(state)[:5]}")
+    taken = _without_wrappers(taken, known)
     missing = [
         name for name in known if name not in taken and not (name.endswith(_COUNT) and _statistics(name) in taken)
     ]
     return Fit(taken, prefix, missing, [name for name in taken if name not in known])
+
+
+def _without_wrappers(state: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a state without the ``module.`` of parts that were inside DataParallel, where a name fits without it."""
+    found: dict[str, Any] = {}
+    for name, value in state.items():
+        bare = name if name in known else re.sub(r"(^|\.)module\.", r"\1", name)
+        found[bare if bare in known and bare not in state and bare not in found else name] = value
+    return found
 
 
 def _statistics(count: str) -> str:

@@ -27,8 +27,8 @@ StateDict = Mapping[str, Any] | Iterable[tuple[str, Any]] | HasStateDict | str |
 
 # Where checkpoints of lightning and of torch's tutorials have it.
 _INSIDE = ("state_dict", "model_state_dict")
-# What counters of operations and torch itself add, which are no weights.
-_NO_WEIGHTS = ("total_ops", "total_params", "_extra_state", "_metadata")
+# What counters of operations, weight averages and torch itself add, which are no weights.
+_NO_WEIGHTS = ("total_ops", "total_params", "n_averaged", "_extra_state", "_metadata")
 # Names that torch.compile, FSDP and activation checkpoints put in between.
 _WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _PICKLE = (

@@ -239,8 +239,8 @@ class Module(Registry):
         Notes
         -----
         ``num_batches_tracked`` may be missing, as in old files; it then stays. Left out are ``total_ops``,
-        ``total_params``, ``_extra_state``, ``_metadata`` and, inside names, ``_orig_mod.``, ``_fsdp_wrapped_module.``
-        and ``_checkpoint_wrapped_module.``. Weights under torch's weight_norm, spectral_norm or pruning become what
+        ``total_params``, ``n_averaged``, ``_extra_state``, ``_metadata`` and, inside names, ``_orig_mod.``,
+        ``_fsdp_wrapped_module.``, ``_checkpoint_wrapped_module.`` and a ``module.`` without which a name fits. Weights under torch's weight_norm, spectral_norm or pruning become what
         they are in evaluation; other parametrisations, quantised tensors and pickles are refused.
         """
         known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
