@@ -240,8 +240,9 @@ class Module(Registry):
         -----
         ``num_batches_tracked`` may be missing, as in old files; it then stays. Left out are ``total_ops``,
         ``total_params``, ``n_averaged``, ``_extra_state``, ``_metadata`` and, inside names, ``_orig_mod.``,
-        ``_fsdp_wrapped_module.``, ``_checkpoint_wrapped_module.`` and a ``module.`` without which a name fits. Weights under torch's weight_norm, spectral_norm or pruning become what
-        they are in evaluation; other parametrisations, quantised tensors and pickles are refused.
+        ``_fsdp_wrapped_module.``, ``_checkpoint_wrapped_module.`` and a ``module.`` without which a name fits. Weights
+        under torch's weight_norm, spectral_norm or pruning become what they are in evaluation; other parametrisations,
+        quantised tensors and pickles are refused.
         """
         known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
         shapes = {name: memory for name, (memory, _) in known.items()}
