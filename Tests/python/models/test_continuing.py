@@ -319,3 +319,17 @@ def test_partial_fit_follows():
     for name in names:
         other = copy.deepcopy(first).set_params(**{name: FOLLOWED[name][0]})
         assert outcome(other.partial_fit(X, Y)) != same, name
+
+
+def test_what_is_unfrozen_in_the_network_itself_stays_so():
+    model = video(freeze=True)
+    model.module_.embedding[1].requires_grad_(True)
+    before = [p.data.copy() for p in model.module_.embedding.parameters()]
+    model.fit(VIDEOS, Y)
+    assert not all(map(np.array_equal, before, [p.data for p in model.module_.embedding.parameters()]))
+    model.embedding[1].requires_grad_(False)
+    model.set_params(freeze=False).fit(VIDEOS, Y)
+    assert not any(p.requires_grad for p in model.module_.embedding.parameters())
+    model.embedding[1].bias.requires_grad = True
+    model.fit(VIDEOS, Y)
+    assert [p.requires_grad for p in model.module_.embedding.parameters()] == [False, True]

@@ -41,16 +41,20 @@ HOW: dict[str, str | None] = {
     # The run.
     **dict.fromkeys(("warm_start", "checkpoint_dir", "checkpoint_every", "verbose", "callbacks", "predict_rows")),
 }
-_COMPARED = ("effort", "reservoir", "random_state")
+_COMPARED = ("effort", "reservoir", "random_state", "freeze")
 
 
 def record(estimator: Any) -> dict[str, Any]:
     """Return what the next training is held against; a file can have it."""
-    return {
+    found = {
         name: _mark(name, value)
         for name, value in estimator.get_params(deep=False).items()
         if HOW.get(name, _NETWORK) is not None or name in _COMPARED
     }
+    embedding = getattr(estimator, "embedding", None)
+    if isinstance(embedding, Module):
+        found["frozen"] = [name for name, p in embedding.named_parameters() if not p.requires_grad]
+    return found
 
 
 def has_changed(estimator: Any, name: str) -> bool:

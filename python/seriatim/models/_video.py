@@ -10,9 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from seriatim._sklearn import Known, Reading, Rules, keep, read_videos, shortened, warn_of_frames
+from seriatim._sklearn._parameters import Kind
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._classifier import SequenceClassifier
+from seriatim.models._continuing import has_changed
 from seriatim.nn import CrossEntropyLoss, LogSoftmax, Module, NLLLoss, VideoRNN
+from seriatim.nn.models._foreign import embeds
 
 
 class VideoClassifier(SequenceClassifier):
@@ -20,9 +23,10 @@ class VideoClassifier(SequenceClassifier):
 
     Parameters
     ----------
-    embedding : Module or callable
-        Takes frames ``(N, C, H, W)``, gives ``(N, embedding_size)``. A module is copied by ``fit``; a callable (an
-        onnxruntime session, a torch module) gets NumPy arrays and is never trained.
+    embedding : Module, callable, or session of onnxruntime
+        Takes frames ``(N, C, H, W)``, gives ``(N, embedding_size)``. A module is copied by ``fit``. What is none of
+        this package is never trained: a function gets NumPy arrays, a session them as its one input, and a torch module
+        tensors, in evaluation mode and without gradients.
     embedding_size : int
     hidden_size : int, default 128
     rnn : {'lstm', 'gru'}, default 'lstm'
@@ -32,7 +36,8 @@ class VideoClassifier(SequenceClassifier):
         Width of the classifier's hidden layer.
     freeze : bool, default False
         Whether a module's parameters stay as they are. Otherwise those are trained that require a gradient. What
-        frozen layers, and batch norms and dropout between them, do in training: :class:`seriatim.nn.VideoRNN`.
+        frozen layers, and batch norms and dropout between them, do in training: :class:`seriatim.nn.VideoRNN`. With
+        ``warm_start`` another value is followed; ``requires_grad_`` of a part of ``module_`` holds in the next fit.
     learning_rate, schedule, optimizer, batch_size, max_epochs, weight_decay, clip_norm, weight_averaging, \
 augmentation, preprocessing, early_stopping, validation_fraction, n_iter_no_change, tol, label_smoothing, \
 class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbose, callbacks, monitor
@@ -64,7 +69,7 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
     module_: VideoRNN
     _least_rows: ClassVar[int] = 1
     _reads_frames = True
-    _parameter_rules: ClassVar[Rules] = {"embedding": [callable]}
+    _parameter_rules: ClassVar[Rules] = {"embedding": [callable, Kind(embeds, "a session of onnxruntime")]}
 
     def __init__(
         self,
@@ -129,9 +134,15 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
             yield rows
 
     def _follow(self, network: Any, settled: Mapping[str, Any]) -> None:
-        if isinstance(self.embedding, Module):
-            trained = {name: given.requires_grad for name, given in self.embedding.named_parameters()}
-            for name, parameter in network.embedding.named_parameters():
+        if not isinstance(self.embedding, Module):
+            return
+        # What is set in `module_` itself between two fits stays: `freeze` and the flags of `embedding` are followed
+        # where they have changed.
+        then = getattr(self, "_fitted_with", {})
+        anew = has_changed(self, "freeze") or "frozen" not in then
+        trained = {name: given.requires_grad for name, given in self.embedding.named_parameters()}
+        for name, parameter in network.embedding.named_parameters():
+            if name in trained and (anew or trained[name] == (name in then["frozen"])):
                 parameter.requires_grad = trained[name] and not self.freeze
 
     def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> NLLLoss:

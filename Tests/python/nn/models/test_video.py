@@ -202,3 +202,34 @@ def test_vgg16_beside_torch():
     with torch.no_grad():
         pooled = torch.nn.functional.adaptive_avg_pool2d(theirs.features(torch.tensor(x)), (7, 7))
         close(vgg(x), theirs.classifier(torch.flatten(pooled, 1)).numpy())
+
+
+class Session:
+    """What onnxruntime's sessions have."""
+
+    class Input:
+        name, type = "frames", "tensor(double)"
+
+    def get_inputs(self):
+        return [self.Input()]
+
+    def run(self, names, inputs):
+        assert inputs["frames"].dtype == np.float64
+        return [inputs["frames"].mean(axis=(2, 3)), None]
+
+
+def test_a_session_embeds():
+    net = nn.VideoRNN(Session(), 2, 5, 3, rng=0)
+    same = nn.VideoRNN(lambda frames: frames.mean(axis=(2, 3), dtype=np.float64), 2, 5, 3, rng=0)
+    np.testing.assert_allclose(net(videos(), LENGTHS), same(videos(), LENGTHS), atol=1e-6)
+
+
+def test_a_torch_module_embeds_in_evaluation_mode():
+    torch = pytest.importorskip("torch")
+    cnn = torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.Dropout(), torch.nn.Flatten()).double()
+    cnn[1].eval()
+    net = nn.VideoRNN(cnn, 2 * 8 * 9, 5, 3, rng=0)
+    first = net(videos(), LENGTHS)
+    np.testing.assert_array_equal(net(videos(), LENGTHS), first)
+    assert (cnn.training, cnn[0].training, cnn[1].training) == (True, True, False)
+    assert cnn[0].num_batches_tracked == 0

@@ -19,6 +19,7 @@ from seriatim.nn.layers._activation import ReLU
 from seriatim.nn.layers._dropout import Dropout
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.layers._shape import Flatten
+from seriatim.nn.models._foreign import caller, embeds
 from seriatim.nn.recurrent._gru import GRU
 from seriatim.nn.recurrent._lstm import LSTM
 from seriatim.sequences import PackedSequence, pack_padded_sequence
@@ -60,9 +61,10 @@ class VideoRNN(SequenceModule):
 
     Parameters
     ----------
-    embedding : Module or callable
-        Takes frames ``(N, C, H, W)``, gives ``(N, embedding_size)``. A callable (an onnxruntime session, a torch
-        module) gets NumPy arrays and is never trained.
+    embedding : Module, callable, or session of onnxruntime
+        Takes frames ``(N, C, H, W)``, gives ``(N, embedding_size)``. What is no module of this package is never
+        trained: a function gets NumPy arrays, a session them as its one input, and a torch module tensors, in
+        evaluation mode and without gradients.
     embedding_size, hidden_size, n_classes : int
     rnn : {'lstm', 'gru'}
     num_layers : int, default 1
@@ -85,7 +87,7 @@ class VideoRNN(SequenceModule):
     Raises
     ------
     TypeError
-        ``embedding`` is not callable.
+        ``embedding`` is none of these.
     ValueError
         A size is not positive, or ``rnn`` is another one. From forward: x has another shape, or the embedding gives
         one. From backward: the gradient has another shape than the output.
@@ -125,7 +127,7 @@ class VideoRNN(SequenceModule):
         super().__init__()
         sizes = {} if frames_at_once is None else {"frames_at_once": frames_at_once}
         _init.positive(embedding_size=embedding_size, hidden_size=hidden_size, n_classes=n_classes, fc=fc, **sizes)
-        if not callable(embedding):
+        if not embeds(embedding):
             raise TypeError(f"embedding: expected a Module or a callable, got {type(embedding).__name__}")
         if rnn not in ("lstm", "gru"):
             raise ValueError(f"rnn: expected 'lstm' or 'gru', got {rnn!r}")
@@ -152,7 +154,7 @@ class VideoRNN(SequenceModule):
         rest: tuple[Module, Any] | None = None
         y: Any = frames
         if not isinstance(self.embedding, Module):
-            y = self._in_pieces(self.embedding, frames)
+            y = self._in_pieces(caller(self.embedding), frames)
         elif not self.training:
             y = self._in_pieces(_output([self.embedding]), frames)
         else:
