@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         seq_wise,
         time_to_batch,
         unpack_sequence,
+        unpad_sequence,
     )
 
     from . import compat as compat
@@ -72,6 +73,7 @@ _FROM = {
         "seq_wise",
         "time_to_batch",
         "unpack_sequence",
+        "unpad_sequence",
     ),
 }
 _HOME = {name: module for module, names in _FROM.items() for name in names}
@@ -98,6 +100,7 @@ __all__ = [
     "show_config",
     "time_to_batch",
     "unpack_sequence",
+    "unpad_sequence",
 ]
 
 

@@ -153,3 +153,20 @@ def test_schedules_with_a_value_a_group_want_to_be_made_anew():
         with pytest.raises(ValueError, match="a group was added"):
             plan.step(*([1.0] if isinstance(plan, optim.ReduceLROnPlateau) else []))
         assert maker(optim.SGD([nn.Parameter(normal(3))])).get_last_lr() is not None
+
+
+@pytest.mark.parametrize("lr", [-0.1, float("nan"), "x", None])
+@pytest.mark.parametrize("rule", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop])
+def test_a_step_that_a_later_group_refuses_moves_nothing(rule, lr):
+    layers = [nn.Linear(2, 2, rng=seed) for seed in range(2)]
+    optimizer = rule([{"params": list(layer.parameters())} for layer in layers], lr=0.1)
+    for layer in layers:
+        for parameter in layer.parameters():
+            parameter.grad = np.ones(parameter.shape)
+    optimizer.param_groups[1]["lr"] = lr
+    before = [np.array(p) for layer in layers for p in layer.parameters()]
+    with pytest.raises((ValueError, TypeError)):
+        optimizer.step()
+    after = [np.array(p) for layer in layers for p in layer.parameters()]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    assert optimizer._steps == [[0, 0], [0, 0]]

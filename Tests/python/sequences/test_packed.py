@@ -13,6 +13,7 @@ from seriatim.sequences import (
     pad_packed_sequence,
     pad_sequence,
     unpack_sequence,
+    unpad_sequence,
 )
 
 LENGTHS = [[1], [4, 4, 2], [3, 7, 1, 7, 2], [2, 2, 2, 5]]
@@ -140,3 +141,13 @@ def test_other_errors():
         pack_sequence([np.zeros((2, 3)), np.zeros((2, 4))])
     with pytest.raises(ValueError, match="total_length: expected at least 2"):
         pad_packed_sequence(pack_sequence([np.zeros(2)]), total_length=1)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_unpad_sequence_is_the_opposite_of_pad_sequence(batch_first):
+    sequences = [np.arange(6).reshape(3, 2), np.arange(2).reshape(1, 2), np.arange(8).reshape(4, 2)]
+    padded = pad_sequence(sequences, batch_first)
+    found = unpad_sequence(padded, [3, 1, 4], batch_first)
+    assert all(np.array_equal(one, other) for one, other in zip(found, sequences, strict=True))
+    with pytest.raises(ValueError, match="lengths"):
+        unpad_sequence(padded, [3, 1], batch_first)

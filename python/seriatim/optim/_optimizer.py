@@ -166,6 +166,11 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient.
 
+        Raises
+        ------
+        ValueError, TypeError
+            A group's setting has become what the rule cannot take; nothing has moved.
+
         Warns
         -----
         RuntimeWarning
@@ -173,6 +178,8 @@ class Optimizer:
             step and one of its parameters got no gradient: a backward was forgotten, or a forward in training mode was
             meant to predict.
         """
+        for group in self.param_groups:
+            self._check_group(group)
         warn_before_step([group["params"] for group in self.param_groups], self._since)
         CLOCK.now += 1
         self._since = CLOCK.now

@@ -13,6 +13,7 @@ from seriatim.sequences._packed import (
     pad_packed_sequence,
     pad_sequence,
     unpack_sequence,
+    unpad_sequence,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "seq_wise",
     "time_to_batch",
     "unpack_sequence",
+    "unpad_sequence",
 ]

@@ -281,6 +281,28 @@ def unpack_sequence(sequence: PackedSequence) -> list[AnyArray]:
     return [row[:length].copy() for row, length in zip(padded, lengths, strict=True)]
 
 
+def unpad_sequence(padded_sequences: ArrayLike, lengths: ArrayLike, batch_first: bool = False) -> list[AnyArray]:
+    """Return the sequences of a padded batch, each ``(T_i, ...)``: the opposite of :func:`pad_sequence`.
+
+    Parameters
+    ----------
+    padded_sequences : array_like, shape (T, B, ...), or (B, T, ...) with ``batch_first``
+    lengths : array_like of int, shape (B,)
+    batch_first : bool, default False
+
+    Returns
+    -------
+    list of ndarray
+        float32, or of the integers' own type.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The lengths do not fit.
+    """
+    return unpack_sequence(pack_padded_sequence(padded_sequences, lengths, batch_first, enforce_sorted=False))
+
+
 def pad_sequence(
     sequences: Iterable[Any], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> AnyArray:

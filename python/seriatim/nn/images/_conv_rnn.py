@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,40 @@ from seriatim.nn.layers._shape import Identity
 from seriatim.sequences import PackedSequence
 
 _ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Identity")
+_NORMS = {"BatchNorm2d": BatchNorm2d, "Identity": Identity}
+
+
+def _made(name: str, given: Any, *arguments: Any) -> Module:
+    """Return a module, or what a class or another callable makes."""
+    module = given if isinstance(given, Module) else given(*arguments)
+    if not isinstance(module, Module):
+        raise TypeError(f"{name}: expected a name, a module, or a callable that makes one, got {given!r}")
+    return module
+
+
+def _activation_of(given: str | Module | Callable[[], Module]) -> Module:
+    if isinstance(given, str):
+        if given not in _ACTIVATIONS:
+            raise ValueError(f"activation: expected one of {', '.join(_ACTIVATIONS)}, got {given!r}")
+        given = Identity if given == "Identity" else getattr(_activation, given)
+    if given in (_activation.Softmax, _activation.LogSoftmax):
+        # Of images the classes are their channels, as torch has it for four axes where no dim is given.
+        return _made("activation", functools.partial(given, dim=1))
+    if not callable(given):
+        raise TypeError(f"activation: expected a name, a module, or a callable that makes one, got {given!r}")
+    return _made("activation", given)
+
+
+def _norm_of(given: str | Module | Callable[[int], Module], channels: int) -> list[Module]:
+    if isinstance(given, str):
+        if given == "none":
+            return []
+        if given not in _NORMS:
+            raise ValueError(f"norm: expected 'none' or one of {', '.join(_NORMS)}, got {given!r}")
+        given = _NORMS[given]
+    if not callable(given):
+        raise TypeError(f"norm: expected a name, a module, or a callable that makes one, got {given!r}")
+    return [_made("norm", given, channels)]
 
 
 class ConvLayer(Sequential):
@@ -43,9 +78,12 @@ class ConvLayer(Sequential):
     in_channels, out_channels : int
     kernel_size, stride, padding, dilation : int or pair of int, default 3, 1, 1, 1
     bias : bool, default True
-    norm : {'BatchNorm2d', 'none'}
-    activation : str
-        The name of a module: 'ReLU', 'LeakyReLU', 'ELU', 'Sigmoid', 'Tanh', 'Softmax', 'LogSoftmax' or 'Identity'.
+    norm : {'BatchNorm2d', 'Identity', 'none'}, Module or callable
+        A class or another callable is given the number of channels and makes a module.
+    activation : str, Module or callable
+        The name of a module: 'ReLU', 'LeakyReLU', 'ELU', 'Sigmoid', 'Tanh', 'Softmax', 'LogSoftmax' or 'Identity'. A
+        class or another callable without arguments makes one. Softmax and LogSoftmax, by name or as classes, go over
+        the channels.
     separable : bool, default False
         A depthwise convolution to ``in_channels * depth_multiplier`` channels, then a pointwise one.
     depth_multiplier : int, default 1
@@ -55,8 +93,10 @@ class ConvLayer(Sequential):
     Raises
     ------
     ValueError
-        A size is not positive, or ``norm`` or ``activation`` is another one. From forward: x has another shape.
+        A size is not positive, or ``norm`` or ``activation`` is another name. From forward: x has another shape.
         From backward: the gradient has another shape than the output.
+    TypeError
+        ``norm`` or ``activation`` is or makes no module.
 
     Notes
     -----
@@ -75,17 +115,14 @@ class ConvLayer(Sequential):
         padding: Pair = 1,
         dilation: Pair = 1,
         bias: bool = True,
-        norm: str = "BatchNorm2d",
-        activation: str = "ReLU",
+        norm: str | Module | Callable[[int], Module] = "BatchNorm2d",
+        activation: str | Module | Callable[[], Module] = "ReLU",
         separable: bool = False,
         depth_multiplier: int = 1,
         *,
         rng: Seed = None,
     ) -> None:
-        if norm not in ("BatchNorm2d", "none"):
-            raise ValueError(f"norm: expected 'BatchNorm2d' or 'none', got {norm!r}")
-        if activation not in _ACTIVATIONS:
-            raise ValueError(f"activation: expected one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
+        behind = [*_norm_of(norm, out_channels), _activation_of(activation)]
         random = _init.generator(rng)
         convolution: Module
         if separable:
@@ -101,9 +138,7 @@ class ConvLayer(Sequential):
             convolution = Conv2d(
                 in_channels, out_channels, kernel_size, stride, padding, dilation, bias=bias, rng=random
             )
-        last = Identity() if activation == "Identity" else getattr(_activation, activation)()
-        normed = [] if norm == "none" else [BatchNorm2d(out_channels)]
-        super().__init__(convolution, *normed, last)
+        super().__init__(convolution, *behind)
         self.out_channels = out_channels
 
 
