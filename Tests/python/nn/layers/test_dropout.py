@@ -58,6 +58,7 @@ def test_bounds():
     model = nn.Dropout(1.0)
     np.testing.assert_array_equal(model(X), np.zeros_like(X))
     np.testing.assert_array_equal(model.backward(X), np.zeros_like(X))
+    np.testing.assert_array_equal(model([np.nan, np.inf, 1]), [np.nan, np.nan, 0])
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])

@@ -92,7 +92,8 @@ def dropped(x: ArrayLike, drop: Drop | None) -> Array:
     if drop is None:
         return as_floats("x", x)
     if drop[0] == 1:
-        return np.zeros(as_numbers("x", x).shape, np.float32)
+        # torch multiplies by 0: what is not finite is not hidden.
+        return np.where(np.isfinite(as_numbers("x", x)), np.float32(0), np.float32(np.nan))
     return F.dropout(x, *drop)
 
 
