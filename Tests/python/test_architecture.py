@@ -33,7 +33,7 @@ ALLOWED = {
     "models": BASE | {"_sklearn", "_threadpool", "functional", "nn", "optim", "preprocessing", "sequences", "training"},
     # No layer above imports these; persistence finds classes by name.
     "recipes": BASE | {"_sklearn", "functional", "models", "preprocessing", "sequences"},
-    "persistence": BASE | {"nn"},
+    "persistence": BASE | {"nn", "optim"},
     "compat": BASE | {"_sklearn", "models", "sequences"},
     "export": BASE | {"functional", "models", "nn", "preprocessing"},
     "plotting": BASE,

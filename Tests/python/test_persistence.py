@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import seriatim
@@ -243,10 +242,6 @@ def test_what_is_saved_the_wrong_way(tmp_path):
     model = fitted(["a", "b"] * 6)
     with pytest.raises(TypeError, match=r"the model comes first, save\(model, 'a.safetensors'\)"):
         seriatim.save("a.safetensors", model)
-    with pytest.raises(TypeError, match="got GridSearchCV: save what it has found, its best_estimator_"):
-        seriatim.save(GridSearchCV(model, {}), tmp_path / "model")
-    with pytest.raises(TypeError, match=r"got date: labels that are times become strings, y.astype\(str\)"):
-        seriatim.save(fitted(np.array(["2020-01-01", "2021-01-01"] * 6, "M8[D]")), tmp_path / "model")
     with pytest.raises(FileNotFoundError, match=r"no.model: there is no folder .*no to write it to"):
         seriatim.save(model, tmp_path / "no" / "model")
     for wrong in (lambda: seriatim.save(model, tmp_path), lambda: seriatim.load(tmp_path)):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
-
 from seriatim._sklearn._looks import Linked
 
 Self = TypeVar("Self", bound="Stored")
@@ -16,7 +14,8 @@ class Stored(Linked):
     """Parameters and fitted attributes that a file keeps. A class has the names of its bases as well as its own."""
 
     # Fitted attributes, those alone that a fit may leave out included; in no order.
-    _fitted_attributes: ClassVar[tuple[str, ...]] = ()
+    # Of every one what was said of it beside parameters: the container of its output, the metadata that it asks for.
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("_sklearn_output_config", "_output", "_metadata_request")
     # Parameters that say how a fit runs, not what the model is; they may hold anything and stay behind.
     _unsaved_parameters: ClassVar[tuple[str, ...]] = ()
 
@@ -24,8 +23,6 @@ class Stored(Linked):
         """Return parameters as they are, and None for what stays behind."""
         given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
         left = {name for cls in type(self).__mro__ for name in vars(cls).get("_unsaved_parameters", ())}
-        # The next numbers of a generator are nobody else's.
-        left |= {name for name, value in given.items() if isinstance(value, np.random.RandomState)}
         return {name: None if name in left else value for name, value in given.items()}
 
     def _fitted_state(self) -> dict[str, Any]:

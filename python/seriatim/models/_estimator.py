@@ -39,6 +39,7 @@ from seriatim.models._data import Examples, read_weights
 from seriatim.models._parameters import Parameters
 from seriatim.models._prediction import in_batches, outputs, trained_members
 from seriatim.models._preparation import Preparation, as_float32, fitted, prepared
+from seriatim.models._resuming import STATE, resume, training_state
 from seriatim.models._training import Task, train
 from seriatim.models._validation import given_validation, hold_out
 from seriatim.nn import Module
@@ -82,7 +83,7 @@ class SequenceEstimator(
     best_epoch_: int | None
     scaling_: Any
     preprocessing_: Any
-    # The last fit's, to continue with; no file has them.
+    # The last fit's, to continue with.
     _optimizer: Optimizer
     _rng: np.random.Generator
     # What a training that goes on is held against.
@@ -322,6 +323,17 @@ class SequenceEstimator(
             seen = ordered if self._is_auto("preprocessing") else given
             preprocessing = fitted(settled["preprocessing"], prepared(seen, scaling))
         return Preparation(scaling, preprocessing, settled.get("augmentation"), self._is_auto("augmentation"))
+
+    def _fitted_state(self) -> dict[str, Any]:
+        """Return what a file keeps of the fit, and of the training, so that it can go on."""
+        return {**super()._fitted_state(), **training_state(self)}
+
+    @classmethod
+    def _restored(cls: type[Self], parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> Self:
+        model = super()._restored(parameters, {name: value for name, value in fitted.items() if name != STATE})
+        if STATE in fitted:
+            resume(model, fitted[STATE])
+        return model
 
     def _set_fitted(self, reading: Reading, state: Mapping[str, Any], continues: bool) -> None:
         """Set the fitted state as a whole, after the last thing that can fail."""

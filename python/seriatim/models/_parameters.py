@@ -118,11 +118,6 @@ class Parameters:
     reservoir: bool | str = False
     predict_rows: int | str = "auto"
 
-    def _parameters_to_save(self) -> dict[str, Any]:
-        """Return what a file keeps of the parameters: a scorer of one's own is not in it, nor wanted to predict."""
-        given: dict[str, Any] = super()._parameters_to_save()  # type: ignore[misc]
-        return {**given, "monitor": LOSS} if callable(given.get("monitor")) else given
-
     def _fitted_state(self) -> dict[str, Any]:
         """Return what a file keeps of the fit: augmentation that was taken out since is not in it."""
         state: dict[str, Any] = super()._fitted_state()  # type: ignore[misc]

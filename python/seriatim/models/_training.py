@@ -83,7 +83,7 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
         settled,
         epochs * n_batches,
         several=epochs > 1,
-        # A model from a file has no optimiser: it begins with a fresh one.
+        # What a file says nothing of begins with a fresh one.
         optimizer=getattr(estimator, "_optimizer", None) if task.continues else None,
         history=estimator.history_ if task.continues else {},
         checkpoint=task.checkpoint if epochs > 1 else None,

@@ -3,7 +3,7 @@
 The header's metadata has ``seriatim`` (JSON: format, library version, and the model as a tree of plain values); arrays
 are the file's tensors, under names that say where they belong (``module_.gru1.weight_ih_l0``). ``metadata`` has what
 the user gave. Only classes of ``seriatim.nn``, ``seriatim.models``, ``seriatim.preprocessing`` and
-``seriatim.recipes``, scikit-learn's ``Pipeline``, and modules that a program has registered, can be in it.
+``seriatim.recipes``, scikit-learn's public estimators, and modules that a program has registered, can be in it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from seriatim._typing import AnyArray
 from seriatim.persistence._compare import Comparison
 from seriatim.persistence._drafts import pruned
+from seriatim.persistence._estimators import TRAINING
 from seriatim.persistence._files import checked_metadata, read, read_metadata, write
 from seriatim.persistence._registry import not_known, register_module
 from seriatim.persistence._values import Reader, Writer
@@ -28,19 +29,30 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def save(model: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
-    """Save a fitted estimator, a pipeline, or a module.
+def save(
+    model: Any,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    training: bool = True,
+) -> None:
+    """Save an estimator or a pipeline, fitted or not, or a module.
 
     Parameters
     ----------
-    model : estimator or transformer of seriatim, Pipeline of these, module or loss of seriatim.nn
-        Modules made of such modules as well, and those of your own that :func:`register_module` was told of. Any other
-        module: save its ``state_dict()`` with ``safetensors.numpy.save_file``.
+    model : estimator or transformer of seriatim or scikit-learn, module or loss of seriatim.nn
+        Pipelines, searches and others that are made of estimators as well, as far as what fit has left in each part is
+        numbers, text and the like, which is not so of trees and other compiled objects. Modules made of such modules as
+        well, and those of your own that :func:`register_module` was told of. Any other module: save its
+        ``state_dict()`` with ``safetensors.numpy.save_file``.
     path : str or path
         Replaced as a whole once everything is written: a crash leaves the old file.
     metadata : dict, optional
         What you want to say of the model: None, bools, finite numbers, strings, lists and dicts of them.
         :func:`read_metadata` gives it back.
+    training : bool, default True
+        Whether the file has what more training goes on from: the optimiser's state, twice as large as the weights with
+        Adam, and the generator. Without them ``warm_start`` and ``partial_fit`` begin with fresh ones.
 
     Raises
     ------
@@ -49,7 +61,6 @@ def save(model: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] |
     ValueError
         :func:`load` would make another model: the message says where and in what. Or a number in ``metadata`` is not
         finite.
-    sklearn.exceptions.NotFittedError
     FileNotFoundError
         The path's folder is not there.
 
@@ -59,31 +70,37 @@ def save(model: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] |
     structure as it is now, parts that were added, replaced or removed and settings that were changed included; with
     what is shared shared, and what is frozen (``requires_grad``) frozen; with the numbers of its dropout, so that one
     more training step gives the same bits; and with the memory that :class:`seriatim.nn.ConvRNN` and its like keep
-    between calls (``reset_all()`` before saving clears it). Gradients, forwards that wait for their backward, and the
-    state of an optimiser stay behind.
+    between calls (``reset_all()`` before saving clears it). Gradients, forwards that wait for their backward, and a
+    module's optimiser stay behind.
+
+    An estimator comes back with its parameters, with all that ``fit`` has left, and with what training goes on from:
+    ``partial_fit`` and ``fit`` with ``warm_start`` give the same bits as without the file. ``callbacks``,
+    ``checkpoint_dir`` and scikit-learn's ``memory`` say where and how a run is kept and watched: they stay behind.
+    Functions are code; those of a user's own, as ``augmentation``, ``schedule`` or ``monitor``, are refused.
     """
     if isinstance(model, (str, os.PathLike)):
         raise TypeError(f"model: expected a model, got a path: the model comes first, save(model, {str(model)!r})")
     told = checked_metadata(metadata)
-    writer = Writer()
+    left = frozenset() if training else TRAINING
+    writer = Writer(left)
     tree = pruned(writer.encode(model, "", type(model).__name__))
     if not (isinstance(tree, dict) and "class" in tree):
         raise TypeError(not_known(model, "model"))
     tensors = writer.tensors
     # Its drafts are as large as the model.
     del writer
-    _refuse_another(model, tree, tensors)
+    _refuse_another(model, tree, tensors, left)
     write(path, tree, tensors, told)
 
 
-def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArray]) -> None:
+def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArray], left: frozenset[str]) -> None:
     """Raise ValueError if the file would make another model."""
     kind = type(model).__name__
     try:
         again = Reader(tensors).whole(json.loads(json.dumps(tree)))
     except Exception as error:
         raise ValueError(f"{kind}: a file of it could not be loaded, and none is written: {error}") from error
-    difference = Comparison().find(model, again, kind)
+    difference = Comparison(left=left).find(model, again, kind)
     if difference is not None:
         raise ValueError(
             f"{difference}. Nothing was written: a file must not make another model. Give a module as it is to the "

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import functools
 import math
+import pathlib
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +17,7 @@ from seriatim._typing import AnyArray
 from seriatim.nn import Module, Parameter
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.losses._loss import Loss
+from seriatim.persistence._estimators import holds, parts_of
 
 # What a module has beside its state: calls that are open, copies for the kernels, how it was made, its mode. A file
 # brings it in evaluation mode.
@@ -32,6 +36,11 @@ def store(thing: Module | Loss, name: str) -> dict[str, Any]:
     return found
 
 
+_VALUES = (
+    datetime.date, datetime.time, datetime.timedelta, range, slice, complex, set, frozenset, pathlib.PurePath, np.dtype
+)  # fmt: skip
+
+
 class Comparison:
     """Looks for a difference, and knows what is the counterpart of what: sharing is compared as well.
 
@@ -39,9 +48,12 @@ class Comparison:
     ----------
     pairs : dict
         By the ids of objects of one side: those of the other.
+    left : frozenset of str
+        Names of what estimators have left of a fit and stays behind.
     """
 
-    def __init__(self, pairs: dict[int, Any] | None = None) -> None:
+    def __init__(self, pairs: dict[int, Any] | None = None, left: frozenset[str] = frozenset()) -> None:
+        self.left = left
         self.pairs: dict[int, Any] = {} if pairs is None else pairs
         self._taken = {id(one) for one in self.pairs.values()}
         # Ids are those of objects that live.
@@ -49,11 +61,14 @@ class Comparison:
 
     def find(self, one: Any, other: Any, place: str) -> str | None:
         """Return where and how two things differ, None if they do not."""
-        one, other = _plain(one), _plain(other)
+        if isinstance(one, np.memmap):
+            one = one.view(np.ndarray)
         if type(one) is not type(other):
             return f"{place}: is {_told(one)}, a file makes {_told(other)}"
         if one is other:
             return None
+        if isinstance(one, np.generic):
+            return self._arrays(np.asarray(one), np.asarray(other), place)
         if isinstance(one, (str, int, bool, bytes)):
             return None if one == other else f"{place}: is {_told(one)}, a file makes {_told(other)}"
         if isinstance(one, float):
@@ -63,7 +78,7 @@ class Comparison:
             return self._arrays(one, other, place)
         if isinstance(one, (list, tuple)):
             return self._all(enumerate(one), dict(enumerate(other)), place, "[{!r}]")
-        if isinstance(one, dict):
+        if isinstance(one, Mapping):
             return self._all(one.items(), other, place, "[{!r}]")
         return self._objects(one, other, place)
 
@@ -77,20 +92,25 @@ class Comparison:
         found = (find(value, others[key], place + form.format(key)) for key, value in pairs)
         return next((text for text in found if text), None)
 
-    @staticmethod
-    def _arrays(one: Any, other: Any, place: str) -> str | None:
-        if one.shape != other.shape or one.dtype.newbyteorder("=") != other.dtype.newbyteorder("="):
+    def _arrays(self, one: Any, other: Any, place: str) -> str | None:
+        if one.shape != other.shape or one.dtype != other.dtype:
             return f"{place}: is {one.dtype} of shape {one.shape}, a file makes {other.dtype} of shape {other.shape}"
-        if one.dtype.hasobject or one.dtype.kind in "USV":
-            return None if one.tolist() == other.tolist() else f"{place}: has other values in a file"
-        alike = np.array_equal(_bits(one), _bits(other))
-        return None if alike else f"{place}: has other values in a file"
+        if isinstance(one, np.ma.MaskedArray):
+            if text := self._arrays(np.ma.getmaskarray(one), np.ma.getmaskarray(other), place):
+                return text
+            one, other = one.data, other.data
+        if one.dtype.hasobject or one.dtype.char == "T":
+            return self.find(one.ravel().tolist(), other.ravel().tolist(), place)
+        return None if np.array_equal(_bits(one), _bits(other)) else f"{place}: has other values in a file"
 
     def _objects(self, one: Any, other: Any, place: str) -> str | None:
         if type(one) is not type(other):
             return f"{place}: is {_told(one)}, a file makes {_told(other)}"
         if one is None:
             return None
+        if isinstance(one, _VALUES):
+            # Nobody can tell two of them from one.
+            return self._inside(one, other, place)
         if id(one) in self.pairs or id(other) in self._taken:
             shared = self.pairs.get(id(one)) is other
             return None if shared else f"{place}: is shared with another place; what a file makes is not"
@@ -123,16 +143,24 @@ class Comparison:
             made = attributes(other)
             # The order of attributes is that of assignments, and nothing goes by it.
             return self._all(sorted(mine.items()), dict(sorted(made.items())), place, ".{}")
-        if hasattr(one, "_fitted_state"):
-            for mine, made in (
-                (one._parameters_to_save(), other._parameters_to_save()),
-                (one._fitted_state(), other._fitted_state()),
-            ):
+        if holds(one):
+            for mine, made in zip(parts_of(one, self.left), parts_of(other, self.left), strict=True):
                 if text := self._all(sorted(mine.items()), dict(sorted(made.items())), place, ".{}"):
                     return text
             return None
-        if type(one).__name__ == "Pipeline":
-            return self.find(one.steps, other.steps, f"{place}.steps")
+        if isinstance(one, np.random.RandomState):
+            return self.find(one.get_state(legacy=False), other.get_state(legacy=False), place)
+        if isinstance(one, np.random.Generator):
+            return self.find(one.bit_generator.state, other.bit_generator.state, place)
+        if hasattr(one, "indptr") and hasattr(one, "shape"):
+            first, second = ([m.data, m.indices, m.indptr, m.shape] for m in (one, other))
+            return self.find(first, second, place)
+        if isinstance(one, functools.partial):
+            return self.find([one.func, one.args, one.keywords], [other.func, other.args, other.keywords], place)
+        if isinstance(one, _VALUES) or type(one).__module__.startswith("pandas."):
+            # NaT and NaN are not themselves, two sets may have two orders.
+            alike = one == other or repr(one) == repr(other)
+            return None if alike else f"{place}: is {one}, a file makes {other}"
         if isinstance(one, types.FunctionType):
             return self._functions(one, other, place)
         if isinstance(one, types.MethodType):
@@ -152,15 +180,10 @@ class Comparison:
 
 def _bits(array: AnyArray) -> AnyArray:
     """Return an array's numbers as integers of their bits, along one axis."""
-    native = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(-1)
-    return native.view(f"u{native.itemsize}" if native.itemsize in (1, 2, 4, 8) else "u1")
-
-
-def _plain(value: Any) -> Any:
-    """Return the plain value that a file holds instead."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return dict(value) if isinstance(value, Mapping) and type(value) is not dict else value
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if not flat.itemsize:
+        return np.zeros(len(flat), np.uint8)
+    return flat.view(f"u{flat.itemsize}" if flat.itemsize in (1, 2, 4, 8) else "u1")
 
 
 def _parts(thing: Any) -> dict[str, Any]:

@@ -169,7 +169,7 @@ class _Description:
             return type(value)([self._counterpart(one) for one in value])
         if hasattr(value, "items"):
             return {key: self._counterpart(one) for key, one in value.items()}
-        return value.item() if isinstance(value, np.generic) else value
+        return value
 
     # ---- What has been changed since
 

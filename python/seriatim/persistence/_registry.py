@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from seriatim.persistence._scikit_learn import find
 
 _HOMES = ("seriatim.nn", "seriatim.models", "seriatim.preprocessing", "seriatim.recipes")
 
@@ -21,7 +24,7 @@ class UnknownClassError(ValueError):
 
 def known(name: str) -> Any:
     """Return the class of a name that a file may have, None if there is none."""
-    return _registered.get(name) or _of_the_library(name)
+    return find(name) if name.startswith("sklearn.") else _registered.get(name) or _of_the_library(name)
 
 
 def name_of(cls: type) -> str | None:
@@ -138,10 +141,6 @@ def not_known(value: Any, path: str) -> str:
 
     kind = type(value).__name__
     wanted = f"{path}: expected a value, an estimator or a module of seriatim that a file can hold, got {kind}"
-    if kind.endswith("SearchCV") or hasattr(value, "best_estimator_"):
-        return f"{wanted}: save what it has found, its best_estimator_"
-    if isinstance(value, (datetime.date, datetime.timedelta)):
-        return f"{wanted}: labels that are times become strings, y.astype(str), before fit"
     if isinstance(value, Module) and type(value).__module__.startswith("seriatim."):
         return f"{wanted}: a part of the library's own has no name in files, and stays where its owner has put it"
     if isinstance(value, Module):
@@ -150,9 +149,29 @@ def not_known(value: Any, path: str) -> str:
             "save state_dict() with safetensors.numpy.save_file"
         )
     parts = path.split(".")
-    for name, other in (("augmentation", None), ("schedule", "constant")):
+    for name, other in (("augmentation", None), ("schedule", "constant"), ("monitor", "loss")):
         if name in parts:
             return f"{wanted}: nothing predicts by it, so set_params({name}={other!r}) before saving"
+    home = type(value).__module__.split(".")[0]
+    if hasattr(value, "get_params"):
+        whose = "your own" if home in ("__main__", "builtins") else home
+        return (
+            f"{wanted}, a class of {whose}: a file names estimators of seriatim and scikit-learn alone. Save the parts "
+            "that are such, one file each, or the whole by joblib.dump, a pickle"
+        )
+    if isinstance(value, np.ndarray):
+        return f"{wanted} of {value.dtype}: expected a plain one, of numbers, text, times or objects"
+    if home in ("sklearn", "scipy") and not inspect.isfunction(value):
+        search = "; of a search, its best_estimator_ may do" if "SearchCV" in path else ""
+        return (
+            f"{wanted}, an object of {home} that is no plain values. Leave that part out of the file and fit it anew, "
+            f"or save the whole by joblib.dump, a pickle{search}"
+        )
     if callable(value):
-        return f"{wanted}: code is in no file; a seriatim.nn.Module of your own, registered by register_module, can be"
+        return (
+            f"{wanted} ({getattr(value, '__name__', kind)}): code is in no file; ufuncs of NumPy and SciPy and "
+            "functions of scikit-learn can be named in one, and so can a Module of your own, by register_module"
+        )
+    if home in ("pandas", "datetime", "zoneinfo"):
+        return f"{wanted}: labels of this kind become strings, y.astype(str), before fit"
     return f"{wanted}; of other modules save state_dict() with safetensors.numpy.save_file"

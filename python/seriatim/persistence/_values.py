@@ -1,62 +1,68 @@
-"""Values as plain JSON, and back: what is neither an estimator nor a module is written here, arrays as tensors."""
+"""Values as plain JSON, and back: what is neither an estimator nor a module, arrays as tensors."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray
+from seriatim.persistence import _dates, _numpy, _plain
 from seriatim.persistence._building import decode_module, decode_same
 from seriatim.persistence._drafts import Drafts
-from seriatim.persistence._estimators import decode_estimator, decode_pipeline, encode_estimator
+from seriatim.persistence._estimators import decode_estimator, encode_estimator, holds
 from seriatim.persistence._modules import encode_module
-from seriatim.persistence._registry import known, name_of, not_known, unknown_class
+from seriatim.persistence._registry import known, not_known, unknown_class
 
 
 class Writer:
     """Makes a tree of plain values; arrays go to ``tensors``."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: frozenset[str] = frozenset()) -> None:
+        # Names of what estimators have left of a fit and stays behind.
+        self.left = left
         self.tensors: dict[str, AnyArray] = {}
         self.drafts = Drafts()
+        # What is being described.
+        self._open: set[int] = set()
 
-    def encode(self, value: Any, prefix: str, path: str, weights: bool = True, fitted: bool = True) -> Any:
+    def encode(self, value: Any, prefix: str, path: str, weights: bool = True) -> Any:
         """Return what JSON holds of a value; arrays go to ``tensors`` under names that begin with ``prefix``."""
-        from sklearn.base import BaseEstimator
-
         from seriatim.nn import Module
         from seriatim.nn.losses._loss import Loss
 
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value is None or isinstance(value, (bool, int, float, str)):
-            return value
-        if isinstance(value, list):
-            return [self.encode(v, f"{prefix}{i}.", f"{path}[{i}]", weights) for i, v in enumerate(value)]
-        if isinstance(value, tuple):
-            return {"tuple": self.encode(list(value), prefix, path, weights)}
-        if hasattr(value, "items") and not isinstance(value, (Module, BaseEstimator)):
-            pairs = [
-                [self.encode(k, prefix, path), self.encode(v, f"{prefix}{k}.", f"{path}[{k!r}]", weights)]
-                for k, v in value.items()
-            ]
-            return {"dict": pairs}
-        if isinstance(value, np.ndarray):
-            return self._encode_array(value, prefix, path)
+        if value is None:
+            return None
         if isinstance(value, (Module, Loss)):
             return encode_module(self, value, prefix, path, weights)
-        if name_of(type(value)) is None or not isinstance(value, BaseEstimator):
+        for kind in (_plain, _numpy, _dates):
+            node = kind.encode(self, value, prefix, path)
+            if node is not None:
+                return node
+        if not holds(value):
             raise TypeError(not_known(value, path))
-        return encode_estimator(self, value, prefix, path, fitted)
+        return self.shared(value, path, lambda: encode_estimator(self, value, prefix, path))
 
-    def _encode_array(self, value: AnyArray, prefix: str, path: str) -> Any:
-        value = as_labels(path, value)
-        if value.dtype.kind not in "fiub":
-            return {"array": self.encode(value.tolist(), prefix, path), "dtype": value.dtype.str}
-        self.tensors[prefix.rstrip(".")] = np.asarray(value, order="C")
-        return {"tensor": prefix.rstrip(".")}
+    def shared(self, value: Any, path: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the node of something that may stand at several places, or what refers to the first of them."""
+        if self.drafts.knows(value):
+            return self.drafts.same(value)
+        if id(value) in self._open:
+            raise TypeError(f"{path}: is a part of itself, which no file can hold")
+        self._open.add(id(value))
+        node = describe()
+        self._open.discard(id(value))
+        self.drafts.note(value, node, value)
+        return node
+
+    def name(self, wanted: str) -> str:
+        """Return a name for a tensor that no other has."""
+        name, number = wanted, 1
+        while name in self.tensors:
+            number += 1
+            name = f"{wanted} ({number})"
+        return name
 
 
 class _Tensors(dict[str, AnyArray]):
@@ -95,22 +101,26 @@ class Reader:
             return [self.decode(item) for item in node]
         if not isinstance(node, dict):
             return node
-        if "tuple" in node:
-            return tuple(self.decode(node["tuple"]))
-        if "dict" in node:
-            return {self.decode(k): self.decode(v) for k, v in node["dict"]}
-        if "tensor" in node:
-            return self.tensors[node["tensor"]]
+        for tag in node:
+            if tag in _DECODERS:
+                return _DECODERS[tag](self, node)
         if "array" in node:
             kind = np.dtype(object) if node["dtype"] == "|O" else np.dtype(node["dtype"])
             return np.array(self.decode(node["array"]), dtype=kind)
         if "same" in node:
             return decode_same(self, node)
-        cls = known(node["class"])
+        cls = known(str(node["class"]))
         if cls is None:
             raise unknown_class(node["class"], node.get("home"))
-        if "steps" in node:
-            return decode_pipeline(self, cls, node)
         if "config" in node:
             return decode_module(self, cls, node)
         return decode_estimator(self, cls, node)
+
+    def known_as(self, node: dict[str, Any], made: Any) -> Any:
+        """Return what a node has made, and keep it for those that refer to it."""
+        if "id" in node:
+            self.same[node["id"]] = made
+        return made
+
+
+_DECODERS = {**_plain.DECODERS, **_numpy.DECODERS, **_dates.DECODERS}

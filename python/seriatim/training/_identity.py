@@ -62,7 +62,7 @@ def identity(value: Any, name: str = "value") -> str:
 def shown(value: Any) -> str:
     """Return a value as a message shows it."""
     named = getattr(value, "__qualname__", None)
-    text = named if isinstance(named, str) else re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))
+    text = named if isinstance(named, str) else re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(repr(value).split()))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
