@@ -118,6 +118,13 @@ class Parameters:
     reservoir: bool | str = False
     predict_rows: int | str = "auto"
 
+    def _parameters_to_save(self) -> dict[str, Any]:
+        """Return what a file keeps of the parameters: a scorer of one's own is code, and not wanted to predict."""
+        given: dict[str, Any] = super()._parameters_to_save()  # type: ignore[misc]
+        monitor = given.get("monitor")
+        own = callable(monitor) and not type(monitor).__module__.startswith("sklearn.")
+        return {**given, "monitor": LOSS} if own else given
+
     def _fitted_state(self) -> dict[str, Any]:
         """Return what a file keeps of the fit: augmentation that was taken out since is not in it."""
         state: dict[str, Any] = super()._fitted_state()  # type: ignore[misc]

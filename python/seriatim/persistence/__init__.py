@@ -75,8 +75,9 @@ def save(
 
     An estimator comes back with its parameters, with all that ``fit`` has left, and with what training goes on from:
     ``partial_fit`` and ``fit`` with ``warm_start`` give the same bits as without the file. ``callbacks``,
-    ``checkpoint_dir`` and scikit-learn's ``memory`` say where and how a run is kept and watched: they stay behind.
-    Functions are code; those of a user's own, as ``augmentation``, ``schedule`` or ``monitor``, are refused.
+    ``checkpoint_dir`` and scikit-learn's ``memory`` say where and how a run is kept and watched: they stay behind, and
+    ``monitor`` is 'loss' if it was a function of your own. Other functions of your own, as ``augmentation`` or
+    ``schedule``, are refused: they are code.
     """
     if isinstance(model, (str, os.PathLike)):
         raise TypeError(f"model: expected a model, got a path: the model comes first, save(model, {str(model)!r})")

@@ -30,7 +30,7 @@ def encode(writer: Writer, value: Any, prefix: str, path: str) -> Any:
     if isinstance(value, np.generic) and value.dtype.kind in _RAW:
         return {"scalar": value.dtype.str, "value": value.tobytes().hex()}
     if isinstance(value, np.dtype) and (value.kind in _RAW or value.kind == "O"):
-        return {"dtype": value.str}
+        return {"data type": value.str}
     if isinstance(value, type):
         word = str(getattr(value, "__name__", ""))
         own = issubclass(value, np.generic) and getattr(np, word, None) is value
@@ -204,7 +204,7 @@ DECODERS: dict[str, Any] = {
     "masked": _masked,
     "sparse": _sparse,
     "scalar": _scalar,
-    "dtype": lambda reader, node: _dtype(node["dtype"], _RAW + "O"),
+    "data type": lambda reader, node: _dtype(node["data type"], _RAW + "O"),
     "type": _type,
     "random_state": _random_state,
     "generator": _generator,

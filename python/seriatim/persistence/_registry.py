@@ -149,7 +149,7 @@ def not_known(value: Any, path: str) -> str:
             "save state_dict() with safetensors.numpy.save_file"
         )
     parts = path.split(".")
-    for name, other in (("augmentation", None), ("schedule", "constant"), ("monitor", "loss")):
+    for name, other in (("augmentation", None), ("schedule", "constant")):
         if name in parts:
             return f"{wanted}: nothing predicts by it, so set_params({name}={other!r}) before saving"
     home = type(value).__module__.split(".")[0]
