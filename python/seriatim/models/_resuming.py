@@ -23,7 +23,7 @@ def training_state(estimator: Any) -> dict[str, Any]:
     kinds = {kind: name for name, kind in OPTIMIZERS.items()}
     groups = [] if optimizer is None else optimizer.param_groups
     given = [id(parameter) for group in groups for parameter in group["params"]]
-    own = type(optimizer) in kinds and [id(p) for p in _trained(estimator).parameters()] == given
+    own = len(groups) == 1 and type(optimizer) in kinds and [id(p) for p in _trained(estimator).parameters()] == given
     state = {"optimizer": kinds[type(optimizer)], "state": optimizer.state_dict()} if own else None
     return {STATE: {"optimizer": state, "rng": estimator._rng}}
 

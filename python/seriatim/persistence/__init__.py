@@ -103,10 +103,13 @@ def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArra
         raise ValueError(f"{kind}: a file of it could not be loaded, and none is written: {error}") from error
     difference = Comparison(left=left).find(model, again, kind)
     if difference is not None:
-        raise ValueError(
-            f"{difference}. Nothing was written: a file must not make another model. Give a module as it is to the "
-            "constructor of what contains it, or save state_dict() with safetensors.numpy.save_file"
+        way_on = (
+            "save the whole by joblib.dump, a pickle"
+            if hasattr(model, "get_params")
+            else "give a module as it is to the constructor of what contains it, or save state_dict() with "
+            "safetensors.numpy.save_file"
         )
+        raise ValueError(f"{difference}. Nothing was written: a file must not make another model; {way_on}")
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -131,6 +134,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     header, tensors = read(Path(path))
     try:
         return Reader(tensors).whole(header["model"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except Warning:
+        raise
+    except Exception as error:
         text = str(error) if isinstance(error, ValueError) else f"is not as save writes it: {error!r}"
         raise ValueError(f"{path}: {text}") from (None if isinstance(error, ValueError) else error)

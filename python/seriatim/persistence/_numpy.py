@@ -89,7 +89,7 @@ def _tensor(reader: Reader, node: dict[str, Any]) -> AnyArray:
     array = reader.tensors[node["tensor"]]
     if "dtype" in node:
         dtype, shape = _dtype(node["dtype"], _RAW), _shape(node["shape"])
-        if array.dtype != np.uint8 or dtype.itemsize * math.prod(shape) != array.nbytes:
+        if array.dtype != np.uint8 or not dtype.itemsize or dtype.itemsize * math.prod(shape) != array.nbytes:
             raise ValueError(f"tensor {node['tensor']!r}: expected the bytes of {shape} numbers of {dtype}")
         # NumPy's own alignment, and room for types of no bytes, such as those of empty text.
         held = np.zeros(shape, dtype)
