@@ -22,6 +22,7 @@ from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 from seriatim.nn.layers._dropout import Drop, Dropout, dropped, probability
+from seriatim.nn.recurrent import _own
 from seriatim.sequences import PackedSequence
 
 # One array for each of a kind's states, (batch, size) or (layers, batch, size): (h,) or (h, c).
@@ -284,6 +285,11 @@ class RecurrentStack(_Regular):
                     self.register_parameter(name + suffix, Parameter(kind.initial(random, name, shape)))
                 self._directions[layer].append(_Direction(kind.cell(width), self, suffix))
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if vars(cls).keys() & {"trace", "pullback", "forward", "backward"} and not vars(cls).get("_is_leaf"):
+            cls._trace_packed, cls._pullback_packed = _own.trace_packed, _own.pullback_packed  # type: ignore[method-assign]
+
     @property
     def dropout(self) -> float:
         """Probability with which elements between layers are dropped in training; it may be set."""
@@ -313,7 +319,7 @@ class RecurrentStack(_Regular):
         """Return the output, the last states and the context."""
         given = RecurrentInput.read(x, self.input_size, self.batch_first)
         first = self._states_in(given, names, states)
-        (y, last), inner = self._trace_packed(given.data, given.batch_sizes, first)
+        (y, last), inner = RecurrentStack._trace_packed(self, given.data, given.batch_sizes, first)
         return given.give_back(y), tuple([given.states_out(state) for state in last]), self.keep((given, inner))
 
     def _pullback(
@@ -325,7 +331,8 @@ class RecurrentStack(_Regular):
     ) -> tuple[Array | PackedSequence, States]:
         given, inner = self.kept(context)
         grad = None if grad_y is None else given.read_gradient(grad_y, self.output_size)
-        grad_x, first = self._pullback_packed(inner, grad, self._states_in(given, names, grad_states))
+        states = self._states_in(given, names, grad_states)
+        grad_x, first = RecurrentStack._pullback_packed(self, inner, grad, states)
         assert grad_x is not None
         assert first is not None
         return given.give_back(grad_x), tuple([given.states_out(state) for state in first])
