@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from support import normal
 
-from seriatim import nn, pack_padded_sequence
+from seriatim import nn, pack_padded_sequence, pack_sequence
 
 LENGTHS = np.array([2, 5, 1, 4])
 PACKED = pack_padded_sequence(normal(4, 5, 3), LENGTHS, batch_first=True, enforce_sorted=False)
 SMALL = {"gru1": 4, "gru2": 3, "gru3": 2, "fc": 5}
 IMAGES = normal(2, 3, 6, 6)
 CLIPS = normal(2, 2, 3, 6, 6)
+PACKED_FRAMES = pack_sequence([normal(n, 3, 6, 6) for n in (2, 3, 1)], enforce_sorted=False)
 
 
 class ByHand(nn.Module):
@@ -103,6 +104,20 @@ MODULES = {
     "sequence_wise": (lambda: nn.SequenceWise(nn.Conv2d(3, 4, 3, rng=0)), CLIPS),
     "sequence_wise_packed": (lambda: nn.SequenceWise(nn.Linear(3, 4, rng=0)), PACKED),
     "video_sequential": (lambda: nn.VideoSequential(nn.ConvRNN(3, 4, rng=0), nn.MaxPool2d(2)), CLIPS),
+    "video_head": (
+        lambda: nn.VideoSequential(
+            nn.Residual(nn.ConvRNN(3, 3, rng=0)), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.LSTM(3, 2, rng=1), nn.Linear(2, 2, rng=2),
+        ),
+        CLIPS,
+    ),
+    "video_step": (lambda: nn.VideoSequential(nn.Conv2d(3, 2, 3, rng=0), nn.Flatten(), nn.BatchNorm1d(32)), IMAGES),
+    "video_branches": (lambda: nn.Concat(nn.ConvRNN(3, 2, rng=0), nn.Conv2d(3, 1, 3, padding=1, rng=1)), CLIPS),
+    "conv_gru_packed": (lambda: nn.ConvGRU(3, [4, 2], 3, 2, rng=0), PACKED_FRAMES),
+    "conv_lstm_batch_first": (lambda: nn.ConvLSTM(3, [4, 2], 3, 2, rng=0, batch_first=True), CLIPS),
+    "conv_rnn_packed": (lambda: nn.ConvRNN(3, 2, cell="gru", rng=0), PACKED_FRAMES),
+    "conv_layer_softmax": (lambda: nn.ConvLayer(3, 4, activation=nn.Softmax(dim=1), norm="none", rng=0), IMAGES),
+    "sequence_wise_flat": (lambda: nn.SequenceWise(nn.Sequential(nn.Flatten(), nn.Linear(108, 2, rng=0))), CLIPS),
     "video_rnn": (lambda: nn.VideoRNN(mean_of_pixels, 3, 4, 2, rng=0), normal(4, 5, 3, 4, 4), LENGTHS),
     "video_rnn_trained": (
         lambda: nn.VideoRNN(nn.Sequential(nn.Conv2d(3, 2, 3, rng=0), nn.Flatten()), 8, 4, 2, rng=0),

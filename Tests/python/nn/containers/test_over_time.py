@@ -301,3 +301,18 @@ def test_a_module_of_ones_own_with_a_memory_is_given_sequences():
     y = net(CLIPS)
     assert y.shape == (T, B, 3, 4, 4)
     assert net.backward(np.ones_like(y)).shape == CLIPS.shape
+
+
+@pytest.mark.parametrize("wrap", [nn.Sequential, nn.Residual, lambda one: nn.Concat(one, nn.Tanh())])
+def test_containers_clear_the_memories_inside(wrap):
+    net = wrap(nn.Sequential(memory(), memory(1))).eval()
+    first, second = net(CLIPS), net(CLIPS)
+    assert not np.array_equal(first, second)
+    net.reset([0, 0])
+    assert np.array_equal(net(CLIPS), first)
+    net.reset([1, 0])
+    y = net(CLIPS)
+    assert np.allclose(y[:, 0], second[:, 0], atol=1e-6)
+    assert np.allclose(y[:, 1], first[:, 1], atol=1e-6)
+    net.reset_all()
+    assert np.array_equal(net(CLIPS), first)

@@ -8,12 +8,14 @@ on. What is no sequence any more (``LastState``) goes on as it is. A PackedSeque
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from seriatim._arrays import as_numbers
-from seriatim.nn.base import _contexts
+from seriatim._typing import ArrayLike
+from seriatim.nn.base import _contexts, _undo
 from seriatim.nn.base._module import Module
 from seriatim.sequences import PackedSequence
 
@@ -28,6 +30,26 @@ def knows_of_time(module: Module) -> bool:
     if module._over_time or module._trace_over_time is None:
         return module._over_time or remembers(module)
     return any(knows_of_time(child) for child in module.children())
+
+
+class Resets:
+    """A container that clears the memories inside of it."""
+
+    def _memories(self: Any) -> Iterator[Any]:
+        for module in self.modules():
+            if module._remembers:
+                yield module
+
+    def reset(self, mask: ArrayLike) -> None:
+        """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
+        with _undo.undone_on_error():
+            for module in self._memories():
+                module.reset(mask)
+
+    def reset_all(self) -> None:
+        """Clear every memory inside."""
+        for module in self._memories():
+            module.reset_all()
 
 
 class Steps(NamedTuple):
@@ -155,17 +177,18 @@ def shapes_of(y: Any) -> Any:
     return np.shape(y.data if isinstance(y, PackedSequence) else y)
 
 
-def check_gradient(grad: Any, shapes: Any) -> None:
-    """Raise unless a gradient has an output's shapes; a part of several may be None."""
+def read_gradient(grad: Any, shapes: Any) -> Any:
+    """Return a gradient as its output is: arrays in tuples; raise unless it has the output's shapes.
+
+    A part of several may be None.
+    """
     if type(shapes) is list:
         if type(grad) not in (tuple, list) or len(grad) != len(shapes):
-            raise ValueError(
-                f"grad_output: expected a tuple of {len(shapes)}, as the output is, got {type(grad).__name__}"
-            )
-        for part, shape in zip(grad, shapes, strict=True):
-            if part is not None:
-                check_gradient(part, shape)
-    elif type(grad) in (tuple, list) and len(grad) != shapes[0]:
-        raise ValueError(f"grad_output: expected shape {shapes}, got a {type(grad).__name__} of {len(grad)}")
-    elif shapes_of(grad) != shapes:
-        raise ValueError(f"grad_output: expected shape {shapes}, got {shapes_of(grad)}")
+            got = type(grad).__name__
+            raise ValueError(f"grad_output: expected a tuple of {len(shapes)}, as the output is, got {got}")
+        parts = zip(grad, shapes, strict=True)
+        return tuple([None if part is None else read_gradient(part, shape) for part, shape in parts])
+    rows = as_numbers("grad_output", grad.data if isinstance(grad, PackedSequence) else grad)
+    if rows.shape != shapes:
+        raise ValueError(f"grad_output: expected shape {shapes}, got {rows.shape}")
+    return grad if isinstance(grad, PackedSequence) else rows

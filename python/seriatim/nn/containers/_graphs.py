@@ -14,7 +14,7 @@ from seriatim._arrays import as_floats
 from seriatim._typing import AnyArray, Array
 from seriatim.nn.base._layouts import like, rows_of, same_batch
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._steps import Steps, pull
+from seriatim.nn.base._steps import Resets, Steps, pull
 
 
 def _gradient(grad_output: Any, shape: tuple[int, ...]) -> Array:
@@ -49,7 +49,7 @@ def _run(module: Module, x: Any) -> tuple[Any, Any]:
     return found
 
 
-class _Composite(Module):
+class _Composite(Resets, Module):
     """Modules that are run one way or another: as they are, or on sequences."""
 
     def _run_with(self, run: Callable[[Module, Any], tuple[Any, Any]], x: Any) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._steps import Steps, knows_of_time, pull
+from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull
 from seriatim.nn.containers._list import Row
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers._activation import Elementwise
@@ -18,7 +18,7 @@ def _fuses(module: Module, after: Module) -> bool:
     return plain and "forward" not in after.__dict__ and not (module._keeps() or after._keeps())
 
 
-class Sequential(Row):
+class Sequential(Resets, Row):
     """Modules one after another; backward runs through them from the last to the first.
 
     Parameters

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from seriatim._arrays import as_numbers
 from seriatim._typing import ArrayLike
-from seriatim.nn.base import _undo
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._steps import Steps, check_gradient, shapes_of
+from seriatim.nn.base._steps import Steps, read_gradient, shapes_of
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.sequences import PackedSequence
 
@@ -74,7 +72,7 @@ class SequenceWise(Module):
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Run the module's pullback on all frames at once."""
         steps, shapes, inner = self.kept(context)
-        check_gradient(grad_output, shapes)
+        grad_output = read_gradient(grad_output, shapes)
         if steps is None:
             return pull(self.module, inner, grad_output, need_input)
         found = pull(self.module, inner, steps.merge(grad_output, "grad_output"), need_input)
@@ -109,8 +107,8 @@ class VideoSequential(Sequential):
     and what follows is given ``(B, features)``.
 
     ``(B, C, H, W)`` is one step, and so is the output. A PackedSequence of frames ``(N, C, H, W)`` gives one.
-    A slice is a VideoSequential that shares the modules and their memories. :meth:`reset` and :meth:`reset_all` reach
-    every memory inside. Memories stay when :meth:`train` and :meth:`eval` change the mode; no gradient flows from one
+    A slice is a VideoSequential that shares the modules and their memories. :meth:`reset` and :meth:`reset_all`, which
+    other containers have too, reach every memory inside. Memories stay when :meth:`train` and :meth:`eval` change the mode; no gradient flows from one
     call into the one before.
     """
 
@@ -133,25 +131,9 @@ class VideoSequential(Sequential):
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Run the gradient through the modules from the last to the first."""
         single, single_out, shapes, contexts = self.kept(context)
-        check_gradient(grad_output, shapes)
+        grad_output = read_gradient(grad_output, shapes)
         found = self._pull(contexts, _stepped(grad_output) if single_out else grad_output, need_input)
         return _first(found) if single else found
-
-    def _memories(self) -> Iterator[Any]:
-        for module in self.modules():
-            if module._remembers:
-                yield module
-
-    def reset(self, mask: ArrayLike) -> None:
-        """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
-        with _undo.undone_on_error():
-            for module in self._memories():
-                module.reset(mask)
-
-    def reset_all(self) -> None:
-        """Clear every memory inside."""
-        for module in self._memories():
-            module.reset_all()
 
 
 def _first(y: Any) -> Any:
