@@ -106,10 +106,10 @@ class VideoSequential(Sequential):
     it begins from zeros with every call: a memory that lasts is ConvRNN's. After ``LastState`` there is no time left,
     and what follows is given ``(B, features)``.
 
-    ``(B, C, H, W)`` is one step, and so is the output. A PackedSequence of frames ``(N, C, H, W)`` gives one.
-    A slice is a VideoSequential that shares the modules and their memories. :meth:`reset` and :meth:`reset_all`, which
-    other containers have too, reach every memory inside. Memories stay when :meth:`train` and :meth:`eval` change the mode; no gradient flows from one
-    call into the one before.
+    ``(B, C, H, W)`` is one step, and so is the output. A PackedSequence of frames ``(N, C, H, W)`` gives one. A slice
+    is a VideoSequential that shares the modules and their memories. :meth:`reset` and :meth:`reset_all`, which other
+    containers have too, reach every memory inside. Memories stay when :meth:`train` and :meth:`eval` change the mode;
+    no gradient flows from one call into the one before.
     """
 
     _over_time = True
