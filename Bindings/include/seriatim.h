@@ -93,6 +93,8 @@ enum {
   X(nll_forward)                  \
   X(nll_backward)                 \
   X(point_loss)                   \
+  X(ctc_scratch)                  \
+  X(ctc_loss)                     \
   X(adam_step)                    \
   X(sgd_step)                     \
   X(rmsprop_step)                 \
@@ -510,23 +512,46 @@ int32_t srt_softmax_backward(float *grad_x, const float *grad_y, const float *y,
 
 // ---- Losses (Loss+C.swift)
 
-// losses, weights: (rows,): w_i * -log_probabilities[i, targets[i]] and w_i = class_weight[targets[i]] * sample_weight[i].
-// totals: 2 doubles, the sums of both. targets: (rows,), each within [0, classes). class_weight: (classes,) or NULL.
-// sample_weight: (rows,) or NULL. smoothing: in [0, 1), spread over all classes; losses are then those of both parts.
-int32_t srt_nll_forward(float *losses, float *weights, double *totals, const float *log_probabilities,
-                        const int64_t *targets, const float *SRT_NULLABLE class_weight,
-                        const float *SRT_NULLABLE sample_weight, float smoothing, ptrdiff_t rows, ptrdiff_t classes);
+// What is wished for of rows of log-probabilities: labels, each within [0, classes) or `ignored`, whose row then has no
+// loss, or a probability of every class.
+typedef struct {
+  const int64_t *SRT_NULLABLE labels;       // (rows,), or NULL with
+  const float *SRT_NULLABLE probabilities;  // (rows, classes)
+  const float *SRT_NULLABLE class_weight;   // (classes,), or NULL for 1
+  const float *SRT_NULLABLE sample_weight;  // (rows,), or NULL for 1
+  float smoothing;                          // in [0, 1], spread over all classes
+  int64_t ignored;
+  ptrdiff_t rows, classes;
+} srt_label_targets;
 
-// grad: (rows, classes), overwritten; without smoothing -weights[i] * scale at the target, 0 elsewhere. weights: from
+// losses, weights: (rows,): w_i * -log_probabilities[i, labels[i]] and w_i = class_weight[labels[i]] * sample_weight[i];
+// of probabilities the sum over classes, and w_i = sample_weight[i]. totals: 2 doubles, the sums of both.
+int32_t srt_nll_forward(float *losses, float *weights, double *totals, const float *log_probabilities,
+                        const srt_label_targets *wish);
+
+// grad: (rows, classes), overwritten; without smoothing -weights[i] * scale at the label, 0 elsewhere. weights: from
 // the forward call. scale: one float, or (rows,) if scale_per_row.
-int32_t srt_nll_backward(float *grad, const float *weights, const int64_t *targets,
-                         const float *SRT_NULLABLE class_weight, const float *SRT_NULLABLE sample_weight,
-                         float smoothing, const float *scale, int32_t scale_per_row, ptrdiff_t rows, ptrdiff_t classes);
+int32_t srt_nll_backward(float *grad, const float *weights, const float *scale, int32_t scale_per_row,
+                         const srt_label_targets *wish);
 
 // losses, grad, prediction, target: (count,); positive: (count,), the weight of positives, or NULL. kind: 0 squared error,
-// 1 binary cross-entropy of logits. grad is the derivative of each loss.
+// 1 binary cross-entropy of logits, 2 absolute error, 3 Huber's within `bound`, 4 the same divided by it, 5 binary
+// cross-entropy of probabilities, 6 divergence from probabilities, 7 from their logarithms. grad is the derivative of each
+// loss. bound: positive.
 int32_t srt_point_loss(float *losses, float *grad, const float *prediction, const float *target,
-                       const float *SRT_NULLABLE positive, ptrdiff_t count, int32_t kind);
+                       const float *SRT_NULLABLE positive, float bound, ptrdiff_t count, int32_t kind);
+
+// Floats of scratch for the next.
+ptrdiff_t srt_ctc_scratch(ptrdiff_t steps, ptrdiff_t batch, ptrdiff_t most_labels);
+
+// losses: (batch,), infinity where no path spells the target. grad: (rows, classes), with respect to what
+// log_probabilities (rows, classes) is the log-softmax of. batch_sizes: (steps,). lengths: (batch,), from 0 to what
+// batch_sizes says. A sequence's labels are targets[starts[i]] and the counts[i] - 1 behind it, each within [0, classes).
+// most_labels: the largest of counts.
+int32_t srt_ctc_loss(float *losses, float *grad, const float *log_probabilities, const int64_t *batch_sizes,
+                     const int64_t *lengths, const int64_t *targets, const int64_t *starts, const int64_t *counts,
+                     ptrdiff_t steps, ptrdiff_t batch, ptrdiff_t classes, ptrdiff_t blank, ptrdiff_t most_labels,
+                     float *scratch, ptrdiff_t scratch_size);
 
 // ---- Optimisers (Optimizer+C.swift): flat buffers, updated in place
 

@@ -149,9 +149,27 @@ GOOD = {
     "activation_backward": [lambda: [floats(3, 7), floats(3, 7), floats(3, 7), 3, 0.5]],
     "softmax_forward": [lambda: [floats(3, 7), True]],
     "softmax_backward": [lambda: [floats(3, 7), floats(3, 7), True]],
-    "nll_forward": [lambda: [floats(3, 4), integers(0, 3, 1), floats(4), floats(3), 0.1]],
-    "nll_backward": [lambda: [floats(3), integers(0, 3, 1), floats(4), floats(3), 0.1, floats(3), 4]],
-    "point_loss": [lambda: [floats(9), floats(9), floats(9), 1]],
+    "nll_forward": [
+        lambda: [floats(3, 4), integers(0, -9, 1), None, floats(4), floats(3), 0.1, -9.0],
+        lambda: [floats(3, 4), None, floats(3, 4), floats(4), floats(3), 0.1, -9.0],
+    ],
+    "nll_backward": [
+        lambda: [floats(3), integers(0, -9, 1), None, floats(4), floats(3), 0.1, -9.0, floats(3), 4],
+        lambda: [floats(3), None, floats(3, 4), floats(4), floats(3), 0.1, -9.0, floats(3), 4],
+    ],
+    "point_loss": [lambda k=k: [floats(9), floats(9), floats(9), 0.5, k] for k in range(8)],
+    "ctc_loss": [
+        lambda: [
+            floats(5, 3),
+            integers(2, 2, 1),
+            integers(3, 2),
+            integers(1, 2, 2),
+            integers(0, 1),
+            integers(1, 2),
+            0,
+            2,
+        ]
+    ],
     "adam_step": [lambda: [*flat(4), (0.1, 1.0, 0.9, 0.99, 1e-8, 0.1, 0.9)]],
     "sgd_step": [lambda: [*flat(3), (0.1, 0.9, 0.1, 0.1), True, False]],
     "rmsprop_step": [lambda: [*flat(5), (0.1, 0.9, 1e-8, 0.1, 0.9)]],

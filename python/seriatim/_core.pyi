@@ -73,24 +73,39 @@ def softmax_forward(x: ArrayLike, logarithm: bool, /) -> Array: ...
 def softmax_backward(grad_y: ArrayLike, y: ArrayLike, logarithm: bool, /) -> Array: ...
 def nll_forward(
     log_probs: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | None,
+    probabilities: ArrayLike | None,
     weight: ArrayLike | None,
     sample_weight: ArrayLike | None,
     label_smoothing: float,
+    ignore_index: float,
     /,
 ) -> tuple[Array, Array, float, float]: ...
 def nll_backward(
     weights: ArrayLike,
-    target: ArrayLike,
+    target: ArrayLike | None,
+    probabilities: ArrayLike | None,
     weight: ArrayLike | None,
     sample_weight: ArrayLike | None,
     label_smoothing: float,
+    ignore_index: float,
     scale: ArrayLike,
     classes: int,
     /,
 ) -> Array: ...
 def point_loss(
-    pred: ArrayLike, target: ArrayLike, pos_weight: ArrayLike | None, kind: int, /
+    pred: ArrayLike, target: ArrayLike, pos_weight: ArrayLike | None, bound: float, kind: int, /
+) -> tuple[Array, Array]: ...
+def ctc_loss(
+    log_probs: ArrayLike,
+    batch_sizes: ArrayLike,
+    lengths: ArrayLike,
+    targets: ArrayLike,
+    starts: ArrayLike,
+    counts: ArrayLike,
+    blank: int,
+    most_labels: int,
+    /,
 ) -> tuple[Array, Array]: ...
 def adam_step(
     parameters: Array, exp_avg: Array, exp_avg_sq: Array, gradients: ArrayLike, numbers: tuple[float, ...], /

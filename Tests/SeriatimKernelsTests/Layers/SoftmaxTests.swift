@@ -61,10 +61,10 @@ final class SoftmaxTests: XCTestCase {
   }
 
   func testNaNStaysInItsRow() {
-    for place in 0..<laneCount + 2 {
+    for (place, logarithm) in (0..<laneCount + 2).flatMap({ [($0, false), ($0, true)] }) {
       let columns = laneCount + 2
       let y = Guarded((0..<3 * columns).map { $0 == columns + place ? Float.nan : 1 })
-      softmaxForward(y: y.pointer, x: y.pointer, rows: 3, columns: columns, logarithm: false)
+      softmaxForward(y: y.pointer, x: y.pointer, rows: 3, columns: columns, logarithm: logarithm)
       for (index, value) in y.values.enumerated() {
         XCTAssertEqual(value.isNaN, (columns..<2 * columns).contains(index), "NaN at \(place), output \(index)")
       }

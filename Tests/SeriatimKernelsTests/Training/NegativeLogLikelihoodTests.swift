@@ -41,14 +41,16 @@ final class NegativeLogLikelihoodTests: XCTestCase {
         let name = "\(rows) x \(classes), weighted \(weighted), smoothing \(smoothing)"
         let results = withOneAndTwoThreads(name) {
           let (losses, weights, grad) = (Guarded(rows), Guarded(rows), Guarded(rows * classes))
-          let sums = negativeLogLikelihood(
-            losses: losses.pointer, weights: weights.pointer, logProbabilities: Guarded(logs).pointer,
-            targets: targets, classWeight: optional(classWeight), sampleWeight: optional(sampleWeight),
-            smoothing: smoothing, rows: rows, classes: classes)
-          negativeLogLikelihoodBackward(
-            grad: grad.pointer, weights: weights.pointer, targets: targets, classWeight: optional(classWeight),
-            sampleWeight: optional(sampleWeight), smoothing: smoothing, scale: Guarded(scale).pointer,
-            scalePerRow: weighted, rows: rows, classes: classes)
+          let sums = targets.withUnsafeBufferPointer { labels in
+            let wish = LabelTargets(
+              labels: labels.baseAddress, probabilities: nil, classWeight: optional(classWeight),
+              sampleWeight: optional(sampleWeight), smoothing: smoothing, ignored: -1, rows: rows, classes: classes)
+            let sums = negativeLogLikelihood(
+              losses: losses.pointer, weights: weights.pointer, logProbabilities: Guarded(logs).pointer, wish)
+            negativeLogLikelihoodBackward(
+              grad: grad.pointer, weights: weights.pointer, scale: Guarded(scale).pointer, scalePerRow: weighted, wish)
+            return sums
+          }
           for buffer in [losses, weights, grad] { buffer.check() }
           XCTAssertEqual(sums.loss, losses.values.reduce(0.0) { $0 + Double($1) }, name)
           XCTAssertEqual(sums.weight, weights.values.reduce(0.0) { $0 + Double($1) }, name)
@@ -67,13 +69,46 @@ final class NegativeLogLikelihoodTests: XCTestCase {
     }
   }
 
+  /// What rows have of loss, weight and gradient.
+  private func run(
+    _ logs: [Float], labels: [Int64]? = nil, probabilities: [Float] = [], classWeight: [Float] = [],
+    sampleWeight: [Float] = [], smoothing: Float = 0, rows: Int
+  ) -> (losses: [Float], weights: [Float], grad: [Float]) {
+    let (losses, weights, grad) = (Guarded(rows), Guarded(rows), Guarded(logs.count))
+    let memory = UnsafeMutablePointer<Int64>.allocate(capacity: rows)
+    for (row, label) in (labels ?? []).enumerated() { memory[row] = label }
+    let wish = LabelTargets(
+      labels: labels == nil ? nil : UnsafePointer(memory), probabilities: optional(probabilities),
+      classWeight: optional(classWeight), sampleWeight: optional(sampleWeight), smoothing: smoothing, ignored: -7,
+      rows: rows, classes: logs.count / rows)
+    _ = negativeLogLikelihood(losses: losses.pointer, weights: weights.pointer, logProbabilities: logs, wish)
+    negativeLogLikelihoodBackward(grad: grad.pointer, weights: weights.pointer, scale: [2], scalePerRow: false, wish)
+    for buffer in [losses, weights, grad] { buffer.check() }
+    return (losses.values, weights.values, grad.values)
+  }
+
   func testASampleOfNoWeightAddsNothing() {
-    let (losses, weights) = (Guarded(2), Guarded(2))
-    let sums = negativeLogLikelihood(
-      losses: losses.pointer, weights: weights.pointer, logProbabilities: [-.infinity, 0, -1, -2], targets: [0, 1],
-      classWeight: nil, sampleWeight: [0, 1], smoothing: 0, rows: 2, classes: 2)
-    XCTAssertEqual(losses.values, [0, 2])
-    XCTAssertEqual(sums.loss, 2)
-    XCTAssertEqual(sums.weight, 1)
+    let found = run([-.infinity, 0, -1, -2], labels: [0, 1], sampleWeight: [0, 1], rows: 2)
+    XCTAssertEqual(found.losses, [0, 2])
+    XCTAssertEqual(found.weights, [0, 1])
+  }
+
+  func testAnIgnoredLabelHasNothing() {
+    let found = run([-.infinity, .nan, -1, -2], labels: [-7, 1], smoothing: 0.5, rows: 2)
+    XCTAssertEqual(found.losses, [0, 0.5 * 2 + 0.25 * 3])
+    XCTAssertEqual(found.weights, [0, 1])
+    XCTAssertEqual(found.grad, [0, 0, -0.5, -1.5])
+  }
+
+  func testProbabilities() {
+    let logs: [Float] = [-.infinity, -2, -4, -1, -2, -3]
+    let found = run(
+      logs, probabilities: [0, 0.25, 0.75, 1, 0, 0], classWeight: [1, 2, 4], sampleWeight: [1, 3], rows: 2)
+    XCTAssertEqual(found.losses, [2 * 0.25 * 2 + 4 * 0.75 * 4, 3])
+    XCTAssertEqual(found.weights, [1, 3])
+    XCTAssertEqual(found.grad, [0, -1, -6, -6, 0, 0])
+    let smooth = run([-1, -2], probabilities: [1, 0], smoothing: 0.5, rows: 1)
+    XCTAssertEqual(smooth.losses, [0.75 + 0.5])
+    XCTAssertEqual(smooth.grad, [-1.5, -0.5])
   }
 }

@@ -39,13 +39,15 @@ from seriatim.functional._convolution import (
     conv2d_pack,
     conv2d_pack_backward,
 )
+from seriatim.functional._ctc_loss import ctc_greedy_decode, ctc_loss, ctc_loss_backward
 from seriatim.functional._dropout import dropout, dropout_backward
 from seriatim.functional._gru import gru, gru_backward, gru_pack, gru_pack_backward
+from seriatim.functional._label_loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from seriatim.functional._linear import linear, linear_backward, linear_pack, linear_pack_backward
-from seriatim.functional._loss import nll_loss, nll_loss_backward, point_loss, point_loss_backward
 from seriatim.functional._lstm import lstm, lstm_backward, lstm_pack, lstm_pack_backward
 from seriatim.functional._memory import empty
 from seriatim.functional._optimizer import adam_step, average_step, rmsprop_step, scale, sgd_step, sum_of_squares
+from seriatim.functional._point_loss import point_loss, point_loss_backward
 from seriatim.functional._pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -120,6 +122,11 @@ __all__ = [
     "conv_rnn_backward",
     "conv_rnn_pack",
     "conv_rnn_pack_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "ctc_greedy_decode",
+    "ctc_loss",
+    "ctc_loss_backward",
     "dropout",
     "dropout_backward",
     "empty",

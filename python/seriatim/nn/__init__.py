@@ -27,7 +27,17 @@ from seriatim.nn.layers._dropout import Dropout
 from seriatim.nn.layers._embedding import Embedding
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.layers._shape import Flatten, Identity
-from seriatim.nn.losses._loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
+from seriatim.nn.losses._ctc_loss import CTCLoss
+from seriatim.nn.losses._label_loss import CrossEntropyLoss, NLLLoss
+from seriatim.nn.losses._point_loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    SmoothL1Loss,
+)
 from seriatim.nn.models._character_rnn import CharacterRNN
 from seriatim.nn.models._deepgru import DeepGRU
 from seriatim.nn.models._sequence_rnn import SequenceRNN
@@ -49,9 +59,11 @@ __all__ = [
     "Attention",
     "AttentionPool",
     "AvgPool2d",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CTCLoss",
     "CharacterRNN",
     "Concat",
     "Conv2d",
@@ -68,10 +80,13 @@ __all__ = [
     "Ensemble",
     "Flatten",
     "GRUCell",
+    "HuberLoss",
     "Identity",
     "IndRNN",
     "IndRNNCell",
     "Join",
+    "KLDivLoss",
+    "L1Loss",
     "LSTMCell",
     "LastState",
     "LeakyReLU",
@@ -99,6 +114,7 @@ __all__ = [
     "SequenceWise",
     "Sequential",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Split",
     "Sum",

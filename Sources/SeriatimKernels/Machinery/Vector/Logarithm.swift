@@ -1,25 +1,31 @@
-// Natural logarithms: of one float, for softmax needs one a row; and of 1 + x in a register, for losses.
+// Natural logarithms of a register, and of 1 + x in one: for softmax and losses.
 
-/// ln x for finite x >= the smallest normal float. Max error 1.5 ulp, measured in ExponentialTests.
+/// ln x: -inf for 0 and what is flushed to it, NaN below and for NaN, infinity for infinity. Max error 1.5 ulp, measured in
+/// LogarithmTests.
 ///
 ///   x = 2^k m, m in [sqrt(1/2), sqrt(2));   ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...),   s = (m - 1) / (m + 1)
-func naturalLogarithm(_ x: Float) -> Float {
-  let bits = Int32(bitPattern: x.bitPattern)
+@inline(__always)
+func naturalLogarithm(_ x: Lanes) -> Lanes {
+  let bits = unsafeBitCast(x, to: IntegerLanes.self)
   // Subtracting the bits of sqrt(1/2) carries into the exponent exactly when m >= sqrt(2) would be left.
-  let k = (bits &- 0x3f35_04f3) >> 23
-  let m = Float(bitPattern: UInt32(bitPattern: bits &- (k << 23)))
-  let s = (m - 1) / (m + 1)
+  let power = (bits &- 0x3f35_04f3) &>> 23
+  let m = unsafeBitCast(bits &- (power &<< 23), to: Lanes.self)
+  // |k| is far below 2^23: as in `powerOfTwo`, its float is made of the low bits of a float of that size.
+  let k = unsafeBitCast(power &+ 0x4b40_0000, to: Lanes.self) - broadcast(12_582_912)
+  let s = (m - broadcast(1)) / (m + broadcast(1))
   let square = s * s
-  var series: Float = 2.0 / 11
-  series = multiplyAdd(2.0 / 9, series, square)
-  series = multiplyAdd(2.0 / 7, series, square)
-  series = multiplyAdd(2.0 / 5, series, square)
-  series = multiplyAdd(2.0 / 3, series, square)
-  let fraction = multiplyAdd(2 * s, series, square * s)
-  return multiplyAdd(multiplyAdd(fraction, Float(k), 2.121_944_4e-4 * -1), Float(k), 0.693_359_375)
+  var series = multiplyAdd(broadcast(2.0 / 9), broadcast(2.0 / 11), square)
+  series = multiplyAdd(broadcast(2.0 / 7), series, square)
+  series = multiplyAdd(broadcast(2.0 / 5), series, square)
+  series = multiplyAdd(broadcast(2.0 / 3), series, square)
+  let fraction = multiplyAdd(s + s, series, square * s)
+  let value = multiplyAdd(multiplyAdd(fraction, k, broadcast(-2.121_944_4e-4)), k, broadcast(0.693_359_375))
+  let finite = value.replacing(with: x, where: x .== broadcast(.infinity))
+  let positive = finite.replacing(with: broadcast(-.infinity), where: x .== broadcast(0))
+  return positive.replacing(with: broadcast(.nan), where: .!(x .>= broadcast(0)))
 }
 
-/// ln (1 + x) for 0 <= x <= 1, by the same series: 2 artanh s with s = x / (x + 2) <= 1/3. Max error 2 ulp.
+/// ln (1 + x) for -1/2 <= x <= 1, by the same series: 2 artanh s with s = x / (x + 2), |s| <= 1/3. Max error 2 ulp.
 @_transparent
 func logarithmOfOnePlus(_ x: Lanes) -> Lanes {
   let s = x / (x + broadcast(2))

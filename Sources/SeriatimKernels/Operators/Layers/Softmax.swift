@@ -34,7 +34,7 @@ private func softmaxRow(_ y: Output, _ x: Input, _ count: Int, logarithm: Bool) 
     store(logarithm ? shifted : value, y + first, first: width)
     first &+= laneCount
   }
-  let scale = logarithm ? naturalLogarithm(sum(total)) : 1 / sum(total)
+  let scale = logarithm ? naturalLogarithm(broadcast(sum(total)))[0] : 1 / sum(total)
   first = 0
   while first < count {
     let width = count &- first
@@ -47,10 +47,8 @@ private func softmaxRow(_ y: Output, _ x: Input, _ count: Int, logarithm: Bool) 
 /// The largest of `count` values; NaN if one is NaN.
 private func maximum(_ x: Input, _ count: Int) -> Float {
   var peak = x[0]
-  for index in 1..<max(count, 1) where !(x[index] <= peak) {
-    peak = x[index]
-    if peak.isNaN { return peak }
-  }
+  // Beside a NaN nothing is larger or not: it stays.
+  for index in 1..<max(count, 1) where !(x[index] <= peak) && !peak.isNaN { peak = x[index] }
   return peak
 }
 

@@ -16,7 +16,7 @@ from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import like, rows_of
 from seriatim.nn.base._module import Module
-from seriatim.nn.losses._loss import Loss
+from seriatim.nn.losses._loss import TargetLoss
 
 Item = TypeVar("Item")
 
@@ -123,7 +123,7 @@ def average(outputs: Array, log_probs: bool) -> Array:
     return found
 
 
-class EnsembleLoss(Loss):
+class EnsembleLoss(TargetLoss):
     """The mean of a loss over the modules of an :class:`Ensemble`; backward gives every module its own gradient.
 
     Parameters

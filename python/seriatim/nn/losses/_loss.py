@@ -1,17 +1,16 @@
-"""Losses: called with prediction and target they give a float, and ``backward()`` gives the prediction's gradient."""
+"""What losses share: called with prediction and target they give a float, ``backward()`` gives its gradient."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import numpy as np
 
-from seriatim import functional as F
 from seriatim._arrays import as_floats
 from seriatim._brief import brief
 from seriatim._typing import Array, ArrayLike
-from seriatim.functional._loss import REDUCTIONS
 from seriatim.nn.base._contexts import Open, Output, note_gradient
+from seriatim.sequences import PackedSequence
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -25,7 +24,7 @@ else:
 
 
 class Loss(Generic[Result]):
-    """What losses share: the pair of :class:`~seriatim.nn.Module`, and the last call, which waits for its backward.
+    """The pair of :class:`~seriatim.nn.Module`, and the last call, which waits for its backward.
 
     ``loss, context = criterion.trace(pred, target)`` and ``grad_pred = criterion.pullback(context)`` touch no hidden
     state. ``criterion(pred, target)`` keeps the context for one ``backward()``.
@@ -34,35 +33,43 @@ class Loss(Generic[Result]):
     def __init__(self) -> None:
         self._last: Open | None = None
 
-    def trace(self, pred: Any, target: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, Any]:
+    def trace(self, *inputs: Any) -> tuple[Any, Any]:
         """Return the loss and the context of its :meth:`pullback`."""
         raise NotImplementedError(f"{type(self).__name__} defines no trace()")
 
-    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
-        """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
+    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Any:
+        """Return the gradient of the first input; ``grad_output`` is that of the loss, 1 by default."""
         raise NotImplementedError(f"{type(self).__name__} defines no pullback()")
 
-    def __call__(self, pred: Any, target: Any, sample_weight: ArrayLike | None = None) -> Result:
-        """Return the loss of ``pred`` for ``target``."""
-        loss, context = self.trace(pred, target, sample_weight)
+    def _keep(self, pred: Any, loss: Any, context: Any) -> Any:
+        """Keep a call for its backward, and return the loss."""
         self._last = Open(context, Output.of(pred))
-        result: Result = loss
-        return result
+        return loss
 
-    def backward(self, grad_output: ArrayLike | None = None) -> Array:
-        """Return the gradient of ``pred`` for the last call; ``grad_output`` is that of the loss, 1 by default.
+    def backward(self, grad_output: Any = None) -> Array:
+        """Return the gradient of the prediction for the last call; that of the loss is ``grad_output``, 1 by default.
+
+        Parameters
+        ----------
+        grad_output : array_like, a scalar or with reduction 'none' the shape of the losses, optional
+
+        Returns
+        -------
+        ndarray of float32, the shape of the prediction, or a PackedSequence for one
 
         Raises
         ------
         RuntimeError
             The loss has not been called since the last backward.
+        ValueError
+            ``grad_output`` has another shape.
         """
         if self._last is None:
             raise RuntimeError(
                 f"{type(self).__name__}.backward(): call the loss first. It remembers its last call, for one backward: "
                 "several losses at a time need a criterion each."
             )
-        grad = self.pullback(self._last.context, grad_output)
+        grad: Array = self.pullback(self._last.context, grad_output)
         note_gradient(grad, self._last.output)
         self._last = None
         return grad
@@ -76,228 +83,93 @@ class Loss(Generic[Result]):
         return {**self.__dict__, "_last": None}
 
 
-class NLLLoss(Loss[Result]):
-    """Negative log-likelihood of class labels: ``-w log_probs[i, target_i]``.
+class _Packed(NamedTuple):
+    """The context of a packed prediction: that of its rows, and what they are."""
 
-    Parameters
-    ----------
-    weight : array_like, shape (classes,), optional
-        A weight a class.
-    reduction : {'mean', 'sum', 'none'}
-        'mean' divides by the sum of the weights.
-    label_smoothing : float in [0, 1), default 0
-        How much of a label's probability is spread over all classes.
+    context: Any
+    pred: PackedSequence
 
-    Raises
-    ------
-    ValueError
-        ``reduction`` or ``label_smoothing`` is another one. From the call: shapes or classes do not fit.
-    RuntimeError
-        From backward: the loss was not called since the last one.
 
-    Examples
-    --------
-    >>> criterion = NLLLoss()
-    >>> loss = criterion(log_probs, target)  # log_probs (batch, classes), target (batch,) of int
-    >>> model.backward(criterion.backward())
+class TargetLoss(Loss[Result]):
+    """A loss of a prediction and its target, arrays or packed alike.
+
+    Of PackedSequences the losses are those of their rows: a mean is over all steps of all sequences. A subclass
+    computes them in ``_compute`` and ``_differentiate``.
     """
 
-    @overload
-    def __init__(
-        self: NLLLoss[float],
-        weight: ArrayLike | None = None,
-        reduction: Literal["mean", "sum"] = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: NLLLoss[Array],
-        weight: ArrayLike | None = None,
-        *,
-        reduction: Literal["none"],
-        label_smoothing: float = 0.0,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: NLLLoss[Any], weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0
-    ) -> None: ...
-    def __init__(self, weight: ArrayLike | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
-        super().__init__()
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing: expected a number from 0 to below 1, got {label_smoothing!r}")
-        self.label_smoothing = label_smoothing
-        self.weight = None if weight is None else np.array(as_floats("weight", weight))
-        self.reduction = reduction
+    def _compute(self, pred: Any, target: Any, sample_weight: Any) -> tuple[Any, Any]:
+        raise NotImplementedError(f"{type(self).__name__} defines no _compute()")
 
-    def trace(
-        self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[float | Array, Any]:
-        """Return the loss of ``pred (batch, classes)`` for ``target (batch,)``, and the context."""
-        return F.nll_loss(pred, target, self.weight, sample_weight, self.reduction, self.label_smoothing)
+    def _differentiate(self, context: Any, grad_output: Any) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} defines no _differentiate()")
 
-    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
+    def trace(self, pred: Any, target: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+        """Return the loss of ``pred`` for ``target``, and the context of its :meth:`pullback`."""
+        if not isinstance(pred, PackedSequence):
+            if isinstance(target, PackedSequence):
+                raise TypeError("target: expected an array, as pred is, got a PackedSequence: pack both, or neither")
+            return self._compute(pred, target, sample_weight)
+        if sample_weight is not None:
+            sample_weight = _row_weights(sample_weight, pred)
+        loss, context = self._compute(pred.data, _packed_alike("target", target, pred), sample_weight)
+        return (pred._replace(data=loss) if isinstance(loss, np.ndarray) else loss), _Packed(context, pred)
+
+    def pullback(self, context: Any, grad_output: Any = None) -> Any:
         """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
-        return F.nll_loss_backward(context, grad_output)
+        if not isinstance(context, _Packed):
+            return self._differentiate(context, grad_output)
+        if isinstance(grad_output, PackedSequence):
+            grad_output = _packed_alike("grad_output", grad_output, context.pred)
+        return context.pred._replace(data=self._differentiate(context.context, grad_output))
+
+    def __call__(self, pred: Any, target: Any, sample_weight: Any = None) -> Result:
+        """Return the loss of ``pred`` for ``target``.
+
+        Parameters
+        ----------
+        pred, target : array_like or PackedSequence
+            Of the shapes that the class says. Those of a PackedSequence are its rows': ``target`` is packed alike, with
+            the same lengths in the same order.
+        sample_weight : array_like, shape (batch,) or that of the losses, optional
+            What each counts. Of a PackedSequence one for each sequence, or packed alike.
+
+        Returns
+        -------
+        float, or with reduction 'none' an ndarray or PackedSequence
+        """
+        result: Result = self._keep(pred, *self.trace(pred, target, sample_weight))
+        return result
 
 
-class CrossEntropyLoss(NLLLoss[Result]):
-    """Negative log-likelihood of class labels, from logits: log-softmax, then :class:`NLLLoss`.
-
-    Parameters
-    ----------
-    weight : array_like, shape (classes,), optional
-        A weight a class.
-    reduction : {'mean', 'sum', 'none'}
-        'mean' divides by the sum of the weights.
-    label_smoothing : float in [0, 1), default 0
-        How much of a label's probability is spread over all classes.
-
-    Raises
-    ------
-    ValueError
-        ``reduction`` or ``label_smoothing`` is another one. From the call: shapes or classes do not fit.
-    RuntimeError
-        From backward: the loss was not called since the last one.
-    """
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __init__(
-            self: CrossEntropyLoss[float],
-            weight: ArrayLike | None = None,
-            reduction: Literal["mean", "sum"] = "mean",
-            label_smoothing: float = 0.0,
-        ) -> None: ...
-        @overload
-        def __init__(
-            self: CrossEntropyLoss[Array],
-            weight: ArrayLike | None = None,
-            *,
-            reduction: Literal["none"],
-            label_smoothing: float = 0.0,
-        ) -> None: ...
-        @overload
-        def __init__(
-            self: CrossEntropyLoss[Any],
-            weight: ArrayLike | None = None,
-            reduction: str = "mean",
-            label_smoothing: float = 0.0,
-        ) -> None: ...
-        def __init__(self, weight: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None: ...
-
-    def trace(
-        self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[float | Array, Any]:
-        """Return the loss of logits ``pred (batch, classes)`` for ``target (batch,)``, and the context."""
-        log_probs, cache = F.log_softmax(pred)
-        loss, inner = super().trace(log_probs, target, sample_weight)
-        return loss, (cache, inner)
-
-    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
-        """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
-        cache, inner = context
-        return F.log_softmax_backward(super().pullback(inner, grad_output), cache)
+def _packed_alike(name: str, given: Any, pred: PackedSequence) -> Any:
+    """Return the rows of what is packed as the prediction is."""
+    if not isinstance(given, PackedSequence):
+        raise TypeError(
+            f"{name}: expected a PackedSequence, packed as pred is, got {type(given).__name__}, whose order cannot be "
+            f"seen: pack_sequence and pack_padded_sequence pack it; for rows in packed order give pred.data and them"
+        )
+    if not np.array_equal(given.batch_sizes, pred.batch_sizes):
+        raise ValueError(
+            f"{name}: expected a PackedSequence of the lengths of pred, {pred.batch_sizes.tolist()[:8]} by step, got "
+            f"{given.batch_sizes.tolist()[:8]}"
+        )
+    as_given = np.arange(pred.batch_sizes[0])
+    own, other = (as_given if p.sorted_indices is None else p.sorted_indices for p in (pred, given))
+    if not np.array_equal(own, other):
+        raise ValueError(
+            f"{name}: expected the sequences in the order of pred, {own.tolist()[:8]}, got {other.tolist()[:8]}"
+        )
+    return given.data
 
 
-class _PointLoss(Loss[Result]):
-    """A loss of every number."""
-
-    kind: str
-
-    def __init__(
-        self, weight: ArrayLike | None = None, reduction: str = "mean", pos_weight: ArrayLike | None = None
-    ) -> None:
-        super().__init__()
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
-        self.weight = None if weight is None else np.array(as_floats("weight", weight))
-        self.pos_weight = None if pos_weight is None else np.array(as_floats("pos_weight", pos_weight))
-        self.reduction = reduction
-
-    def trace(
-        self, pred: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[float | Array, Any]:
-        """Return the loss of ``pred`` for ``target``, of one shape; ``sample_weight`` is of the rows of both."""
-        return F.point_loss(self.kind, pred, target, self.weight, self.pos_weight, self.reduction, sample_weight)
-
-    def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
-        """Return the gradient of ``pred``; ``grad_output`` is that of the loss, 1 by default."""
-        return F.point_loss_backward(context, grad_output)
-
-
-class MSELoss(_PointLoss[Result]):
-    """``(pred - target)^2``.
-
-    Parameters
-    ----------
-    reduction : {'mean', 'sum', 'none'}
-
-    Raises
-    ------
-    ValueError
-        ``reduction`` is another one. From the call: shapes differ.
-    RuntimeError
-        From backward: the loss was not called since the last one.
-    """
-
-    kind = "mse"
-
-    @overload
-    def __init__(self: MSELoss[float], reduction: Literal["mean", "sum"] = "mean") -> None: ...
-    @overload
-    def __init__(self: MSELoss[Array], reduction: Literal["none"]) -> None: ...
-    @overload
-    def __init__(self: MSELoss[Any], reduction: str = "mean") -> None: ...
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(None, reduction)
-
-
-class BCEWithLogitsLoss(_PointLoss[Result]):
-    """Binary cross-entropy of logits: ``(1 - t) p + (1 + (pos_weight - 1) t) log(1 + e^-p)``.
-
-    Parameters
-    ----------
-    weight : array_like, optional
-        Of every element's loss; broadcasts to ``pred``.
-    reduction : {'mean', 'sum', 'none'}
-    pos_weight : array_like, optional
-        How much positives weigh; broadcasts to ``pred``.
-
-    Raises
-    ------
-    ValueError
-        ``reduction`` is another one. From the call: shapes differ.
-    RuntimeError
-        From backward: the loss was not called since the last one.
-    """
-
-    kind = "bce_with_logits"
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __init__(
-            self: BCEWithLogitsLoss[float],
-            weight: ArrayLike | None = None,
-            reduction: Literal["mean", "sum"] = "mean",
-            pos_weight: ArrayLike | None = None,
-        ) -> None: ...
-        @overload
-        def __init__(
-            self: BCEWithLogitsLoss[Array],
-            weight: ArrayLike | None = None,
-            *,
-            reduction: Literal["none"],
-            pos_weight: ArrayLike | None = None,
-        ) -> None: ...
-        @overload
-        def __init__(
-            self: BCEWithLogitsLoss[Any],
-            weight: ArrayLike | None = None,
-            reduction: str = "mean",
-            pos_weight: ArrayLike | None = None,
-        ) -> None: ...
-        def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None: ...
+def _row_weights(sample_weight: Any, pred: PackedSequence) -> Any:
+    """Return weights of a packed prediction's rows."""
+    if isinstance(sample_weight, PackedSequence):
+        return _packed_alike("sample_weight", sample_weight, pred)
+    weights, batch = as_floats("sample_weight", sample_weight), int(pred.batch_sizes[0])
+    if weights.shape != (batch,):
+        raise ValueError(
+            f"sample_weight: expected shape ({batch},), one for each sequence, or a PackedSequence, got {weights.shape}"
+        )
+    weights = weights if pred.sorted_indices is None else weights[pred.sorted_indices]
+    return np.concatenate([weights[:size] for size in pred.batch_sizes])
