@@ -97,7 +97,10 @@ def things():
         (optim.ReduceLROnPlateau(optimizer), "ReduceLROnPlateau(mode='min'"),
         (optim.SequentialLR(optimizer, [optim.StepLR(optimizer, 3)], []), "\n  (0): StepLR("),
         (optim.WeightAverage(module, 0.9), "WeightAverage(Linear(8 numbers), decay=0.9, updates=0)"),
-        (nn.NLLLoss(np.ones(3)), "NLLLoss(label_smoothing=0.0, weight=array of shape (3,), reduction='mean')"),
+        (
+            nn.NLLLoss(np.ones(3)),
+            "NLLLoss(weight=array of shape (3,), reduction='mean', label_smoothing=0.0, ignore_index=-100, dim=None)",
+        ),
         (
             seriatim.pack_sequence([np.zeros((2, 3)), np.zeros((5, 3))], enforce_sorted=False),
             "PackedSequence(n=2, lengths 2 to 5, sorted by length, rows of shape (3,), float32)",

@@ -292,8 +292,22 @@ def test_memory_between_calls_is_kept(path, cell):
 
 
 def test_losses(path):
-    for loss in (nn.CrossEntropyLoss([1.0, 2.0], label_smoothing=0.1), nn.BCEWithLogitsLoss(pos_weight=[2.0])):
+    for loss in (
+        nn.CrossEntropyLoss([1.0, 2.0], label_smoothing=0.1, ignore_index=3, dim=-1),
+        nn.NLLLoss(reduction="none", ignore_index=-1),
+        nn.BCEWithLogitsLoss(pos_weight=[2.0]),
+        nn.BCELoss([2.0], "sum"),
+        nn.MSELoss("sum"),
+        nn.L1Loss("none"),
+        nn.SmoothL1Loss(beta=0.5),
+        nn.HuberLoss("sum", 2.0),
+        nn.KLDivLoss("batchmean", log_target=True),
+        nn.CTCLoss(2, "sum", True),
+    ):
         assert repr(round_trip(loss, path)) == repr(loss)
+    changed = nn.HuberLoss()
+    changed.delta, changed.reduction = 3.0, "none"
+    assert repr(round_trip(changed, path)) == repr(changed)
     module = nn.Sequential(nn.Linear(3, 2, rng=0))
     module.criterion = nn.NLLLoss([1.0, 2.0])
     identical([round_trip(module, path).criterion.weight], [module.criterion.weight])

@@ -6,6 +6,7 @@ from reference import activation as twin
 from support import FORMS, close, form_of, normal, same, with_threads
 
 from seriatim import functional as F
+from seriatim import nn
 
 NAMES = ("relu", "softmax", "log_softmax")
 
@@ -88,10 +89,35 @@ def test_wrong_types_are_named(name):
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-@pytest.mark.parametrize("shape", [(), (3, 0)])
-def test_no_classes(name, shape):
-    with pytest.raises(ValueError, match="x: expected at least one class on the last axis"):
-        getattr(F, name)(np.zeros(shape))
+def test_no_classes(name):
+    with pytest.raises(ValueError, match="x: expected an array with a last axis"):
+        getattr(F, name)(np.zeros(()))
+    y, cache = getattr(F, name)(np.zeros((3, 0)))
+    assert y.shape == getattr(F, f"{name}_backward")(y, cache).shape == (3, 0)
+
+
+@pytest.mark.parametrize("make", [nn.Softmax, nn.LogSoftmax])
+def test_one_number_is_a_row_of_one(make):
+    for dim in (0, -1):
+        y, context = make(dim).trace(3.0)
+        assert y.shape == ()
+        assert y == (make is nn.Softmax)
+        grad = make(dim).pullback(context, 2.0)
+        assert grad.shape == ()
+        assert grad == 0
+        with pytest.raises(ValueError, match="grad_output"):
+            make(dim).pullback(context, [2.0])
+    with pytest.raises(ValueError, match="x: expected an array with an axis 1"):
+        make(1)(3.0)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_what_is_not_finite_fills_its_row(place):
+    x = np.ones((3, 3), np.float32)
+    x[1, place] = np.nan
+    for name in ("softmax", "log_softmax"):
+        np.testing.assert_array_equal(np.isnan(getattr(F, name)(x)[0]), [[False] * 3, [True] * 3, [False] * 3])
+    assert np.isnan(F.log_softmax(np.full((1, 3), -np.inf))[0]).all()
 
 
 def test_gradients_of_another_shape():

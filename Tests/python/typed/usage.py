@@ -113,6 +113,11 @@ def training(x: Array, target: npt.NDArray[np.int64]) -> None:
     assert_type(nn.CrossEntropyLoss(reduction="sum")(x, target), float)
     assert_type(nn.CrossEntropyLoss(reduction="none")(x, target), Array)
     assert_type(nn.MSELoss(reduction="none")(x, x), Array)
+    assert_type(nn.L1Loss()(x, x), float)
+    assert_type(nn.HuberLoss(reduction="none", delta=2.0)(x, x), Array)
+    assert_type(nn.CTCLoss(zero_infinity=True)(x, target, [3], [2]), float)
+    assert_type(nn.CTCLoss(reduction="none")(x, target, [3], [2]), Array)
+    assert_type(nn.CrossEntropyLoss(ignore_index=-1, dim=-1)(x, x), float)
     assert_type(nn.BCEWithLogitsLoss(pos_weight=[2.0], reduction="none")(x, x), Array)
     losses: list[nn.NLLLoss] = [nn.NLLLoss(), nn.CrossEntropyLoss()]
     print([loss(x, target) + 1 for loss in losses])

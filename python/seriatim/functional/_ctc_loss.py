@@ -12,7 +12,7 @@ import numpy as np
 
 from seriatim import _core
 from seriatim._arrays import as_floats, as_integers, as_numbers
-from seriatim._typing import Array, ArrayLike, Integers
+from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.functional._loss import check_reduction, loss_gradient
 
 
@@ -130,7 +130,7 @@ def ctc_loss_backward(cache: CTCCache, grad_output: ArrayLike | None = None) -> 
     ValueError
         ``grad_output`` has another shape.
     """
-    scale = loss_gradient(grad_output, cache.reduction, cache.losses_shape) / cache.divisor
+    scale: AnyArray = loss_gradient(grad_output, cache.reduction, cache.losses_shape) / cache.divisor
     if cache.reduction == "mean":
         scale = scale / np.float32(max(len(cache.divisor), 1))
     grad: Array = cache.grad * scale[_sequences(cache.batch_sizes), None]

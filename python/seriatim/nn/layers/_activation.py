@@ -154,16 +154,24 @@ class _OverAxis(ArrayModule):
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Normalise along the axis."""
         array = as_numbers("x", x)
-        if not -array.ndim <= self.dim < array.ndim:
+        # One number is a row of one, as in torch.
+        if not -max(array.ndim, 1) <= self.dim < max(array.ndim, 1):
             raise ValueError(f"x: expected an array with an axis {self.dim}, got shape {array.shape}")
         function = F.log_softmax if self.logarithm else F.softmax
-        y, cache = function(np.moveaxis(array, self.dim, -1))
+        y, cache = function(np.moveaxis(array, self.dim, -1) if array.ndim else array.reshape(1))
+        if not array.ndim:
+            return y.reshape(()), self.keep((cache, None))
         return np.ascontiguousarray(np.moveaxis(y, -1, self.dim)), self.keep((cache, self.dim))
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
         function = F.log_softmax_backward if self.logarithm else F.softmax_backward
         cache, dim = self.kept(context)
+        if dim is None:
+            grad = as_numbers("grad_output", grad_output)
+            if grad.ndim:
+                raise ValueError(f"grad_output: expected shape (), got {grad.shape}")
+            return function(grad.reshape(1), cache).reshape(())
         if np.ndim(grad_output) != cache.ndim:
             raise ValueError(f"grad_output: expected {cache.ndim} axes, got shape {np.shape(grad_output)}")
         moved = np.moveaxis(as_numbers("grad_output", grad_output), dim, -1)

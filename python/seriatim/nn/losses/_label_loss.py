@@ -91,9 +91,9 @@ class NLLLoss(TargetLoss[Result]):
         check_reduction(reduction)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing: expected a number from 0 to 1, got {label_smoothing!r}")
-        self.label_smoothing = label_smoothing
         self.weight = None if weight is None else np.array(as_floats("weight", weight))
         self.reduction = reduction
+        self.label_smoothing = label_smoothing
         self.ignore_index = ignore_index
         self.dim = dim
 
