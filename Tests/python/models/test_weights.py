@@ -55,6 +55,12 @@ def test_class_weights_that_are_none(given, words):
         gru(class_weight=given).fit(X, Y)
 
 
+def test_sample_weights_of_another_shape():
+    for wrong in (1.0, np.ones(1), np.ones((len(X), 1)), np.ones((1, len(X)))):
+        with pytest.raises(ValueError, match="sample_weight: expected .* of shape"):
+            gru().fit(X, Y, sample_weight=wrong)
+
+
 def test_a_class_that_this_training_has_not_is_said():
     with pytest.warns(UserWarning, match=r"got \['c'\] as well: no sequence has such a label"):
         gru(class_weight={"a": 1.0, "b": 2.0, "c": 3.0}).fit(X[NUMBERS < 2], Y[NUMBERS < 2])

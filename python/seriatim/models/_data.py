@@ -83,7 +83,7 @@ def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False
     if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
         raise ValueError(
             f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
-            + (first_bad("sample_weight", weights, ~(weights >= 0) | np.isinf(weights)) if len(weights) == n else "")
+            + (first_bad("sample_weight", weights, ~(weights >= 0) | np.isinf(weights)) if weights.shape[:1] == (n,) else "")
         )
     if not weights.any() and not piece:
         raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")
