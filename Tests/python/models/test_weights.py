@@ -57,7 +57,7 @@ def test_class_weights_that_are_none(given, words):
 
 def test_sample_weights_of_another_shape():
     for wrong in (1.0, np.ones(1), np.ones((len(X), 1)), np.ones((1, len(X)))):
-        with pytest.raises(ValueError, match="sample_weight: expected .* of shape"):
+        with pytest.raises(ValueError, match=r"sample_weight: expected .* of shape"):
             gru().fit(X, Y, sample_weight=wrong)
 
 

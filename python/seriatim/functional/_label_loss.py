@@ -80,6 +80,7 @@ def nll_loss(
     TypeError
         An array holds no real numbers, or ``target`` no integers.
     """
+    check_options(reduction, label_smoothing, ignore_index)
     used, axis = _predictions("log_probs", log_probs, dim)
     labels = _labels(target, used.shape, axis, ignore_index)
     return _nll(_rows(used, axis), labels, used.shape, axis, class_weight, sample_weight, reduction, label_smoothing,
@@ -148,6 +149,7 @@ def cross_entropy(
     TypeError
         An array holds no real numbers, or ``target`` neither labels nor probabilities.
     """
+    check_options(reduction, label_smoothing, ignore_index)
     used, axis = _predictions("pred", pred, dim)
     wish = as_numbers("target", target)
     if wish.shape == used.shape:
@@ -189,6 +191,18 @@ def cross_entropy_backward(cache: CrossEntropyCache, grad_output: ArrayLike | No
     """
     grad = log_softmax_backward(_nll_backward(cache.inner, grad_output), cache.log_probs)
     return _unrowed(grad, cache.inner.shape, cache.inner.axis)
+
+
+def check_options(reduction: str, label_smoothing: float, ignore_index: int) -> None:
+    """Raise for options of a loss of labels that are none."""
+    check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing: expected a number from 0 to 1, got {label_smoothing!r}")
+    if not isinstance(ignore_index, (int, np.integer)):
+        raise TypeError(f"ignore_index: expected an integer, got {ignore_index!r}")
+    # The kernel takes it as float64.
+    if not -(2**53) <= ignore_index <= 2**53:
+        raise ValueError(f"ignore_index: expected an integer between -2**53 and 2**53, got {ignore_index}")
 
 
 # ---- Rows
@@ -256,12 +270,6 @@ def _nll(
     ignore_index: int,
 ) -> tuple[float | Array, NLLCache]:
     """Loss of rows of log-probabilities, for labels or for rows of probabilities."""
-    check_reduction(reduction)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing: expected a number from 0 to 1, got {label_smoothing!r}")
-    ignored = float(operator.index(ignore_index))
-    if int(ignored) != ignore_index:
-        raise ValueError(f"ignore_index: expected an integer between -2**53 and 2**53, got {ignore_index}")
     shape = (*of[:axis], *of[axis + 1 :])
     weights = None if sample_weight is None else sample_weights(sample_weight, shape)
     if weights is not None and weights.shape != shape:
@@ -269,7 +277,7 @@ def _nll(
     is_soft = wish.dtype.kind == "f"
     labels, probabilities = (None, wish) if is_soft else (wish.reshape(-1), None)
     weights = None if weights is None else weights.reshape(-1)
-    given = (labels, probabilities, class_weight, weights, float(label_smoothing), ignored)
+    given = (labels, probabilities, class_weight, weights, float(label_smoothing), float(ignore_index))
     losses, of_rows, total, total_weight = _core.nll_forward(rows, *given)
     cache = NLLCache(of_rows, given, total_weight, of, axis, reduction)
     if reduction == "none":

@@ -80,10 +80,11 @@ def read_weights(sample_weight: ArrayLike | None, n: int, *, piece: bool = False
     if sample_weight is None:
         return None
     weights = as_floats("sample_weight", sample_weight, np.float64)
-    if weights.shape != (n,) or not np.all(weights >= 0) or not np.all(np.isfinite(weights)):
+    wrong = ~(weights >= 0) | np.isinf(weights)
+    if weights.shape != (n,) or wrong.any():
         raise ValueError(
             f"sample_weight: expected {n} finite numbers of at least 0, got {weights.dtype} of shape {weights.shape}"
-            + (first_bad("sample_weight", weights, ~(weights >= 0) | np.isinf(weights)) if weights.shape[:1] == (n,) else "")
+            + (first_bad("sample_weight", weights, wrong) if weights.shape[:1] == (n,) else "")
         )
     if not weights.any() and not piece:
         raise ValueError("sample_weight: expected at least one weight above zero, got only zeros")

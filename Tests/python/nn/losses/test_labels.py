@@ -143,6 +143,12 @@ def test_labels_of_any_integers_and_of_no_others():
         nn.CrossEntropyLoss(ignore_index=2**60 + 1)(logits, [0, 0, 0])
     with pytest.raises(ValueError, match="target: expected integers of shape"):
         nn.NLLLoss()(logits, np.full((3, 2), 0.5))
+    with pytest.raises(TypeError, match=r"ignore_index: expected an integer, got 1\.5"):
+        nn.NLLLoss(ignore_index=1.5)
+    criterion = nn.NLLLoss()
+    criterion.label_smoothing = 1.5
+    with pytest.raises(ValueError, match="label_smoothing: expected a number from 0 to 1"):
+        criterion(logits, [0, 1, 0])
 
 
 def test_gradients_and_weights_have_one_shape():

@@ -9,7 +9,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats
 from seriatim._typing import Array, ArrayLike
-from seriatim.functional._loss import check_reduction
+from seriatim.functional._label_loss import check_options
 from seriatim.nn.losses._loss import Result, TargetLoss
 
 
@@ -88,9 +88,7 @@ class NLLLoss(TargetLoss[Result]):
         dim: int | None = None,
     ) -> None:
         super().__init__()
-        check_reduction(reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"label_smoothing: expected a number from 0 to 1, got {label_smoothing!r}")
+        check_options(reduction, label_smoothing, ignore_index)
         self.weight = None if weight is None else np.array(as_floats("weight", weight))
         self.reduction = reduction
         self.label_smoothing = label_smoothing
