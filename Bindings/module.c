@@ -145,6 +145,7 @@ static const srt_operator *const operators[] = {
     srt_convolution_operators,
     srt_conv_recurrent_operators,
     srt_pooling_operators,
+    srt_upsample_operators,
     srt_ragged_operators,
     srt_recurrent_operators,
 };

@@ -66,6 +66,8 @@ enum {
   X(average_pool_backward)        \
   X(adaptive_pool_forward)        \
   X(adaptive_pool_backward)       \
+  X(upsample_forward)             \
+  X(upsample_backward)            \
   X(ragged_moments)               \
   X(ragged_extrema)               \
   X(ragged_scale)                 \
@@ -391,6 +393,18 @@ int32_t srt_adaptive_pool_forward(float *y, const float *x, ptrdiff_t planes, pt
                                   ptrdiff_t out_height, ptrdiff_t out_width);
 int32_t srt_adaptive_pool_backward(float *grad_x, const float *grad_y, ptrdiff_t planes, ptrdiff_t height,
                                    ptrdiff_t width, ptrdiff_t out_height, ptrdiff_t out_width);
+
+// ---- Upsampling (Upsample+C.swift)
+//
+// sizes: 5 numbers: planes, height, width, out height, out width. x: (planes, height, width); y: (planes, out height,
+// out width). rows: (out height,), from 0 to below height, columns: (out width,), from 0 to below width: the input that
+// an output is of. row_weights, column_weights: alike; how much of the input behind that one is in it; or both NULL.
+int32_t srt_upsample_forward(float *y, const float *x, const ptrdiff_t *sizes, const int32_t *rows,
+                             const int32_t *columns, const float *SRT_NULLABLE row_weights,
+                             const float *SRT_NULLABLE column_weights);
+int32_t srt_upsample_backward(float *grad_x, const float *grad_y, const ptrdiff_t *sizes, const int32_t *rows,
+                              const int32_t *columns, const float *SRT_NULLABLE row_weights,
+                              const float *SRT_NULLABLE column_weights);
 
 // ---- Ragged data (Ragged+C.swift): preprocessing
 //

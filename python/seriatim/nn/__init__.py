@@ -21,6 +21,7 @@ from seriatim.nn.images._conv_lstm import ConvLSTM, ConvLSTMCell
 from seriatim.nn.images._conv_rnn import ConvLayer, ConvRNN
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from seriatim.nn.images._upsample import Upsample
 from seriatim.nn.layers._activation import ELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from seriatim.nn.layers._batch_norm import BatchNorm1d, BatchNorm2d
 from seriatim.nn.layers._dropout import Dropout
@@ -119,6 +120,7 @@ __all__ = [
     "Split",
     "Sum",
     "Tanh",
+    "Upsample",
     "VideoRNN",
     "VideoSequential",
     "flatten",
