@@ -179,6 +179,8 @@ def convolutional() -> Iterator[tuple[str, Callable[[], str]]]:
         "average": (nn.AvgPool2d, (2,), {}),
         "adaptive": (nn.AdaptiveAvgPool2d, (3,), {}),
         "norm": (nn.BatchNorm2d, (4,), {}),
+        "upsample": (nn.Upsample, (None, 1.7), {"mode": "bilinear"}),
+        "nearest": (nn.Upsample, ((17, 5),), {}),
     }
     for name, (cls, sizes, options) in shapes.items():
         for batch, side in ((1, 9), (3, 14)):

@@ -82,6 +82,8 @@ RECURRENT = [(kind, 0) for kind in KINDS.values()] + [
     for kind, option in (("lstm", "peephole"), ("gru", "layer_norm"), ("lstm", "layer_norm"))
 ]
 GEOMETRY = (4, 3, 3, 1, 2, 1, 1, 1, 1, 2)
+# Of 4 x 6 to 3 x 5: where, and how much of the next is in it.
+RESIZED = [np.array([0, 1, 3], np.int32), np.array([0, 1, 2, 4, 5], np.int32), floats(3), floats(5)]
 WINDOWS = (2, 3, 2, 2, 2, 2, 0, 0, 1, 1)
 CONV = {0: 3, 1: 4, 2: 1}
 
@@ -226,6 +228,8 @@ GOOD = {
     "average_pool_backward": [lambda: [floats(2, 2, 3), 4, 6, WINDOWS, 0.0]],
     "adaptive_pool_forward": [lambda: [floats(2, 4, 6), 3, 2]],
     "adaptive_pool_backward": [lambda: [floats(2, 3, 2), 4, 6]],
+    "upsample_forward": [lambda: [floats(2, 4, 6), *RESIZED]],
+    "upsample_backward": [lambda: [floats(2, 3, 5), 4, 6, *RESIZED]],
     "ragged_moments": [lambda: [floats(6, 3), integers(0, 4, 4, 6), True]],
     "ragged_extrema": [lambda: [floats(6, 3), integers(0, 4, 4, 6)]],
     "ragged_scale": [lambda: [floats(6, 3), integers(0, 4, 6), floats(2, 3), floats(2, 3)]],

@@ -52,6 +52,11 @@ def deep(**options):
     return nn.DeepGRU(3, 2, SMALL, rng=0, **options)
 
 
+def unet():
+    encoders, decoders = nn.unet_layers(*[lambda i, o: nn.ConvRNN(i, o, rng=i)] * 3, 3, [2], 3, [2])
+    return nn.Unet(encoders, decoders, nn.VideoSequential(nn.AvgPool2d(2)), nn.MergeSkip())
+
+
 def mean_of_pixels(frames):
     return frames.mean(axis=(2, 3))
 
@@ -76,6 +81,12 @@ MODULES = {
     "max_pool2d": (lambda: nn.MaxPool2d(2), IMAGES),
     "avg_pool2d": (lambda: nn.AvgPool2d(2), IMAGES),
     "adaptive_avg_pool2d": (lambda: nn.AdaptiveAvgPool2d(2), IMAGES),
+    "upsample": (lambda: nn.Upsample(scale_factor=1.5, mode="bilinear"), IMAGES),
+    "upsample_nearest": (lambda: nn.Upsample(4), normal(2, 3, 7)),
+    "res_block": (lambda: nn.ResBlock(3, 4, rng=0), IMAGES),
+    "pre_act_block": (lambda: nn.PreActBlock(3, 4, 2, rng=1), IMAGES),
+    "merge_skip": (nn.MergeSkip, normal(2, 2, 3, 3), IMAGES),
+    "unet": (unet, CLIPS),
     "gru": (lambda: nn.GRU(3, 4, 2, bidirectional=True, dropout=0.5, rng=0), normal(5, 4, 3)),
     "gru_packed": (lambda: nn.GRU(3, 4, rng=0), PACKED),
     "gru_batch_first": (lambda: nn.GRU(3, 4, batch_first=True, rng=0), normal(4, 5, 3), normal(1, 4, 4)),

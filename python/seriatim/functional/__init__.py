@@ -82,7 +82,7 @@ from seriatim.functional._recurrent import (
 )
 from seriatim.functional._rnn import rnn, rnn_backward, rnn_pack, rnn_pack_backward
 from seriatim.functional._sequence_pooling import sequence_pool, sequence_pool_backward
-from seriatim.functional._upsample import UpsampleCache, upsample, upsample_backward
+from seriatim.functional._upsample import upsample, upsample_backward
 
 __all__ = [
     "NO_STATES",
@@ -90,7 +90,6 @@ __all__ = [
     "PARAMETERS",
     "Cell",
     "RecurrentCache",
-    "UpsampleCache",
     "Zoneout",
     "activation",
     "activation_backward",

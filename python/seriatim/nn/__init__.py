@@ -16,11 +16,13 @@ from seriatim.nn.containers._graphs import Concat, Join, Parallel, Residual, Spl
 from seriatim.nn.containers._list import ModuleDict, ModuleList
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.containers._video import SequenceWise, VideoSequential
+from seriatim.nn.images._blocks import PreActBlock, ResBlock
 from seriatim.nn.images._conv_gru import ConvGRU, ConvGRUCell
 from seriatim.nn.images._conv_lstm import ConvLSTM, ConvLSTMCell
 from seriatim.nn.images._conv_rnn import ConvLayer, ConvRNN
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from seriatim.nn.images._unet import MergeSkip, Unet, unet_layers
 from seriatim.nn.images._upsample import Upsample
 from seriatim.nn.layers._activation import ELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from seriatim.nn.layers._batch_norm import BatchNorm1d, BatchNorm2d
@@ -95,6 +97,7 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
+    "MergeSkip",
     "MinGRU",
     "MinGRUCell",
     "MinLSTM",
@@ -106,8 +109,10 @@ __all__ = [
     "Outputs",
     "Parallel",
     "Parameter",
+    "PreActBlock",
     "RNNCell",
     "ReLU",
+    "ResBlock",
     "Residual",
     "SequencePool",
     "SequenceRNN",
@@ -120,6 +125,7 @@ __all__ = [
     "Split",
     "Sum",
     "Tanh",
+    "Unet",
     "Upsample",
     "VideoRNN",
     "VideoSequential",
@@ -127,6 +133,7 @@ __all__ = [
     "gradcheck",
     "manual_seed",
     "reservoir_",
+    "unet_layers",
 ]
 
 

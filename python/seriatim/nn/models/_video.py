@@ -272,7 +272,7 @@ class VGG16(Sequential):
     -----
     Images ``(N, 3, H, W)`` of 32 x 32 or more. ``features`` and ``classifier`` are Sequential. Weights of
     ``torchvision.models.vgg16`` load as they are:
-    ``VGG16().load_state_dict(safetensors.numpy.load_file("vgg16.safetensors"))``.
+    ``VGG16().load_state_dict("vgg16.safetensors")``.
     """
 
     def __init__(
