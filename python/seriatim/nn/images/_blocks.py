@@ -22,6 +22,8 @@ from seriatim.nn.layers._activation import ReLU, Sigmoid
 class _Block(ArrayModule):
     """Two convolutional layers, and a shortcut: nothing, or what makes the shapes meet."""
 
+    _fixed = ("in_channels", "out_channels", "stride", "norm")
+
     def _gradient(self, grad_output: ArrayLike, shape: tuple[int, ...]) -> Array:
         grad: Array = as_floats("grad_output", grad_output)
         if grad.shape != shape:

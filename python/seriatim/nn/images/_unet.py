@@ -38,6 +38,8 @@ class MergeSkip(Module):
     Inputs ``(N, C, H, W)`` or ``(T, B, C, H, W)``. The gradient is that of both, ``(grad_x, grad_skip)``.
     """
 
+    _fixed = ("mode", "align_corners")
+
     def __init__(self, mode: str = "bilinear", align_corners: bool | None = None) -> None:
         super().__init__()
         if mode not in ("bilinear", "nearest", "nearest-exact"):

@@ -37,6 +37,8 @@ class Upsample(ArrayModule):
     Input ``(N, C, height, width)`` or ``(N, C, length)``. The rules are torch's, which takes the same input.
     """
 
+    _fixed = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")
+
     def __init__(
         self,
         size: Any = None,
