@@ -52,22 +52,25 @@ static bool check(void *given, const ptrdiff_t *n) {
         ARRAY(RESULT, grad_x, OF(__VA_ARGS__), WHEN(need_input)))
 
 SRT_SIGNATURE(batch_norm_forward, "Normalises columns; updates the running statistics in training.", .check = check,
-              FORWARD(ROWS, FEATURES))
+              .empty = SRT_BIT(ROWS), FORWARD(ROWS, FEATURES))
 SRT_OPERATOR(batch_norm_forward, srt->batch_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var,
                                                          a.x, a.weight, a.bias, n[ROWS], n[FEATURES],
                                                          (int32_t)a.training, (float)a.momentum, (float)a.eps))
 
-SRT_SIGNATURE(batch_norm_backward, "The gradients of batch_norm_forward.", BACKWARD(ROWS, FEATURES))
+SRT_SIGNATURE(batch_norm_backward, "The gradients of batch_norm_forward.", .empty = SRT_BIT(ROWS),
+              .accumulate = AT(accumulate), BACKWARD(ROWS, FEATURES))
 SRT_OPERATOR(batch_norm_backward,
              srt->batch_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate, a.grad_y, a.x,
                                       a.mean, a.inverse, a.weight, n[ROWS], n[FEATURES], (int32_t)a.training))
 
-SRT_SIGNATURE(image_norm_forward, "batch_norm_forward of images.", .check = check, FORWARD(ROWS, FEATURES, PIXELS))
+SRT_SIGNATURE(image_norm_forward, "batch_norm_forward of images.", .check = check, .empty = SRT_BIT(ROWS) | SRT_BIT(PIXELS),
+              FORWARD(ROWS, FEATURES, PIXELS))
 SRT_OPERATOR(image_norm_forward, srt->image_norm_forward(a.y, a.new_mean, a.new_inverse, a.running_mean, a.running_var,
                                                          a.x, a.weight, a.bias, n[ROWS], n[FEATURES], n[PIXELS],
                                                          (int32_t)a.training, (float)a.momentum, (float)a.eps))
 
-SRT_SIGNATURE(image_norm_backward, "The gradients of image_norm_forward.", BACKWARD(ROWS, FEATURES, PIXELS))
+SRT_SIGNATURE(image_norm_backward, "The gradients of image_norm_forward.", .empty = SRT_BIT(ROWS) | SRT_BIT(PIXELS),
+              .accumulate = AT(accumulate), BACKWARD(ROWS, FEATURES, PIXELS))
 SRT_OPERATOR(image_norm_backward, srt->image_norm_backward(a.grad_x, a.grad_weight, a.grad_bias, (int32_t)a.accumulate,
                                                            a.grad_y, a.x, a.mean, a.inverse, a.weight, n[ROWS],
                                                            n[FEATURES], n[PIXELS], (int32_t)a.training))

@@ -156,7 +156,7 @@ static int32_t backward(const arguments *a, const ptrdiff_t *sizes) {
 
 SRT_SIGNATURE(
     convolution_backward, "The gradients of convolution_forward without its activation.",
-    PADDING_MAY_BE_ZERO, .derive = derive_backward,
+    PADDING_MAY_BE_ZERO, .empty = SRT_BIT(BATCH), .accumulate = AT(accumulate), .derive = derive_backward,
     .derived = SRT_BIT(OUT_HEIGHT) | SRT_BIT(OUT_WIDTH) | SRT_BIT(PACKED) | SRT_BIT(GROUP_CHANNELS) | SRT_BIT(SCRATCH) |
                SRT_BIT(INPUT_SCRATCH),
     TABLE(ARRAY(FLOATS, grad_y, OF(BATCH, OUT_CHANNELS, OUT_HEIGHT, OUT_WIDTH)),

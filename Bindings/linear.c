@@ -59,7 +59,7 @@ SRT_OPERATOR(linear_forward, srt->linear_forward(a.y, a.x, a.packed, a.bias, n[R
 
 SRT_SIGNATURE(
     linear_backward, "The gradients of linear_forward.",
-    .derived = SRT_BIT(PACKED) | SRT_BIT(SCRATCH),
+    .derived = SRT_BIT(PACKED) | SRT_BIT(SCRATCH), .empty = SRT_BIT(ROWS), .accumulate = AT(accumulate),
     .derive = derive_backward,
     TABLE(ARRAY(FLOATS, grad_y, OF(ROWS, OUT)),
           ARRAY(FLOATS, x, OF(ROWS, IN)),

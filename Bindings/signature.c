@@ -609,9 +609,24 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *giv
   return right && !f->is_empty;
 }
 
+// What a call gives that computes nothing.
+static void clear(srt_frame *f) {
+  const srt_signature *signature = f->signature;
+  const bool clears = signature->accumulate && !is_set(f, signature->accumulate);
+  for (int place = 0; signature->parameters[place].kind; place++) {
+    const uint8_t kind = signature->parameters[place].kind;
+    const bool is_sum = kind == SRT_RESULT || kind == SRT_RESULT_LIKE || kind == SRT_RESULT_DOUBLES;
+    if (kind == SRT_SCRATCH || !f->objects[place]) continue;
+    if (!is_sum && !(clears && f->written & SRT_PLACE(place))) continue;
+    const extent e = extent_of((PyArrayObject *)f->objects[place]);
+    for (char *row = (char *)e.begin; row < e.end; row += e.stride) memset(row, 0, (size_t)e.row);
+  }
+}
+
 PyObject *srt_leave(srt_frame *f) {
-  if (!PyErr_Occurred()) return srt_return(f, SRT_OK);
-  return srt_fail(&f->call);
+  if (PyErr_Occurred()) return srt_fail(&f->call);
+  clear(f);
+  return srt_return(f, SRT_OK);
 }
 
 static PyObject *result(srt_frame *f, int place) {

@@ -14,8 +14,8 @@
 //   4. derived dimensions are checked, arrays converted, and arrays that are written to held against all others' memory;
 //   5. `check` looks at contents;
 //   6. results and scratch are allocated.
-// A size of 0 is refused unless the symbol is in `zero` (a size as any other) or in `empty` (results are given without a
-// kernel call: new ones hold nothing).
+// A size of 0 is refused unless the symbol is in `zero` (a size as any other) or in `empty`: then sums of nothing are given
+// without a kernel call: new results are zeros, and what is written to becomes zeros unless it is to be added to.
 #ifndef SRT_SIGNATURE_H
 #define SRT_SIGNATURE_H
 
@@ -77,6 +77,7 @@ typedef struct {
   const char *const *symbols;
   const srt_parameter *parameters;
   uint32_t derived, zero, empty;  // sets of symbols: SRT_BIT(ROWS) | ...
+  uint16_t accumulate;            // where the flag is that adds to what is written; 0: empty calls leave that alone
   // Whether numbers and FIRST arrays are all that `derive` needs: then it runs before other arrays are read, so that
   // messages name every size.
   bool early;

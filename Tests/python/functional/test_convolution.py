@@ -140,3 +140,67 @@ def test_errors(change, message):
     given = {"x": np.zeros((1, 3, 8, 8)), "weight": np.zeros((4, 3, 3, 3)), "bias": np.zeros(4), **change}
     with pytest.raises(ValueError, match=message):
         F.conv2d(**given)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e2, 1e5, 1e30])
+@pytest.mark.parametrize(("kernel", "size"), [(3, 24), (3, 7), (5, 18)])
+def test_a_bad_pixel_touches_what_sees_it_alone(kernel, size, value, transposed):
+    """By Winograd's method, too: as if it were not there, next to what a float's rounding does anyway."""
+    x, weight, bias = normal(2, 10, size, size), normal(10, 10, kernel, kernel, seed=1), normal(10, seed=2)
+    row, column, reach = size // 2, size - 2, kernel // 2
+    bad = x.copy()
+    bad[1, 3, row, column] = value
+
+    def run(x):
+        y, cache = F.conv2d(normal(2, 10, size, size) if transposed else x, weight, bias, padding=reach)
+        return F.conv2d_backward(x, cache, weight)[0] if transposed else y
+
+    with_threads(lambda: [run(bad)])
+    clean, found = run(x), run(bad)
+    np.testing.assert_array_equal(found[0], clean[0])
+    seen = np.zeros((size, size), bool)
+    seen[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = True
+    close(found[1][:, ~seen], clean[1][:, ~seen], 2e-5)
+    if not np.isfinite(value):
+        assert not np.isfinite(found[1][:, seen]).any()
+        assert np.isnan(found[1][:, seen]).all() == np.isnan(value)
+
+
+def test_bad_rows_and_several_bad_pixels():
+    """One that is beyond all bounds hides no other; numbers below the bound keep their bits."""
+    weight = normal(8, 8, 3, 3, seed=1)
+    x = normal(1, 8, 32, 32)
+    clean = F.conv2d(x, weight, padding=1)[0]
+    bad = x.copy()
+    bad[0, 2, 4], bad[0, 5, 16, 3], bad[0, 0, 28, 28] = 1e30, 1e5, np.nan
+    found = F.conv2d(bad, weight, padding=1)[0]
+    seen = np.zeros((32, 32), bool)
+    seen[3:6], seen[15:18, 2:5], seen[27:30, 27:30] = True, True, True
+    close(found[..., ~seen], clean[..., ~seen], 2e-5)
+    mild = x.copy()
+    mild[0, 2, 4, 4] = 20
+    far = F.conv2d(mild, weight, padding=1)[0]
+    np.testing.assert_array_equal(far[..., 12:, :], clean[..., 12:, :])
+
+
+def test_sparse_images_and_planes_of_zeros_are_no_outliers():
+    """Zeros say nothing about what is usual."""
+    x, weight = normal(1, 8, 16, 16), normal(8, 8, 3, 3, seed=1)
+    x[:, ::2] = 0
+    x[:, :, ::3] = 0
+    whole = F.conv2d(x, weight, padding=1)[0]
+    close(F.conv2d(x * np.float32(1e-20), weight, padding=1)[0], whole * np.float32(1e-20), 1e-6)
+    assert not F.conv2d(np.zeros_like(x), weight, padding=1)[0].any()
+
+
+def test_the_gradient_of_depthwise_weights_reads_nothing_behind_a_row():
+    """A tap that never sees the last column has its gradient although that column is NaN."""
+    x, weight = normal(1, 4, 9, 9), normal(4, 1, 3, 3, seed=1)
+    x[0, 2, :, -1] = np.nan
+    y, cache = F.conv2d(x, weight, padding=1, groups=4)
+    grad_weight = np.zeros_like(weight)
+    F.conv2d_backward(np.ones_like(y), cache, weight, grad_weight=grad_weight)
+    wanted = np.zeros((4, 3, 3), bool)
+    wanted[2, :, 1:] = True
+    np.testing.assert_array_equal(np.isnan(grad_weight[:, 0]), wanted)

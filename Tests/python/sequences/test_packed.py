@@ -119,9 +119,8 @@ def test_fields():
     ("lengths", "kind", "message"),
     [
         ([2, 3], ValueError, "lengths: expected descending order because enforce_sorted=True"),
-        ([3, 0], ValueError, "lengths: expected lengths from 1 to 3"),
-        ([3, -1], ValueError, "lengths: expected lengths from 1 to 3"),
-        ([4, 1], ValueError, "lengths: expected lengths from 1 to 3"),
+        ([3, -1], ValueError, "lengths: expected lengths from 0 to 3"),
+        ([4, 1], ValueError, "lengths: expected lengths from 0 to 3"),
         ([3], ValueError, "lengths: expected one for each of 2 sequences, got 1"),
         ([2.5, 1.0], TypeError, "lengths: expected a 1-D array of integers"),
         ([[3, 1]], TypeError, "lengths: expected a 1-D array of integers"),

@@ -30,7 +30,7 @@ def test_one_order_gives_the_other(name):
         ((DATA, [3, 2]), r"data: expected 5 rows.*got shape \(4, 2\)"),
         ((DATA, [1, 3]), "batch_sizes: expected positive sizes that never grow"),
         ((DATA, [4, 0]), "batch_sizes: expected positive sizes that never grow"),
-        ((DATA, []), "batch_sizes: expected 1-D integers"),
+        ((DATA, []), "data: expected 0 rows"),
         ((DATA, [3, 1], [0, 1]), "sorted_indices: expected a permutation of 0 to 2"),
         ((DATA, [3, 1], None, [0, 1, 1]), "unsorted_indices: expected a permutation of 0 to 2"),
     ],

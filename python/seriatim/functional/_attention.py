@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike, Integers
 
@@ -20,7 +22,9 @@ class AttentionCache(NamedTuple):
     batch_sizes: Integers
 
 
-def attention(query: ArrayLike, h: ArrayLike, batch_sizes: Integers) -> tuple[tuple[Array, Array], AttentionCache]:
+def attention(
+    query: ArrayLike, h: ArrayLike, batch_sizes: Integers, *, batch: int | None = None
+) -> tuple[tuple[Array, Array], AttentionCache]:
     """Attend to the steps of each sequence of a packed ragged batch.
 
     Parameters
@@ -28,6 +32,9 @@ def attention(query: ArrayLike, h: ArrayLike, batch_sizes: Integers) -> tuple[tu
     query : array_like, shape (batch, size)
     h : array_like, shape (rows, size)
     batch_sizes : ndarray of int64, shape (steps,)
+    batch : int, optional
+        Sequences, if some behind those of the first step have no step: their context is zeros, their query has no
+        gradient.
 
     Returns
     -------
@@ -43,7 +50,15 @@ def attention(query: ArrayLike, h: ArrayLike, batch_sizes: Integers) -> tuple[tu
     """
     asked = _core.as_floats(query, "query")
     states = _core.as_floats(h, "h")
-    context, weights = _core.attention_forward(asked, states, batch_sizes)
+    there = int(batch_sizes[0]) if len(batch_sizes) else 0
+    if batch is None or batch == there > 0:
+        context, weights = _core.attention_forward(asked, states, batch_sizes)
+        return (context, weights), AttentionCache(asked, states, weights, batch_sizes)
+    if len(asked) != batch or batch < there:
+        raise ValueError(f"query: expected shape ({batch}, size), at least {there} rows, got {asked.shape}")
+    context, weights = np.zeros(asked.shape, np.float32), np.zeros(0, np.float32)
+    if there:
+        context[:there], weights = _core.attention_forward(asked[:there], states, batch_sizes)
     return (context, weights), AttentionCache(asked, states, weights, batch_sizes)
 
 
@@ -65,4 +80,14 @@ def attention_backward(grad_context: ArrayLike, cache: AttentionCache) -> tuple[
     ValueError, TypeError
         ``grad_context`` has another shape than the context, or holds no real numbers.
     """
-    return _core.attention_backward(grad_context, *cache)
+    query, states, weights, batch_sizes = cache
+    there = int(batch_sizes[0]) if len(batch_sizes) else 0
+    if len(query) == there > 0:
+        return _core.attention_backward(grad_context, *cache)
+    grad = _core.as_floats(grad_context, "grad_context")
+    if grad.shape != query.shape:
+        raise ValueError(f"grad_context: expected shape {query.shape}, got {grad.shape}")
+    grad_query, grad_h = np.zeros_like(query), np.zeros_like(states)
+    if there:
+        grad_query[:there], grad_h = _core.attention_backward(grad[:there], query[:there], states, weights, batch_sizes)
+    return grad_query, grad_h

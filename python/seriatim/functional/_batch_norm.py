@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from seriatim import _core
@@ -52,26 +53,33 @@ def batch_norm(
     y : ndarray of float32, the shape of x
     cache : BatchNormCache
 
+    Notes
+    -----
+    No rows, or images without pixels, leave the running statistics as they are.
+
     Raises
     ------
     ValueError
         In training with a single value per feature: its variance is 0 whatever it holds. Outside training without
-        running statistics. ``x`` has fewer than two axes or an empty one, or another array not one number per feature.
+        running statistics. ``x`` has fewer than two axes or no feature, or another array not one number per feature.
     TypeError
         An array holds no real numbers.
     """
     used = _core.as_floats(x, "x")
-    if used.ndim < 2 or 0 in used.shape:
-        wanted = "(rows, num_features) or (images, num_features, ...) with no empty axis"
-        raise ValueError(f"x: expected shape {wanted}, got {used.shape}")
+    if used.ndim < 2 or not used.shape[1]:
+        raise ValueError(f"x: expected shape (rows, num_features) or (images, num_features, ...), got {used.shape}")
     if training and used.size == used.shape[1]:
         raise ValueError(f"x: expected more than one value per feature in training, got shape {used.shape}")
     if not training and (running_mean is None or running_var is None):
         raise ValueError("running_mean, running_var: expected arrays outside training, got None")
     forward = _core.batch_norm_forward if used.ndim == 2 else _core.image_norm_forward
-    rows = used if used.ndim == 2 else used.reshape(*used.shape[:2], -1)
+    rows = used if used.ndim == 2 else used.reshape(_planes(used.shape))
     y, mean, inverse = forward(rows, weight, bias, (running_mean, running_var), training, momentum, eps)
     return y.reshape(used.shape), BatchNormCache(used, mean, inverse, weight, training)
+
+
+def _planes(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    return shape[0], shape[1], math.prod(shape[2:])
 
 
 def batch_norm_backward(
@@ -109,7 +117,7 @@ def batch_norm_backward(
     grad = _core.as_floats(grad_y, "grad_y")
     if grad.shape != x.shape:
         raise ValueError(f"grad_y: expected shape {x.shape}, got {grad.shape}")
-    rows = x.shape if x.ndim == 2 else (*x.shape[:2], -1)
+    rows = x.shape if x.ndim == 2 else _planes(x.shape)
     kept = (x.reshape(rows), mean, inverse, weight, training)
     grad_x = backward(grad.reshape(rows), kept, need_input, (grad_weight, grad_bias, accumulate))
     return None if grad_x is None else grad_x.reshape(x.shape)

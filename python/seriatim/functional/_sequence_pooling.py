@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike, Integers
 
@@ -31,7 +33,9 @@ class SequencePoolCache(NamedTuple):
     positive: bool
 
 
-def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KINDS) -> tuple[Array, SequencePoolCache]:
+def sequence_pool(
+    h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KINDS, *, batch: int | None = None
+) -> tuple[Array, SequencePoolCache]:
     """Pool the steps of each sequence of a packed ragged batch.
 
     Parameters
@@ -40,6 +44,8 @@ def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KI
     batch_sizes : ndarray of int64, shape (steps,)
     kinds : sequence out of {'mean', 'max', 'positive'}
         Always given out in this order.
+    batch : int, optional
+        Sequences, if some behind those of the first step have no step: zeros are what is pooled of them.
 
     Returns
     -------
@@ -59,7 +65,13 @@ def sequence_pool(h: ArrayLike, batch_sizes: Integers, kinds: Sequence[str] = KI
     check_kinds(kinds)
     wanted = ("mean" in kinds, "max" in kinds, "positive" in kinds)
     states = _core.as_floats(h, "h")
-    pooled = _core.sequence_pool_forward(states, batch_sizes, wanted)
+    there = int(batch_sizes[0]) if len(batch_sizes) else 0
+    if batch is None or batch == there > 0:
+        pooled = _core.sequence_pool_forward(states, batch_sizes, wanted)
+    else:
+        pooled = np.zeros((batch, sum(wanted) * states.shape[1]), np.float32)
+        if there:
+            pooled[:there] = _core.sequence_pool_forward(states, batch_sizes, wanted)
     return pooled, SequencePoolCache(pooled, states, batch_sizes, *wanted)
 
 
@@ -82,4 +94,12 @@ def sequence_pool_backward(grad_pooled: ArrayLike, cache: SequencePoolCache) -> 
     """
     pooled, states, batch_sizes, *_ = cache
     kinds = cache[3], cache[4], cache[5]
+    there = int(batch_sizes[0]) if len(batch_sizes) else 0
+    if len(pooled) != there or not there:
+        grad = _core.as_floats(grad_pooled, "grad_pooled")
+        if grad.shape != pooled.shape:
+            raise ValueError(f"grad_pooled: expected shape {pooled.shape}, got {grad.shape}")
+        if not there:
+            return np.zeros_like(states)
+        return _core.sequence_pool_backward(grad[:there], pooled[:there], states, batch_sizes, kinds)
     return _core.sequence_pool_backward(grad_pooled, pooled, states, batch_sizes, kinds)

@@ -3,10 +3,14 @@
 Rows of all sequences stand time-major, the longest sequence first: row ``t`` of the ``b``-th longest is
 ``data[sum(batch_sizes[:t]) + b]``. Padding does not exist, so it is neither computed nor read. Floating-point numbers
 become float32; integers and bools keep their type: codes of characters and words stay what they are.
+
+A sequence may have no step (torch refuses those): it has no row, no batch size counts it, it comes last in the order.
+The indices alone know that there is one: they are as long as the batch has sequences.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -32,9 +36,10 @@ class PackedSequence(_Fields):
     ----------
     data : ndarray, shape (sum of lengths, ...)
     batch_sizes : ndarray of int64, shape (longest,)
-        How many sequences have a step t; never grows.
+        How many sequences have a step t; never grows. Sequences without a step are not among them.
     sorted_indices : ndarray of int64, shape (batch,), or None
-        The caller's index of each sequence of the packed batch; None when the caller's order was sorted already.
+        The caller's index of each sequence of the packed batch, those without a step last; None when the caller's order
+        was sorted already and every sequence has a step.
     unsorted_indices : ndarray of int64, shape (batch,), or None
         Its inverse; found when only one of the two is given, as in torch.
 
@@ -42,7 +47,7 @@ class PackedSequence(_Fields):
     ------
     ValueError
         The batch sizes grow, are not positive or do not sum up to the rows of the data, or the indices are no
-        permutation of the batch.
+        permutation of all sequences.
     TypeError
         Batch sizes or indices are no integers.
     """
@@ -58,26 +63,31 @@ class PackedSequence(_Fields):
     ) -> PackedSequence:
         """Check that the parts belong together."""
         rows, sizes = as_numbers("data", data), as_lengths(batch_sizes, "batch_sizes")
-        if not sizes.size:
-            raise ValueError("batch_sizes: expected 1-D integers, at least one, got none")
-        if sizes[-1] < 1 or np.any(sizes[1:] > sizes[:-1]):
+        if (sizes.size and sizes[-1] < 1) or np.any(sizes[1:] > sizes[:-1]):
             raise ValueError(f"batch_sizes: expected positive sizes that never grow, got {sizes.tolist()[:8]}")
         if rows.ndim == 0 or len(rows) != sizes.sum():
             raise ValueError(f"data: expected {sizes.sum()} rows, the sum of batch_sizes, got shape {rows.shape}")
-        order = _permutation("sorted_indices", sorted_indices, int(sizes[0]))
-        back = _permutation("unsorted_indices", unsorted_indices, int(sizes[0]))
+        order = _permutation("sorted_indices", sorted_indices, with_steps(sizes))
+        back = _permutation("unsorted_indices", unsorted_indices, with_steps(sizes))
         if order is None and back is not None:
             order = inverse(back)
         elif order is not None and back is None:
             back = inverse(order)
+        elif order is not None and back is not None and len(order) != len(back):
+            raise ValueError(f"unsorted_indices: expected {len(order)}, as sorted_indices are, got {len(back)}")
         return super().__new__(cls, rows, sizes, order, back)
 
+    @property
+    def n_sequences(self) -> int:
+        """Sequences of the batch, those without a step too."""
+        return with_steps(self.batch_sizes) if self.sorted_indices is None else len(self.sorted_indices)
+
     def __repr__(self) -> str:
-        lengths = lengths_of(self.batch_sizes)
+        lengths = lengths_of(self.batch_sizes, self.n_sequences)
         order = "as given" if self.sorted_indices is None else "sorted by length"
+        span = f"lengths {lengths[-1]} to {lengths[0]}, " if len(lengths) else ""
         return (
-            f"PackedSequence(n={len(lengths)}, lengths {lengths[-1]} to {lengths[0]}, {order}, "
-            f"rows of shape {self.data.shape[1:]}, {self.data.dtype})"
+            f"PackedSequence(n={len(lengths)}, {span}{order}, rows of shape {self.data.shape[1:]}, {self.data.dtype})"
         )
 
 
@@ -85,14 +95,20 @@ def _permutation(name: str, indices: ArrayLike | None, batch: int) -> Integers |
     if indices is None:
         return None
     array = as_integers(name, indices)
+    batch = max(batch, array.size)  # Those that are more than have a step have none.
     if not np.array_equal(np.sort(array, axis=None), np.arange(batch)):
         raise ValueError(f"{name}: expected a permutation of 0 to {batch - 1}, got {array.tolist()}")
     return array
 
 
-def lengths_of(batch_sizes: Integers) -> Integers:
-    """Lengths of a packed batch's sequences, descending."""
-    steps = np.arange(1, batch_sizes[0] + 1)
+def with_steps(batch_sizes: Integers) -> int:
+    """Return how many sequences of a packed batch have a step."""
+    return int(batch_sizes[0]) if len(batch_sizes) else 0
+
+
+def lengths_of(batch_sizes: Integers, batch: int | None = None) -> Integers:
+    """Lengths of a packed batch's sequences, descending; ``batch`` of them, if some have no step."""
+    steps = np.arange(1, (with_steps(batch_sizes) if batch is None else batch) + 1)
     # Sequence b is as long as there are steps with more than b sequences.
     return np.searchsorted(-np.asarray(batch_sizes), -steps, side="right").astype(np.int64)
 
@@ -102,9 +118,9 @@ def check_lengths(lengths: ArrayLike, batch: int, longest: int) -> Integers:
     array = as_lengths(lengths)
     if len(array) != batch:
         raise ValueError(f"lengths: expected one for each of {batch} sequences, got {len(array)}")
-    if batch == 0 or array.min() < 1 or array.max() > longest:
-        got = f"from {array.min()} to {array.max()}" if batch else "no sequence"
-        raise ValueError(f"lengths: expected lengths from 1 to {longest}, got {got}")
+    if batch and (array.min() < 0 or array.max() > longest):
+        got = f"from {array.min()} to {array.max()}"
+        raise ValueError(f"lengths: expected lengths from 0 to {longest}, got {got}")
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
@@ -129,7 +145,7 @@ def pack_padded_sequence(
     ----------
     x : array_like, shape (T, B, ...), or (B, T, ...) with ``batch_first``
     lengths : array_like of int, shape (B,)
-        Each from 1 to T.
+        Each from 0 to T. A sequence of length 0, which torch refuses, has no step: it is in the batch all the same.
     enforce_sorted : bool, default True
         Require the lengths in descending order; otherwise the batch is sorted and the order kept.
 
@@ -141,7 +157,7 @@ def pack_padded_sequence(
     Raises
     ------
     ValueError
-        ``x`` has one axis, there is not a length from 1 to T for each sequence, or they do not fall although
+        ``x`` has one axis, there is not a length from 0 to T for each sequence, or they do not fall although
         ``enforce_sorted`` says so.
     TypeError
         ``lengths`` are not integers along one axis.
@@ -159,11 +175,29 @@ def pack_padded_sequence(
             f"{counts.tolist()[:8]}; pass enforce_sorted=False to have the batch sorted"
         )
     trailing = array.shape[2:]
-    flat = array.reshape(*array.shape[:2], -1)
-    data, batch_sizes = F.pack_rows(flat, counts[order], order, batch_first=batch_first)
-    if enforce_sorted:
-        return PackedSequence(data.reshape(-1, *trailing), batch_sizes)
-    return PackedSequence(data.reshape(-1, *trailing), batch_sizes, order, inverse(order))
+    there = order[: np.count_nonzero(counts)]
+    if len(there):
+        flat = array.reshape(*array.shape[:2], -1)
+        data, batch_sizes = F.pack_rows(flat, counts[there], there, batch_first=batch_first)
+    else:
+        data, batch_sizes = _no_rows([array]), np.zeros(0, np.int64)
+    return _as_packed(data, trailing, batch_sizes, order, enforce_sorted)
+
+
+def _no_rows(arrays: list[AnyArray]) -> AnyArray:
+    """Return the data of a batch without a step: of the type that packed rows would have."""
+    kinds = {array.dtype for array in arrays}
+    integers = all(kind.kind != "f" for kind in kinds)
+    return np.zeros(0, np.result_type(*kinds) if integers else np.float32)
+
+
+def _as_packed(
+    data: AnyArray, trailing: tuple[int, ...], batch_sizes: Integers, order: Integers, is_sorted: bool
+) -> PackedSequence:
+    rows = data.reshape(int(batch_sizes.sum()), *trailing)
+    if is_sorted and with_steps(batch_sizes) == len(order):
+        return PackedSequence(rows, batch_sizes)
+    return PackedSequence(rows, batch_sizes, order, inverse(order))
 
 
 def pad_packed_sequence(
@@ -198,21 +232,29 @@ def pad_packed_sequence(
     if length < steps:
         raise ValueError(f"total_length: expected at least {steps}, the longest sequence's length, got {length}")
     order = sequence.sorted_indices
+    batch, there = sequence.n_sequences, with_steps(sequence.batch_sizes)
     if order is None:
-        order = np.arange(sequence.batch_sizes[0])
+        order = np.arange(batch)
     trailing = sequence.data.shape[1:]
-    flat = sequence.data.reshape(len(sequence.data), -1)
-    padded = F.unpack_rows(
-        flat,
-        sequence.batch_sizes,
-        order,
-        total_length=length,
-        padding_value=padding_value,
-        batch_first=batch_first,
-    )
-    lengths = np.empty(len(order), np.int64)
-    lengths[order] = lengths_of(sequence.batch_sizes)
-    return padded.reshape(*padded.shape[:2], *trailing), lengths
+    if there:
+        padded = F.unpack_rows(
+            sequence.data.reshape(len(sequence.data), -1),
+            sequence.batch_sizes,
+            order if there == batch else np.arange(there),
+            total_length=length,
+            padding_value=padding_value,
+            batch_first=batch_first,
+        )
+        padded = padded.reshape(*padded.shape[:2], *trailing)
+    if there < batch or not there:
+        # Those without a step are padding alone.
+        whole = np.full((batch, length, *trailing), padding_value, sequence.data.dtype)
+        if there:
+            whole[order[:there]] = padded if batch_first else padded.swapaxes(0, 1)
+        padded = whole if batch_first else np.ascontiguousarray(whole.swapaxes(0, 1))
+    lengths = np.empty(batch, np.int64)
+    lengths[order] = lengths_of(sequence.batch_sizes, batch)
+    return padded, lengths
 
 
 def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> PackedSequence:
@@ -221,7 +263,7 @@ def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> Pack
     Parameters
     ----------
     sequences : iterable of array_like, shape (T_i, ...)
-        A list, a generator, a dict, groups of a frame, ...
+        A list, a generator, a dict, groups of a frame, ...; T_i may be 0, which torch refuses.
     enforce_sorted : bool, default True
         Require the lengths in descending order; otherwise the batch is sorted and the order kept.
 
@@ -233,7 +275,7 @@ def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> Pack
     Raises
     ------
     ValueError
-        There is no sequence, one is empty, observations differ in shape, or lengths do not fall although
+        There is no sequence, observations differ in shape, or lengths do not fall although
         ``enforce_sorted`` says so.
     """
     if isinstance(sequences, (list, tuple, np.ndarray)):
@@ -256,13 +298,14 @@ def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> Pack
     for i, shape in enumerate(shapes):
         if shape[1:] != trailing:
             raise ValueError(f"sequence {i}: expected shape (T, *{trailing}), got {shape}")
-    flat = arrays if len(trailing) == 1 else [a.reshape(len(a), -1) for a in arrays]
     order = descending(counts)
-    data, batch_sizes = F.collate(flat, order, "packed")
-    packed = data.reshape(-1, *trailing)
-    if enforce_sorted:
-        return PackedSequence(packed, batch_sizes)
-    return PackedSequence(packed, batch_sizes, order, inverse(order))
+    there = order[: np.count_nonzero(counts)]
+    if len(there):
+        flat = arrays if len(trailing) == 1 else [a.reshape(len(a), math.prod(trailing)) for a in arrays]
+        data, batch_sizes = F.collate(flat, there, "packed")
+    else:
+        data, batch_sizes = _no_rows(arrays), np.zeros(0, np.int64)
+    return _as_packed(data, trailing, batch_sizes, order, enforce_sorted)
 
 
 def unpack_sequence(sequence: PackedSequence) -> list[AnyArray]:

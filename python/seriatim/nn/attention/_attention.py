@@ -40,7 +40,8 @@ class Attention(Module):
 
         w = softmax over t of (W h_T) . h_t      c = sum_t w_t h_t      a = GRU(c, h_T)
 
-    The output is ``[c, a]``, ``(B, 2 * hidden_size)``.
+    The output is ``[c, a]``, ``(B, 2 * hidden_size)``. ``h_last`` may have rows of sequences without a step
+    behind those of the first step's: their c is zeros.
 
     References
     ----------
@@ -60,8 +61,8 @@ class Attention(Module):
         """Attend to packed states ``h (rows, H)`` from ``h_last (B, H)``; both in packed order."""
         h_last = as_floats("h_last", h_last)
         query, of_query = self.query.trace(h_last)
-        (found, _), cache = F.attention(query, h, batch_sizes)
-        one_step = np.array([len(found)], np.int64)
+        (found, _), cache = F.attention(query, h, batch_sizes, batch=len(h_last))
+        one_step = np.full(min(len(found), 1), len(found), np.int64)
         (_, (auxiliary,)), of_gru = self.gru._trace_packed(found, one_step, (h_last[None],))
         return np.concatenate([found, auxiliary[0]], axis=1), self.keep((of_query, cache, of_gru))
 
@@ -81,4 +82,4 @@ class Attention(Module):
     def weights(self, h: Array, h_last: Array, batch_sizes: Integers) -> Array:
         """Return the attention weights, packed like ``h``: ``(rows,)``."""
         query, _ = F.linear(h_last, self.query.weight._array)
-        return F.attention(query, h, batch_sizes)[0][1]
+        return F.attention(query, h, batch_sizes, batch=len(query))[0][1]

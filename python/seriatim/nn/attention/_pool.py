@@ -40,7 +40,7 @@ class AttentionPool(Module):
     -----
     ``w_t = softmax over t of query . h_t``, ``y = sum_t w_t h_t``, over the sequence's own steps. ``y (B, input_size) =
     pool(h)`` of a PackedSequence, in the caller's order of sequences, or ``pool(h, batch_sizes)`` of packed rows, in
-    packed order. :class:`Attention` has a query of each sequence's own.
+    packed order. :class:`Attention` has a query of each sequence's own. Over no step y is zeros.
 
     References
     ----------
@@ -82,8 +82,8 @@ class AttentionPool(Module):
         return given.like(self._attend(given)[0][1])
 
     def _attend(self, given: PackedRows) -> Any:
-        asked = np.tile(self.query._array, (int(given.batch_sizes[0]), 1))
-        return F.attention(asked, given.rows, given.batch_sizes)
+        asked = np.tile(self.query._array, (given.batch, 1))
+        return F.attention(asked, given.rows, given.batch_sizes, batch=given.batch)
 
     def extra_repr(self) -> str:
         """Return the size."""
@@ -108,6 +108,8 @@ class SequenceSoftmax(Module):
     def trace(self, x: ArrayLike | PackedSequence, batch_sizes: Integers | None = None) -> tuple[Any, Any]:
         """Normalise over each sequence's own steps."""
         given = PackedRows.read(x, batch_sizes)
+        if not len(given.rows):
+            return given.like(np.zeros_like(given.rows)), self.keep((given, None))
         y, cache = F.softmax(self._padded(given, given.rows, -np.inf))
         rows = self._packed(given, y)
         return given.like(rows), self.keep((given, cache))
@@ -116,12 +118,14 @@ class SequenceSoftmax(Module):
         """Return the gradient of x, like it."""
         given, cache = self.kept(context)
         grad = given.rows_in("grad_output", grad_output, given.rows.shape)
+        if cache is None:
+            return given.like(grad)
         return given.like(self._packed(given, F.softmax_backward(self._padded(given, grad, 0.0), cache)))
 
     @staticmethod
     def _padded(given: PackedRows, rows: Array, padding: float) -> Array:
         """Return rows as ``(B, features, steps)``."""
-        order = np.arange(int(given.batch_sizes[0]))
+        order = np.arange(len(given.lengths()))
         steps = len(given.batch_sizes)
         padded = F.unpack_rows(rows, given.batch_sizes, order, total_length=steps, padding_value=padding)
         return np.ascontiguousarray(padded.swapaxes(1, 2))

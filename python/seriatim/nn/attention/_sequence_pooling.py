@@ -25,7 +25,7 @@ class SequencePool(Module):
     ``y (B, len(kinds) * H) = pool(h)`` of a PackedSequence, in the caller's order of sequences, or ``pool(h,
     batch_sizes)`` of packed rows ``h (rows, H)``, in packed order; kinds stand in the order above. With T steps,
     ``mean = sum_t h_t / T``, ``max = max_t h_t`` and ``positive = (number of t with h_t > 0) / T``; backward gives a
-    greatest value's gradient to the first step that has it, and shares have none.
+    greatest value's gradient to the first step that has it, and shares have none. Over no step all are zeros.
 
     Raises
     ------
@@ -40,10 +40,14 @@ class SequencePool(Module):
         check_kinds(kinds)
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
 
-    def trace(self, h: ArrayLike | PackedSequence, batch_sizes: Integers | None = None) -> tuple[Array, Any]:
-        """Pool packed rows, or a PackedSequence."""
+    def trace(
+        self, h: ArrayLike | PackedSequence, batch_sizes: Integers | None = None, batch: int | None = None
+    ) -> tuple[Array, Any]:
+        """Pool packed rows, or a PackedSequence; ``batch`` sequences, if some of packed rows have no step."""
         given = PackedRows.read(h, batch_sizes)
-        pooled, cache = F.sequence_pool(given.rows, given.batch_sizes, self.kinds)
+        pooled, cache = F.sequence_pool(
+            given.rows, given.batch_sizes, self.kinds, batch=given.batch if batch is None else batch
+        )
         return given.sequences_out(pooled), self.keep((given, cache))
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Any:

@@ -10,8 +10,8 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Integers
-from seriatim.sequences import PackedSequence, pack_padded_sequence
-from seriatim.sequences._packed import lengths_of
+from seriatim.sequences import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from seriatim.sequences._packed import lengths_of, with_steps
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class RecurrentInput:
         PackedSequence, (T, B, I), (B, T, I) or (T, I).
     sorted_indices, unsorted_indices : ndarray of int64 or None
         As in PackedSequence.
+    steps : int
+        Of the padded layouts: their sequences all have them, if there is a sequence.
     """
 
     data: Array
@@ -33,6 +35,12 @@ class RecurrentInput:
     layout: str
     sorted_indices: Integers | None = None
     unsorted_indices: Integers | None = None
+    steps: int = 0
+
+    @property
+    def batch(self) -> int:
+        """Sequences, those without a step too."""
+        return with_steps(self.batch_sizes) if self.sorted_indices is None else len(self.sorted_indices)
 
     @classmethod
     def read(cls, x: ArrayLike | PackedSequence, features: int, batch_first: bool) -> RecurrentInput:
@@ -44,14 +52,17 @@ class RecurrentInput:
             sizes = as_numbers("x.batch_sizes", x.batch_sizes)
             return cls(data, sizes, "packed", x.sorted_indices, x.unsorted_indices)
         array = as_numbers("x", x)
-        if array.ndim not in (2, 3) or array.shape[-1] != features or 0 in array.shape:
+        time = 1 if batch_first and array.ndim == 3 else 0
+        if array.ndim not in (2, 3) or array.shape[-1] != features or not array.shape[time]:
             axes = "B, T" if batch_first else "T, B"
             raise ValueError(
-                f"x: expected shape ({axes}, {features}) or (T, {features}) with no empty axis, got {array.shape}"
+                f"x: expected shape ({axes}, {features}) or (T, {features}) with a step, got {array.shape}; "
+                "pack_padded_sequence takes lengths of 0"
             )
         if array.ndim == 2:
             return cls(array, np.ones(len(array), np.int64), "single")
-        return cls(*_rows(array, batch_first), "batch" if batch_first else "time")
+        layout = "batch" if batch_first else "time"
+        return cls(*_rows(array, batch_first), layout, steps=array.shape[time])
 
     def read_gradient(self, grad_y: ArrayLike | PackedSequence, features: int) -> Array:
         """Return the gradient of what :meth:`give_back` gave, as packed rows."""
@@ -62,8 +73,7 @@ class RecurrentInput:
         else:
             grad = as_numbers("grad_y", grad_y)
             if self.layout in ("time", "batch") and grad.ndim == 3:
-                batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
-                leading = (batch, steps) if self.layout == "batch" else (steps, batch)
+                leading = (self.batch, self.steps) if self.layout == "batch" else (self.steps, self.batch)
                 if grad.shape == (*leading, features):
                     grad = _rows(grad, self.layout == "batch")[0]
         if grad.shape != (len(self.data), features):
@@ -76,20 +86,19 @@ class RecurrentInput:
             return PackedSequence(rows, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
         if self.layout == "single":
             return rows
-        batch, steps = int(self.batch_sizes[0]), len(self.batch_sizes)
         if self.layout == "time":
-            return rows.reshape(steps, batch, -1)
-        order = np.arange(batch)
-        return F.unpack_rows(rows, self.batch_sizes, order, total_length=steps)
+            return rows.reshape(self.steps, self.batch, rows.shape[1])
+        if not self.batch:
+            return rows.reshape(0, self.steps, rows.shape[1])
+        return F.unpack_rows(rows, self.batch_sizes, np.arange(self.batch), total_length=self.steps)
 
     def states_in(self, name: str, states: ArrayLike | None, layers: int, hidden_size: int) -> Array | None:
         """Return states ``(layers, B, H)`` in packed order, or raise when their shape is wrong."""
         if states is None:
             return None
-        batch = int(self.batch_sizes[0])
         array = as_floats(name, states)
         single = self.layout == "single"
-        wanted = (layers, hidden_size) if single else (layers, batch, hidden_size)
+        wanted = (layers, hidden_size) if single else (layers, self.batch, hidden_size)
         if array.shape != wanted:
             raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
         if single:
@@ -105,6 +114,8 @@ class RecurrentInput:
 
 def _rows(array: Array, batch_first: bool) -> tuple[Array, Integers]:
     """Time-major rows of sequences that are all equally long."""
+    if not array.size:
+        return array.reshape(0, array.shape[2]), np.zeros(0, np.int64)
     if batch_first:
         lengths = np.full(len(array), array.shape[1], np.int64)
         return F.pack_rows(array, lengths, np.arange(len(array)))
@@ -164,8 +175,13 @@ class PackedRows(NamedTuple):
             raise ValueError(f"h: expected rows of shape (rows, {wanted}), got {rows.shape}")
         return cls(rows, sizes, whole)
 
+    @property
+    def batch(self) -> int:
+        """Sequences, those without a step too."""
+        return with_steps(self.batch_sizes) if self.whole is None else self.whole.n_sequences
+
     def lengths(self) -> Integers:
-        """Lengths of the sequences, in packed order."""
+        """Lengths of the sequences that have a step, in packed order."""
         return lengths_of(self.batch_sizes)
 
     def like(self, rows: Array) -> Array | PackedSequence:
@@ -220,7 +236,7 @@ class SequenceInput(NamedTuple):
 
     def sequences_in(self, name: str, values: ArrayLike, width: int) -> Array:
         """Return ``(B, width)`` in packed order, or raise when its shape is wrong."""
-        array, wanted = as_floats(name, values), (int(self.packed.batch_sizes[0]), width)
+        array, wanted = as_floats(name, values), (self.packed.n_sequences, width)
         if array.shape != wanted:
             raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
         order = self.packed.sorted_indices
@@ -232,9 +248,8 @@ class SequenceInput(NamedTuple):
             return None
         if self.steps is None:
             return self.packed._replace(data=rows)
-        packed = self.packed
-        order = np.arange(int(packed.batch_sizes[0])) if packed.sorted_indices is None else packed.sorted_indices
-        return F.unpack_rows(rows, packed.batch_sizes, order, total_length=self.steps)
+        whole = self.packed._replace(data=rows)
+        return pad_packed_sequence(whole, batch_first=True, total_length=self.steps)[0]
 
 
 def rows_of(x: Any, name: str = "x") -> Array:

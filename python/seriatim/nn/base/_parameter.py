@@ -269,6 +269,14 @@ def gradient_slots(*parameters: Parameter | None) -> Iterator[tuple[list[Array |
         raise
 
 
+def clear_gradients(parameters: Iterable[Parameter]) -> None:
+    """Add zeros to gradients: what a backward of nothing does."""
+    with gradient_slots(*parameters) as (slots, accumulate):
+        for slot in slots:
+            if slot is not None and not accumulate:
+                slot.fill(0)
+
+
 def _restore(data: Array, requires_grad: bool, grad: Array | None) -> Parameter:
     parameter = Parameter(data, requires_grad)
     if grad is not None:

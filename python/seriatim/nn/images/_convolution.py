@@ -64,7 +64,10 @@ class Conv2d(ArrayModule):
     Input ``(N, C, height, width)`` or ``(C, height, width)``; output sizes
     ``(size + 2 padding - dilation (kernel - 1) - 1) // stride + 1``. 3x3 and 5x5 kernels of stride and dilation 1
     between eight channels or more are computed by Winograd's transforms: the largest error stays under 1e-5 of the
-    largest output.
+    largest output. Near an input that is not finite, or more than 128 times what is usual in its image, outputs are
+    summed directly, so that it reaches those alone that see it.
+
+    A batch of none is allowed: its gradients are zeros.
     """
 
     _is_leaf = True

@@ -217,10 +217,10 @@ class DeepGRU(SequenceModule):
         rows, pooled = packed.data, []
         of_grus, of_pools = [], []
         for gru, pool in zip_longest((self.gru1, self.gru2, self.gru3), pools):
-            (rows, (h_n, *_)), context = gru._trace_packed(rows, packed.batch_sizes)
+            (rows, (h_n, *_)), context = gru._trace_packed(rows, packed.batch_sizes, batch=packed.n_sequences)
             of_grus.append(context)
             if pool is not None:
-                part, context = pool.trace(rows, packed.batch_sizes)
+                part, context = pool.trace(rows, packed.batch_sizes, packed.n_sequences)
                 pooled.append(part)
                 of_pools.append(context)
         last = h_n[0] if len(h_n) == 1 else np.concatenate(list(h_n), axis=1)

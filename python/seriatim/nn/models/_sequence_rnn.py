@@ -171,11 +171,11 @@ class SequenceRNN(SequenceModule):
 
     def _pooled(self, packed: PackedSequence) -> tuple[Array, Any]:
         """Return what the linear layer stands on, in packed order, and the contexts."""
-        (y, states), of_rnn = self.rnn._trace_packed(packed.data, packed.batch_sizes)
+        (y, states), of_rnn = self.rnn._trace_packed(packed.data, packed.batch_sizes, batch=packed.n_sequences)
         of_pool = None
         parts = list(states[0][-self.rnn.num_directions :]) if self._last_width else []
         if self.pool is not None:
-            pooled, of_pool = self.pool.trace(y, packed.batch_sizes)
+            pooled, of_pool = self.pool.trace(y, packed.batch_sizes, packed.n_sequences)
             parts.append(pooled)
         return np.concatenate(parts, axis=1), (of_rnn, of_pool)
 

@@ -20,10 +20,11 @@ from seriatim.nn.base import _init
 from seriatim.nn.base._layouts import RecurrentInput
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
-from seriatim.nn.base._parameter import Parameter, gradient_slots
+from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
 from seriatim.nn.layers._dropout import Drop, Dropout, dropped, probability
 from seriatim.nn.recurrent import _own
 from seriatim.sequences import PackedSequence
+from seriatim.sequences._packed import with_steps
 
 # One array for each of a kind's states, (batch, size) or (layers, batch, size): (h,) or (h, c).
 States = tuple[Array, ...]
@@ -319,7 +320,7 @@ class RecurrentStack(_Regular):
         """Return the output, the last states and the context."""
         given = RecurrentInput.read(x, self.input_size, self.batch_first)
         first = self._states_in(given, names, states)
-        (y, last), inner = RecurrentStack._trace_packed(self, given.data, given.batch_sizes, first)
+        (y, last), inner = RecurrentStack._trace_packed(self, given.data, given.batch_sizes, first, given.batch)
         return given.give_back(y), tuple([given.states_out(state) for state in last]), self.keep((given, inner))
 
     def _pullback(
@@ -346,17 +347,24 @@ class RecurrentStack(_Regular):
         found = []
         for name, state, size in zip(names, states, self._kind.state_sizes, strict=True):
             read = given.states_in(name, state, layers, size)
-            found.append(np.zeros((layers, int(given.batch_sizes[0]), size), np.float32) if read is None else read)
+            found.append(np.zeros((layers, given.batch, size), np.float32) if read is None else read)
         return tuple(found)
 
     # ---- Packed rows, sorted states: what other modules of this package call
 
     def _trace_packed(
-        self, data: Array, batch_sizes: Integers, states: States | None = None
+        self, data: Array, batch_sizes: Integers, states: States | None = None, batch: int | None = None
     ) -> tuple[tuple[Array, States], Any]:
-        training, keeps, batch = self.training, self._keeps(), int(batch_sizes[0])
+        """Run rows; of ``batch`` sequences those behind the first step's have no step: they keep their states."""
+        training, keeps, there = self.training, self._keeps(), with_steps(batch_sizes)
+        batch = there if batch is None else batch
         count, size = self.num_layers * self.num_directions, self._kind.state_sizes[0]
         last = tuple([np.empty((count, batch, width), np.float32) for width in self._kind.state_sizes])
+        if batch > there:
+            for index, target in enumerate(last):
+                target[:, there:] = 0 if states is None else states[index][:, there:]
+        if not there:
+            return (np.zeros((0, self.output_size), np.float32), last), self.keep([[], [], batch, there])
         between: Dropout = self.__dict__["_between"]
         regular = self.zoneout > 0 or self.recurrent_dropout > 0
         caches: list[Any] = []
@@ -371,17 +379,17 @@ class RecurrentStack(_Regular):
                 y, finals, cache = direction.forward(
                     data,
                     batch_sizes,
-                    None if states is None else tuple([state[place] for state in states]),
+                    None if states is None else tuple([state[place, :there] for state in states]),
                     reverse=index == 1,
                     training=keeps,
                     draws=_draws(self.zoneout, self.recurrent_dropout, between, training) if regular else NO_DRAWS,
                     out=None if wide is None else wide[:, index * size : (index + 1) * size],
                 )
                 for target, final in zip(last, finals, strict=True):
-                    target[place] = final
+                    target[place, :there] = final
                 caches.append(cache)
             data = y if wide is None else wide
-        return (data, last), self.keep([caches, drops])
+        return (data, last), self.keep([caches, drops, batch, there])
 
     def _pullback_packed(
         self,
@@ -392,7 +400,10 @@ class RecurrentStack(_Regular):
         need_state: bool = True,
     ) -> tuple[Array | None, States | None]:
         size = self._kind.state_sizes[0]
-        caches, drops = self._unused(context)
+        caches, drops, batch, there = self._unused(context)
+        if not there:
+            context.clear()
+            return self._nothing(batch, grad_states)
         first: list[States | None] = [None] * len(caches)
         place = len(caches)
         for layer in reversed(range(self.num_layers)):
@@ -406,7 +417,7 @@ class RecurrentStack(_Regular):
                 # The second direction adds to the input gradient of the first.
                 below, first[place + index] = direction.backward(
                     own,
-                    None if grad_states is None else tuple([g[place + index] for g in grad_states]),
+                    None if grad_states is None else tuple([g[place + index, :there] for g in grad_states]),
                     caches[place + index],
                     need_input=need,
                     need_state=need_state,
@@ -419,7 +430,22 @@ class RecurrentStack(_Regular):
                 grad = dropped(grad, drops[layer - 1])
         if not need_state:
             return grad, None
-        return grad, tuple([np.stack(parts) for parts in zip(*first, strict=True)])
+        found = tuple([np.stack(parts) for parts in zip(*first, strict=True)])
+        if batch == there:
+            return grad, found
+        behind = self._zeros(batch) if grad_states is None else grad_states
+        pairs = zip(found, behind, strict=True)
+        return grad, tuple([np.concatenate([some, rest[:, there:]], axis=1) for some, rest in pairs])
+
+    def _zeros(self, batch: int) -> States:
+        count = self.num_layers * self.num_directions
+        return tuple([np.zeros((count, batch, width), np.float32) for width in self._kind.state_sizes])
+
+    def _nothing(self, batch: int, grad_states: States | None) -> tuple[Array, States]:
+        """Return the gradients of a batch without a step: parameters get zeros, states what comes in."""
+        clear_gradients(self.parameters())
+        first = self._zeros(batch) if grad_states is None else grad_states
+        return np.zeros((0, self.input_size), np.float32), first
 
     def _draws(self) -> Dropout:
         between: Dropout = self.__dict__["_between"]
@@ -481,14 +507,14 @@ class RecurrentCell(_Regular):
     def _trace(self, x: ArrayLike, names: tuple[str, ...], states: tuple[ArrayLike | None, ...]) -> tuple[States, Any]:
         """Return the new states and the context."""
         data = as_numbers("x", x)
-        if data.ndim not in (1, 2) or data.shape[-1] != self.input_size or 0 in data.shape:
-            raise ValueError(
-                f"x: expected shape (B, {self.input_size}) or ({self.input_size},) with B > 0, got {data.shape}"
-            )
+        if data.ndim not in (1, 2) or data.shape[-1] != self.input_size:
+            raise ValueError(f"x: expected shape (B, {self.input_size}) or ({self.input_size},), got {data.shape}")
         single = data.ndim == 1
         rows = data[None] if single else data
         batch = len(rows)
         given = self._states_in(names, states, batch, single)
+        if not batch:
+            return self._zeros(), self.keep([None, batch, single])
         sizes = np.array([batch], np.int64)
         training = self.training
         _, last, cache = self._direction.forward(
@@ -507,11 +533,19 @@ class RecurrentCell(_Regular):
     ) -> tuple[Array, States]:
         cache, batch, single = self._unused(context)
         given = self._states_in(names, grads, batch, single)
+        if not batch:
+            context.clear()
+            clear_gradients(self.parameters())
+            return np.zeros((0, self.input_size), np.float32), self._zeros()
         grad_x, first = self._direction.backward(None, given, cache, need_input=True, need_state=True)
         context.clear()  # The kernel has turned the cache into gradients.
         assert grad_x is not None
         assert first is not None
         return (grad_x[0], tuple([state[0] for state in first])) if single else (grad_x, first)
+
+    def _zeros(self) -> States:
+        """Return the states of no sequence."""
+        return tuple([np.zeros((0, width), np.float32) for width in self._kind.state_sizes])
 
     def _draws(self) -> Dropout | None:
         drawing: Dropout | None = self.__dict__["_drawing"]

@@ -11,7 +11,8 @@
 // Three methods compute a pass. Which one depends on the weights' shape alone, since these are packed for it beforehand:
 //
 //   depthwise   one channel in, one out: rows of multiply-adds over shifted rows, bound by the nearest caches
-//   Winograd    3x3 and 5x5, stride and dilation 1: 36 products per tile of 6x6 inputs, 16 or 4 outputs
+//   Winograd    3x3 and 5x5, stride and dilation 1: 36 products per tile of 6x6 inputs, 16 or 4 outputs; next to inputs
+//               that are far larger than others, or no finite numbers, it leaves the outputs to the gathered method
 //   gathered    everything else: the inputs of 48 output pixels are gathered, then multiplied like a matrix
 
 /// The sizes of a convolution. All but the paddings are positive; `groups` divides both numbers of channels.
@@ -112,12 +113,15 @@ struct ConvolutionAxis {
 struct ConvolutionPass {
   var batch, groups, sources, targets: Int
   var vertical, horizontal: ConvolutionAxis
+  /// From one target plane to the next.
+  let targetPlane: Int
 
   init(_ shape: ConvolutionShape, transposed: Bool) {
     batch = shape.batch
     groups = shape.groups
     sources = transposed ? shape.groupOutputs : shape.groupInputs
     targets = transposed ? shape.groupInputs : shape.groupOutputs
+    targetPlane = transposed ? shape.inPlane : shape.outPlane
     vertical = ConvolutionAxis(
       kernel: shape.kernelHeight, stride: shape.strideY, padding: shape.paddingY, dilation: shape.dilationY,
       transposed: transposed, inputs: transposed ? shape.outHeight : shape.height,
@@ -137,9 +141,18 @@ struct ConvolutionPass {
 
   var taps: Int { vertical.kernel &* horizontal.kernel }
   var sourcePlane: Int { vertical.inputs &* horizontal.inputs }
-  var targetPlane: Int { vertical.outputs &* horizontal.outputs }
   /// Tiles of target channels of a group.
   var tiles: Int { (targets &+ tileRows &- 1) / tileRows }
+
+  /// Some rows of one image's outputs, of a pass whose stride and dilation are 1.
+  func strip(from first: Int, rows: Int) -> ConvolutionPass {
+    var part = self
+    part.batch = 1
+    part.vertical = ConvolutionAxis(
+      kernel: vertical.kernel, stride: 1, padding: vertical.padding &+ (vertical.transposed ? first : 0 &- first),
+      dilation: 1, transposed: vertical.transposed, inputs: vertical.inputs, outputs: rows)
+    return part
+  }
 
   private var isDepthwise: Bool { sources == 1 && targets == 1 && groups > 1 }
 
@@ -166,7 +179,7 @@ struct ConvolutionPass {
   var packedSize: Int {
     switch method {
     case .depthwise: groups &* taps
-    case .winograd: groups &* tiles &* tileRows &* sources &* winogradPoints
+    case .winograd: winogradPackedSize(self)
     case .gathered: groups &* tiles &* tileRows &* sources &* taps
     }
   }
@@ -226,7 +239,7 @@ public func convolutionScratchSize(_ shape: ConvolutionShape, transposed: Bool) 
   let pass = ConvolutionPass(shape, transposed: transposed)
   switch pass.method {
   case .depthwise: return depthwiseScratchSize(pass)
-  case .winograd: return scratchSize(panel: winogradPanelSize(pass), work: winogradWorkSize(pass))
+  case .winograd: return winogradScratchSize(pass)
   case .gathered: return gatheredScratchSize(pass)
   }
 }
@@ -252,10 +265,7 @@ public func convolution(
   let end = ConvolutionEnd(bias: bias, activation: activation, accumulate: accumulate)
   switch pass.method {
   case .depthwise: depthwiseConvolution(target, source, packed, end, pass, scratch: scratch)
-  case .winograd:
-    run(
-      WinogradConvolution(pass: pass, source: source, target: target, packed: packed, end: end), work: shape.work,
-      scratch: scratch)
+  case .winograd: winogradConvolution(target, source, packed, end, pass, work: shape.work, scratch: scratch)
   case .gathered: gatheredConvolution(target, source, packed, end, pass, work: shape.work, scratch: scratch)
   }
 }

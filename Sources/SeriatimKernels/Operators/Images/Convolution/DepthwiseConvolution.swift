@@ -114,11 +114,13 @@ func depthwiseWeightGradient(
               let line = gradients + row &* shape.outWidth
               var column = 0
               while column < shape.outWidth {
-                // Lanes behind the end: the gradient is 0 there, and the copy holds finite numbers if x does.
-                let gradient = load(line + column, first: shape.outWidth &- column)
-                totals.0 = multiplyAdd(totals.0, gradient, load(inputs + column + offsets[tap]))
-                totals.1 = multiplyAdd(totals.1, gradient, load(inputs + column + offsets[others.0]))
-                totals.2 = multiplyAdd(totals.2, gradient, load(inputs + column + offsets[others.1]))
+                // Zeros behind the end, in both: what a tap does not see need not be finite.
+                let width = shape.outWidth &- column
+                let gradient = load(line + column, first: width)
+                let places = inputs + column
+                totals.0 = multiplyAdd(totals.0, gradient, load(places + offsets[tap], first: width))
+                totals.1 = multiplyAdd(totals.1, gradient, load(places + offsets[others.0], first: width))
+                totals.2 = multiplyAdd(totals.2, gradient, load(places + offsets[others.1], first: width))
                 column &+= laneCount
               }
             }

@@ -14,26 +14,68 @@
 /// From this number of sources and of targets on, Winograd's method is faster than gathering.
 let winogradChannels = 8
 
-struct WinogradConvolution: ConvolutionMethod {
-  let pass: ConvolutionPass
-  let source: Images<Input>
-  let target: Images<Output>
-  let packed: Input
-  let end: ConvolutionEnd
-  /// Outputs of a tile in each direction, and tiles of an image.
-  private let outputs, rows, columns: Int
+/// Floats of packed weights: the transformed ones, and behind them those of the gathered method.
+func winogradPackedSize(_ pass: ConvolutionPass) -> Int {
+  pass.groups &* pass.tiles &* tileRows &* pass.sources &* (winogradPoints &+ pass.taps)
+}
 
-  init(pass: ConvolutionPass, source: Images<Input>, target: Images<Output>, packed: Input, end: ConvolutionEnd) {
-    self.pass = pass
-    self.source = source
-    self.target = target
-    self.packed = packed
-    self.end = end
+func winogradScratchSize(_ pass: ConvolutionPass) -> Int {
+  let tiling = WinogradTiling(pass)
+  return outlierSize(pass, strips: tiling.rows)
+    &+ max(
+      scratchSize(panel: winogradPanelSize(pass), work: winogradWorkSize(pass)),
+      gatheredScratchSize(pass.strip(from: 0, rows: tiling.outputs)))
+}
+
+func winogradConvolution(
+  _ target: Images<Output>, _ source: Images<Input>, _ packed: Input, _ end: ConvolutionEnd, _ pass: ConvolutionPass,
+  work: Int, scratch: Output
+) {
+  let tiling = WinogradTiling(pass)
+  let (strips, outputs) = (tiling.rows, tiling.outputs)
+  let rest = scratch + outlierSize(pass, strips: strips)
+  let hasOutliers = markOutliers(scratch, source, pass, strips: strips, outputs: outputs)
+  run(
+    WinogradConvolution(
+      pass: pass, tiling: tiling, source: source, target: target, packed: packed, end: end,
+      gathered: hasOutliers ? UnsafePointer(scratch) : nil), work: work, scratch: rest)
+  guard hasOutliers else { return }
+  for strip in 0..<(pass.batch &* strips) where scratch[strip] != 0 {
+    let (image, row) = (strip / strips, strip % strips &* outputs)
+    let rows = min(outputs, pass.vertical.outputs &- row)
+    gatheredConvolution(
+      Images(base: target.base + image &* target.stride + row &* pass.horizontal.outputs, stride: target.stride),
+      Images(base: source.base + image &* source.stride, stride: source.stride),
+      packed + pass.groups &* pass.tiles &* tileRows &* pass.sources &* winogradPoints, end,
+      pass.strip(from: row, rows: rows), work: work / (pass.batch &* strips), scratch: rest)
+  }
+}
+
+/// How outputs are cut into tiles.
+private struct WinogradTiling {
+  /// Outputs of a tile in each direction, and tiles of an image.
+  let outputs, rows, columns: Int
+
+  init(_ pass: ConvolutionPass) {
     outputs = 7 &- pass.vertical.kernel
     rows = (pass.vertical.outputs &+ outputs &- 1) / outputs
     columns = (pass.horizontal.outputs &+ outputs &- 1) / outputs
   }
+}
 
+private struct WinogradConvolution: ConvolutionMethod {
+  let pass: ConvolutionPass
+  let tiling: WinogradTiling
+  let source: Images<Input>
+  let target: Images<Output>
+  let packed: Input
+  let end: ConvolutionEnd
+  /// Rows of tiles that are not written, (image)(row): those that are not 0.
+  let gathered: Input?
+
+  private var outputs: Int { tiling.outputs }
+  private var rows: Int { tiling.rows }
+  private var columns: Int { tiling.columns }
   private var groupPanels: Int { panelCount(of: pass.batch &* rows &* columns) }
   var panels: Int { pass.groups &* groupPanels }
   var sources: Int { pass.sources }
@@ -165,6 +207,7 @@ struct WinogradConvolution: ConvolutionMethod {
       let plane = target.base + channel &* pass.targetPlane
       let (height, width) = (pass.vertical.outputs, pass.horizontal.outputs)
       runs.forEach { run in
+        if let gathered, gathered[run.image &* self.rows &+ run.row] != 0 { return }
         let column = run.column &* outputs
         let count = min(run.count &* outputs, width &- column)
         for i in 0..<min(outputs, height &- run.row &* outputs) {
@@ -193,10 +236,11 @@ func winogradWorkSize(_ pass: ConvolutionPass) -> Int {
   max(rowSpace &+ winogradPoints &* halfStride, winogradPoints &* gatheredWorkSize)
 }
 
-/// Transforms the weights: `G g G^T` for every kernel g.
+/// Transforms the weights: `G g G^T` for every kernel g; and keeps them as they are besides.
 func packWinograd(_ packed: Output, _ weights: ConvolutionWeights, _ pass: ConvolutionPass) {
   let blocks = pass.groups &* pass.tiles
   let pointStride = pass.sources &* tileRows
+  packGathered(packed + blocks &* winogradPoints &* pointStride, weights, pass)
   parallel(tasks: min(blocks, taskLimit(work: pass.packedSize))) { task, tasks in
     for block in share(of: blocks, task, tasks) {
       let (group, tile) = (block / pass.tiles, block % pass.tiles)
