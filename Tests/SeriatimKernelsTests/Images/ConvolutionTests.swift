@@ -16,12 +16,18 @@ final class ConvolutionTests: XCTestCase {
     ])
   }
 
-  private func check(_ shape: ConvolutionShape) {
+  private func check(_ shape: ConvolutionShape, outlier: Float? = nil) {
     let name = "\(shape)"
     XCTAssert(shape.isSound, name)
     var random = Seeded(UInt64(shape.batch * 1000 + shape.width))
-    let x = Guarded(random.floats(shape.batch * shape.inImage))
-    let gradY = Guarded(random.floats(shape.batch * shape.outImage))
+    var (inputs, gradients) = (
+      random.floats(shape.batch * shape.inImage), random.floats(shape.batch * shape.outImage)
+    )
+    if let outlier {
+      inputs[inputs.count / 2] = outlier
+      gradients[gradients.count / 3] = outlier
+    }
+    let (x, gradY) = (Guarded(inputs), Guarded(gradients))
     let weight = Guarded(random.floats(shape.outChannels * shape.kernelSize))
     let bias = Guarded(random.floats(shape.outChannels))
     let results = withOneAndTwoThreads(name) {
@@ -118,6 +124,10 @@ final class ConvolutionTests: XCTestCase {
       }
     }
     check(shape(1, 40, 600, 6, 6, kernel: 3, padding: 1))
+    for (kernel, height, width) in [(3, 5, 3), (3, 10, laneCount + 1), (5, 7, panelWidth + 5), (5, 3, 4)] {
+      check(shape(3, 8, 9, height, width, kernel: kernel, padding: kernel / 2), outlier: 1e6)
+      check(shape(2, 16, 32, height, width, kernel: kernel, padding: kernel - 1, groups: 2), outlier: -1e6)
+    }
     check(shape(2, 3, 5, 8, 8, kernel: 1, stride: 2))
   }
 }

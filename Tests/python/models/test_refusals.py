@@ -1,4 +1,4 @@
-"""Estimators and transformers drop no mask and no imaginary part of anything that they are given."""
+"""Estimators and transformers drop no mask and no imaginary part, and refuse sequences without a step."""
 
 import warnings
 
@@ -86,3 +86,18 @@ def test_what_is_whole_is_taken():
     for given in (nothing, list(nothing)):
         found = ESTIMATORS["GRUClassifier"]().fit(given, Y).predict_proba(given)
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])
+def test_sequences_without_a_step(name):
+    """Are refused by fit and by what follows it, and named."""
+    make = {**ESTIMATORS, **TRANSFORMERS}[name]
+    fitted = make().fit(X, Y)
+    given, lengths = [*X[:2], X[2, :0], *X[3:]], [5, 5, 0, *[5] * 5]
+    rows = np.concatenate(given)
+    use = fitted.predict if name in ESTIMATORS else fitted.transform
+    for call in (lambda x, **options: make().fit(x, Y, **options), use):
+        with pytest.raises(ValueError, match=r"X\[2\]: expected a sequence .* with T >= 1, got \(0, 2\)"):
+            call(given)
+        with pytest.raises(ValueError, match="lengths: expected lengths of at least 1, got 0 for sequence 2"):
+            call(rows, lengths=lengths)

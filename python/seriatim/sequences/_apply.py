@@ -80,6 +80,8 @@ def batch_to_time(x: AnyArray, n: int) -> AnyArray:
         ``n`` does not divide the first axis.
     """
     array = as_numbers("x", x)
+    if n == 0 and array.ndim and not len(array):
+        return array.reshape(0, 0, *array.shape[1:])
     if n < 1 or array.ndim == 0 or len(array) % n:
         raise ValueError(f"n: expected a batch size that divides the first axis of shape {array.shape}, got {n}")
     return array.reshape(len(array) // n, n, *array.shape[1:])

@@ -24,14 +24,15 @@ def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[AnyArray, Intege
     Returns
     -------
     padded : ndarray, shape (B, longest, D)
-        float32, or of the integers' own type. Zeros behind each sequence; D = 1 for 1-D sequences.
+        float32, or of the integers' own type. Zeros behind each sequence; D = 1 for 1-D sequences. One without a step
+        is zeros alone.
     lengths, labels : ndarray of int64, shape (B,)
         Sequences of equal length keep their order.
 
     Raises
     ------
     ValueError
-        There is no sequence, one is empty, or they differ in their features.
+        There is no sequence, or they differ in their features.
     """
     sequences = [as_numbers(f"sequence {i}", sequence) for i, (sequence, _) in enumerate(batch)]
     if not sequences:
@@ -39,4 +40,18 @@ def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[AnyArray, Intege
     lengths = np.array([len(s) if s.ndim else 0 for s in sequences], dtype=np.int64)
     labels = as_integers("labels", [label for _, label in batch], bools=True)
     order = descending(lengths)
-    return F.collate(sequences, order, "padded"), lengths[order], labels[order]
+    there = int(np.count_nonzero(lengths))
+    padded = F.collate(sequences, order[:there], "padded") if there else _nothing(sequences)
+    if there < len(order):
+        # Those without a step are padding alone, and the last.
+        padded = np.concatenate([padded, np.zeros((len(order) - there, *padded.shape[1:]), padded.dtype)])
+    return padded, lengths[order], labels[order]
+
+
+def _nothing(sequences: list[AnyArray]) -> AnyArray:
+    first = sequences[0]
+    if first.ndim not in (1, 2):
+        raise ValueError(f"sequence 0: expected shape (T, D) or (T,), got {first.shape}")
+    return np.zeros(
+        (0, 0, 1 if first.ndim == 1 else first.shape[1]), np.float32 if first.dtype.kind == "f" else first.dtype
+    )

@@ -177,7 +177,7 @@ def pack_padded_sequence(
     trailing = array.shape[2:]
     there = order[: np.count_nonzero(counts)]
     if len(there):
-        flat = array.reshape(*array.shape[:2], -1)
+        flat = array.reshape(*array.shape[:2], math.prod(trailing))
         data, batch_sizes = F.pack_rows(flat, counts[there], there, batch_first=batch_first)
     else:
         data, batch_sizes = _no_rows([array]), np.zeros(0, np.int64)

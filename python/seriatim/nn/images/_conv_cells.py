@@ -18,7 +18,7 @@ from seriatim._typing import Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
-from seriatim.nn.base._parameter import Parameter, gradient_slots
+from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._videos import Spans, Videos, run_spans, run_spans_back, sequence
@@ -105,9 +105,15 @@ class ConvCell(Module):
         return self._packs.get(key, self._owned(), make)
 
     def _trace(
-        self, x: Array, states: States | None, *, fresh: bool = False, sizes: Integers | None = None
+        self, x: Array, states: States | None, *, fresh: bool = False, ragged: PackedSequence | None = None
     ) -> tuple[Array, States, Any]:
-        """Run ``x (T, B, ...)``, or packed rows; a fresh array of convolved inputs may be written to."""
+        """Run ``x (T, B, ...)``, or a packed batch's rows; a fresh array of convolved inputs may be written to."""
+        if 0 in x.shape[:-3]:
+            # No step, or no sequence: the states stay.
+            y = np.zeros((*x.shape[:-3], self.hidden_size, *x.shape[-2:]), np.float32)
+            shape = (x.shape[1] if ragged is None else ragged.n_sequences, *y.shape[-3:])
+            last = tuple([np.zeros(shape, np.float32) for _ in range(self.states)]) if states is None else states
+            return y, last, self.keep([None, None, x.shape, y.shape, shape])
         weights: Weights = self._get("weights", self._assemble)
         packed = self._get("h", lambda: self._pack(weights.h, False))
         if weights.x is None:
@@ -120,15 +126,22 @@ class ConvCell(Module):
             packed_x = self._get("x", lambda: F.conv2d_pack(wx, F.conv2d_geometry(wx.shape, 1, pad)))
             images, cache = F.conv2d(flat, wx, weights.bias, padding=pad, packed=packed_x)
             gates = images.reshape(*x.shape[:-3], *images.shape[1:])
-        run = self._steps if sizes is None else partial(run_spans, self, sizes)
+        run = self._steps if ragged is None else partial(run_spans, self, ragged)
         y, last, steps = run(gates, packed, states, bias)
         return y, last, self.keep([cache, steps, x.shape, y.shape, last[0].shape])
 
     def _pullback(
         self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]
     ) -> tuple[Array, tuple[Array | None, ...]]:
-        cache, steps, shape, out, _ = self._unused(context)
+        cache, steps, shape, out, state = self._unused(context)
         self._check_gradients(context, grad_y, grad_states)
+        if steps is None:
+            context.clear()
+            clear_gradients(self.parameters())
+            nothing = np.zeros(state, np.float32)
+            return np.zeros(shape, np.float32), tuple(
+                [nothing if grad is None else as_floats("grad_state", grad) for grad in grad_states]
+            )
         if grad_y is None:
             grad_y = np.zeros(out, np.float32)
         weights: Weights = self._get("weights", self._assemble)
@@ -306,7 +319,7 @@ class StatefulCell(ConvCell):
     def _trace_from_memory(self, videos: Videos, fresh: bool) -> tuple[Array, Any]:
         x = videos.frames
         states = self.memory.recall((videos.batch, self.hidden_size, *x.shape[-2:]))
-        y, last, context = self._trace(x, videos.states_in(states), fresh=fresh, sizes=videos.sizes)
+        y, last, context = self._trace(x, videos.states_in(states), fresh=fresh, ragged=videos.packed)
         self.memory.keep(videos.states_out(last))
         return y, context
 
@@ -446,7 +459,7 @@ class ConvStack(Module):
             given.append(videos.states_in(states))
         last, contexts = [], []
         for cell, before in zip(self.cells, given, strict=True):
-            y, final, context = cell._trace(y, before, sizes=videos.sizes)
+            y, final, context = cell._trace(y, before, ragged=videos.packed)
             last.append(self._outside(videos.states_out(final)))
             contexts.append(context)
         form = videos._replace(frames=y[:0])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seriatim._arrays import as_floats, as_numbers
-from seriatim._typing import Array, ArrayLike, Integers
+from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._layouts import same_batch
 from seriatim.sequences import PackedSequence
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def sequence(x: ArrayLike, channels: int) -> Array:
-    """Return ``(T, B, channels, height, width)`` as float32 or raise."""
+    """Return ``(T, B, channels, height, width)`` as float32 or raise; T or B may be 0."""
     array = as_numbers("x", x)
-    if array.ndim != 5 or array.shape[2] != channels or 0 in array.shape:
-        raise ValueError(f"x: expected shape (T, B, {channels}, height, width) with no empty axis, got {array.shape}")
+    if array.ndim != 5 or array.shape[2] != channels or 0 in array.shape[3:]:
+        raise ValueError(f"x: expected shape (T, B, {channels}, height, width) with pixels, got {array.shape}")
     return as_floats("x", array)
 
 
@@ -44,8 +44,10 @@ class Videos(NamedTuple):
         """Take an input apart, or raise when it is neither."""
         if isinstance(x, PackedSequence):
             rows = as_numbers("x.data", x.data)
-            if rows.ndim != 4 or rows.shape[1] != channels or 0 in rows.shape:
-                raise ValueError(f"x.data: expected shape (frames, {channels}, height, width), got {rows.shape}")
+            if rows.ndim != 4 or rows.shape[1] != channels or 0 in rows.shape[2:]:
+                raise ValueError(
+                    f"x.data: expected shape (frames, {channels}, height, width) with pixels, got {rows.shape}"
+                )
             return cls(as_floats("x.data", rows), x, batch_first)
         array = as_numbers("x", x)
         if batch_first and array.ndim == 5:
@@ -53,14 +55,9 @@ class Videos(NamedTuple):
         return cls(sequence(array, channels), None, batch_first)
 
     @property
-    def sizes(self) -> Integers | None:
-        """The packed batch's sizes of all steps."""
-        return None if self.packed is None else self.packed.batch_sizes
-
-    @property
     def batch(self) -> int:
         """The number of videos."""
-        return self.frames.shape[1] if self.packed is None else int(self.packed.batch_sizes[0])
+        return self.frames.shape[1] if self.packed is None else self.packed.n_sequences
 
     def give_back(self, frames: Array) -> Any:
         """Return outputs, or gradients, in the caller's layout."""
@@ -94,17 +91,24 @@ class Spans(NamedTuple):
     """The caches of a packed batch: of each span its first row, steps, batch size and the kernel's cache."""
 
     parts: list[tuple[int, int, int, Any]]
+    batch: int
 
 
 def run_spans(
-    cell: ConvCell, sizes: Integers, gates: Array, packed: Array, states: States | None, bias: Array | None
+    cell: ConvCell, ragged: PackedSequence, gates: Array, packed: Array, states: States | None, bias: Array | None
 ) -> tuple[Array, States, Spans]:
-    """Run packed rows: each span of steps of one batch size goes on from those states that are left."""
+    """Run packed rows: each span of steps of one batch size goes on from those states that are left.
+
+    Sequences without a step, which are the last ones, keep their states.
+    """
+    sizes, videos = ragged.batch_sizes, ragged.n_sequences
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     cuts = [0, *(np.flatnonzero(np.diff(sizes)) + 1).tolist(), len(sizes)]
     image = (cell.hidden_size, *gates.shape[2:])
     y = np.empty((len(gates), *image), np.float32)
-    final = tuple([np.empty((int(sizes[0]), *image), np.float32) for _ in range(cell.states)])
+    final = tuple([np.zeros((videos, *image), np.float32) for _ in range(cell.states)])
+    for kept, state in zip(final, states or (), strict=False):
+        kept[sizes[0] :] = state[sizes[0] :]
     parts = []
     for begin, end in pairwise(cuts):
         row, steps, batch = int(offsets[begin]), end - begin, int(sizes[begin])
@@ -116,7 +120,7 @@ def run_spans(
         for kept, state in zip(final, states, strict=True):
             kept[:batch] = state
         parts.append((row, steps, batch, cache))
-    return y, final, Spans(parts)
+    return y, final, Spans(parts, videos)
 
 
 def run_spans_back(
@@ -139,4 +143,15 @@ def run_spans_back(
         grad_x = np.empty((len(grad_y), *found.shape[2:]), np.float32) if grad_x is None else grad_x
         grad_x[rows] = found.reshape(-1, *found.shape[2:])
     assert grad_x is not None
+    behind = spans.batch - spans.parts[0][2]
+    if behind:
+        first = tuple([_extended(grad, final, behind) for grad, final in zip(first, grad_states, strict=True)])
     return grad_x, first
+
+
+def _extended(grad: Array | None, final: ArrayLike | None, behind: int) -> Array | None:
+    """Return a first state's gradient with that of the sequences that have no step: the last state's own."""
+    if grad is None:
+        return None
+    rest = np.zeros((behind, *grad.shape[1:]), np.float32) if final is None else as_floats("grad_state", final)
+    return np.concatenate([grad, rest[-behind:]])

@@ -241,12 +241,10 @@ class VideoRNN(SequenceModule):
                 raise ValueError("lengths: expected None beside a PackedSequence, got lengths as well")
             return x
         videos = as_floats("x", x)
-        if videos.ndim != 5 or 0 in videos.shape:
+        if videos.ndim != 5 or 0 in videos.shape[2:]:
             raise ValueError(f"x: expected a PackedSequence or padded videos (B, T, C, H, W), got shape {videos.shape}")
         counts: Integers = np.full(len(videos), videos.shape[1]) if lengths is None else as_lengths(lengths)
-        flat = videos.reshape(*videos.shape[:2], -1)
-        packed = pack_padded_sequence(flat, counts, batch_first=True, enforce_sorted=False)
-        return packed._replace(data=packed.data.reshape(-1, *videos.shape[2:]))
+        return pack_padded_sequence(videos, counts, batch_first=True, enforce_sorted=False)
 
 
 class VGG16(Sequential):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from seriatim._typing import Array, Integers
 from seriatim.sequences import PackedSequence
 
@@ -24,12 +26,14 @@ def _taken(states: Any) -> States:
 
 
 def trace_packed(
-    self: RecurrentStack, data: Array, batch_sizes: Integers, states: States | None = None
+    self: RecurrentStack, data: Array, batch_sizes: Integers, states: States | None = None, batch: int | None = None
 ) -> tuple[tuple[Array, States], Any]:
     """Do by ``trace`` what the stack's method of this name does."""
     stack: Any = self
-    (y, last), inner = stack.trace(PackedSequence(data, batch_sizes), _given(states))
-    return (y.data, _taken(last)), self.keep([inner, batch_sizes])
+    # Those behind the first step's have no step; the order alone counts them.
+    order = None if batch is None else np.arange(batch)
+    (y, last), inner = stack.trace(PackedSequence(data, batch_sizes, order), _given(states))
+    return (y.data, _taken(last)), self.keep([inner, batch_sizes, order])
 
 
 def pullback_packed(
@@ -42,7 +46,7 @@ def pullback_packed(
 ) -> tuple[Array | None, States | None]:
     """Do by ``pullback`` what the stack's method of this name does."""
     stack: Any = self
-    inner, batch_sizes = self.kept(context)
-    grad_y = None if grad is None else PackedSequence(grad, batch_sizes)
+    inner, batch_sizes, order = self.kept(context)
+    grad_y = None if grad is None else PackedSequence(grad, batch_sizes, order)
     grad_x, first = stack.pullback(inner, grad_y, _given(grad_states))
     return grad_x.data, _taken(first)

@@ -133,23 +133,25 @@ private struct Magnitudes {
 
   @inline(never)
   init(_ x: Input, count: Int, atMost bound: Float) {
-    var (roots, counts) = (broadcast(0), broadcast(0))
-    func add(_ x: Lanes) {
-      let bits = magnitudes(x)
-      let value = unsafeBitCast(bits, to: Lanes.self)
-      let root = unsafeBitCast((bits &>> 2) &+ IntegerLanes(repeating: 0x2f9a_0000), to: Lanes.self)
-      let isIn = (value .> broadcast(0)) .& (value .<= broadcast(bound))
-      roots += broadcast(0).replacing(with: root, where: isIn)
-      counts += broadcast(0).replacing(with: broadcast(1), where: isIn)
-    }
+    var sums = (broadcast(0), broadcast(0))
     var first = 0
     while first &+ laneCount <= count {
-      add(load(x + first))
+      addRoots(load(x + first), atMost: bound, to: &sums)
       first &+= laneCount
     }
-    add(load(x + first, first: count &- first))
+    addRoots(load(x + first, first: count &- first), atMost: bound, to: &sums)
     // Of a handful of numbers among zeros none can be called typical.
-    let mean = sum(roots) / max(sum(counts), Float(count) / 128, Float(min(count, 8)))
+    let mean = sum(sums.0) / max(sum(sums.1), Float(count) / 128, Float(min(count, 8)))
     typical = mean * mean * (mean * mean)
   }
+}
+
+@inline(__always)
+private func addRoots(_ x: Lanes, atMost bound: Float, to sums: inout (Lanes, Lanes)) {
+  let bits = magnitudes(x)
+  let value = unsafeBitCast(bits, to: Lanes.self)
+  let root = unsafeBitCast((bits &>> 2) &+ IntegerLanes(repeating: 0x2f9a_0000), to: Lanes.self)
+  let isIn = (value .> broadcast(0)) .& (value .<= broadcast(bound))
+  sums.0 += broadcast(0).replacing(with: root, where: isIn)
+  sums.1 += broadcast(0).replacing(with: broadcast(1), where: isIn)
 }
