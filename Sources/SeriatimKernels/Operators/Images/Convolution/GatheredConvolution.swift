@@ -41,6 +41,8 @@ func gatheredScratchSize(_ pass: ConvolutionPass) -> Int {
   GatheredRound(pass).size(pass) &+ scratchSize(panel: gatheredPanelSize(pass), work: gatheredWorkSize)
 }
 
+/// Called for whole passes and for strips of Winograd's: its code exists once.
+@inline(never)
 func gatheredConvolution(
   _ target: Images<Output>, _ source: Images<Input>, _ packed: Input, _ end: ConvolutionEnd, _ pass: ConvolutionPass,
   work: Int, scratch: Output
