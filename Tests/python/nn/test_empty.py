@@ -14,7 +14,7 @@ TIME_MAJOR = ["gru", "conv_gru", "conv_lstm", "conv_lstm_cell", "conv_rnn", "con
 TIME_MAJOR += ["sequence_wise", "video_sequential"]
 # One sample, or called with what says how many there are; below.
 LEFT_OUT = {"rnn", "ind_rnn", "rnn_cell", "min_lstm_cell", "attention", "sequence_pool", "character_rnn"}
-LEFT_OUT |= {"sequential"}  # It makes one row of all samples.
+LEFT_OUT |= {"sequential", "log_softmax"}  # One row, or one distribution, of all samples.
 NOBODY = pack_padded_sequence(np.zeros((0, 5, 3), np.float32), [], batch_first=True)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seriatim import _core
+from seriatim._arrays import as_lengths
 from seriatim._typing import Array, ArrayLike, Integers
 
 
@@ -50,6 +51,7 @@ def attention(
     """
     asked = _core.as_floats(query, "query")
     states = _core.as_floats(h, "h")
+    batch_sizes = as_lengths(batch_sizes, "batch_sizes")
     there = int(batch_sizes[0]) if len(batch_sizes) else 0
     if batch is None or batch == there > 0:
         context, weights = _core.attention_forward(asked, states, batch_sizes)

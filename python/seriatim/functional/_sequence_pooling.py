@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seriatim import _core
+from seriatim._arrays import as_lengths
 from seriatim._typing import Array, ArrayLike, Integers
 
 KINDS = ("mean", "max", "positive")
@@ -65,6 +66,7 @@ def sequence_pool(
     check_kinds(kinds)
     wanted = ("mean" in kinds, "max" in kinds, "positive" in kinds)
     states = _core.as_floats(h, "h")
+    batch_sizes = as_lengths(batch_sizes, "batch_sizes")
     there = int(batch_sizes[0]) if len(batch_sizes) else 0
     if batch is None or batch == there > 0:
         pooled = _core.sequence_pool_forward(states, batch_sizes, wanted)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_floats, as_numbers
+from seriatim._arrays import as_floats, as_lengths, as_numbers
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.sequences import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from seriatim.sequences._packed import lengths_of, with_steps
@@ -169,7 +169,7 @@ class PackedRows(NamedTuple):
                 "pack_sequence and pack_padded_sequence pack"
             )
         else:
-            rows, sizes, whole = as_numbers("h", h), batch_sizes, None
+            rows, sizes, whole = as_numbers("h", h), as_lengths(batch_sizes, "batch_sizes"), None
         if rows.ndim != 2 or (features is not None and rows.shape[1] != features):
             wanted = "features" if features is None else features
             raise ValueError(f"h: expected rows of shape (rows, {wanted}), got {rows.shape}")
