@@ -14,7 +14,7 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
-from seriatim._typing import Array, ArrayLike, Integers, Seed
+from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
