@@ -11,7 +11,7 @@ from seriatim.sequences import pack_padded_sequence
 
 # Along which axis of the input samples lie; 0 for those that are not named.
 TIME_MAJOR = ["gru", "conv_gru", "conv_lstm", "conv_lstm_cell", "conv_rnn", "conv_rnn_gru", "conv_rnn_rnn"]
-TIME_MAJOR += ["sequence_wise", "video_sequential"]
+TIME_MAJOR += ["sequence_wise", "sequence_wise_flat", "video_sequential", "video_head", "video_branches"]
 # One sample, or called with what says how many there are; below.
 LEFT_OUT = {"rnn", "ind_rnn", "rnn_cell", "min_lstm_cell", "attention", "sequence_pool", "character_rnn"}
 LEFT_OUT |= {"sequential", "log_softmax"}  # One row, or one distribution, of all samples.
@@ -20,7 +20,7 @@ NOBODY = pack_padded_sequence(np.zeros((0, 5, 3), np.float32), [], batch_first=T
 
 def emptied(name, x):
     if isinstance(x, PackedSequence):
-        return NOBODY
+        return NOBODY if x.data.ndim == 2 else NOBODY._replace(data=x.data[:0])
     return np.take(x, [], axis=int(name in TIME_MAJOR))
 
 

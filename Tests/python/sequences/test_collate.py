@@ -44,5 +44,11 @@ def test_errors():
         collate_fn([])
     with pytest.raises(ValueError, match=r"sequence 1: expected shape \(T, 2\)"):
         collate_fn([(np.zeros((4, 2)), 0), (np.zeros((3, 3)), 1)])
-    with pytest.raises(ValueError, match="sequence 1"):
-        collate_fn([(np.zeros((4, 2)), 0), (np.zeros((0, 2)), 1)])
+    with pytest.raises(ValueError, match=r"sequence 1: expected shape \(T, 2\)"):
+        collate_fn([(np.zeros((4, 2)), 0), (np.zeros((0, 3)), 1)])
+
+
+def test_a_sequence_without_a_step():
+    padded, lengths, labels = collate_fn([(np.zeros((0, 2)), 5), (np.ones((4, 2)), 6)])
+    np.testing.assert_array_equal(padded, [np.ones((4, 2)), np.zeros((4, 2))])
+    assert (lengths.tolist(), labels.tolist()) == ([4, 0], [6, 5])

@@ -44,6 +44,12 @@ def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[AnyArray, Intege
     padded = F.collate(sequences, order[:there], "padded") if there else _nothing(sequences)
     if there < len(order):
         # Those without a step are padding alone, and the last.
+        for place in order[there:]:
+            shape = sequences[place].shape[1:] or (1,)
+            if shape != padded.shape[2:]:
+                raise ValueError(
+                    f"sequence {place}: expected shape (T, {padded.shape[2]}), got {sequences[place].shape}"
+                )
         padded = np.concatenate([padded, np.zeros((len(order) - there, *padded.shape[1:]), padded.dtype)])
     return padded, lengths[order], labels[order]
 
