@@ -11,10 +11,10 @@ from seriatim.sequences import pack_padded_sequence
 
 # Along which axis of the input samples lie; 0 for those that are not named.
 TIME_MAJOR = ["gru", "conv_gru", "conv_lstm", "conv_lstm_cell", "conv_rnn", "conv_rnn_gru", "conv_rnn_rnn"]
-TIME_MAJOR += ["sequence_wise", "sequence_wise_flat", "video_sequential", "video_head", "video_branches"]
+TIME_MAJOR += ["sequence_wise", "sequence_wise_flat", "video_sequential", "video_head", "video_branches", "unet"]
 # One sample, or called with what says how many there are; below.
 LEFT_OUT = {"rnn", "ind_rnn", "rnn_cell", "min_lstm_cell", "attention", "sequence_pool", "character_rnn"}
-LEFT_OUT |= {"sequential", "log_softmax"}  # One row, or one distribution, of all samples.
+LEFT_OUT |= {"sequential", "log_softmax", "merge_skip"}  # One row, or one distribution, of all samples; two inputs.
 NOBODY = pack_padded_sequence(np.zeros((0, 5, 3), np.float32), [], batch_first=True)
 
 

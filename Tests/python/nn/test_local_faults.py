@@ -13,14 +13,14 @@ from seriatim.sequences import pad_packed_sequence
 # Which sample is spoiled, and along which axis of the input samples lie; 0 for those that are not named.
 PLACE = 1
 TIME_MAJOR = ["gru", "conv_gru", "conv_lstm", "conv_lstm_cell", "conv_rnn", "conv_rnn_gru", "conv_rnn_rnn"]
-TIME_MAJOR += ["sequence_wise", "sequence_wise_flat", "video_sequential", "video_head", "video_branches"]
+TIME_MAJOR += ["sequence_wise", "sequence_wise_flat", "video_sequential", "video_head", "video_branches", "unet"]
 # One sample, samples that see each other, no numbers, or rows without their order.
 LEFT_OUT = {"rnn", "ind_rnn", "rnn_cell", "min_lstm_cell", "log_softmax", "embedding", "character_rnn"}
 LEFT_OUT |= {"sequential", "attention", "sequence_pool"}
 # In training these have statistics of the batch.
 BATCH_STATISTICS = {"batch_norm1d", "batch_norm2d", "conv_layer", "conv_rnn", "conv_rnn_gru", "conv_rnn_rnn"}
 BATCH_STATISTICS |= {"video_sequential", "video_head", "video_step", "video_branches", "conv_rnn_packed"}
-BATCH_STATISTICS |= {"conv_layer_softmax", "deepgru", "deepgru_pooled"}
+BATCH_STATISTICS |= {"res_block", "pre_act_block", "unet", "conv_layer_softmax", "deepgru", "deepgru_pooled"}
 
 
 def spoiled(x, axis, value):
