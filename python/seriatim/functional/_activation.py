@@ -141,7 +141,7 @@ def softmax(x: ArrayLike) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        ``x`` has no axis, or no class on the last one.
+        ``x`` has no axis.
     TypeError
         ``x`` holds no real numbers.
     """
@@ -185,7 +185,7 @@ def log_softmax(x: ArrayLike) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        ``x`` has no axis, or no class on the last one.
+        ``x`` has no axis.
     TypeError
         ``x`` holds no real numbers.
     """
@@ -215,8 +215,8 @@ def log_softmax_backward(grad_y: ArrayLike, cache: Array) -> Array:
 
 def _over_last_axis(x: ArrayLike, logarithm: bool) -> tuple[Array, Array]:
     used = as_numbers("x", x)
-    if used.ndim == 0 or used.shape[-1] == 0:
-        raise ValueError(f"x: expected at least one class on the last axis, got shape {used.shape}")
+    if used.ndim == 0:
+        raise ValueError("x: expected an axis of classes, got a single number")
     if used.size == 0:
         y = np.empty(used.shape, np.float32)
     else:
