@@ -18,7 +18,7 @@ final class LogarithmTests: XCTestCase {
     let near = (1...20_000).map { 0.7 + Float($0) * 0.000_037 }
     let far = (0..<20_000).map { Float(bitPattern: 0x0080_0000 + UInt32($0) * 105_000) }
     for (name, values) in [("even", even), ("near 1", near), ("all sizes", far)] {
-      XCTAssertLessThan(worst(values, { naturalLogarithm($0) }, log), 1.5 * slack, name)
+      XCTAssertLessThan(worst(values, { naturalLogarithm($0) }, log), 2 * slack, name)
     }
     let edges: [(Float, Float)] = [(0, -.infinity), (.infinity, .infinity), (1, 0)]
     for (x, want) in edges { XCTAssertEqual(naturalLogarithm(broadcast(x))[0], want) }

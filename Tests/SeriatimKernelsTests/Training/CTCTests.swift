@@ -21,7 +21,8 @@ final class CTCTests: XCTestCase {
 
     func run(_ logs: [Float]) -> [[Float]] {
       let (losses, grad) = (Guarded(lengths.count), Guarded(rows * classes))
-      let (targets, counts) = (labels.flatMap { $0 } + [0], labels.map { Int64($0.count) })
+      let targets = Array(labels.joined()) + [0]
+      let counts = labels.map { Int64($0.count) }
       let starts = counts.indices.map { counts[..<$0].reduce(0, +) }
       let most = Int(counts.max() ?? 0)
       let size = ctcScratchSize(steps: lengths[0], batch: lengths.count, mostLabels: most)

@@ -1,6 +1,6 @@
 // Natural logarithms of a register, and of 1 + x in one: for softmax and losses.
 
-/// ln x: -inf for 0 and what is flushed to it, NaN below and for NaN, infinity for infinity. Max error 1.5 ulp, measured in
+/// ln x: -inf for 0 and what is flushed to it, NaN below and for NaN, infinity for infinity. Max error 2 ulp, measured in
 /// LogarithmTests.
 ///
 ///   x = 2^k m, m in [sqrt(1/2), sqrt(2));   ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...),   s = (m - 1) / (m + 1)
