@@ -29,12 +29,14 @@ class _BatchNorm(ArrayModule):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         _init.positive(num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.register_parameter("weight", Parameter(np.ones(num_features)) if affine else None)
-        self.register_parameter("bias", Parameter(np.zeros(num_features)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features)) if affine and bias else None)
         tracked = track_running_stats
         self.register_buffer("running_mean", np.zeros(num_features, np.float32) if tracked else None)
         self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
@@ -42,7 +44,7 @@ class _BatchNorm(ArrayModule):
 
     @property
     def affine(self) -> bool:
-        """Whether there are a weight and a bias."""
+        """Whether there is a weight, and a bias unless that was left out."""
         return self.weight is not None
 
     @property
@@ -112,6 +114,8 @@ class BatchNorm1d(_BatchNorm):
         Whether there are a weight and a bias.
     track_running_stats : bool, default True
         Without them the batch's own statistics are used in evaluation too.
+    bias : bool, default True
+        Whether there is a bias where ``affine`` is.
 
     Attributes
     ----------
@@ -150,6 +154,8 @@ class BatchNorm2d(_BatchNorm):
         Whether there are a weight and a bias.
     track_running_stats : bool, default True
         Without them the batch's own statistics are used in evaluation too.
+    bias : bool, default True
+        Whether there is a bias where ``affine`` is.
 
     Attributes
     ----------
