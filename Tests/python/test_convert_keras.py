@@ -336,3 +336,43 @@ def test_mistakes_are_named():
         convert.keras_lstm(named("lstm/cell", cell("keras_lstm")), layer="gru")
     with pytest.raises(ValueError, match="layer: has no weights yet; call it once"):
         convert.keras_lstm(model_layer("LSTM", {}))
+
+
+def test_a_name_is_one_name():
+    layer = model_layer("GRU", cell("keras_gru"), "gru", activation="relu", recurrent_activation="sigmoid")
+    with pytest.raises(ValueError, match="expected activation='tanh'"):
+        convert.keras_gru(layer, ignore="recurrent_activation")
+    assert len(convert.keras_gru(layer, ignore="activation", layer="gru")) == 4
+    for function in (convert.keras_gru, convert.keras_conv_lstm):
+        with pytest.raises(ValueError, match="ignore: expected of activation, .*, merge_mode, got 'relu'"):
+            function(layer, ignore=["activation", "relu"])
+        with pytest.raises(TypeError, match="ignore: expected names of settings"):
+            function(layer, ignore=3)
+
+
+@pytest.mark.parametrize("layer", [0, 1, [], ["lstm", 1], False])
+def test_layers_are_asked_for_by_name(layer):
+    with pytest.raises(TypeError, match="layer: expected the name of a layer, or a list of names"):
+        convert.keras_lstm(model_of(*lstm_layers("lstm", "lstm_1")), layer=layer)
+
+
+def test_layers_are_asked_for_by_themselves():
+    layers = lstm_layers("zebra", "ape")
+    one, both = (convert.keras_lstm(model_of(*layers), layer=layer) for layer in (layers[1], layers))
+    np.testing.assert_array_equal(one["weight_ih_l0"], layers[1].weights[0].__array__().T)
+    assert len(both) == 8
+    with pytest.raises(ValueError, match="layer: expected different names"):
+        convert.keras_lstm(model_of(*layers), layer=["ape", layers[1]])
+
+
+def test_a_layer_that_a_model_applies_twice():
+    (layer,) = lstm_layers("lstm", inputs=(4,))
+    model = model_of(layer, kind="Functional", before=[["input"]])
+    (entry,) = model.get_config()["layers"]
+    entry["inbound_nodes"].append([["lstm", 0, 0, {}]])
+    nested = model_of(model_of(layer), kind="Functional", before=[["input"]])
+    nested.get_config()["layers"][0]["inbound_nodes"] *= 2
+    for given in (model, nested):
+        with pytest.raises(ValueError, match="lstm: is applied 2 times, .* layer='.*lstm' gives it once"):
+            convert.keras_lstm(given)
+        assert len(convert.keras_lstm(given, layer="lstm")) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from seriatim._typing import AnyArray, Array
 from seriatim.convert._keras._cells import Cell
 from seriatim.convert._keras._kinds import CONV_LSTM
-from seriatim.convert._keras._recurrent import Weights
+from seriatim.convert._keras._recurrent import Layers, Weights
+from seriatim.convert._keras._settings import ignored
 from seriatim.convert._keras._source import Setting, Source
 from seriatim.convert._keras._stack import stack
 from seriatim.convert._reader import refuse
@@ -20,8 +21,8 @@ from seriatim.convert._reader import refuse
 def keras_conv_lstm(
     state_dict: Weights,
     *,
-    layer: str | Sequence[str] | None = None,
-    ignore: Collection[str] = (),
+    layer: Layers | None = None,
+    ignore: str | Collection[str] = (),
     units: int | None = None,
     split: bool = False,
 ) -> dict[str, AnyArray]:
@@ -66,6 +67,7 @@ def keras_conv_lstm(
     taken for granted. A layer, a model and a file with a model's description say it, and what differs is followed or
     refused.
     """
+    ignore = ignored(ignore)
     layers, source = stack(CONV_LSTM, state_dict, layer, ignore, units)
     cells = [next(iter(sides.values())) for sides in layers]
     refuse(CONV_LSTM.source, _both_ways(layers))

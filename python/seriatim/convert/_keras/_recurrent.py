@@ -17,13 +17,15 @@ from seriatim.convert._keras._stack import stack
 _ORDER = {GRU: (1, 0, 2), LSTM: (0, 1, 2, 3), RNN: (0,)}
 # A mapping, a list, a path, or an object of Keras's.
 Weights: TypeAlias = "Mapping[str, ArrayLike] | Sequence[Any] | str | os.PathLike[str] | Any"
+# A layer's name, or the layer; or several.
+Layers: TypeAlias = "str | Sequence[str] | Any"
 
 
 def keras_gru(
     state_dict: Weights,
     *,
-    layer: str | Sequence[str] | None = None,
-    ignore: Collection[str] = (),
+    layer: Layers | None = None,
+    ignore: str | Collection[str] = (),
     units: int | None = None,
     bidirectional: bool | None = None,
 ) -> dict[str, AnyArray]:
@@ -40,9 +42,9 @@ def keras_gru(
         ``{variable.path: variable for variable in layer.weights}`` and Keras's files have; with several cells they
         must have: directions are known by ``forward_`` and ``backward_``, layers by the model or by the numbers of
         their names (``gru``, ``gru_1``), never by their order.
-    layer : str or sequence of str, optional
-        The layer to take, or those of one stack in their order; all that there are by default.
-    ignore : collection of str, default ()
+    layer : str, layer of Keras, or sequence of them, optional
+        The layer to take by its name, or those of one stack in their order; all that there are by default.
+    ignore : str or collection of str, default ()
         Settings of the layers that ours do not have and that you make up for: ``"activation"``,
         ``"recurrent_activation"``, ``"go_backwards"``, ``"stateful"``, ``"merge_mode"``.
     units : int, optional
@@ -65,10 +67,11 @@ def keras_gru(
     ImportError
         A file is given, and h5py is not installed.
     TypeError
-        ``state_dict`` is none of these.
+        ``state_dict`` is none of these, or ``layer`` and ``ignore`` are no names.
     ValueError
         Names are missing or not known, shapes do not fit each other (an LSTM's, a transposed kernel), a list can be
-        read in two ways, the layers do what ours do not, or are not layers of one stack. All that is wrong is listed.
+        read in two ways, the layers do what ours do not, or are not layers of one stack (branches, a layer that is applied twice), or
+        ``ignore`` has another name. All that is wrong is listed.
 
     Notes
     -----
@@ -81,8 +84,8 @@ def keras_gru(
 def keras_lstm(
     state_dict: Weights,
     *,
-    layer: str | Sequence[str] | None = None,
-    ignore: Collection[str] = (),
+    layer: Layers | None = None,
+    ignore: str | Collection[str] = (),
     units: int | None = None,
     bidirectional: bool | None = None,
 ) -> dict[str, AnyArray]:
@@ -112,8 +115,8 @@ def keras_lstm(
 def keras_rnn(
     state_dict: Weights,
     *,
-    layer: str | Sequence[str] | None = None,
-    ignore: Collection[str] = (),
+    layer: Layers | None = None,
+    ignore: str | Collection[str] = (),
     units: int | None = None,
     bidirectional: bool | None = None,
 ) -> dict[str, AnyArray]:
@@ -143,8 +146,8 @@ def keras_rnn(
 def _converted(
     kind: Kind,
     given: Weights,
-    layer: str | Sequence[str] | None,
-    ignore: Collection[str],
+    layer: Layers | None,
+    ignore: str | Collection[str],
     units: int | None,
     bidirectional: bool | None,
 ) -> dict[str, AnyArray]:

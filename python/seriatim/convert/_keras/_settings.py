@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from seriatim.convert._keras._kinds import KINDS, Kind
@@ -43,6 +43,25 @@ def _inside(kind: str, config: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
             yield from _inside(entry["class_name"], entry["config"])
     for entry in config.get("cells", ()):
         yield from _inside(entry["class_name"], entry["config"])
+
+
+def ignored(ignore: str | Collection[str]) -> frozenset[str]:
+    """Return the settings that are not to be held against ours; a text is one name.
+
+    Raises
+    ------
+    TypeError
+        It is neither a name nor names.
+    ValueError
+        A name is none of those that are looked at.
+    """
+    names = [ignore] if isinstance(ignore, str) else ignore
+    if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"ignore: expected names of settings, as ('activation',), got {ignore!r}")
+    unknown = [name for name in names if name not in _OURS]
+    if unknown:
+        raise ValueError(f"ignore: expected of {', '.join(_OURS)}, got {', '.join(map(repr, unknown))}")
+    return frozenset(names)
 
 
 def problems(setting: Setting, kind: Kind, ignore: Collection[str]) -> Iterator[str]:

@@ -28,12 +28,15 @@ class Setting:
         What it was constructed with.
     before : tuple of str or None
         The names of the layers whose outputs it takes; None if that is not known.
+    calls : int
+        How often the model applies it.
     """
 
     name: tuple[str, ...]
     kind: str
     config: dict[str, Any]
     before: tuple[str, ...] | None
+    calls: int = 1
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def _config(layer: Any) -> dict[str, Any]:
 # ---- The configuration of a model
 
 
-def settings(kind: str, config: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[Setting]:
+def settings(kind: str, config: dict[str, Any], path: tuple[str, ...] = (), calls: int = 1) -> Iterator[Setting]:
     """Yield the layers of a model's configuration, those of nested models too, in its order."""
     previous: tuple[str, ...] = ()
     for entry in config.get("layers", ()):
@@ -168,10 +171,12 @@ def settings(kind: str, config: dict[str, Any], path: tuple[str, ...] = ()) -> I
             before: tuple[str, ...] | None = previous
         else:
             before = tuple(_inputs(entry["inbound_nodes"])) if "inbound_nodes" in entry else None
+        # There is a node for each call; a model's layers are called as often as it is.
+        often = calls * max(1, len(entry.get("inbound_nodes", ())))
         if is_model(kind_inside, inside):
-            yield from settings(kind_inside, inside, (*path, name))
+            yield from settings(kind_inside, inside, (*path, name), often)
         else:
-            yield Setting((*path, name), kind_inside, inside, before)
+            yield Setting((*path, name), kind_inside, inside, before, often)
         previous = (name,)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from typing import Any
 
 from seriatim.convert._keras._cells import DIRECTIONS, Cell, cells_of
 from seriatim.convert._keras._kinds import Kind
 from seriatim.convert._keras._lists import named
-from seriatim.convert._keras._settings import TRANSPARENT, kind_of_setting, problems
+from seriatim.convert._keras._settings import TRANSPARENT, ignored, kind_of_setting, problems
 from seriatim.convert._keras._source import Setting, Source, is_list_of_arrays, read
 from seriatim.convert._reader import refuse
 
@@ -22,8 +22,8 @@ Sides = dict[str, Cell]
 def stack(
     kind: Kind,
     given: Any,
-    layer: str | Sequence[str] | None,
-    ignore: Collection[str],
+    layer: Any,
+    ignore: str | Collection[str],
     units: int | None = None,
     bidirectional: bool | None = None,
 ) -> tuple[list[Sides], Source]:
@@ -34,11 +34,11 @@ def stack(
     ValueError
         They are not of the kind, do something that ours do not, or are not layers of one stack.
     """
+    names, ignore = _names(layer), ignored(ignore)
     is_list = is_list_of_arrays(given)
     source = Source(named(kind, given, units, bidirectional)) if is_list else read(given)
     if not is_list and (units is not None or bidirectional is not None):
         raise TypeError("units, bidirectional: say how a list of arrays is read; names say it by themselves")
-    names = [layer] if isinstance(layer, str) else list(layer or ())
     cells, unknown = cells_of(source)
     chosen = _chosen(kind, source, cells, names)
     left = [] if source.whole or names else [cell for cell in cells if cell not in chosen]
@@ -60,6 +60,22 @@ def stack(
 
 
 # ---- Which cells
+
+
+def _names(layer: Any) -> list[str]:
+    """Return the names of the layers that are asked for; of a layer of Keras, its name."""
+    if layer is None:
+        return []
+    given = list(layer) if isinstance(layer, (list, tuple)) else [layer]
+    names = [each.name if hasattr(each, "get_config") and hasattr(each, "name") else each for each in given]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"layer: expected the name of a layer, or a list of names in the stack's order, got {layer!r}; without "
+            "layer= all are taken"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"layer: expected different names, got {names}; convert a layer that comes twice by itself")
+    return names
 
 
 def _chosen(kind: Kind, source: Source, cells: list[Cell], names: list[str]) -> list[Cell]:
@@ -144,6 +160,12 @@ def _unchained(keys: list[Key], plan: list[Setting]) -> Iterator[str]:
     """Yield the layers that take something else than the output of the one before them."""
     by_name = {setting.name: setting for setting in plan}
     used = [next(setting for setting in plan if key[: len(setting.name)] == setting.name) for key in keys]
+    for whole in dict.fromkeys(setting.name for setting in used if setting.calls > 1):
+        name = "/".join(whole)
+        yield (
+            f"{name}: is applied {by_name[whole].calls} times, which is one set of weights at several places; "
+            f"layer={name!r} gives it once, for one module of ours that is called as often"
+        )
     for earlier, later in pairwise(used):
         if earlier is later:
             continue  # StackedRNNCells.
