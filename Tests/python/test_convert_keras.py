@@ -344,7 +344,7 @@ def test_a_name_is_one_name():
         convert.keras_gru(layer, ignore="recurrent_activation")
     assert len(convert.keras_gru(layer, ignore="activation", layer="gru")) == 4
     for function in (convert.keras_gru, convert.keras_conv_lstm):
-        with pytest.raises(ValueError, match="ignore: expected of activation, .*, merge_mode, got 'relu'"):
+        with pytest.raises(ValueError, match=r"ignore: expected of activation, .*, merge_mode, got 'relu'"):
             function(layer, ignore=["activation", "relu"])
         with pytest.raises(TypeError, match="ignore: expected names of settings"):
             function(layer, ignore=3)
@@ -373,6 +373,6 @@ def test_a_layer_that_a_model_applies_twice():
     nested = model_of(model_of(layer), kind="Functional", before=[["input"]])
     nested.get_config()["layers"][0]["inbound_nodes"] *= 2
     for given in (model, nested):
-        with pytest.raises(ValueError, match="lstm: is applied 2 times, .* layer='.*lstm' gives it once"):
+        with pytest.raises(ValueError, match=r"lstm: is applied 2 times, .* layer='.*lstm' gives it once"):
             convert.keras_lstm(given)
         assert len(convert.keras_lstm(given, layer="lstm")) == 4

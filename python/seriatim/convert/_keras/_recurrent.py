@@ -70,8 +70,8 @@ def keras_gru(
         ``state_dict`` is none of these, or ``layer`` and ``ignore`` are no names.
     ValueError
         Names are missing or not known, shapes do not fit each other (an LSTM's, a transposed kernel), a list can be
-        read in two ways, the layers do what ours do not, or are not layers of one stack (branches, a layer that is applied twice), or
-        ``ignore`` has another name. All that is wrong is listed.
+        read in two ways, the layers do what ours do not, or are not layers of one stack (branches, one that is applied
+        twice), or ``ignore`` has another name. All that is wrong is listed.
 
     Notes
     -----
