@@ -27,8 +27,11 @@ def without(value, row, size):
     return np.ascontiguousarray(value[tuple(slice(0 if d == size else None) for d in row["dimensions"])])
 
 
-def results_of(result):
-    return [a for a in (result if isinstance(result, tuple) else (result,)) if isinstance(a, np.ndarray)]
+def results_of(name, result):
+    """The arrays of a result but for caches, which have room that nobody writes to."""
+    arrays = result if isinstance(result, tuple) else (result,)
+    caches = len(arrays) if "cache" not in [row["name"] for row in TABLES[name]["results"]] else len(arrays) - 1
+    return [array for array in arrays[:caches] if isinstance(array, np.ndarray)]
 
 
 @pytest.mark.parametrize(("name", "size"), CASES)
@@ -41,7 +44,7 @@ def test_a_size_of_zero(name, size):
         except ERRORS as error:
             assert str(error), name  # noqa: PT017
             continue
-        for array in results_of(result):
+        for array in results_of(name, result):
             assert array.dtype.kind == "i" or not np.isnan(array).any()
 
 
