@@ -170,3 +170,43 @@ def test_a_step_that_a_later_group_refuses_moves_nothing(rule, lr):
     after = [np.array(p) for layer in layers for p in layer.parameters()]
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
     assert optimizer._steps == [[0, 0], [0, 0]]
+
+
+class _Foreign:
+    """A class of another library with our name."""
+
+
+_Foreign.__name__ = "Parameter"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda net: optim.Adam(net), "got a Linear: give its parameters"),
+        (lambda net: optim.Adam([net]), "got Linear, a module: give its parameters"),
+        (lambda net: optim.Adam(3), "params: expected Parameters, got 3"),
+        (lambda net: optim.Adam([_Foreign()]), r"expected seriatim\.nn\.Parameters, got .*test_groups\.Parameter"),
+        (lambda net: optim.Adam(net.parameters(), lr="1e-3"), "lr: expected a number, got '1e-3', which is text"),
+        (lambda net: optim.SGD(net.parameters(), dampening=None), "dampening: expected a number, got None"),
+        (lambda net: optim.Adam(net.parameters(), betas=0.9), "betas: expected two numbers, got 0.9"),
+        (lambda net: optim.Adam(net.parameters(), amsgrad=True), "'amsgrad'"),
+        (lambda net: optim.SGD(net.parameters(), maximize=True), "'maximize'"),
+    ],
+)
+def test_what_is_no_parameter_or_no_number_is_said_in_words(make, words):
+    with pytest.raises(TypeError, match=words):
+        make(nn.Linear(2, 2))
+
+
+def test_a_module_is_no_group_and_settings_that_became_text_are_refused():
+    net = nn.Linear(2, 2)
+    optimizer = optim.SGD([net.weight], lr=0.1)
+    with pytest.raises(TypeError, match="got a Linear: give its parameters"):
+        optimizer.add_param_group({"params": net})
+    assert len(optimizer.param_groups) == 1
+    optimizer.param_groups[0]["lr"] = "1e-3"
+    net.weight.grad = np.ones((2, 2))
+    before = np.array(net.weight)
+    with pytest.raises(TypeError, match="lr: expected a number"):
+        optimizer.step()
+    np.testing.assert_array_equal(net.weight, before)

@@ -15,8 +15,9 @@ import numpy as np
 
 from seriatim import functional as F
 from seriatim._arrays import as_floats
+from seriatim._brief import brief
 from seriatim._typing import Array
-from seriatim.nn import Parameter, flatten
+from seriatim.nn import Module, Parameter, flatten
 from seriatim.nn.base._contexts import warn_before_step
 from seriatim.nn.base._parameter import CLOCK, owned, runs
 
@@ -26,9 +27,34 @@ _NOT_HERE = ("amsgrad", "maximize", "learning_rate")
 
 def _check(**bounds: tuple[Any, float, float]) -> None:
     for name, (value, low, high) in bounds.items():
-        if not low <= value <= high:
+        try:
+            fits = bool(low <= value <= high)
+        except (TypeError, ValueError):
+            why = ", which is text (as YAML reads 1e-3; 1.0e-3 is a number there)" if isinstance(value, str) else ""
+            raise TypeError(f"{name}: expected a number, got {value!r}{why}") from None
+        if not fits:
             wanted = f"at least {low}" if high == np.inf else f"from {low} to {high}"
             raise ValueError(f"{name}: expected a number {wanted}, got {value!r}")
+
+
+def _listed(params: Any) -> list[Any]:
+    """Return parameters, or groups of them, as a list; raise TypeError for what has none of them to go over."""
+    if isinstance(params, Module):
+        raise TypeError(f"params: expected Parameters, got a {type(params).__name__}: give its parameters()")
+    if not isinstance(params, Iterable):
+        raise TypeError(f"params: expected Parameters, got {brief(params)}")
+    return list(params)
+
+
+def _check_parameter(p: Any) -> None:
+    if isinstance(p, Parameter):
+        return
+    kind = type(p)
+    if isinstance(p, Module):
+        raise TypeError(f"params: expected Parameters, got {kind.__name__}, a module: give its parameters()")
+    if kind.__name__ == Parameter.__name__:
+        raise TypeError(f"params: expected seriatim.nn.Parameters, got {kind.__module__}.{kind.__name__}")
+    raise TypeError(f"params: expected Parameters, got {kind.__name__}")
 
 
 def _alike(places: list[int], steps: list[int]) -> list[list[int]]:
@@ -71,13 +97,13 @@ class Optimizer:
     ValueError
         There is no parameter, or one comes twice.
     TypeError
-        Something is not a Parameter.
+        Something is not a Parameter, or a setting no number.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Parameter):
             raise TypeError("params: expected several Parameters or groups of them, got one Parameter: [parameter]")
-        given = list(params)
+        given = _listed(params)
         if not given:
             raise ValueError("params: expected at least one parameter, got none")
         self.defaults = dict(defaults)
@@ -124,10 +150,9 @@ class Optimizer:
         if "params" not in param_group:
             raise ValueError(f"param_group: expected 'params' among its keys, got {sorted(map(str, param_group))}")
         given = param_group["params"]
-        members = [given] if isinstance(given, Parameter) else list(given)
+        members = [given] if isinstance(given, Parameter) else _listed(given)
         for p in members:
-            if not isinstance(p, Parameter):
-                raise TypeError(f"params: expected Parameters, got {type(p).__name__}")
+            _check_parameter(p)
         if isinstance(given, (set, frozenset)):
             raise TypeError("params: expected an ordered collection, got a set, whose order is another in every run")
         if not members and self.param_groups:
@@ -311,7 +336,10 @@ class SGD(Optimizer):
         )
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
-        _check(**{name: (group[name], 0, np.inf) for name in ("lr", "momentum", "weight_decay")})
+        _check(
+            **{name: (group[name], 0, np.inf) for name in ("lr", "momentum", "weight_decay")},
+            dampening=(group["dampening"], -np.inf, np.inf),
+        )
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("nesterov: expected momentum above 0 and no dampening with it")
 
@@ -366,7 +394,9 @@ class Adam(Optimizer):
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         below_one = float(np.nextafter(1, 0))
-        beta1, beta2 = group["betas"]
+        if not isinstance(group["betas"], Iterable) or len(betas := list(group["betas"])) != 2:
+            raise TypeError(f"betas: expected two numbers, got {group['betas']!r}")
+        beta1, beta2 = betas
         _check(
             **{name: (group[name], 0, np.inf) for name in ("lr", "eps", "weight_decay")},
             beta1=(beta1, 0, below_one),

@@ -168,3 +168,25 @@ def test_flat_modules_train_on_their_own_memory():
     model.backward(np.ones((3, 1)))
     [(_, _, grad)] = runs(model.parameters())
     np.testing.assert_array_equal(grad, [3, 3, 3])
+
+
+def test_a_parameter_is_frozen_as_torch_freezes_it():
+    parameter = nn.Parameter([1.0])
+    assert parameter.requires_grad_(False) is parameter
+    assert parameter.requires_grad is False
+    assert parameter.requires_grad_().requires_grad is True
+
+
+@pytest.mark.parametrize("value", ["False", 0, None])
+def test_requires_grad_is_a_bool(value):
+    parameter, linear = nn.Parameter([1.0]), nn.Linear(1, 1)
+    for change in (
+        parameter.requires_grad_,
+        linear.requires_grad_,
+        lambda v: setattr(parameter, "requires_grad", v),
+        lambda v: nn.Parameter([1.0], v),
+    ):
+        with pytest.raises(TypeError, match="requires_grad: expected True or False, got"):
+            change(value)
+    assert parameter.requires_grad
+    assert linear.weight.requires_grad

@@ -11,7 +11,7 @@ import numpy as np
 from seriatim._states import StateDict, as_weight, fit, hints, read_state
 from seriatim._typing import AnyArray
 from seriatim.nn.base import _contexts, _undo
-from seriatim.nn.base._parameter import CLOCK, Parameter, owned
+from seriatim.nn.base._parameter import CLOCK, Parameter, as_switch, owned
 from seriatim.nn.base._registry import Registry
 from seriatim.nn.base._text import tree
 
@@ -316,7 +316,8 @@ class Module(Registry):
             parameter.zero_grad()
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
-        """Set ``requires_grad`` of all parameters; returns the module."""
+        """Set ``requires_grad`` of all parameters; returns the module. TypeError for what is no bool."""
+        requires_grad = as_switch("requires_grad", requires_grad)
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self

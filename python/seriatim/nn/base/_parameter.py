@@ -32,6 +32,13 @@ CLOCK = _Clock()
 _versions = itertools.count()
 
 
+def as_switch(name: str, value: Any) -> bool:
+    """Return True or False; raise TypeError for all else, as torch: text that says "False" is true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
 class _Lease:
     """The base of every view that a user holds of one parameter's memory."""
 
@@ -73,7 +80,7 @@ class Parameter:
     Raises
     ------
     TypeError
-        ``data``, or what is assigned to it or to ``grad``, are no real numbers.
+        ``data``, or what is assigned to it or to ``grad``, are no real numbers, or ``requires_grad`` is no bool.
     ValueError
         What is assigned has another shape.
     """
@@ -87,9 +94,9 @@ class Parameter:
         "_lease",
         "_offset",
         "_owner",
+        "_requires_grad",
         "_version",
         "_written",
-        "requires_grad",
     )
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
@@ -122,6 +129,26 @@ class Parameter:
             raise ValueError(f"data: expected shape {self._array.shape}, got {new.shape}")
         self._array[...] = new
         self._touch()
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward computes a gradient and optimisers move it."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        self._requires_grad = as_switch("requires_grad", requires_grad)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Parameter:
+        """Set ``requires_grad``, False to freeze; returns the parameter.
+
+        Raises
+        ------
+        TypeError
+            ``requires_grad`` is no bool.
+        """
+        self.requires_grad = requires_grad
+        return self
 
     @property
     def grad(self) -> Array | None:
