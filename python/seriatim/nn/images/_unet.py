@@ -10,11 +10,10 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats
 from seriatim._typing import Array, ArrayLike
-from seriatim.nn.base import _undo
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._steps import Resets
 from seriatim.nn.containers._list import ModuleList
-from seriatim.nn.images._conv_cells import StatefulCell
 
 
 class MergeSkip(Module):
@@ -76,7 +75,7 @@ class MergeSkip(Module):
         return F.upsample_backward(images, cache).reshape(small), of_skip
 
 
-class Unet(Module):
+class Unet(Resets, Module):
     """Metavision's U-net: encoders of ever smaller images, then decoders of ever larger ones, which see both.
 
     ::
@@ -154,20 +153,6 @@ class Unet(Module):
             if wanted and skips[place] is not None:
                 grad = grad + skips[place]
         return grad if need_input else None
-
-    def _memories(self) -> list[StatefulCell]:
-        return [module for module in self.modules() if isinstance(module, StatefulCell)]
-
-    def reset(self, mask: ArrayLike) -> None:
-        """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
-        with _undo.undone_on_error():
-            for module in self._memories():
-                module.reset(mask)
-
-    def reset_all(self) -> None:
-        """Clear every memory inside."""
-        for module in self._memories():
-            module.reset_all()
 
 
 def unet_layers(
