@@ -186,6 +186,12 @@ def test_files_that_are_not_ours_or_too_new(tmp_path):
     header, _ = read(path)
     for change, words in (
         ({"format": 99}, "reads format 3: a newer version reads it"),
+        ({"format": None}, "its header's format is None: expected a number"),
+        ({"format": "3"}, "its header's format is '3'"),
+        ({"alike": []}, r"its header's alike is \[\]: expected names"),
+        ({"alike": {"more": []}}, "its header's alike is"),
+        ({"model": None}, "its header's model is None"),
+        ({"format": 2, "model": {"class": "Linear", "config": 3}}, "is not as save writes it"),
         ({"format": 1}, "in format 1; .* reads format 3: fit and save the model again"),
         ({"model": {**header["model"], "class": "os.system"}}, "does not know"),
         ({"model": {**header["model"], "class": "flatten"}}, "does not know"),
@@ -242,6 +248,9 @@ def test_what_is_saved_the_wrong_way(tmp_path):
     model = fitted(["a", "b"] * 6)
     with pytest.raises(TypeError, match=r"the model comes first, save\(model, 'a.safetensors'\)"):
         seriatim.save("a.safetensors", model)
+    for wrong in (lambda: seriatim.load(b"x"), lambda: seriatim.read_metadata(3), lambda: seriatim.save(model, None)):
+        with pytest.raises(TypeError, match=r"path: expected a string or a pathlib.Path, got (bytes|int|NoneType)"):
+            wrong()
     with pytest.raises(FileNotFoundError, match=r"no.model: there is no folder .*no to write it to"):
         seriatim.save(model, tmp_path / "no" / "model")
     for wrong in (lambda: seriatim.save(model, tmp_path), lambda: seriatim.load(tmp_path)):

@@ -481,6 +481,37 @@ def test_what_a_file_says_that_cannot_be(path, change, words):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda node, _: node["config"].update(eps="zz"), "BatchNorm1d whose eps is 'zz': expected float"),
+        (lambda node, _: node["config"].update(eps=-1), "eps: expected a positive number, got -1"),
+        (lambda node, _: node["config"].update(momentum=[]), r"momentum is \[\]: expected float or None"),
+        (lambda node, _: node["config"].update(affine=1.5), r"affine is 1\.5: expected bool"),
+        (lambda node, _: node.update(attributes={"_eps": -1}), "eps: expected a positive number, got -1"),
+        (lambda node, _: node.update(attributes={"momentum": "x"}), "momentum is 'x': expected float or None"),
+        (
+            lambda _, tensors: tensors.update(weight=tensors["weight"].view(np.int32)),
+            r"weight: expected float32 \(3,\), got int32",
+        ),
+        (
+            lambda _, tensors: tensors.update(running_var=tensors["running_var"].astype(np.float16)),
+            r"running_var: expected float32 \(3,\), got float16",
+        ),
+    ],
+)
+def test_settings_and_types_of_a_file_are_checked(path, change, words):
+    seriatim.save(nn.BatchNorm1d(3), path)
+    changed(path, change)
+    with pytest.raises(ValueError, match=words):
+        seriatim.load(path)
+
+
+def test_flags_may_be_0_and_1(path):
+    module = nn.Linear(2, np.int64(3), bias=0, rng=0)
+    identical([round_trip(module, path)(np.ones(2))], [module.eval()(np.ones(2))])
+
+
 def test_files_of_format_2():
     batch = pack_sequence(
         [np.random.default_rng(i).normal(size=(3 + i % 2, 3)).round(2) for i in range(4)], enforce_sorted=False

@@ -61,7 +61,8 @@ def batch_norm(
     ------
     ValueError
         In training with a single value per feature: its variance is 0 whatever it holds. Outside training without
-        running statistics. ``x`` has fewer than two axes or no feature, or another array not one number per feature.
+        running statistics. ``eps`` is not positive. ``x`` has fewer than two axes or no feature, or another array not
+        one number per feature.
     TypeError
         An array holds no real numbers.
     """
@@ -72,6 +73,8 @@ def batch_norm(
         raise ValueError(f"x: expected more than one value per feature in training, got shape {used.shape}")
     if not training and (running_mean is None or running_var is None):
         raise ValueError("running_mean, running_var: expected arrays outside training, got None")
+    if not eps > 0:
+        raise ValueError(f"eps: expected a positive number, got {eps!r}")
     forward = _core.batch_norm_forward if used.ndim == 2 else _core.image_norm_forward
     rows = used if used.ndim == 2 else used.reshape(_planes(used.shape))
     y, mean, inverse = forward(rows, weight, bias, (running_mean, running_var), training, momentum, eps)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from seriatim._typing import AnyArray
 from seriatim.persistence._compare import Comparison
 from seriatim.persistence._drafts import pruned
 from seriatim.persistence._estimators import TRAINING
-from seriatim.persistence._files import checked_metadata, read, read_metadata, write
+from seriatim.persistence._files import checked_metadata, checked_path, read, read_metadata, write
 from seriatim.persistence._registry import not_known, register_module
 from seriatim.persistence._values import Reader, Writer
 
@@ -57,7 +56,7 @@ def save(
     Raises
     ------
     TypeError
-        Something in the model, or in ``metadata``, is of a class that a file cannot hold.
+        Something in the model, or in ``metadata``, is of a class that a file cannot hold; or ``path`` is no path.
     ValueError
         :func:`load` would make another model: the message says where and in what. Or a number in ``metadata`` is not
         finite.
@@ -81,7 +80,7 @@ def save(
     """
     if isinstance(model, (str, os.PathLike)):
         raise TypeError(f"model: expected a model, got a path: the model comes first, save(model, {str(model)!r})")
-    told = checked_metadata(metadata)
+    target, told = checked_path(path), checked_metadata(metadata)
     left = frozenset() if training else TRAINING
     writer = Writer(left)
     tree = pruned(writer.encode(model, "", type(model).__name__))
@@ -91,7 +90,7 @@ def save(
     # Its drafts are as large as the model.
     del writer
     _refuse_another(model, tree, tensors, left)
-    write(path, tree, tensors, told)
+    write(target, tree, tensors, told)
 
 
 def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArray], left: frozenset[str]) -> None:
@@ -127,11 +126,13 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     FileNotFoundError, IsADirectoryError
+    TypeError
+        ``path`` is no path.
     ValueError
         The file is cut short, or not one of ours, or in another format than this version's, or holds a module that is
         not registered, or something that this version does not know.
     """
-    header, tensors = read(Path(path))
+    header, tensors = read(checked_path(path))
     try:
         return Reader(tensors).whole(header["model"])
     except Warning:

@@ -11,8 +11,9 @@ from seriatim._config import __version__
 from seriatim.nn import Module, Parameter
 from seriatim.nn.base import _init
 from seriatim.persistence._compare import BESIDE, STORES
-from seriatim.persistence._constructors import parameters_of
+from seriatim.persistence._constructors import is_of_kind, is_simple, parameters_of
 from seriatim.persistence._drafts import unique_arrays, zeros_of
+from seriatim.persistence._registry import is_registered
 
 if TYPE_CHECKING:
     from seriatim.persistence._values import Reader
@@ -38,8 +39,10 @@ def decode_same(reader: Reader, node: dict[str, Any]) -> Any:
 
 
 def check_arguments(name: str, cls: Any, config: dict[str, Any]) -> None:
-    """Raise ValueError for arguments that a class does not have."""
+    """Raise ValueError for arguments that a class does not have, and for values that one of the library's never has."""
     parameters = parameters_of(cls)
+    for key, value in config.items():
+        _check_kind(cls, key, value)
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     unknown = [key for key in config if key not in parameters]
@@ -48,6 +51,22 @@ def check_arguments(name: str, cls: Any, config: dict[str, Any]) -> None:
             f"holds a {name} with {', '.join(map(repr, unknown))}, which this version ({__version__}) does not know: "
             f"it knows {', '.join(parameters) or 'no parameter'}. A newer version may have written it"
         )
+
+
+def _check_kind(cls: Any, name: str, value: Any) -> None:
+    if not is_of_kind(cls, name, value):
+        wanted = str(parameters_of(cls)[name].annotation).replace(" | ", " or ")
+        raise ValueError(f"holds a {cls.__name__} whose {name} is {value!r:.60}: expected {wanted}")
+
+
+def _set(module: Any, name: str, value: Any) -> None:
+    """Set an attribute; a setting of a class of the library's own by way of its checks."""
+    cls, public = type(module), name.lstrip("_")
+    _check_kind(cls, public, value)
+    setting, parameter = inspect.getattr_static(cls, public, None), parameters_of(cls).get(public)
+    checks = isinstance(setting, property) and setting.fset is not None
+    checks = checks and parameter is not None and is_simple(parameter) and not is_registered(cls)
+    setattr(module, public if checks else name, value)
 
 
 def _change(reader: Reader, module: Any, changes: dict[str, Any]) -> None:
@@ -67,7 +86,7 @@ def _change(reader: Reader, module: Any, changes: dict[str, Any]) -> None:
     for name in changes.get("without", ()):
         del vars(module)[_free(name)]
     for name, value in changes.get("attributes", {}).items():
-        setattr(module, _free(name), reader.decode(value))
+        _set(module, _free(name), reader.decode(value))
     if "memory" in changes:
         module.memory.kept = tuple(np.array(state) for state in reader.decode(changes["memory"]))
 
@@ -118,7 +137,7 @@ def _with_values(reader: Reader, module: Any, node: dict[str, Any]) -> Any:
         memory = target._array if isinstance(target, Parameter) else target
         if memory is None or given is None:
             wrong.append(f"{name}: {'missing' if given is None else 'not known'}")
-        elif given.shape != memory.shape or not np.can_cast(given.dtype, memory.dtype, "same_kind"):
+        elif given.shape != memory.shape or given.dtype != memory.dtype:
             wrong.append(f"{name}: expected {memory.dtype} {memory.shape}, got {given.dtype} {given.shape}")
         else:
             memory[...] = reader.tensors[prefix + name]

@@ -30,6 +30,29 @@ def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
     return dict(list(inspect.signature(made.__init__).parameters.items())[1:])
 
 
+# What an annotation means where a number, a flag or a word stands: kinds of NumPy's types.
+_KINDS = {"float": "fiub", "int": "iub", "bool": "b", "str": "U", "None": ""}
+
+
+def is_simple(parameter: inspect.Parameter) -> bool:
+    """Return whether a parameter takes one number, flag or word, or None."""
+    return all(word in _KINDS for word in str(parameter.annotation).split(" | "))
+
+
+def is_of_kind(cls: type, name: str, value: Any) -> bool:
+    """Return whether a value is of the kind that a class of the library takes; where that is not simple any is."""
+    parameter = None if is_registered(cls) else parameters_of(cls).get(name)
+    if parameter is None or not is_simple(parameter):
+        return True
+    words = str(parameter.annotation).split(" | ")
+    if value is None or isinstance(value, (list, tuple, Mapping)):
+        return value is None and "None" in words
+    given = np.asarray(value)
+    # 0 and 1 are flags as well.
+    is_flag = given.dtype.kind in "iu" and given.ndim == 0 and given in (0, 1) and "bool" in words
+    return given.ndim == 0 and (is_flag or any(given.dtype.kind in _KINDS[word] for word in words))
+
+
 def holds_children(cls: type) -> bool:
     """Return whether a class of the library is made of its children alone, as Sequential and ModuleList are."""
     return not is_registered(cls) and "modules" in parameters_of(cls)

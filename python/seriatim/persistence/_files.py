@@ -63,15 +63,25 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     """Return the header, as of this version's format, and the tensors of a file."""
     texts, tensors = _open(path, with_tensors=True)
     header = _header(path, texts)
+    if type(header["format"]) is not int:
+        raise ValueError(f"{path}: its header's format is {header['format']!r:.60}: expected a number")
     if header["format"] not in (2, FORMAT):
         todo = "a newer version reads it" if header["format"] > FORMAT else "fit and save the model again"
         raise ValueError(
             f"{path}: written by seriatim {header['version']} in format {header['format']}; this version "
             f"({__version__}) reads format {FORMAT}: {todo}"
         )
+    model, alike = header["model"], header.get("alike", {})
+    if not (isinstance(model, dict) and "class" in model):
+        raise ValueError(f"{path}: its header's model is {model!r:.60}: expected what names a class")
     if header["format"] == 2:
-        header["model"] = upgraded(header["model"])
-    for name, other in header.get("alike", {}).items():
+        try:
+            header["model"] = upgraded(model)
+        except Exception as error:
+            raise ValueError(f"{path}: is not as save writes it: {error!r}") from error
+    if not (isinstance(alike, dict) and all(isinstance(other, str) for other in alike.values())):
+        raise ValueError(f"{path}: its header's alike is {alike!r:.60}: expected names of tensors by names")
+    for name, other in alike.items():
         if other not in tensors:
             raise ValueError(f"{path}: {name!r} is said to be like {other!r}, which is not in the file")
         tensors[name] = np.array(tensors[other])
@@ -96,7 +106,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         The file is cut short, or not one of :func:`save`'s.
     """
-    path = Path(path)
+    path = checked_path(path)
     texts, _ = _open(path, with_tensors=False)
     _header(path, texts)
     found = _parsed(path, texts.get("metadata", "{}"))
@@ -104,7 +114,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _open(path: Path, with_tensors: bool) -> tuple[dict[str, str], dict[str, AnyArray]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected the path of a file, got that of a folder")
@@ -114,7 +124,9 @@ def _open(path: Path, with_tensors: bool) -> tuple[dict[str, str], dict[str, Any
         with safe_open(path, framework="numpy") as file:
             names = list(file.keys()) if with_tensors else []
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:
         raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
 
 
@@ -135,6 +147,14 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{path}: its header is no JSON object")
     return found
+
+
+def checked_path(path: Any) -> Path:
+    """Return a path as one; raises TypeError for what is none."""
+    if isinstance(path, (str, os.PathLike)) and isinstance(os.fspath(path), str):
+        return Path(path)
+    todo = "os.fsdecode(path) is one" if isinstance(path, bytes) else "a file has a name of its own"
+    raise TypeError(f"path: expected a string or a pathlib.Path, got {type(path).__name__}: {todo}")
 
 
 def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from seriatim.persistence._constructors import (
     Arguments,
     arguments_of,
     holds_children,
+    is_of_kind,
     is_plain,
     modules_in,
     parameters_of,
@@ -139,6 +140,7 @@ class _Description:
             name: getattr(thing, name)
             for name, value in arguments.by_name.items()
             if is_plain(value) and _has(thing, name) and _has(draft, name) and is_plain(getattr(thing, name))
+            if is_of_kind(type(thing), name, getattr(thing, name))  # The bias that was taken out is no flag.
             if self._drafts.differ(getattr(thing, name), getattr(draft, name))
         }
         if not changed:

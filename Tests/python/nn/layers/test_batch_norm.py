@@ -91,3 +91,20 @@ def test_one_value_has_no_variance(shape):
 def test_wrong_shapes_are_named(shape):
     with pytest.raises(ValueError, match=r"x: expected shape \(N, 3\) or \(N, 3, L\)"):
         nn.BatchNorm1d(3)(np.ones(shape))
+
+
+@pytest.mark.parametrize("cls", [nn.BatchNorm1d, nn.BatchNorm2d])
+def test_settings_are_checked_when_made_and_when_set(cls):
+    model = cls(2)
+    for name, wrong in {
+        "eps": (-1, 0, np.nan, np.inf, "x", None, []),
+        "momentum": (-0.1, 1.5, np.nan, "x", []),
+    }.items():
+        for value in wrong:
+            with pytest.raises(ValueError, match=f"{name}: expected a"):
+                cls(2, **{name: value})
+            with pytest.raises(ValueError, match=f"{name}: expected a"):
+                setattr(model, name, value)
+    assert (model.eps, model.momentum) == (1e-5, 0.1)
+    model.eps, model.momentum = 1, None
+    assert (model.eps, model.momentum) == (1.0, None)

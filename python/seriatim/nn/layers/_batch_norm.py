@@ -43,6 +43,30 @@ class _BatchNorm(ArrayModule):
         self.register_buffer("num_batches_tracked", np.array(0, np.int64) if tracked else None)
 
     @property
+    def eps(self) -> float:
+        """What is added to the variance; may be set."""
+        found: float = self.__dict__["_eps"]
+        return found
+
+    @eps.setter
+    def eps(self, eps: float) -> None:
+        if not (_is_number(eps) and 0 < eps < np.inf):
+            raise ValueError(f"eps: expected a positive number, got {eps!r}")
+        self.__dict__["_eps"] = float(eps)
+
+    @property
+    def momentum(self) -> float | None:
+        """How far the running statistics move towards the batch's; may be set."""
+        found: float | None = self.__dict__["_momentum"]
+        return found
+
+    @momentum.setter
+    def momentum(self, momentum: float | None) -> None:
+        if momentum is not None and not (_is_number(momentum) and 0 <= momentum <= 1):
+            raise ValueError(f"momentum: expected a number from 0 to 1 or None, got {momentum!r}")
+        self.__dict__["_momentum"] = None if momentum is None else float(momentum)
+
+    @property
     def affine(self) -> bool:
         """Whether there is a weight, and a bias unless that was left out."""
         return self.weight is not None
@@ -101,14 +125,18 @@ class _BatchNorm(ArrayModule):
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating))
+
+
 class BatchNorm1d(_BatchNorm):
     """``y = (x - mean) / sqrt(var + eps) * weight + bias`` per feature.
 
     Parameters
     ----------
     num_features : int
-    eps : float, default 1e-5
-    momentum : float or None, default 0.1
+    eps : float > 0, default 1e-5
+    momentum : float in [0, 1] or None, default 0.1
         How far the running statistics move towards the batch's; None averages over all batches.
     affine : bool, default True
         Whether there are a weight and a bias.
@@ -126,8 +154,8 @@ class BatchNorm1d(_BatchNorm):
     Raises
     ------
     ValueError
-        ``num_features`` is not positive. From forward: x has another shape, or one value per feature in training.
-        From backward: the gradient has another shape than the output.
+        ``num_features`` or ``eps`` is not positive, or ``momentum`` not from 0 to 1. From forward: x has another
+        shape, or one value per feature in training. From backward: the gradient has another shape than the output.
 
     Notes
     -----
@@ -147,8 +175,8 @@ class BatchNorm2d(_BatchNorm):
     Parameters
     ----------
     num_features : int
-    eps : float, default 1e-5
-    momentum : float or None, default 0.1
+    eps : float > 0, default 1e-5
+    momentum : float in [0, 1] or None, default 0.1
         How far the running statistics move towards the batch's; None averages over all batches.
     affine : bool, default True
         Whether there are a weight and a bias.
@@ -166,8 +194,8 @@ class BatchNorm2d(_BatchNorm):
     Raises
     ------
     ValueError
-        ``num_features`` is not positive. From forward: x has another shape, or one value per channel in training.
-        From backward: the gradient has another shape than the output.
+        ``num_features`` or ``eps`` is not positive, or ``momentum`` not from 0 to 1. From forward: x has another
+        shape, or one value per channel in training. From backward: the gradient has another shape than the output.
 
     Notes
     -----
