@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from support import normal
@@ -281,3 +284,139 @@ def test_what_is_left_over_or_missing_of_other_networks():
         convert.maghoumi_deepgru(prefixed("a.", {"gru1.weight_ih_l0": 0}) | prefixed("b.", {"gru1.weight_ih_l0": 0}))
     with pytest.raises(ValueError, match=r"gru1.weight_hh_l0: expected .* got \(16, 4\), which is an LSTM's"):
         convert.maghoumi_deepgru({f"gru1.{name}": value for name, value in nn.LSTM(3, 4).state_dict().items()})
+
+
+# ---- What names and shapes do not say
+
+
+def canton(size=3):
+    return [normal(2 + size, size, seed=seed) for seed in range(3)]
+
+
+def keras_gru(biases):
+    bias = {0: {}, 1: {"bias": normal(9)}, 2: {"bias": normal(2, 9)}}[biases]
+    return {"kernel": normal(2, 9), "recurrent_kernel": normal(3, 9), **bias}
+
+
+@pytest.mark.parametrize(
+    ("given", "reset_after"),
+    [
+        (lambda: convert.canton_gru(canton()), False),
+        (lambda: convert.canton_gru(canton()).copy(), False),
+        (lambda: copy.deepcopy(convert.keras_gru(keras_gru(1))), False),
+        (lambda: convert.keras_gru(keras_gru(2)), True),
+        (lambda: nn.GRU(2, 3), True),
+        (lambda: nn.GRU(2, 3, reset_after=False), False),
+        (lambda: nn.Sequential(nn.GRU(2, 3, reset_after=False)), False),
+    ],
+)
+def test_a_grus_reset_is_held_against_what_is_known(given, reset_after):
+    nn.GRU(2, 3, reset_after=reset_after).load_state_dict(given())
+    other = nn.GRU(2, 3, reset_after=not reset_after, rng=0)
+    before = other.state_dict()
+    message = (
+        f"weights: expected those of a layer with reset_after={not reset_after}, got .* with reset_after={reset_after}"
+    )
+    for strict in (True, False):
+        with pytest.raises(ValueError, match=message):
+            other.load_state_dict(given(), strict=strict)
+    np.testing.assert_array_equal(other.state_dict()["weight_hh_l0"], before["weight_hh_l0"])
+    plain = given()
+    other.load_state_dict({**(plain if isinstance(plain, dict) else plain.state_dict())})
+
+
+def test_manners_of_parts():
+    net = nn.Sequential(nn.Identity(), nn.RNN(2, 3))
+    with pytest.raises(ValueError, match=r"1: expected those of a layer with nonlinearity='tanh', got .*'relu'"):
+        net.load_state_dict(nn.Sequential(nn.Identity(), nn.RNN(2, 3, nonlinearity="relu")))
+    with pytest.raises(ValueError, match="reset_after"):
+        nn.GRUCell(2, 3, reset_after=False).load_state_dict(nn.GRUCell(2, 3))
+
+
+def test_what_converters_return_is_a_dict(tmp_path):
+    from safetensors.numpy import save_file
+
+    found = convert.keras_gru(keras_gru(1))
+    assert isinstance(found, dict)
+    again = pickle.loads(pickle.dumps(found)).copy()
+    assert list(again) == list({**found}) == list(found)
+    with pytest.raises(ValueError, match="reset_after"):
+        nn.GRU(2, 3).load_state_dict(again)
+    save_file({name: np.ascontiguousarray(array) for name, array in found.items()}, tmp_path / "a.safetensors")
+    nn.GRU(2, 3, reset_after=False).load_state_dict(tmp_path / "a.safetensors")
+
+
+def test_zeros_that_a_converter_made_up():
+    gru = nn.GRU(2, 3, bias=False, reset_after=False)
+    for given in (convert.canton_gru(canton()), convert.keras_gru(keras_gru(0))):
+        assert gru.load_state_dict(given).unexpected_keys == []
+    with pytest.raises(ValueError, match="made with bias=False, the weights have biases: construct it with bias=True"):
+        gru.load_state_dict(convert.keras_gru(keras_gru(1)))
+    with pytest.raises(ValueError, match="made with bias=False"):
+        gru.load_state_dict({**convert.keras_gru(keras_gru(0))})
+    changed = convert.keras_gru(keras_gru(0))
+    changed["bias_ih_l0"] = changed["bias_ih_l0"] + 1
+    with pytest.raises(ValueError, match="bias_ih_l0: not known"):
+        gru.load_state_dict(changed)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", "int64", "bool"])
+def test_integers_are_no_weights(kind):
+    weight = np.ones((2, 3), kind)
+    for given in (weight, Tensor(weight, dtype=f"torch.{kind}")):
+        with pytest.raises(
+            ValueError, match=f"weight: expected floating-point numbers, got {kind}, which may be codes"
+        ):
+            nn.Linear(3, 2).load_state_dict({**LINEAR, "weight": given})
+    with pytest.raises(ValueError, match=f"kernel: expected floating-point numbers, got {kind}"):
+        convert.keras_gru({**keras_gru(0), "kernel": np.ones((2, 9), kind)})
+    nn.Linear(3, 2).load_state_dict({**LINEAR, "weight": weight.astype(int).tolist()})
+
+
+def test_numbers_beyond_float32_are_named(tmp_path):
+    from safetensors.numpy import save_file
+
+    linear = nn.Linear(3, 2, rng=0)
+    before, weight = linear.state_dict(), np.ones((2, 3))
+    weight[1, 1] = -1e300
+    save_file({"weight": weight}, tmp_path / "a.safetensors")
+    for given in (
+        {**LINEAR, "weight": weight},
+        {"bias": [1, 2], "weight": weight.tolist()},
+        tmp_path / "a.safetensors",
+    ):
+        with pytest.raises(ValueError, match=r"weight: expected numbers that float32 can have, .* got -1e\+300"):
+            linear.load_state_dict(given)
+    with pytest.raises(ValueError, match="kernel: expected numbers that float32"):
+        convert.keras_gru({**keras_gru(0), "kernel": np.full((2, 9), 1e39)})
+    with pytest.raises(ValueError, match="weight: expected numbers that float32"):
+        linear.load_state_dict({"weight_orig": weight, "weight_mask": np.ones((2, 3)), "bias": [0, 0]})
+    for name, array in linear.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    linear.load_state_dict({**LINEAR, "weight": np.full((2, 3), np.inf)})
+
+
+def test_one_name_of_a_tied_weight_is_enough():
+    def tied(rng):
+        net = nn.Sequential(nn.Linear(2, 2, rng=rng), nn.Linear(2, 2, rng=rng + 1))
+        net[1].weight = net[0].weight
+        return net
+
+    theirs = tied(3)
+    state = theirs.state_dict()
+    for left_out in ("0.weight", "1.weight"):
+        ours = tied(0)
+        ours.load_state_dict({name: value for name, value in state.items() if name != left_out})
+        np.testing.assert_array_equal(ours[1].weight.data, theirs[0].weight.data)
+    assert tied(0).load_state_dict(theirs.named_parameters()).missing_keys == []
+    with pytest.raises(ValueError, match=r"0.weight: missing\s+1.weight: missing"):
+        tied(0).load_state_dict({name: value for name, value in state.items() if "weight" not in name})
+
+
+def test_what_is_said_of_statistics_and_files_of_keras(tmp_path):
+    with pytest.raises(ValueError, match=r"1\.running_mean: missing") as caught:
+        fresh().load_state_dict({name: value for name, value in STATE.items() if name != "1.running_mean"})
+    assert "named_parameters" not in str(caught.value)
+    (tmp_path / "a.keras").write_bytes(b"PK\3\4")
+    with pytest.raises(ValueError, match=r"a model of Keras: .* convert.keras_gru\(path\)"):
+        nn.GRU(2, 3).load_state_dict(tmp_path / "a.keras")

@@ -57,6 +57,25 @@ def as_floats(name: str, values: Any, dtype: Any = np.float32) -> AnyArray:
     return np.asarray(as_numbers(name, values), dtype)
 
 
+def in_range(name: str, array: AnyArray, dtype: Any = np.float32) -> AnyArray:
+    """Return numbers as floating-point numbers of a type, float32 by default, without a copy if they are.
+
+    Raises
+    ------
+    ValueError
+        One is too large for it; infinities are no such ones.
+    """
+    with np.errstate(over="ignore"):
+        found = array.astype(dtype, copy=False)
+    lost = np.isinf(found) & ~np.isinf(array) if found is not array else np.zeros(0, bool)
+    if lost.any():
+        raise ValueError(
+            f"{name}: expected numbers that {found.dtype} can have, up to {np.finfo(dtype).max:.3g}, got "
+            f"{array[lost][0]:.3g}"
+        )
+    return found
+
+
 def as_integers(name: str, values: Any, bools: bool = False) -> Integers:
     """Return indices, codes or classes as int64; with ``bools`` False and True are classes 0 and 1.
 

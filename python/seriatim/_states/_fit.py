@@ -33,7 +33,7 @@ def fit(state: Mapping[str, Any], known: Mapping[str, Any], prefix: str | None =
     """Return a state without the prefix that all its names share, if without it names fit and with it none does.
 
     Batch norm's counts may be missing beside their statistics, as in files of torch before 0.4.1: they stay.
-    With ``prefix`` only names that begin with it are taken.
+    With ``prefix`` only names that begin with it are taken. ``known`` has the memory under each name.
     """
     if prefix is None:
         prefix = _shared(state, known)
@@ -43,8 +43,12 @@ def fit(state: Mapping[str, Any], known: Mapping[str, Any], prefix: str | None =
         if not taken and known:
             raise ValueError(f"prefix: expected one that some names begin with, got {prefix!r} for {list(state)[:5]}")
     taken = _without_wrappers(taken, known)
+    # What is tied has several names: one is enough.
+    there = {id(known[name]) for name in taken if name in known}
     missing = [
-        name for name in known if name not in taken and not (name.endswith(_COUNT) and _statistics(name) in taken)
+        name
+        for name in known
+        if id(known[name]) not in there and not (name.endswith(_COUNT) and _statistics(name) in taken)
     ]
     return Fit(taken, prefix, missing, [name for name in taken if name not in known])
 
@@ -97,11 +101,10 @@ def hints(found: Fit, known: Mapping[str, Any]) -> Iterator[str]:
             yield "weights are quantised by torch: give those of the model before quantisation"
         if any(end.startswith("_flat_weights") for end in ends):
             yield "flat weights have no names that say what they are: give the module's state_dict()"
-    if (
-        found.missing
-        and not found.unexpected
-        and all(re.search(r"(^|\.)(running_\w+|num_b\w+)$", n) for n in found.missing)
-    ):
+    elif found.unexpected and all(re.search(r"(^|\.)bias_[ih]h(_l\d+(_reverse)?)?$", n) for n in found.unexpected):
+        yield "the module was made with bias=False, the weights have biases: construct it with bias=True"
+    statistics = [name for name in known if re.search(r"(^|\.)(running_\w+|num_b\w+)$", name)]
+    if statistics and not found.unexpected and found.missing == statistics:
         yield "named_parameters() has no running statistics: give state_dict()"
     yield from _other_cell(found, known)
 

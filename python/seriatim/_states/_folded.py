@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._typing import AnyArray, Array
+from seriatim._arrays import in_range
+from seriatim._typing import AnyArray
 
 _Read = Callable[[str, Any], AnyArray]
 # What stands for the weight `name`: the new names, by torch.nn.utils.parametrize, and the old ones.
@@ -51,14 +52,14 @@ def folded(state: dict[str, Any], known: Collection[str], read: _Read) -> dict[s
     return result
 
 
-def _whole(name: str, names: dict[str, str], state: dict[str, Any], read: _Read) -> Array:
+def _whole(name: str, names: dict[str, str], state: dict[str, Any], read: _Read) -> AnyArray:
     recipe = _RECIPES.get(frozenset(names))
     if recipe is not None:
         make, order = recipe
         values = [np.asarray(read(names[part], state[names[part]]), np.float64) for part in order]
         made = make(*values)
         if made is not None:
-            return np.asarray(made, np.float32)
+            return in_range(name, made)
     shapes = ", ".join(f"{part} {np.shape(state[part])}" for part in names.values())
     raise ValueError(
         f"{name}: kept in parts that are none of weight_norm, spectral_norm or pruning, got {shapes}: "

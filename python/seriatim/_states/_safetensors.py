@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._arrays import in_range
 from seriatim._typing import AnyArray
 
 
@@ -30,8 +31,8 @@ def read_safetensors(path: str | os.PathLike[str], prefix: str = "") -> dict[str
     ------
     FileNotFoundError
     ValueError
-        Not a whole safetensors file, a type that NumPy does not have, no name begins with the prefix, or the file
-        is one of ``seriatim.save``.
+        Not a whole safetensors file, a type that NumPy does not have, a number too large for float32, no name begins
+        with the prefix, or the file is one of ``seriatim.save``.
     """
     from safetensors import SafetensorError, deserialize
 
@@ -58,7 +59,7 @@ def read_safetensors(path: str | os.PathLike[str], prefix: str = "") -> dict[str
         else:
             raise ValueError(f"{path}: expected one of BF16, {', '.join(kinds)} for {name}, got {kind}")
         array = array.reshape(tensor["shape"])
-        state[name[len(prefix) :]] = array.astype(np.float32) if array.dtype.kind == "f" else array.copy()
+        state[name[len(prefix) :]] = in_range(f"{path}: {name}", array) if array.dtype.kind == "f" else array.copy()
     if not state:
         raise ValueError(f"{path}: expected names that begin with {prefix!r}, got {[name for name, _ in found][:5]}")
     return state

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, in_range
 from seriatim._states._folded import folded
 from seriatim._states._safetensors import read_safetensors
 from seriatim._typing import AnyArray
@@ -64,11 +64,16 @@ def read_state(source: Any, known: Iterable[str] = ()) -> dict[str, Any]:
     for name, value in given.items():
         if name.rpartition(".")[2] in _NO_WEIGHTS and name.rpartition(".")[2] not in parts:
             continue
-        bare = _WRAPPERS.sub(lambda found: found[0] if found[0][:-1] in parts else "", name)
+        bare = bare_name(name, parts)
         if bare in state:
             raise ValueError(f"state_dict: {name} and another name are both {bare} without what wraps them")
         state[bare] = value
     return folded(state, parts, as_weight)
+
+
+def bare_name(name: str, known: Collection[str]) -> str:
+    """Return a name without the wrappers in it, but for those that are ``known``."""
+    return _WRAPPERS.sub(lambda found: found[0] if found[0][:-1] in known else "", name)
 
 
 def _mapping(source: Any) -> Mapping[Any, Any]:
@@ -118,10 +123,17 @@ def _from_file(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
+    if path.suffix == ".keras":
+        raise ValueError(
+            f"{path}: a model of Keras: seriatim.convert has functions for its layers, which take the path, "
+            "convert.keras_gru(path)"
+        )
     if start.startswith((b"PK", b"\x80")) or path.suffix in (".pt", ".pth", ".ckpt", ".bin", ".pkl"):
         raise ValueError(f"{path}: expected a file of safetensors or .npz; {_PICKLE}")
     if start.startswith(b"\x89HDF"):
-        raise ValueError(f"{path}: HDF5, which is Keras's: seriatim.convert has functions for its layers' weights")
+        raise ValueError(
+            f"{path}: HDF5, which is Keras's: seriatim.convert has functions for its layers, which take the path"
+        )
     return read_safetensors(path)
 
 
@@ -148,3 +160,22 @@ def as_weight(name: str, value: Any) -> AnyArray:
         value = value.detach().resolve_neg()
     # A parameter of ours.
     return as_numbers(name, value._array if type(value).__module__.startswith("seriatim.") else value)
+
+
+def as_floats_of(name: str, value: Any, dtype: Any = np.float32) -> AnyArray:
+    """Return a weight as floating-point numbers of a type.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As of :func:`as_weight`; an array or tensor of integers or bools, but not a list; a number too large for the
+        type.
+    """
+    array = as_weight(name, value)
+    if array.dtype.kind != "f" and hasattr(value, "dtype"):
+        raise TypeError(
+            f"{name}: expected floating-point numbers, got {array.dtype}, which may be codes of quantised weights: "
+            "give the weights before quantisation, or multiplied by their scale; if the numbers themselves are meant, "
+            "convert them by .astype(numpy.float32)"
+        )
+    return in_range(name, array, dtype)

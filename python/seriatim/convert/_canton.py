@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seriatim._arrays import as_floats
-from seriatim._states import StateDict, as_weight, read_state
+from seriatim._states import Converted, StateDict, as_floats_of, read_state
 from seriatim._typing import AnyArray, Array, ArrayLike
 
 
@@ -30,7 +29,8 @@ def canton_gru(state_dict: StateDict | Sequence[ArrayLike]) -> dict[str, AnyArra
     -------
     dict
         Of dense weights for a single-layer ``nn.GRU(I, H, reset_after=False)``, of kernels for ``nn.ConvGRUCell``;
-        canton's published text has no biases: where there is none at all, those of ours, which has them, are zeros.
+        canton's published text has no biases: where there is none at all, those of ours are zeros, which
+        ``bias=False`` takes, too. As it is returned, ``load_state_dict`` refuses it for ``reset_after=True``.
 
     Raises
     ------
@@ -56,22 +56,24 @@ def canton_gru(state_dict: StateDict | Sequence[ArrayLike]) -> dict[str, AnyArra
             ours = weight.transpose(3, 2, 0, 1)
             found[f"{name}.weight"] = np.concatenate([ours[:, hidden:], ours[:, :hidden]], axis=1)
             found[f"{name}.bias"] = bias
-        return found
+        return Converted(found, made_up=() if biases else [f"{name}.bias" for name in gates])
     # Ours keeps the old state by z: the other gate of canton's, which is the sigmoid of minus the sum.
     whole = np.concatenate([r, -z, n], axis=1)
-    return {
+    found = {
         "weight_ih_l0": whole[hidden:].T,
         "weight_hh_l0": whole[:hidden].T,
         "bias_ih_l0": np.concatenate([bias_r, -bias_z, bias_n]),
         "bias_hh_l0": np.zeros(3 * hidden, np.float32),
     }
+    made_up = () if biases else ("bias_ih_l0", "bias_hh_l0")
+    return Converted(found, manner={"reset_after": False}, made_up=made_up)
 
 
 def _by_gate(given: StateDict | Sequence[ArrayLike]) -> dict[str, Array]:
     """Return arrays in the order of the gates, wz, wr, w: by canton's names, or without any, by their place."""
     if isinstance(given, (list, tuple)) and not all(isinstance(item, tuple) for item in given):
         given = {f"arr_{place}": array for place, array in enumerate(given)}
-    arrays = {name: as_floats(name, as_weight(name, value)) for name, value in read_state(given).items()}
+    arrays = {name: as_floats_of(name, value) for name, value in read_state(given).items()}
     gates = {name: _gate(name) for name in arrays}
     numbers = sorted(int(name[4:]) for name in arrays if re.fullmatch(r"arr_\d+", name))
     if arrays and numbers == list(range(len(arrays))):

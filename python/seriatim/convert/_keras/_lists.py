@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from seriatim._arrays import as_floats
+from seriatim._states import as_floats_of
 from seriatim._typing import Array
 from seriatim.convert._keras._cells import PARTS
 from seriatim.convert._keras._kinds import Kind
@@ -14,7 +14,7 @@ from seriatim.convert._reader import refuse
 
 def named(kind: Kind, given: Sequence[Any], units: int | None, bidirectional: bool | None) -> dict[str, Array]:
     """Return arrays by names, which follow from Keras's order: kernel, recurrent kernel and bias of each cell."""
-    arrays = [as_floats(f"state_dict[{place}]", value) for place, value in enumerate(given)]
+    arrays = [as_floats_of(f"state_dict[{place}]", value) for place, value in enumerate(given)]
     shapes = [array.shape for array in arrays]
     if units is None:
         raise ValueError(

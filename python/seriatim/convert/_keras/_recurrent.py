@@ -8,10 +8,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from seriatim._states import Converted
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.convert._keras._cells import Cell
 from seriatim.convert._keras._kinds import GRU, LSTM, RNN, Kind
+from seriatim.convert._keras._settings import ignored, inside
+from seriatim.convert._keras._source import Source
 from seriatim.convert._keras._stack import stack
+from seriatim.convert._reader import refuse
 
 # Where the blocks of Keras's gates lie in ours: r, z, n of z, r, h; i, f, g, o of i, f, c, o.
 _ORDER = {GRU: (1, 0, 2), LSTM: (0, 1, 2, 3), RNN: (0,)}
@@ -57,7 +61,8 @@ def keras_gru(
     -------
     dict
         For ``nn.GRU(I, H, num_layers, bidirectional=...)`` or, with ``reset_after=False``, the same with
-        ``reset_after=False``; zeros where there is no bias. ``Bidirectional`` joins its directions as ours does with
+        ``reset_after=False``: where it is known, ``load_state_dict`` of another refuses this dict. Zeros where there is
+        no bias, which ``bias=False`` takes, too. ``Bidirectional`` joins its directions as ours does with
         ``merge_mode="concat"``, which is Keras's default.
 
     Raises
@@ -151,15 +156,38 @@ def _converted(
     units: int | None,
     bidirectional: bool | None,
 ) -> dict[str, AnyArray]:
-    layers, _ = stack(kind, given, layer, ignore, units, bidirectional)
+    layers, source = stack(kind, given, layer, ignore, units, bidirectional)
     found: dict[str, AnyArray] = {}
+    made_up: list[str] = []
     for number, sides in enumerate(layers):
         for suffix, cell in sides.items():
             kernel, recurrent, bias = (_ours(kind, array) for array in _plain(kind, cell))
             behind = f"_l{number}{suffix}"
             found[f"weight_ih{behind}"], found[f"weight_hh{behind}"] = kernel.T, recurrent.T
             found[f"bias_ih{behind}"], found[f"bias_hh{behind}"] = bias
-    return found
+            if "bias" not in cell.arrays:
+                made_up += [f"bias_ih{behind}", f"bias_hh{behind}"]
+    cells = [cell for sides in layers for cell in sides.values()]
+    return Converted(found, manner=_manner(kind, cells, source, ignored(ignore)), made_up=made_up)
+
+
+def _manner(kind: Kind, cells: list[Cell], source: Source, ignore: Collection[str]) -> dict[str, Any]:
+    """Return what ours has to be made with, as far as it is known."""
+    if kind is RNN and source.plan and "activation" not in ignore:
+        return {"nonlinearity": "tanh"}
+    biases = [cell.arrays["bias"].ndim for cell in cells if "bias" in cell.arrays and not cell.is_cudnn]
+    said = [
+        config["reset_after"]
+        for setting in source.plan
+        if any(cell.path[: cell.start] == setting.name for cell in cells)
+        for _, config in inside(setting.kind, setting.config)
+        if "reset_after" in config
+    ]
+    if len(set(said)) > 1:
+        refuse(kind.source, ["expected the same reset_after of all layers, got True and False; convert each by itself"])
+    if kind is not GRU or not (biases or said):
+        return {"reset_after": True} if any(cell.is_cudnn for cell in cells) else {}
+    return {"reset_after": bool(said[0]) if said else biases[0] == 2}
 
 
 def _ours(kind: Kind, array: Array) -> Array:

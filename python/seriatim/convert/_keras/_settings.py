@@ -30,19 +30,19 @@ TRANSPARENT = frozenset(
 
 def kind_of_setting(setting: Setting) -> Kind | None:
     """Return what kind of recurrent layer it is, whatever wraps it."""
-    names = {kind for kind, _ in _inside(setting.kind, setting.config)}
+    names = {kind for kind, _ in inside(setting.kind, setting.config)}
     return next((kind for kind in KINDS if names & kind.classes), None)
 
 
-def _inside(kind: str, config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def inside(kind: str, config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a layer and the layers and cells that it wraps."""
     yield kind, config
     for part in ("layer", "backward_layer", "cell"):
         entry = config.get(part)
         if isinstance(entry, dict) and "class_name" in entry:
-            yield from _inside(entry["class_name"], entry["config"])
+            yield from inside(entry["class_name"], entry["config"])
     for entry in config.get("cells", ()):
-        yield from _inside(entry["class_name"], entry["config"])
+        yield from inside(entry["class_name"], entry["config"])
 
 
 def ignored(ignore: str | Collection[str]) -> frozenset[str]:
@@ -69,7 +69,7 @@ def problems(setting: Setting, kind: Kind, ignore: Collection[str]) -> Iterator[
     backward: list[dict[str, Any]] = []
     if setting.kind == "Bidirectional":
         backward = [setting.config[part]["config"] for part in ("backward_layer",) if setting.config.get(part)]
-    for _, config in _inside(setting.kind, setting.config):
+    for _, config in inside(setting.kind, setting.config):
         for key, ours in _OURS.items():
             wanted = True if key == "go_backwards" and config in backward else ours
             found = _plain(key, config[key]) if key in config else wanted
@@ -86,6 +86,6 @@ def problems(setting: Setting, kind: Kind, ignore: Collection[str]) -> Iterator[
 def _plain(key: str, value: Any) -> Any:
     """Return a value as it is written in Python: functions and objects by their names."""
     if isinstance(value, dict):
-        inside = value.get("config")
-        value = inside if isinstance(inside, str) else value.get("class_name")
+        name = value.get("config")
+        value = name if isinstance(name, str) else value.get("class_name")
     return "linear" if value is None and "activation" in key else value

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seriatim._arrays import as_floats
-from seriatim._typing import Array
+from seriatim._arrays import as_numbers
+from seriatim._states import as_floats_of
+from seriatim._typing import AnyArray, Array
 
 _MODELS = ("Sequential", "Functional", "Model")
 
@@ -83,7 +84,7 @@ def read(given: Any) -> Source:
 
         return read_file(given)
     if isinstance(given, Mapping):
-        return Source({name: as_floats(name, value) for name, value in given.items()})
+        return Source({name: _numbers(name, value) for name, value in given.items()})
     if hasattr(given, "weights") and hasattr(given, "get_config"):
         return _of_model(given)
     if isinstance(given, (list, tuple)) and given and all(_name(each) for each in given):
@@ -110,8 +111,13 @@ def _named(pairs: Iterable[tuple[str, Any]]) -> dict[str, Array]:
     for name, value in pairs:
         if name in found:
             raise ValueError(f"{name}: two weights have this name; give each layer's alone")
-        found[name] = as_floats(name, value)
+        found[name] = _numbers(name, value)
     return found
+
+
+def _numbers(name: str, value: Any) -> AnyArray:
+    """Return what is there: only of the layers that are taken must it be floats; lists have no type to ask for."""
+    return as_numbers(name, value) if hasattr(value, "dtype") else as_floats_of(name, value)
 
 
 def inner(name: str, layer: str) -> str:

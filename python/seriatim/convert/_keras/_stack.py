@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from itertools import pairwise
 from typing import Any
 
+from seriatim._states import as_floats_of
 from seriatim.convert._keras._cells import DIRECTIONS, Cell, cells_of
 from seriatim.convert._keras._kinds import Kind
 from seriatim.convert._keras._lists import named
@@ -45,6 +46,7 @@ def stack(
     for name in (name for cell in left for name in cell.names.values()):
         unknown.append(f"{name}: not of a recurrent layer; give the {kind.name}'s weights alone, or its name as layer=")
     refuse(kind.source, [*(problem for cell in chosen for problem in cell.problems(kind)), *unknown])
+    refuse(kind.source, _made_floats(chosen))
     described = [setting for setting in source.plan if any(_is_of(cell, setting) for cell in chosen)]
     refuse(kind.source, [problem for setting in described for problem in problems(setting, kind, ignore)])
     layers = _sides(kind, chosen, names)
@@ -111,6 +113,16 @@ def _begins(path: Key, name: str) -> bool:
 
 def _is_of(cell: Cell, setting: Setting) -> bool:
     return cell.path[: cell.start] == setting.name
+
+
+def _made_floats(cells: list[Cell]) -> Iterator[str]:
+    """Make floats of the cells' arrays, and yield which are none."""
+    for cell in cells:
+        for part, array in cell.arrays.items():
+            try:
+                cell.arrays[part] = as_floats_of(cell.names[part], array)
+            except (TypeError, ValueError) as error:
+                yield str(error)
 
 
 def _sides(kind: Kind, cells: list[Cell], names: list[str]) -> dict[Key, Sides]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from seriatim._states import StateDict, as_weight, fit, hints, read_state
+from seriatim._states import StateDict, as_floats_of, as_weight, fit, hints, other_manner, read_state, without_made_up
 from seriatim._typing import AnyArray
 from seriatim.nn.base import _contexts, _undo
 from seriatim.nn.base._parameter import CLOCK, Parameter, as_switch, owned
@@ -214,7 +214,8 @@ class Module(Registry):
         state_dict : mapping of name to array_like
             Or what has one: a module, torch's or ours; ``named_parameters()``, or other pairs; a checkpoint with
             ``state_dict`` or ``model_state_dict`` inside, as lightning's; the path of a file of safetensors, or
-            ``.npz``. Tensors may be of any device and floating type.
+            ``.npz``. Tensors may be of any device and floating type; where floats belong, lists of integers are taken,
+            arrays of integers and bools are not, which may be codes of quantised weights.
         strict : bool, default True
             Whether names that are missing or not known are an error.
         prefix : str, optional
@@ -229,30 +230,36 @@ class Module(Registry):
         Raises
         ------
         ValueError
-            A shape or type differs, or (strict) a name is missing or not known, a file cannot be read, no name begins
-            with the prefix, or the parts of a weight do not make one. Everything wrong is listed, and nothing has been
-            changed.
+            A shape or type differs, a number is too large for float32, a whole module or a converter's result computes
+            otherwise (``reset_after``, ``nonlinearity``), or (strict) a name is missing or not known, a file cannot be
+            read, no name begins with the prefix, or the parts of a weight do not make one. Everything wrong is listed,
+            and nothing has been changed.
         TypeError
             ``state_dict`` has no names, or is no dict of arrays.
         FileNotFoundError
 
         Notes
         -----
-        ``num_batches_tracked`` may be missing, as in old files; it then stays. Left out are ``total_ops``,
-        ``total_params``, ``n_averaged``, ``_extra_state``, ``_metadata`` and, inside names, ``_orig_mod.``,
-        ``_fsdp_wrapped_module.``, ``_checkpoint_wrapped_module.`` and a ``module.`` without which a name fits. Weights
-        under torch's weight_norm, spectral_norm or pruning become what they are in evaluation; other parametrisations,
-        quantised tensors and pickles are refused.
+        ``num_batches_tracked`` may be missing, as in old files; it then stays. Of tied weights one name is enough. Left
+        out are ``total_ops``, ``total_params``, ``n_averaged``, ``_extra_state``, ``_metadata`` and, inside names,
+        ``_orig_mod.``, ``_fsdp_wrapped_module.``, ``_checkpoint_wrapped_module.`` and a ``module.`` without which a
+        name fits. Weights under torch's weight_norm, spectral_norm or pruning become what they are in evaluation; other
+        parametrisations, quantised tensors and pickles are refused. ``reset_after`` and ``nonlinearity`` are compared
+        where a whole module or a converter's result says them; a plain dict does not.
         """
         known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
         shapes = {name: memory for name, (memory, _) in known.items()}
-        found = fit(read_state(state_dict, known), shapes, prefix)
-        wrong, given = [], {}
+        found = fit(read_state(without_made_up(state_dict, known), known), shapes, prefix)
+        wrong, given = list(other_manner(state_dict, found.prefix, self.named_modules())), {}
         for name, memory in shapes.items():
             if name not in found.state:
                 continue
             try:
-                given[name] = value = as_weight(name, found.state[name])
+                if memory.dtype.kind == "f":
+                    value = as_floats_of(name, found.state[name], memory.dtype)
+                else:
+                    value = as_weight(name, found.state[name])
+                given[name] = value
             except (TypeError, ValueError) as error:
                 wrong.append(str(error))
                 continue
