@@ -7,6 +7,7 @@ would lose a part on the way (a mask, an imaginary part, a missing value) is ref
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,21 @@ def as_numbers(name: str, values: Any) -> AnyArray:
         return values
     array = _read(name, values)
     return array if array.dtype.kind in _REAL else _real(name, array)
+
+
+def as_arrays(each: str, sequences: Sequence[Any] | AnyArray) -> list[AnyArray]:
+    """Return each of several sequences as :func:`as_numbers` does; ``each`` is a name with {} for its place.
+
+    An empty list says nothing of its type: it is of the integers that the others hold.
+    """
+    arrays = [s if type(s) is np.ndarray else as_numbers(each.format(i), s) for i, s in enumerate(sequences)]
+    untyped = [i for i, s in enumerate(sequences) if isinstance(s, (list, tuple)) and not arrays[i].size]
+    if untyped and len(untyped) < len(arrays):
+        kinds = {array.dtype for i, array in enumerate(arrays) if i not in set(untyped)}
+        if all(kind.kind in "iub" for kind in kinds):
+            for i in untyped:
+                arrays[i] = arrays[i].astype(np.result_type(*kinds))
+    return arrays
 
 
 def as_floats(name: str, values: Any, dtype: Any = np.float32) -> AnyArray:

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from seriatim import _core
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_arrays, as_numbers
 from seriatim._typing import AnyArray, ArrayLike, Integers
 
 _LAYOUTS = ("packed", "padded")
@@ -87,7 +87,7 @@ def collate(sequences: Sequence[ArrayLike], order: Integers, layout: str) -> Any
         return _core.collate(sequences, order, packed)
     if isinstance(sequences[0], np.ndarray) and sequences[0].dtype.kind == "f":
         return _core.collate(sequences, order, packed)
-    arrays = [as_numbers(f"sequence {i}", sequence) for i, sequence in enumerate(sequences)]
+    arrays = as_arrays("sequence {}", sequences)
     kind = _integer_type(arrays)
     if kind is None or any(array.ndim not in (1, 2) or array.shape[1:] != arrays[0].shape[1:] for array in arrays):
         return _core.collate(arrays, order, packed)

@@ -36,6 +36,7 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
     batch_sizes: ArrayLike | None = None,
+    n_sequences: int | None = None,
 ) -> tuple[float | Array, CTCCache]:
     """Connectionist temporal classification.
 
@@ -55,6 +56,8 @@ def ctc_loss(
         nan.
     batch_sizes : array_like of int, shape (steps,), optional
         Of a packed batch; lengths and targets are in its order.
+    n_sequences : int, optional
+        Of a packed batch, those without a frame too, which are the last; by default none of them is.
 
     Returns
     -------
@@ -78,20 +81,20 @@ def ctc_loss(
         sizes, most = np.full(len(frames), batch, np.int64), np.full(batch, len(frames), np.int64)
     else:
         sizes = as_integers("batch_sizes", batch_sizes)
-        most = (sizes[:, None] > np.arange(sizes[0])).sum(axis=0) if sizes.size else sizes
-        batch = len(most)
+        batch = (int(sizes[0]) if sizes.size else 0) if n_sequences is None else n_sequences
+        most = (sizes[:, None] > np.arange(batch)).sum(axis=0)
     classes = frames.shape[-1]
     if not 0 <= blank < classes:
         raise ValueError(f"blank: expected a class from 0 to {classes - 1}, got {blank}")
     lengths = _lengths("input_lengths", input_lengths, most, "the frames that there are")
     labels, starts, counts = _targets(targets, target_lengths, batch, classes, blank)
+    # Of a sequence without frames the loss is that of the only path, or of none.
+    losses = np.where(counts == 0, 0.0, np.inf).astype(np.float32)
+    grad = np.empty((0, classes), np.float32)
     if len(sizes) and batch:
-        rows = np.ascontiguousarray(frames).reshape(-1, classes)
-        losses, grad = _core.ctc_loss(rows, sizes, lengths, labels, starts, counts, blank, int(counts.max()))
-    else:
-        # Of a sequence without frames the loss is that of the only path, or of none.
-        losses = np.where(counts == 0, 0.0, np.inf).astype(np.float32)
-        grad = np.empty((0, classes), np.float32)
+        rows, there = np.ascontiguousarray(frames).reshape(-1, classes), slice(int(sizes[0]))
+        own = lengths[there], labels, starts[there], counts[there]
+        losses[there], grad = _core.ctc_loss(rows, sizes, *own, blank, int(counts[there].max()))
     divisor = np.ones(batch, np.float32)
     if reduction == "mean":
         divisor = np.maximum(counts, 1).astype(np.float32)

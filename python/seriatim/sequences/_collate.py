@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_integers, as_numbers
+from seriatim._arrays import as_arrays, as_integers
 from seriatim._typing import AnyArray, ArrayLike, Integers
 from seriatim.sequences._packed import descending
 
@@ -34,7 +34,7 @@ def collate_fn(batch: Sequence[tuple[ArrayLike, int]]) -> tuple[AnyArray, Intege
     ValueError
         There is no sequence, or they differ in their features.
     """
-    sequences = [as_numbers(f"sequence {i}", sequence) for i, (sequence, _) in enumerate(batch)]
+    sequences = as_arrays("sequence {}", [sequence for sequence, _ in batch])
     if not sequences:
         raise ValueError("batch: expected at least one sequence, got none")
     lengths = np.array([len(s) if s.ndim else 0 for s in sequences], dtype=np.int64)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_arrays, as_numbers
 from seriatim._typing import AnyArray
 
 
@@ -68,7 +68,7 @@ def read_items(each: str, X: Any) -> Items | None:
         keys, items = [pair[0] for pair in items], [pair[1] for pair in items]
         items = _without_keys(keys, items)
     columns = _common_columns(each, items)
-    arrays = [as_numbers(each.format(i), item) for i, item in enumerate(items)]
+    arrays = as_arrays(each, items)
     nested = isinstance(X, (list, tuple)) and all(isinstance(item, (list, tuple)) for item in items)
     return Items(arrays, keys, columns, nested and keys is None)
 

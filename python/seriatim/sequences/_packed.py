@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_integers, as_lengths, as_numbers
+from seriatim._arrays import as_arrays, as_integers, as_lengths, as_numbers
 from seriatim._typing import AnyArray, ArrayLike, Integers
 from seriatim.sequences._items import read_items
 
@@ -279,7 +279,7 @@ def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> Pack
         ``enforce_sorted`` says so.
     """
     if isinstance(sequences, (list, tuple, np.ndarray)):
-        arrays = [s if type(s) is np.ndarray else as_numbers(f"sequence {i}", s) for i, s in enumerate(sequences)]
+        arrays = as_arrays("sequence {}", sequences)
     else:
         items = read_items("sequence {}", sequences)
         arrays = [] if items is None else items.arrays

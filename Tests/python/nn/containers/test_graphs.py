@@ -132,7 +132,7 @@ def test_errors():
     with pytest.raises(ValueError, match=r"Sum: expected all outputs to have one shape, got \[\(2, 2\), \(2, 3\)\]"):
         nn.Sum(nn.Linear(3, 2), nn.ReLU())(normal(2, 3))
     other = pack_padded_sequence(normal(4, 3, 3), [3, 3, 3, 3], batch_first=True)
-    with pytest.raises(ValueError, match="PackedSequences of the same lengths"):
+    with pytest.raises(ValueError, match="part 1: expected a PackedSequence of the lengths of part 0"):
         nn.Join()((PACKED, other))
     with pytest.raises(TypeError, match="h: expected a PackedSequence, or packed rows and their batch_sizes"):
         nn.AttentionPool(3)(normal(4, 5, 3))

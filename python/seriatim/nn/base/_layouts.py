@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -68,8 +68,7 @@ class RecurrentInput:
         """Return the gradient of what :meth:`give_back` gave, as packed rows."""
         if isinstance(grad_y, PackedSequence):
             grad = as_numbers("grad_y.data", grad_y.data)
-            if not same_batch(self.batch_sizes, grad_y):
-                raise ValueError("grad_y: expected sequences as long as those of y, got other lengths")
+            check_same_batch("grad_y", grad_y, self, "y")
         else:
             grad = as_numbers("grad_y", grad_y)
             if self.layout in ("time", "batch") and grad.ndim == 3:
@@ -204,16 +203,40 @@ class PackedRows(NamedTuple):
     def rows_in(self, name: str, values: ArrayLike | PackedSequence, shape: tuple[int, ...]) -> Array:
         """Return packed rows given like the input, or raise when these are others."""
         rows = as_floats(name, values.data if isinstance(values, PackedSequence) else values)
-        if rows.shape != shape or not same_batch(self.batch_sizes, values):
+        if isinstance(values, PackedSequence):
+            check_same_batch(name, values, self if self.whole is None else self.whole, "the output")
+        if rows.shape != shape:
             raise ValueError(f"{name}: expected packed rows of shape {shape}, as the output's, got {rows.shape}")
         return rows
 
 
-def same_batch(batch_sizes: Integers, other: Any) -> bool:
-    """Whether a PackedSequence holds sequences of these lengths; what is none may."""
-    if not isinstance(other, PackedSequence) or other.batch_sizes is batch_sizes:
-        return True
-    return np.array_equal(other.batch_sizes, batch_sizes)
+class _Batch(Protocol):
+    """How a packed batch lies: a PackedSequence, a RecurrentInput, or packed rows in their own order."""
+
+    @property
+    def batch_sizes(self) -> Integers: ...
+
+
+def check_same_batch(name: str, given: PackedSequence, batch: _Batch, whose: str) -> None:
+    """Raise unless sequences are packed as a batch is: as many of the same lengths in the same order.
+
+    Rows of batches that lie otherwise belong to other sequences.
+    """
+    sizes, order = batch.batch_sizes, getattr(batch, "sorted_indices", None)
+    if given.batch_sizes is not sizes and not np.array_equal(given.batch_sizes, sizes):
+        raise ValueError(
+            f"{name}: expected a PackedSequence of the lengths of {whose}, {sizes.tolist()[:8]} by step, got "
+            f"{given.batch_sizes.tolist()[:8]}"
+        )
+    if given.sorted_indices is order:
+        return
+    own, other = (np.arange(with_steps(sizes)) if o is None else o for o in (order, given.sorted_indices))
+    if len(own) != len(other):
+        raise ValueError(f"{name}: expected {len(own)} sequences, as {whose} has, got {len(other)}")
+    if not np.array_equal(own, other):
+        raise ValueError(
+            f"{name}: expected the sequences in the order of {whose}, {own.tolist()[:8]}, got {other.tolist()[:8]}"
+        )
 
 
 class SequenceInput(NamedTuple):

@@ -16,6 +16,7 @@ import numpy as np
 from seriatim._arrays import as_numbers
 from seriatim._typing import ArrayLike
 from seriatim.nn.base import _contexts, _undo
+from seriatim.nn.base._layouts import check_same_batch, rows_of
 from seriatim.nn.base._module import Module
 from seriatim.sequences import PackedSequence
 
@@ -102,7 +103,9 @@ class Steps(NamedTuple):
         if type(value) in (tuple, list):
             return type(value)(self.merge(part, name) for part in value)
         if self.packed is not None:
-            rows = as_numbers(name, value.data if isinstance(value, PackedSequence) else value)
+            if isinstance(value, PackedSequence):
+                check_same_batch(name, value, self.packed, "x")
+            rows = rows_of(value, name)
             if len(rows) != self.frames:
                 raise ValueError(f"{name}: expected {self.frames} packed frames, got shape {rows.shape}")
             return rows

@@ -12,9 +12,10 @@ import numpy as np
 
 from seriatim._arrays import as_floats
 from seriatim._typing import AnyArray, Array
-from seriatim.nn.base._layouts import like, rows_of, same_batch
+from seriatim.nn.base._layouts import check_same_batch, like, rows_of
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._steps import Resets, Steps, pull
+from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull
+from seriatim.sequences import PackedSequence
 
 
 def _gradient(grad_output: Any, shape: tuple[int, ...]) -> Array:
@@ -109,6 +110,7 @@ class Residual(_Composite):
     def _run_with(self, run: Any, x: Any) -> tuple[Any, Any]:
         found, inner = run(self.module, x)
         beside, of_shortcut = (x, None) if self.shortcut is None else run(self.shortcut, x)
+        _check_alike("Residual", [found, beside])
         y, other = rows_of(found), rows_of(beside)
         if y.shape != other.shape:
             raise ValueError(f"Residual: expected both outputs to have one shape, got {y.shape} and {other.shape}")
@@ -142,6 +144,7 @@ class Sum(_Beside):
 
     def _run_with(self, run: Any, x: Any) -> tuple[Any, Any]:
         found, contexts = self._trace_all(run, x)
+        _check_alike("Sum", found)
         shapes = {rows_of(y).shape for y in found}
         if len(shapes) > 1:
             raise ValueError(f"Sum: expected all outputs to have one shape, got {sorted(shapes)}")
@@ -165,13 +168,15 @@ class Concat(_Beside):
     *modules : Module
         All get the same input.
     dim : int, default 1
-        The axis: channels of images, features of rows. Of videos ``(T, B, C, H, W)``, where a :class:`ConvRNN` or
-        another memory is inside, 1 is the channels too; further axes count from T.
+        The axis: channels of images, features of rows. Of sequences ``(T, B, ...)``, which modules that know of time
+        give (``Outputs(GRU)``, :class:`SequenceWise`, :class:`ConvRNN`), 1 is the features or channels too; further
+        axes count from T.
 
     Raises
     ------
     ValueError
-        No module is given.
+        No module is given. From forward: the outputs differ in other axes than ``dim``, which is none of theirs, or
+        which is time or the batch.
     """
 
     def __init__(self, *modules: Module, dim: int = 1) -> None:
@@ -181,12 +186,25 @@ class Concat(_Beside):
     def _run_with(self, run: Any, x: Any) -> tuple[Any, Any]:
         found, contexts = self._trace_all(run, x)
         dim = self.dim
-        if run is not _run and not hasattr(found[0], "batch_sizes"):
-            if dim == 0:
-                raise ValueError("dim: expected the axis of channels, 1, or one behind it for sequences, got 0")
+        if not isinstance(found[0], PackedSequence) and self._gives_sequences(run, x, found[0]):
+            axes = rows_of(found[0]).ndim
+            if dim in (0, -axes, 1 - axes):
+                raise ValueError(f"dim: expected the axis of channels, 1, or one behind it for sequences, got {dim}")
             dim = 2 if dim == 1 else dim
-        y, widths = _joined(found, dim)
+        y, widths = _joined("Concat", found, dim)
         return like(found[0], y), self.keep((y.shape, widths, dim, contexts))
+
+    def _gives_sequences(self, run: Any, x: Any, y: Any) -> bool:
+        """Whether an output is a sequence ``(T, B, ...)`` still, of modules that know of time."""
+        while type(x) is tuple and x:
+            x = x[0]
+        if isinstance(x, PackedSequence) or np.ndim(x) < 2 or not Steps.of(x).holds(y):
+            return False
+        if run is not _run:
+            return True
+        # Of (B, C, H, W) frames alone SequenceWise and others make frames.
+        own = {ndims for module in self.modules() if (ndims := getattr(module, "ndims", None)) is not None}
+        return np.ndim(y) in (own or (3, 5)) and knows_of_time(self)
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Return the sum of all input gradients."""
@@ -291,7 +309,8 @@ class Join(Module):
     Raises
     ------
     ValueError
-        From forward: it is given no tuple, or PackedSequences of different lengths.
+        From forward: it is given no tuple, arrays that differ in other axes than ``dim``, or PackedSequences that are
+        not packed alike.
     """
 
     def __init__(self, dim: int = -1) -> None:
@@ -301,7 +320,7 @@ class Join(Module):
     def trace(self, x: Sequence[Any]) -> tuple[Any, Any]:
         """Put together."""
         parts = _part_by_part("x", x, len(x))
-        y, widths = _joined(parts, self.dim)
+        y, widths = _joined("Join", parts, self.dim)
         return like(parts[0], y), self.keep((y.shape, widths, self.dim))
 
     def pullback(self, context: Any, grad_output: Any) -> tuple[Any, ...]:
@@ -319,12 +338,29 @@ def _shape(y: Any) -> tuple[int, ...] | None:
     return None if type(y) in (tuple, list) else rows_of(y).shape
 
 
-def _joined(parts: list[Any], dim: int) -> tuple[Array, list[int]]:
+def _check_alike(who: str, parts: list[Any]) -> None:
+    """Raise unless the parts are arrays, or PackedSequences packed alike."""
+    first = parts[0]
+    for place, part in enumerate(parts[1:], 1):
+        if isinstance(first, PackedSequence) and isinstance(part, PackedSequence):
+            check_same_batch(f"{who}: part {place}", part, first, "part 0")
+        elif isinstance(first, PackedSequence) or isinstance(part, PackedSequence):
+            kinds = [type(one).__name__ for one in (first, part)]
+            raise TypeError(f"{who}: expected arrays, or PackedSequences, for all parts, got {' and '.join(kinds)}")
+
+
+def _joined(who: str, parts: list[Any], dim: int) -> tuple[Array, list[int]]:
     """Return the parts side by side, and their widths."""
-    for part in parts[1:]:
-        if hasattr(parts[0], "batch_sizes") and not same_batch(parts[0].batch_sizes, part):
-            raise ValueError("x: expected PackedSequences of the same lengths, got different ones")
+    _check_alike(who, parts)
     rows = [rows_of(part) for part in parts]
+    axes = rows[0].ndim
+    if not -axes <= dim < axes:
+        raise ValueError(f"dim: expected an axis of shape {rows[0].shape}, from {-axes} to {axes - 1}, got {dim}")
+    if isinstance(parts[0], PackedSequence) and dim in (0, -axes):
+        raise ValueError(f"dim: expected an axis of features behind the rows of PackedSequences, got {dim}")
+    others = {part.shape[: dim % axes] + part.shape[dim % axes + 1 :] for part in rows}
+    if len(others) > 1 or any(part.ndim != axes for part in rows):
+        raise ValueError(f"{who}: expected parts that differ along axis {dim} alone, got {[p.shape for p in rows]}")
     joined = np.concatenate(rows, axis=dim)
     # What is joined to floating-point numbers is float32, whatever it was.
     return joined.astype(np.float32, copy=False) if joined.dtype.kind == "f" else joined, [p.shape[dim] for p in rows]

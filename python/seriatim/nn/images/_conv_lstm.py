@@ -121,7 +121,11 @@ class ConvLSTM(ConvStack):
         return _Layer(input_size, hidden_size, kernel_size, rng)
 
     def _inside(self, state: Any) -> tuple[Any, ...]:
-        h, c = state
+        try:
+            h, c = state
+        except (TypeError, ValueError):
+            got = f"a tuple of {len(state)}" if type(state) in (tuple, list) else f"one of shape {np.shape(state)}"
+            raise TypeError(f"hidden: expected a pair (h, c) of each layer, got {got}") from None
         return h, c
 
     def _outside(self, states: tuple[Array | None, ...]) -> tuple[Array | None, ...]:

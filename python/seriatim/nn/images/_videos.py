@@ -9,7 +9,7 @@ import numpy as np
 
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike
-from seriatim.nn.base._layouts import same_batch
+from seriatim.nn.base._layouts import check_same_batch
 from seriatim.sequences import PackedSequence
 
 if TYPE_CHECKING:
@@ -70,8 +70,10 @@ class Videos(NamedTuple):
         array = as_numbers("grad_output", grad.data if isinstance(grad, PackedSequence) else grad)
         swapped = self.batch_first and self.packed is None
         wanted = (shape[1], shape[0], *shape[2:]) if swapped else shape
-        if array.shape != wanted or (self.packed is not None and not same_batch(self.packed.batch_sizes, grad)):
+        if array.shape != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {array.shape}")
+        if isinstance(grad, PackedSequence) and self.packed is not None:
+            check_same_batch("grad_output", grad, self.packed, "the output")
         return np.ascontiguousarray(array.swapaxes(0, 1)) if swapped else array
 
     def states_in(self, states: tuple[Any, ...] | None) -> tuple[Any, ...] | None:

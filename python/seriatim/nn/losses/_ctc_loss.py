@@ -85,11 +85,12 @@ class CTCLoss(Loss[Result]):
         if not isinstance(log_probs, PackedSequence):
             return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, *options)
         order, sizes = log_probs.sorted_indices, log_probs.batch_sizes
-        labels, counts = _in_order(targets, target_lengths, int(sizes[0]), order)
+        batch = log_probs.n_sequences
+        labels, counts = _in_order(targets, target_lengths, batch, order)
         if input_lengths is not None:
             lengths = as_integers("input_lengths", input_lengths)
             input_lengths = lengths if order is None or lengths.shape != order.shape else lengths[order]
-        loss, cache = F.ctc_loss(log_probs.data, labels, input_lengths, counts, *options, batch_sizes=sizes)
+        loss, cache = F.ctc_loss(log_probs.data, labels, input_lengths, counts, *options, sizes, batch)
         if isinstance(loss, np.ndarray) and log_probs.unsorted_indices is not None:
             loss = loss[log_probs.unsorted_indices]
         return loss, (cache, log_probs)

@@ -10,6 +10,7 @@ from seriatim._arrays import as_floats
 from seriatim._brief import brief
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._contexts import Open, Output, note_gradient
+from seriatim.nn.base._layouts import check_same_batch
 from seriatim.sequences import PackedSequence
 
 if TYPE_CHECKING:
@@ -148,17 +149,7 @@ def _packed_alike(name: str, given: Any, pred: PackedSequence) -> Any:
             f"{name}: expected a PackedSequence, packed as pred is, got {type(given).__name__}, whose order cannot be "
             f"seen: pack_sequence and pack_padded_sequence pack it; for rows in packed order give pred.data and them"
         )
-    if not np.array_equal(given.batch_sizes, pred.batch_sizes):
-        raise ValueError(
-            f"{name}: expected a PackedSequence of the lengths of pred, {pred.batch_sizes.tolist()[:8]} by step, got "
-            f"{given.batch_sizes.tolist()[:8]}"
-        )
-    as_given = np.arange(pred.batch_sizes[0])
-    own, other = (as_given if p.sorted_indices is None else p.sorted_indices for p in (pred, given))
-    if not np.array_equal(own, other):
-        raise ValueError(
-            f"{name}: expected the sequences in the order of pred, {own.tolist()[:8]}, got {other.tolist()[:8]}"
-        )
+    check_same_batch(name, given, pred, "pred")
     return given.data
 
 
@@ -166,10 +157,10 @@ def _row_weights(sample_weight: Any, pred: PackedSequence) -> Any:
     """Return weights of a packed prediction's rows."""
     if isinstance(sample_weight, PackedSequence):
         return _packed_alike("sample_weight", sample_weight, pred)
-    weights, batch = as_floats("sample_weight", sample_weight), int(pred.batch_sizes[0])
+    weights, batch = as_floats("sample_weight", sample_weight), pred.n_sequences
     if weights.shape != (batch,):
         raise ValueError(
             f"sample_weight: expected shape ({batch},), one for each sequence, or a PackedSequence, got {weights.shape}"
         )
     weights = weights if pred.sorted_indices is None else weights[pred.sorted_indices]
-    return np.concatenate([weights[:size] for size in pred.batch_sizes])
+    return np.concatenate([weights[:0], *(weights[:size] for size in pred.batch_sizes)])
