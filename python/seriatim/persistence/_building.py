@@ -25,7 +25,7 @@ def decode_module(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
     config = {name: reader.decode(value) for name, value in node["config"].items()}
     check_arguments(node["class"], cls, config)
     try:
-        with _init.blank():
+        with _init.blank(), reader.generators.kept():
             module = cls(*args, **config)
     except Exception as error:
         raise ValueError(f"holds a {node['class']} that cannot be made: {type(error).__name__}: {error}") from error

@@ -159,7 +159,7 @@ class Comparison:
             return self.find([one.func, one.args, one.keywords], [other.func, other.args, other.keywords], place)
         if isinstance(one, _VALUES) or type(one).__module__.startswith("pandas."):
             # NaT and NaN are not themselves, two sets may have two orders.
-            alike = one == other or repr(one) == repr(other)
+            alike = _equal(one, other) or repr(one) == repr(other)
             return None if alike else f"{place}: is {one}, a file makes {other}"
         if isinstance(one, types.FunctionType):
             return self._functions(one, other, place)
@@ -168,7 +168,7 @@ class Comparison:
             return self.find(one.__self__, other.__self__, place) if alike else f"{place}: is another method"
         parts = _parts(one)
         if not parts:
-            return None if one == other else f"{place}: is {_told(one)}, of which a file holds nothing"
+            return None if _equal(one, other) else f"{place}: is {_told(one)}, of which a file holds nothing"
         return self._all(parts.items(), _parts(other), place, ".{}")
 
     def _functions(self, one: Any, other: Any, place: str) -> str | None:
@@ -176,6 +176,14 @@ class Comparison:
         if one.__code__ is not other.__code__ or one.__defaults__ != other.__defaults__:
             return f"{place}: is another function"
         return self.find(cells[0], cells[1], place)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Return whether two objects say that they are equal; tensors answer with many values, which say nothing."""
+    try:
+        return bool(one == other)
+    except Exception:
+        return False
 
 
 def _bits(array: AnyArray) -> AnyArray:

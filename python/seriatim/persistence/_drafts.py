@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from seriatim.nn import Module, Parameter
 from seriatim.persistence._compare import Comparison
 from seriatim.persistence._constructors import is_plain
+from seriatim.persistence._generators import Generators
 
 
 class Drafts:
@@ -22,6 +24,8 @@ class Drafts:
         self._taken: set[int] = set()
         self._alive: list[Any] = []
         self._ids = 0
+        # Copies of those that constructors are given.
+        self.generators = Generators()
         # What is being described, from the outermost on.
         self.open: list[Any] = []
 
@@ -42,6 +46,17 @@ class Drafts:
     def knows(self, thing: Any) -> bool:
         """Return whether a thing has been described."""
         return id(thing) in self._entries
+
+    def copy_of(self, generator: Any) -> Any:
+        """Return what a draft has for a user's generator, which nothing may draw from."""
+        made = self.made.get(id(generator), generator)
+        if made is generator:
+            made = copy.deepcopy(generator)
+            self.made[id(generator)] = made
+            self._taken.add(id(made))
+            self._alive += [generator, made]
+            self.generators.add(made)
+        return made
 
     def is_free(self, made: Any) -> bool:
         """Return whether a draft's part is nothing's counterpart yet."""

@@ -39,6 +39,7 @@ from seriatim.persistence._constructors import (
     parameters_of,
 )
 from seriatim.persistence._drafts import Places, form_of, unique_arrays, zeros_of
+from seriatim.persistence._generators import GENERATORS
 from seriatim.persistence._registry import is_registered, name_of, not_known
 
 if TYPE_CHECKING:
@@ -160,13 +161,16 @@ class _Description:
 
     def _make(self, thing: Any, by_place: list[Any], by_name: dict[str, Any]) -> Any:
         args = [self._counterpart(value) for value in by_place]
-        with _init.blank():
-            return type(thing)(*args, **{name: self._counterpart(value) for name, value in by_name.items()})
+        kwargs = {name: self._counterpart(value) for name, value in by_name.items()}
+        with _init.blank(), self._drafts.generators.kept():
+            return type(thing)(*args, **kwargs)
 
     def _counterpart(self, value: Any) -> Any:
         """Return what a file makes of an argument."""
         if isinstance(value, (Module, Loss)):
             return self._drafts.made[id(value)]
+        if isinstance(value, GENERATORS):
+            return self._drafts.copy_of(value)
         if isinstance(value, (list, tuple)):
             return type(value)([self._counterpart(one) for one in value])
         if hasattr(value, "items"):
@@ -212,8 +216,6 @@ class _Description:
     def _attributes(self, values: dict[str, Any], draft: Any, path: str) -> dict[str, Any]:
         found = {}
         for name, value in values.items():
-            if not is_plain(value) and not any(modules_in(value)):
-                raise TypeError(not_known(value, f"{path}.{name}"))
             found[name] = self._writer.encode(value, f"{self._prefix}@{path}.{name}.", f"{path}.{name}")
             try:
                 setattr(draft, name, value)

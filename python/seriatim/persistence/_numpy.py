@@ -191,11 +191,14 @@ def _random_state(reader: Reader, node: dict[str, Any]) -> Any:
     state = reader.decode(node["random_state"])
     made = np.random.RandomState(_engine({k: v for k, v in state.items() if k not in ("has_gauss", "gauss")}))
     made.set_state(state)
+    reader.generators.add(made)
     return reader.known_as(node, made)
 
 
 def _generator(reader: Reader, node: dict[str, Any]) -> Any:
-    return reader.known_as(node, np.random.Generator(_engine(reader.decode(node["generator"]))))
+    made = np.random.Generator(_engine(reader.decode(node["generator"])))
+    reader.generators.add(made)
+    return reader.known_as(node, made)
 
 
 DECODERS: dict[str, Any] = {

@@ -13,6 +13,11 @@ from seriatim.persistence._scikit_learn import find
 
 _HOMES = ("seriatim.nn", "seriatim.models", "seriatim.preprocessing", "seriatim.recipes")
 
+_HOLDS = (
+    "A file holds numbers, text, bytes, dates and times, arrays, lists, tuples, dicts, sets, ranges, paths, random "
+    "generators, estimators and modules"
+)
+
 Kind = TypeVar("Kind", bound=type)
 
 _registered: dict[str, type] = {}
@@ -63,8 +68,8 @@ def register_module(cls: Any = None, *, name: str | None = None) -> Any:
     Parameters
     ----------
     cls : subclass of seriatim.nn.Module
-        Its constructor's arguments are plain values, arrays, and modules that a file can hold. Without ``cls`` a
-        decorator is returned.
+        Its constructor's arguments, and its attributes, are what a file can hold: numbers, text, dates, arrays, lists,
+        dicts, sets, random generators, modules and the like. Without ``cls`` a decorator is returned.
     name : str, optional
         What files call it; the class's own name by default.
 
@@ -137,7 +142,7 @@ def unknown_class(name: str, home: str | None) -> UnknownClassError:
 
 def not_known(value: Any, path: str) -> str:
     """Say that a file cannot hold a value, and what to do."""
-    from seriatim.nn import Module
+    from seriatim.nn import Module, Parameter
 
     kind = type(value).__name__
     wanted = f"{path}: expected a value, an estimator or a module of seriatim that a file can hold, got {kind}"
@@ -169,11 +174,20 @@ def not_known(value: Any, path: str) -> str:
             f"{wanted}, an object of {home} that is no plain values. Leave that part out of the file and fit it anew, "
             f"or save the whole by joblib.dump, a pickle{search}"
         )
+    if hasattr(value, "state_dict"):
+        return f"{wanted}; of other modules save state_dict() with safetensors.numpy.save_file"
     if callable(value):
         return (
             f"{wanted} ({getattr(value, '__name__', kind)}): code is in no file; ufuncs of NumPy and SciPy and "
             "functions of scikit-learn can be named in one, and so can a Module of your own, by register_module"
         )
     if home in ("pandas", "datetime", "zoneinfo"):
-        return f"{wanted}: labels of this kind become strings, y.astype(str), before fit"
-    return f"{wanted}; of other modules save state_dict() with safetensors.numpy.save_file"
+        return (
+            f"{wanted}: labels of this kind become strings, y.astype(str), before fit; anything else a string, an "
+            f"array or a plain value. {_HOLDS}"
+        )
+    if isinstance(value, Parameter):
+        return f"{wanted}: as an attribute of its own, or by register_parameter, it is a part of its module"
+    if home == "torch" and hasattr(value, "numpy"):
+        return f"{wanted} of torch: make it an array, value.detach().cpu().numpy(). {_HOLDS}"
+    return f"{wanted}. {_HOLDS}"

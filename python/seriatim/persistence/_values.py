@@ -12,6 +12,7 @@ from seriatim.persistence import _dates, _numpy, _plain
 from seriatim.persistence._building import decode_module, decode_same
 from seriatim.persistence._drafts import Drafts
 from seriatim.persistence._estimators import decode_estimator, encode_estimator, holds
+from seriatim.persistence._generators import Generators
 from seriatim.persistence._modules import encode_module
 from seriatim.persistence._registry import known, not_known, unknown_class
 
@@ -51,8 +52,10 @@ class Writer:
         if id(value) in self._open:
             raise TypeError(f"{path}: is a part of itself, which no file can hold")
         self._open.add(id(value))
-        node = describe()
-        self._open.discard(id(value))
+        try:
+            node = describe()
+        finally:
+            self._open.discard(id(value))
         self.drafts.note(value, node, value)
         return node
 
@@ -86,6 +89,7 @@ class Reader:
         self.tensors = _Tensors(tensors)
         # What a node with an id has made, for those that refer to it.
         self.same: dict[int, Any] = {}
+        self.generators = Generators()
 
     def whole(self, tree: Any) -> Any:
         """Return the model of a whole tree."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def _is_same(one: Any, other: Any) -> bool:
     try:
         return one is other or bool(one == other)
-    except ValueError:
-        return False
+    except (ValueError, RuntimeError):
+        return False  # Arrays and tensors give many answers.
 
 
 class Registry:
