@@ -380,7 +380,7 @@ def with_itself():
 
 def with_attribute(name, value):
     module = nn.Sequential(nn.Linear(2, 2, rng=0))
-    setattr(module[0], name, value)
+    module[0].__dict__[name] = value
     return module
 
 

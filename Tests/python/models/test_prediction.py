@@ -39,11 +39,12 @@ def rows_of_calls(module, call):
         return forward(given)
 
     forward = module.forward
-    module.forward = watched
+    # A module refuses it where attributes are set: nothing around it would call it.
+    module.__dict__["forward"] = watched
     try:
         call()
     finally:
-        del module.forward
+        del module.__dict__["forward"]
     return seen
 
 

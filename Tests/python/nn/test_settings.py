@@ -191,3 +191,89 @@ def test_a_copy_keeps_settings():
     conv = nn.Conv2d(3, 4, 3, rng=0)
     conv.stride = 2
     assert copy.deepcopy(conv)(normal(1, 3, 7, 7)).shape == (1, 4, 3, 3)
+
+
+LACKING = [
+    (nn.Conv2d(1, 2, 3, rng=0), "padding_mode", "reflect", "zeros"),
+    (nn.Embedding(3, 2, rng=0), "max_norm", 1.0, None),
+    (nn.Embedding(3, 2, rng=0), "norm_type", 1.0, 2.0),
+    (nn.Embedding(3, 2, rng=0), "scale_grad_by_freq", True, False),
+    (nn.Embedding(3, 2, rng=0), "sparse", True, False),
+    (nn.MaxPool2d(2), "return_indices", True, False),
+    (nn.GRU(2, 3, rng=0), "proj_size", 1, 0),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "value", "same"), LACKING)
+def test_settings_of_torchs_that_are_not_here_are_refused(module, name, value, same):
+    with pytest.raises(AttributeError, match=rf"{name}: expected {same!r}, got .*torch's is not here"):
+        setattr(module, name, value)
+    assert name not in vars(module)
+    setattr(module, name, same)
+
+
+def test_no_setting_of_torchs_constructors_is_forgotten():
+    torch = pytest.importorskip("torch")
+    # Where, and of which type: nothing that one sets on a module; ``inplace`` changes no output.
+    aside = {"self", "args", "kwargs", "device", "dtype", "inplace", "_weight", "_freeze"}
+    for name in nn.__all__:
+        ours, theirs = getattr(nn, name), getattr(torch.nn, name, None)
+        if isinstance(ours, type) and issubclass(ours, nn.Module) and theirs is not None:
+            here = set(inspect.signature(ours.__init__).parameters)
+            lacking = set(inspect.signature(theirs.__init__).parameters) - here - aside
+            assert lacking <= set(ours._lacks), name
+
+
+def test_a_subclass_that_computes_in_its_own_way_may_have_such_a_setting():
+    class Reflecting(nn.Conv2d):
+        def __init__(self):
+            super().__init__(1, 1, 3)
+            self.padding_mode = "reflect"
+
+        def forward(self, x):
+            return super().forward(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), self.padding_mode))
+
+    assert Reflecting().eval()(np.ones((1, 1, 3, 3))).shape == (1, 1, 3, 3)
+
+
+@pytest.mark.parametrize("name", ["forward", "backward", "trace", "pullback"])
+def test_what_computes_is_the_classs_own(name):
+    linear = nn.Linear(2, 2, rng=0)
+    with pytest.raises(AttributeError, match=rf"Linear\.{name}: expected the class's own.*Define {name} in a subclass"):
+        setattr(linear, name, lambda x: x)
+
+
+def test_a_weight_that_is_gone_is_named():
+    linear = nn.Linear(2, 2, rng=0)
+    linear.weight = None
+    with pytest.raises(AttributeError, match=r"in_features cannot be told while weight = None: assign Parameters"):
+        linear(np.ones((1, 2)))
+
+
+def test_ndims_and_dim_are_checked():
+    wise = nn.SequenceWise(nn.Linear(2, 2, rng=0))
+    with pytest.raises(ValueError, match=r"ndims: expected None or at least 3.*got 2"):
+        wise.ndims = 2
+    assert wise.ndims is None
+    criterion = nn.CrossEntropyLoss()
+    criterion.dim = "x"
+    with pytest.raises(TypeError, match="dim: expected an integer or None, got 'x'"):
+        criterion(np.ones((1, 2)), [0])
+
+
+def test_the_first_argument_may_have_torchs_name():
+    x = normal(3, 2)
+    linear = nn.Linear(2, 2, rng=0)
+    np.testing.assert_array_equal(linear(input=x), linear(x))
+    gru = nn.GRU(2, 3, rng=0).eval()
+    np.testing.assert_array_equal(gru(input=x)[0], gru(x)[0])
+    with pytest.raises(TypeError, match="input"):
+        linear(x, input=x)
+
+    class Named(nn.Module):
+        def forward(self, x, **options):
+            return x, options
+
+    assert Named()(1, input=2) == (1, {"input": 2})
+    with pytest.raises(TypeError, match="x"):
+        Named()(input=2)

@@ -214,7 +214,10 @@ def _predictions(name: str, values: ArrayLike, dim: int | None) -> tuple[Array, 
     if dim is None:
         axis = min(1, used.ndim - 1)
     else:
-        axis = operator.index(dim)
+        try:
+            axis = operator.index(dim)
+        except TypeError:
+            raise TypeError(f"dim: expected an integer or None, got {dim!r}") from None
         axis += used.ndim if axis < 0 else 0
         if not 0 <= axis < used.ndim:
             raise ValueError(f"dim: expected an axis of {name}, of shape {used.shape}, got {dim}")

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from seriatim import nn
+from seriatim import load, nn, save
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -310,3 +310,17 @@ def test_what_is_shared_comes_once_and_its_state_under_each_name():
         model.get_submodule("one.two")
     relu = nn.ReLU()
     assert len(nn.Sequential(relu, relu)) == len(list(nn.Sequential(relu, relu))) == 2
+
+
+def test_a_buffer_that_is_not_persistent_is_in_no_state_dict(tmp_path):
+    module = nn.Linear(2, 2, rng=0)
+    module.register_buffer("scale", [2.0], persistent=False)
+    assert list(module.state_dict()) == ["weight", "bias"]
+    assert [name for name, _ in module.named_buffers()] == ["scale"]
+    module.load_state_dict(nn.Linear(2, 2, rng=1).state_dict())
+    save(module, tmp_path / "linear")
+    again = load(tmp_path / "linear")
+    np.testing.assert_array_equal(again.scale, [2.0])
+    assert list(again.state_dict()) == ["weight", "bias"]
+    module.register_buffer("scale", [3.0])
+    assert list(module.state_dict()) == ["weight", "bias", "scale"]

@@ -205,6 +205,17 @@ def _refuse_others(module: Module, entry: Open, gradients: tuple[Any, ...]) -> N
 # ---- Forward and backward made of a pair
 
 
+def first_named(forward: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return a call's arguments with that called ``input``, torch's name of the first one, under its name here."""
+    parameters = list(inspect.signature(forward).parameters.values())
+    first = parameters[0] if parameters else None
+    if args or first is None or first.kind is not first.POSITIONAL_OR_KEYWORD or first.name in kwargs:
+        return args, kwargs
+    if any(p.name == "input" or p.kind is p.VAR_KEYWORD for p in parameters):
+        return args, kwargs
+    return (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
+
+
 def _named_as(name: str, like: Callable[..., Any]) -> Callable[[Any], Any]:
     """Give a function another's text and signature, and its own name."""
 

@@ -104,6 +104,8 @@ class Module(Registry):
     # ---- Calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if "input" in kwargs:
+            args, kwargs = _contexts.first_named(self.forward, args, kwargs)
         return self.forward(*args, **kwargs)
 
     def trace(self, *args: Any, **kwargs: Any) -> Any:
@@ -201,7 +203,7 @@ class Module(Registry):
             if parameter is not None:
                 yield prefix + name, parameter._array, parameter
         for name, buffer in self._buffers.items():
-            if buffer is not None:
+            if buffer is not None and name not in self._left_out:
                 yield prefix + name, buffer, None
         for name, module in self._places():
             yield from module._state(f"{prefix}{name}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,9 @@ from seriatim.nn.base._parameter import Parameter, owned
 
 if TYPE_CHECKING:
     from seriatim.nn.base._module import Module
+
+# What a call is made of.
+_COMPUTES = ("forward", "backward", "trace", "pullback")
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -29,6 +32,10 @@ class Registry:
 
     # Settings that a module is made with: what it has is made of them, so they do not change.
     _fixed: ClassVar[tuple[str, ...]] = ()
+    # Settings of torch's class of this name that are not here, and the value that says so.
+    _lacks: ClassVar[Mapping[str, Any]] = {}
+    # Buffers that state_dict leaves out.
+    _left_out: tuple[str, ...] = ()
 
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Any]
@@ -39,7 +46,14 @@ class Registry:
     def __setattr__(self, name: str, value: Any) -> None:
         if "_modules" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting '{name}'")
+        if name in _COMPUTES:
+            raise AttributeError(
+                f"{type(self).__name__}.{name}: expected the class's own, got {brief(value)}: a module around this one "
+                f"would not call it, nor backward know of it. Define {name} in a subclass."
+            )
         taken = getattr(type(self), name, None)
+        if taken is None and name in self._lacks and not _is_same(self._lacks[name], value):
+            self._refuse_lacking(name, value)
         if hasattr(type(taken), "__set__"):
             self._set_property(name, taken, value)
         elif isinstance(value, Parameter):
@@ -64,6 +78,15 @@ class Registry:
             f"has is made of it, so it cannot change: make a new {kind}."
         )
 
+    def _refuse_lacking(self, name: str, value: Any) -> None:
+        """Refuse a setting that nothing would follow; a subclass that computes in its own way may have it."""
+        computes = next(cls for cls in type(self).__mro__ if "trace" in vars(cls))
+        if computes.__module__.startswith("seriatim."):
+            raise AttributeError(
+                f"{type(self).__name__}.{name}: expected {self._lacks[name]!r}, got {brief(value)}: this setting of "
+                "torch's is not here, and would do nothing."
+            )
+
     def _set_registered(self, name: str, value: Any) -> bool:
         """Set what is registered under a name already; returns whether anything is."""
         kinds: tuple[tuple[dict[str, Any], str], ...] = (
@@ -86,7 +109,13 @@ class Registry:
         for store in ("_parameters", "_buffers", "_modules"):
             if name in self.__dict__.get(store, {}):
                 return self.__dict__[store][name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        kind = type(self).__name__
+        if isinstance(getattr(type(self), name, None), property):
+            # What it reads is not there; Python then asks for it here.
+            gone = [own for own, value in self.__dict__.get("_parameters", {}).items() if value is None]
+            why = f"while {', '.join(gone)} = None: assign Parameters" if gone else "of what the module has"
+            raise AttributeError(f"{kind}.{name} cannot be told {why}")
+        raise AttributeError(f"'{kind}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
         for store in (self._parameters, self._buffers, self._modules):
@@ -150,8 +179,16 @@ class Registry:
         if parameter is not None:
             parameter._owned_by(self)
 
-    def register_buffer(self, name: str, value: ArrayLike | None) -> None:
+    def register_buffer(self, name: str, value: ArrayLike | None, persistent: bool = True) -> None:
         """Register an array that is part of the state but not trained; float or integer type is kept.
+
+        Parameters
+        ----------
+        name : str
+        value : array_like or None
+        persistent : bool, default True
+            Whether ``state_dict`` has it and ``load_state_dict`` wants it. :func:`seriatim.save` keeps it either way: a
+            module comes back as it was.
 
         Raises
         ------
@@ -162,6 +199,9 @@ class Registry:
         """
         store = self._store("buffer", name)
         store[name] = None if value is None else np.array(as_numbers(name, value))
+        if persistent == (name in self._left_out):
+            others = tuple(other for other in self._left_out if other != name)
+            self.__dict__["_left_out"] = others if persistent else (*others, name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Register a module under a name that need not be an identifier; None says that there could be one.

@@ -15,7 +15,7 @@ from seriatim.nn.layers._activation import Elementwise
 def _fuses(module: Module, after: Module) -> bool:
     """Whether a convolution may compute the activation behind it: nobody has changed one, or wants a gradient."""
     plain = type(module) is Conv2d and type(after).trace is Elementwise.trace
-    return plain and "forward" not in after.__dict__ and not (module._keeps() or after._keeps())
+    return plain and not (module._keeps() or after._keeps())
 
 
 class Sequential(Resets, Row):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from seriatim._arrays import as_numbers
 from seriatim._typing import ArrayLike
 from seriatim.nn.base._contexts import pull
@@ -42,9 +44,19 @@ class SequenceWise(Module):
 
     def __init__(self, module: Module, ndims: int | None = None) -> None:
         super().__init__()
-        if ndims is not None and ndims < 3:
-            raise ValueError(f"ndims: expected at least 3, time, batch and features, got {ndims}")
         self.module, self.ndims = module, ndims
+
+    @property
+    def ndims(self) -> int | None:
+        """How many axes a sequence has; may be set."""
+        ndims: int | None = self.__dict__["_ndims"]
+        return ndims
+
+    @ndims.setter
+    def ndims(self, ndims: int | None) -> None:
+        if ndims is not None and not (isinstance(ndims, (int, np.integer)) and ndims >= 3):
+            raise ValueError(f"ndims: expected None or at least 3, time, batch and features, got {ndims!r}")
+        self.__dict__["_ndims"] = None if ndims is None else int(ndims)
 
     def _is_sequence(self, axes: int, shape: tuple[int, ...]) -> bool:
         sequences = (5, 3) if self.ndims is None else (self.ndims,)

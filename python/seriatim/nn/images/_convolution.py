@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -72,6 +72,7 @@ class Conv2d(ArrayModule):
 
     _is_leaf = True
     _fixed = ("groups",)
+    _lacks: ClassVar = {"padding_mode": "zeros"}
 
     def __init__(
         self,

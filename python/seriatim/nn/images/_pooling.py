@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike
@@ -32,6 +32,7 @@ class MaxPool2d(ArrayModule):
     """
 
     _is_leaf = True
+    _lacks: ClassVar = {"return_indices": False}
 
     def __init__(
         self,

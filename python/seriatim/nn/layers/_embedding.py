@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Embedding(Module):
     """
 
     _is_leaf = True
+    _lacks: ClassVar = {"max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "sparse": False}
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, rng: Seed = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -250,6 +250,7 @@ class RecurrentStack(_Regular):
     """Layers of one kind; the base of GRU, LSTM, RNN and the like."""
 
     _fixed = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional")
+    _lacks: ClassVar = {"proj_size": 0}
     _over_time = _gives_states = True
 
     def __init__(
