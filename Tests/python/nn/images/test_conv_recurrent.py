@@ -228,6 +228,25 @@ def test_conv2d_module():
         conv.backward(np.zeros((2, 4, 8, 8)))
 
 
+@pytest.mark.parametrize(("kernel", "dilation"), [(2, 1), ((4, 3), 1), ((1, 2), (2, 3)), (3, 1)])
+def test_same_keeps_the_size_with_any_kernel(kernel, dilation):
+    conv = nn.Conv2d(2, 3, kernel, padding="same", dilation=dilation, rng=0).train()
+    free = nn.Conv2d(2, 3, kernel, dilation=dilation, rng=0).train()
+    x, grad = normal(2, 2, 5, 6), normal(2, 3, 5, 6, seed=1)
+    spans = [d * (k - 1) for d, k in zip(free.dilation, free.kernel_size, strict=True)]
+    (top, below), (left, right) = [(span // 2, span - span // 2) for span in spans]
+    padded = np.pad(x, ((0, 0), (0, 0), (top, below), (left, right)))
+    close(conv(x), free(padded))
+    grad_padded = free.backward(grad)
+    close(conv.backward(grad), grad_padded[:, :, top : top + 5, left : left + 6])
+    close(conv.weight.grad, free.weight.grad)
+    close(conv(x[0]), free(padded[:1])[0])
+    conv.backward(grad[0])
+    assert conv(x[:0]).shape == (0, 3, 5, 6)
+    assert conv.backward(grad[:0]).shape == (0, 2, 5, 6)
+    close(nn.Sequential(conv, nn.ReLU()).eval()(x), np.maximum(conv(x), 0))
+
+
 def test_training_keeps_what_backward_reads_and_little_else():
     from seriatim import _core
 

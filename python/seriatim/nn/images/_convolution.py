@@ -24,10 +24,9 @@ def _border(
     if padding == "valid":
         return 0, 0
     spans = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-    if padding != "same" or stride != (1, 1) or any(span % 2 for span in spans):
+    if padding != "same" or stride != (1, 1):
         raise ValueError(
-            "padding: expected numbers, 'valid', or 'same' with stride 1 and an even dilation * (kernel_size - 1), "
-            f"got {padding!r} with stride {stride}, dilation {dilation}, kernel_size {kernel}"
+            f"padding: expected numbers, 'valid', or 'same' with stride 1, got {padding!r} with stride {stride}"
         )
     return spans[0] // 2, spans[1] // 2
 
@@ -41,7 +40,8 @@ class Conv2d(ArrayModule):
     kernel_size : int or pair of int
     stride, dilation : int or pair of int, default 1
     padding : int, pair of int, 'valid' or 'same', default 0
-        Zeros around the images. 'same' keeps the size; it needs stride 1 and an even ``dilation (kernel - 1)``.
+        Zeros around the images. 'same' keeps the size; it needs stride 1, and where ``dilation (kernel - 1)`` is odd,
+        one zero more is below, or on the right, as in torch.
     groups : int, default 1
         Output channels of a group read the input channels of the same group.
     bias : bool, default True
@@ -154,7 +154,7 @@ class Conv2d(ArrayModule):
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Zeros above and below, left and right."""
+        """Zeros above and below, left and right; see 'same' for one more below and on the right."""
         found: tuple[int, int] = self._padding
         return found
 
@@ -172,6 +172,14 @@ class Conv2d(ArrayModule):
     def dilation(self, dilation: Pair) -> None:
         self._settle(self._stride, self._wanted, pair(dilation, "dilation"))
 
+    @property
+    def _behind(self) -> tuple[int, int]:
+        """Zeros that 'same' has below, and on the right, more than above and on the left: 0 or 1."""
+        if self._wanted != "same":
+            return 0, 0
+        (kh, kw), (down, right) = self.kernel_size, self._dilation
+        return down * (kh - 1) % 2, right * (kw - 1) % 2
+
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Convolve."""
         return self._trace(x, "identity", 0.0)
@@ -182,9 +190,12 @@ class Conv2d(ArrayModule):
         if array.ndim not in (3, 4) or array.shape[-3] != self.in_channels:
             raise ValueError(f"x: expected shape (N, {self.in_channels}, height, width), got {array.shape}")
         weight, geometry = self.weight._array, self._current()
+        images, (below, right) = array if array.ndim == 4 else array[None], self._behind
+        if below or right:
+            images = np.pad(images, ((0, 0), (0, 0), (0, below), (0, right)))
         packed = self._packs.get("forward", (self.weight,), lambda: F.conv2d_pack(weight, geometry))
         y, cache = F.conv2d(
-            array if array.ndim == 4 else array[None],
+            images,
             weight,
             None if self.bias is None else self.bias._array,
             stride=self.stride,
@@ -221,12 +232,16 @@ class Conv2d(ArrayModule):
                 grad_bias=grad_bias,
                 accumulate=accumulate,
             )
-        return None if grad_x is None else grad_x.reshape(shape)
+        if grad_x is None:
+            return None
+        # Without what 'same' had added.
+        return np.ascontiguousarray(grad_x[:, :, : shape[-2], : shape[-1]]).reshape(shape)
 
     def extra_repr(self) -> str:
         """Return the configuration."""
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        text += f", padding={self.padding}" if self.padding != (0, 0) else ""
+        padding = "'same'" if any(self._behind) else self.padding
+        text += f", padding={padding}" if padding != (0, 0) else ""
         text += f", dilation={self.dilation}" if self.dilation != (1, 1) else ""
         text += f", groups={self.groups}" if self.groups != 1 else ""
         return text if self.bias is not None else text + ", bias=False"
