@@ -1,5 +1,7 @@
 """Labels as users give them, and what is scored of those that training did not have."""
 
+import datetime
+
 import numpy as np
 import pytest
 from samples import make, ragged
@@ -10,6 +12,7 @@ from sklearn.model_selection import KFold, cross_val_score
 from seriatim import Sequences
 from seriatim.models import DeepGRURegressor, GRUClassifier
 from seriatim.models._labels import read_labels
+from seriatim.preprocessing._targets import Labels
 
 pandas = pytest.importorskip("pandas")
 X, Y = ragged(12)
@@ -37,6 +40,10 @@ def gru(**parameters):
         ([[1, 1, 0], [0, 0, 1]], "several labels a sequence .* sklearn.multioutput"),
         ([["a", "b"], ["c", "d"]], r"choose a column, y\[:, 0\]"),
         (np.ma.array([1, 2], mask=[False, True]), "masked"),
+        ([datetime.date(2020, 1, 1)] * 2, r'datetime.date, .2020-01-01. at index 0: np.asarray\(y, "M8\[D\]"\)'),
+        ([datetime.datetime(2020, 1, 1)] * 2, r'np.asarray\(y, "M8\[us\]"\)'),
+        ([datetime.timedelta(1)] * 2, r'np.asarray\(y, "m8\[us\]"\)'),
+        (pandas.Series(["2020-01-01"]).astype("datetime64[ns, UTC]"), r"DatetimeIndex\(y\).tz_convert\(None\)"),
     ],
 )
 def test_labels_that_are_none(values, words):
@@ -163,3 +170,23 @@ def test_labels_whose_index_has_the_keys_in_another_order_are_refused(keys):
 def test_many_labels_of_text_are_no_regression(kind):
     labels = np.array([f"word {i}" for i in range(20)] + ["word 0"] * 10, kind)
     np.testing.assert_array_equal(read_labels("y", labels), labels)
+
+
+def test_class_weights_of_dates_go_by_value():
+    dates = np.array(["2020-01-01", "2020-01-02"], "M8[D]")
+    keys = [
+        dates[0],
+        dates[0].astype("M8[ns]"),
+        pandas.Timestamp("2020-01-01"),
+        datetime.date(2020, 1, 1),
+        datetime.datetime(2020, 1, 1),
+        "2020-01-01",
+    ]
+    for unit in ("D", "us", "ns"):
+        targets = Labels(dates.astype(f"M8[{unit}]"))
+        for key in keys if unit == "D" else keys[:-1]:
+            weights = targets.weights({key: 3.0}, None)
+            assert weights[0] == 3 * weights[1]
+        for key in (np.datetime64("2020-01-03"), 5, pandas.Timestamp("2020-01-01", tz="UTC")):
+            with pytest.raises(ValueError, match=r"expected labels out of .'2020-01-01"):
+                targets.weights({key: 3.0}, None)

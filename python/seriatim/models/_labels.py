@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import warnings
 from collections.abc import Iterator, KeysView, Sequence, ValuesView
 from typing import Any
@@ -38,6 +39,7 @@ def read_labels(name: str, values: Any) -> AnyArray:
     labels = as_labels(name, values)
     if labels.dtype == object and labels.ndim == 1 and len(labels) and not _is_text(labels[0]):
         # Numbers that a table kept as objects.
+        _refuse_times(name, labels)
         labels = np.array(labels.tolist())
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise ValueError(
@@ -107,6 +109,24 @@ def _refuse_mixed(name: str, items: AnyArray) -> None:
         f"{name}: expected labels of one kind, got text, {items[i]!r} at index {i}, and {type(items[j]).__name__}, "
         f"{items[j]!r} at index {j}: list(map(str, {name})) is the way on"
     )
+
+
+def _refuse_times(name: str, items: AnyArray) -> None:
+    """Refuse Python's dates and times: classes are arrays of NumPy's, which are not equal to them in scikit-learn."""
+    for index, item in enumerate(items):
+        if not isinstance(item, (datetime.date, datetime.timedelta)):
+            continue
+        if getattr(item, "tzinfo", None) is not None:
+            way = f"pandas.DatetimeIndex({name}).tz_convert(None), their times in UTC, is the way on"
+        else:
+            is_time = isinstance(item, datetime.datetime)
+            unit = "M8[us]" if is_time else "M8[D]" if isinstance(item, datetime.date) else "m8[us]"
+            way = f'np.asarray({name}, "{unit}") is the way on'
+        kind = type(item)
+        raise ValueError(
+            f"{name}: expected labels of text, integers or NumPy's datetime64, got {kind.__module__}.{kind.__name__}, "
+            f"{str(item)!r} at index {index}: {way}"
+        )
 
 
 def _is_text(item: Any) -> bool:

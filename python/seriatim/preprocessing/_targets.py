@@ -130,9 +130,24 @@ class Labels:
         found[present] = counts.sum() / (np.count_nonzero(present) * counts[present])
         return found
 
+    def _time_of(self, key: Any) -> Any:
+        """Return the text of the class that is a key's time, of whatever kind; the key if none is."""
+        if isinstance(key, (str, int)) or getattr(key, "tzinfo", None) is not None:
+            return key
+        try:
+            # Those of pandas have nanoseconds, which are lost otherwise.
+            time = np.asarray(getattr(key, "asm8", key)).astype(self.classes.dtype.kind + "8")
+        except (TypeError, ValueError):
+            return key
+        places = np.flatnonzero(self.classes == time)
+        return str(self.classes[places[0]]) if len(places) else key
+
     def _given_weights(self, class_weight: Mapping[Any, float]) -> Array:
         """Return the weights of a dict; what names no class is a mistake, or a class that this training has not."""
         names = self.classes.tolist()
+        if self.classes.dtype.kind in "mM":
+            names = self.classes.astype(str).tolist()
+            class_weight = {self._time_of(key): weight for key, weight in class_weight.items()}
         strange = [name for name in class_weight if name not in names]
         if strange:
             text = f"class_weight: expected labels out of {names}, got {strange} as well"
