@@ -162,6 +162,16 @@ def test_every_transformer_comes_back(tmp_path, cls):
         np.testing.assert_array_equal(ours, wanted)
 
 
+def test_attributes_of_a_users_own(tmp_path):
+    for model in (prep.Standardize(), models.GRUClassifier(), preprocessing.StandardScaler()):
+        model.my_note, model.when = "x", {datetime.date(2024, 1, 2)}
+        again = through(model, tmp_path)
+        assert (again.my_note, again.when) == (model.my_note, model.when)
+        model.hook = lambda: None
+        with pytest.raises(TypeError, match=f"{type(model).__name__}.hook: .*code is in no file"):
+            seriatim.save(model, tmp_path / "other")
+
+
 def test_what_was_said_beside_parameters(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(TABLE, columns=list("abcd"))
@@ -438,6 +448,12 @@ SCALER = preprocessing.StandardScaler().fit(TABLE)
 CHANGES = {
     r"Standardize has the parameters more in the file, which this version does not know": (
         prep.Standardize(), lambda m: m["parameters"].update(more=1)
+    ),
+    r"Standardize has an attribute 'transform' in": (
+        prep.Standardize(), lambda m: m.update(attributes={"transform": 1})
+    ),
+    r"Standardize has an attribute '_a' in the file, which a user": (
+        prep.Standardize(), lambda m: m.update(attributes={"_a": 1})
     ),
     r"StandardScaler has the parameters self in": (SCALER, lambda m: m["parameters"].update(self=1)),
     r"StandardScaler has an attribute 'transform' in": (SCALER, lambda m: m["fitted"].update(transform=1)),

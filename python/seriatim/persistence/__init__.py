@@ -70,9 +70,11 @@ def save(
     what is shared shared, and what is frozen (``requires_grad``) frozen; with the numbers of its dropout, so that one
     more training step gives the same bits; and with the memory that :class:`seriatim.nn.ConvRNN` and its like keep
     between calls (``reset_all()`` before saving clears it). Gradients, forwards that wait for their backward, and a
-    module's optimiser stay behind.
+    module's optimiser stay behind, and so do the modes of parts: one that was held in evaluation mode is told so again
+    after ``train()``.
 
-    An estimator comes back with its parameters, with all that ``fit`` has left, and with what training goes on from:
+    An estimator comes back with its parameters, with attributes that you have set (names that begin with an underscore
+    aside), with all that ``fit`` has left, and with what training goes on from:
     ``partial_fit`` and ``fit`` with ``warm_start`` give the same bits as without the file. ``callbacks``,
     ``checkpoint_dir`` and scikit-learn's ``memory`` say where and how a run is kept and watched: they stay behind, and
     ``monitor`` is 'loss' if it was a function of your own. Other functions of your own, as ``augmentation`` or
@@ -121,7 +123,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     Returns
     -------
     estimator, transformer, Pipeline, module or loss
-        Of the class that was saved. ``train()`` of a module goes on as it would have without the file.
+        Of the class that was saved. ``train()`` of a module goes on as it would have without the file, with every
+        part in training mode.
 
     Raises
     ------

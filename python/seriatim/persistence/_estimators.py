@@ -23,6 +23,7 @@ LEFT = frozenset(("memory", "_loss_function_"))
 TRAINING = frozenset(("_training",))
 # Of points and a metric alone it is made again, the same.
 _TREE, _TREES = "_tree", ("KDTree", "BallTree")
+_PARTS = ("parameters", "fitted", "attributes")
 # Requests of metadata refer to the estimator that they are of.
 _REQUESTS = "_metadata_request"
 
@@ -43,25 +44,33 @@ def _is_ours(value: Any) -> bool:
 
 def encode_estimator(writer: Writer, model: Any, prefix: str, path: str) -> dict[str, Any]:
     """Return the tree of an estimator: its parameters, and what fit has left."""
-    parameters, state = parts_of(model, writer.left)
+    parts = dict(zip(_PARTS, parts_of(model, writer.left), strict=True))
+    if not parts["attributes"]:
+        del parts["attributes"]
     node: dict[str, Any] = {"class": _name(model)}
     if not hasattr(model, "_fitted_state"):
         from sklearn import __version__ as version
 
         node["scikit-learn"] = version
-    for part, values in (("parameters", parameters), ("fitted", state)):
+    for part, values in parts.items():
         node[part] = {key: writer.encode(value, f"{prefix}{key}.", f"{path}.{key}") for key, value in values.items()}
     return node
 
 
-def parts_of(model: Any, left: frozenset[str] = frozenset()) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a file keeps of an estimator: parameters, and all the rest but what is to be left."""
+def parts_of(model: Any, left: frozenset[str] = frozenset()) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return what a file keeps of an estimator: parameters, what fit has left, and attributes that a user has set.
+
+    Of scikit-learn's all that is no parameter counts as left by fit; ``left`` is to be left out of that.
+    """
+    own: Any = {}
     if hasattr(model, "_fitted_state"):
+        known = {*model.get_params(deep=False), *model._names_of_state()}
+        own = {name: value for name, value in vars(model).items() if name not in known and not name.startswith("_")}
         parameters, state = model._parameters_to_save(), model._fitted_state()
     else:
-        own = hasattr(model, "__sklearn_clone__")
-        everything = model.__getstate__() if own else _attributes(model)
-        given = model.get_params(deep=False) if own else {}
+        is_estimator = hasattr(model, "__sklearn_clone__")
+        everything = model.__getstate__() if is_estimator else _attributes(model)
+        given = model.get_params(deep=False) if is_estimator else {}
         parameters = {name: None if name in LEFT else value for name, value in given.items()}
         # What is kept as it is under the name of a parameter is that parameter.
         state = {k: v for k, v in everything.items() if k not in given and k not in LEFT and k != "_sklearn_version"}
@@ -69,7 +78,7 @@ def parts_of(model: Any, left: frozenset[str] = frozenset()) -> tuple[dict[str, 
         state[_REQUESTS] = _requests(state[_REQUESTS])
     if type(state.get(_TREE)).__name__ in _TREES:
         state[_TREE] = {"made of": "_fit_X", "as": type(state[_TREE]).__name__}
-    return dict(parameters), {name: value for name, value in state.items() if name not in left}
+    return dict(parameters), {name: value for name, value in state.items() if name not in left}, own
 
 
 def _attributes(model: Any) -> dict[str, Any]:
@@ -93,6 +102,10 @@ def decode_estimator(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
     if hasattr(cls, "_restored"):
         _refuse_unknown(name, parameters, cls)
         made = cls._restored(parameters, fitted)
+        for key, value in _checked(cls, {k: reader.decode(v) for k, v in node.get("attributes", {}).items()}).items():
+            if key.startswith("_") or key in cls._names_of_state():
+                raise ValueError(f"{name} has an attribute {key!r:.60} in the file, which a user does not set")
+            setattr(made, key, value)
     elif hasattr(cls, "__sklearn_clone__"):
         _refuse_unknown(name, parameters, cls)
         made = cls(**parameters)

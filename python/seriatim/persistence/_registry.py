@@ -1,4 +1,4 @@
-"""Which classes a file may name: the library's, scikit-learn's Pipeline, and modules that a user has registered."""
+"""Which classes a file may name: the library's, scikit-learn's, and modules that a user has registered."""
 
 from __future__ import annotations
 
