@@ -120,7 +120,7 @@ class VideoSequential(Sequential):
 
     ``(B, C, H, W)`` is one step, and so is the output. A PackedSequence of frames ``(N, C, H, W)`` gives one. A slice
     is a VideoSequential that shares the modules and their memories. :meth:`reset` and :meth:`reset_all`, which other
-    containers have too, reach every memory inside. Memories stay when :meth:`train` and :meth:`eval` change the mode;
+    containers have too, reach every memory inside. Memories stay when ``train()`` and ``eval()`` change the mode;
     no gradient flows from one call into the one before.
     """
 

@@ -80,7 +80,7 @@ class CTCLoss(Loss[Result]):
         input_lengths: ArrayLike | None = None,
         target_lengths: ArrayLike | None = None,
     ) -> tuple[Any, Any]:
-        """Return the loss and the context of its :meth:`pullback`; see :meth:`__call__`."""
+        """Return the loss and the context of its :meth:`pullback`; see the call."""
         options = (self.blank, self.reduction, self.zero_infinity)
         if not isinstance(log_probs, PackedSequence):
             return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, *options)
