@@ -122,5 +122,10 @@ def batch_norm_backward(
         raise ValueError(f"grad_y: expected shape {x.shape}, got {grad.shape}")
     rows = x.shape if x.ndim == 2 else _planes(x.shape)
     kept = (x.reshape(rows), mean, inverse, weight, training)
-    grad_x = backward(grad.reshape(rows), kept, need_input, (grad_weight, grad_bias, accumulate))
+    # Outside training the input's gradient is the output's, scaled: no number of x, NaN neither, has to do with it.
+    scaled = need_input and not training
+    grad_x = backward(grad.reshape(rows), kept, need_input and training, (grad_weight, grad_bias, accumulate))
+    if scaled:
+        scale = inverse if weight is None else inverse * weight
+        return grad * scale.reshape(-1, *[1] * (x.ndim - 2))
     return None if grad_x is None else grad_x.reshape(x.shape)

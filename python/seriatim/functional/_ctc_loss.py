@@ -72,6 +72,8 @@ def ctc_loss(
         An array holds no real numbers, or no integers where such are expected.
     """
     check_reduction(reduction)
+    if hasattr(log_probs, "batch_sizes"):
+        raise TypeError("log_probs: expected an array, got a PackedSequence: nn.CTCLoss takes one")
     frames = as_floats("log_probs", log_probs)
     n_axes = (2,) if batch_sizes is not None else (2, 3)
     if frames.ndim not in n_axes or not frames.shape[-1]:
@@ -162,6 +164,11 @@ def ctc_greedy_decode(log_probs: ArrayLike, input_lengths: ArrayLike | None = No
     TypeError
         An array holds no real numbers, or lengths no integers.
     """
+    if hasattr(log_probs, "batch_sizes"):
+        raise TypeError(
+            "log_probs: expected an array, got a PackedSequence: give what pad_packed_sequence makes of it, and its "
+            "lengths as input_lengths"
+        )
     frames = as_numbers("log_probs", log_probs)
     frames = frames[:, None] if frames.ndim == 2 else frames
     if frames.ndim != 3 or not frames.shape[-1]:
@@ -191,11 +198,23 @@ def _lengths(name: str, given: ArrayLike | None, most: Integers, what: str) -> I
     return lengths
 
 
+def read_labels(targets: ArrayLike) -> Integers:
+    """Return targets as an array, or raise with a hint at how labels of several lengths are given."""
+    in_a_row = "give the labels of all sequences in a row, np.concatenate(...), and target_lengths"
+    if hasattr(targets, "batch_sizes"):
+        raise TypeError(f"targets: expected an array, got a PackedSequence: {in_a_row}")
+    if isinstance(targets, (list, tuple)):
+        lengths = [len(row) for row in targets if isinstance(row, (list, tuple, np.ndarray)) and np.ndim(row)]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"targets: expected rows of one length, got {lengths[:8]}: {in_a_row}")
+    return as_integers("targets", targets)
+
+
 def _targets(
     targets: ArrayLike, target_lengths: ArrayLike | None, batch: int, classes: int, blank: int
 ) -> tuple[Integers, Integers, Integers]:
     """Return labels in a row, where those of each sequence begin, and how many they are."""
-    labels = as_integers("targets", targets)
+    labels = read_labels(targets)
     if labels.ndim == 2 or (labels.ndim == 1 and target_lengths is None and batch == 1):
         table = np.atleast_2d(labels)
         if len(table) != batch:

@@ -24,7 +24,8 @@ class PoolCache(NamedTuple):
 def _planes(x: ArrayLike) -> Array:
     used = _core.as_floats(x, "x")
     if used.ndim not in (3, 4) or 0 in used.shape[-2:]:
-        raise ValueError(f"x: expected shape (N, C, height, width) or (C, height, width), got {used.shape}")
+        empty = f", whose axis {used.shape.index(0, used.ndim - 2)} is empty" if used.ndim in (3, 4) else ""
+        raise ValueError(f"x: expected shape (N, C, height, width) or (C, height, width), got {used.shape}{empty}")
     return used
 
 

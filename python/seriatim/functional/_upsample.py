@@ -75,7 +75,8 @@ def upsample(
     axes = used.ndim - 2
     if axes not in _MODES[mode] or 0 in used.shape[1:]:
         wanted = " or ".join({1: "(N, C, length)", 2: "(N, C, height, width)"}[count] for count in _MODES[mode])
-        raise ValueError(f"x: expected shape {wanted} for mode {mode!r}, got {used.shape}")
+        empty = f", whose axis {used.shape.index(0, 1)} is empty" if axes in _MODES[mode] else ""
+        raise ValueError(f"x: expected shape {wanted} for mode {mode!r}, got {used.shape}{empty}")
     factors = None if scale_factor is None else _each("scale_factor", scale_factor, axes)
     if factors is None:
         out = tuple(int(side) for side in _each("size", size, axes))

@@ -108,3 +108,24 @@ def test_settings_are_checked_when_made_and_when_set(cls):
     assert (model.eps, model.momentum) == (1e-5, 0.1)
     model.eps, model.momentum = 1, None
     assert (model.eps, model.momentum) == (1.0, None)
+
+
+@pytest.mark.parametrize("axes", [(), (3,), (3, 3)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_evaluated_inside_training_keeps_nan_to_its_sample(axes, affine):
+    kind = nn.BatchNorm2d if len(axes) == 2 else nn.BatchNorm1d
+    model = kind(2, affine=affine)
+    net = nn.Sequential(model).train()
+    model.eval()
+    model.running_var[:] = [0.5, 3]
+    if affine:
+        model.weight.data = np.array([2, -1])
+    x = RNG.normal(size=(4, 2, *axes)).astype(np.float32)
+    x[1].flat[0] = np.nan
+    grad = RNG.normal(size=x.shape).astype(np.float32)
+    scale = (model.weight.data if affine else 1) / np.sqrt(model.running_var + model.eps)
+    net(x)
+    np.testing.assert_allclose(net.backward(grad), grad * scale.reshape(-1, *[1] * len(axes)), rtol=1e-6)
+    if affine:
+        close(model.bias.grad, grad.sum(axis=(0, *range(2, x.ndim))))
+        assert np.isnan(model.weight.grad).tolist() == [True, False]

@@ -16,6 +16,7 @@ import numpy as np
 from seriatim._arrays import as_numbers
 from seriatim._typing import ArrayLike
 from seriatim.nn.base import _contexts, _undo
+from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import check_same_batch, rows_of
 from seriatim.nn.base._module import Module
 from seriatim.sequences import PackedSequence
@@ -31,6 +32,13 @@ def knows_of_time(module: Module) -> bool:
     if module._over_time or module._trace_over_time is None:
         return module._over_time or remembers(module)
     return any(knows_of_time(child) for child in module.children())
+
+
+def runs_over_rows(module: Module) -> bool:
+    """Whether a module has a recurrent layer, as it is or in a container, that takes rows for the steps of one."""
+    if module._gives_states or module._trace_over_time is not None:
+        return module._gives_states or any(runs_over_rows(child) for child in module.children())
+    return module._over_time and any(child._gives_states for child in module.children())
 
 
 class Resets:
@@ -135,6 +143,11 @@ class Steps(NamedTuple):
     def run(self, module: Module, x: Any) -> tuple[Any, OverTime]:
         """Run a module on sequences by the rule; returns the output and what its pullback takes."""
         if not knows_of_time(module):
+            if isinstance(module, SequenceModule):
+                raise ValueError(
+                    f"{type(module).__name__}: expected a module of frames or one that knows of time, got one of "
+                    "whole sequences, padded (B, T, features) with lengths, or packed: call it behind the container"
+                )
             rows, inner = module.trace(self.merge(x))
             return self.split(rows, module), OverTime(inner, self, "frames")
         if module._trace_over_time is not None and not module._over_time:

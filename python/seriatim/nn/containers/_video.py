@@ -10,7 +10,7 @@ from seriatim._arrays import as_numbers
 from seriatim._typing import ArrayLike
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._steps import Steps, read_gradient, shapes_of
+from seriatim.nn.base._steps import Steps, read_gradient, runs_over_rows, shapes_of
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.sequences import PackedSequence
 
@@ -74,11 +74,15 @@ class SequenceWise(Module):
             x = as_numbers("x", x)
             if self._is_sequence(x.ndim, x.shape):
                 steps = Steps.of(x)
-        if steps is None:
-            y, inner = self.module.trace(x)
-        else:
-            rows, inner = self.module.trace(steps.merge(x))
-            y = steps.split(rows, self.module)
+        frames: Any = x if steps is None else steps.merge(x)
+        if np.ndim(frames) == 2 and runs_over_rows(self.module):
+            raise ValueError(
+                f"SequenceWise: expected a module of frames, got {type(self.module).__name__} with a recurrent layer, "
+                "to which the frames of all sequences are one: give it the sequences, without SequenceWise"
+            )
+        y, inner = self.module.trace(frames)
+        if steps is not None:
+            y = steps.split(y, self.module)
         return y, self.keep((steps, shapes_of(y), inner))
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:

@@ -113,7 +113,7 @@ class ConvCell(Module):
             y = np.zeros((*x.shape[:-3], self.hidden_size, *x.shape[-2:]), np.float32)
             shape = (x.shape[1] if ragged is None else ragged.n_sequences, *y.shape[-3:])
             last = tuple([np.zeros(shape, np.float32) for _ in range(self.states)]) if states is None else states
-            return y, last, self.keep([None, None, x.shape, y.shape, shape])
+            return y, last, self.keep([states is not None, None, x.shape, y.shape, shape])
         weights: Weights = self._get("weights", self._assemble)
         packed = self._get("h", lambda: self._pack(weights.h, False))
         if weights.x is None:
@@ -138,6 +138,8 @@ class ConvCell(Module):
         if steps is None:
             context.clear()
             clear_gradients(self.parameters())
+            if not cache:  # No states were given.
+                return np.zeros(shape, np.float32), (None,) * self.states
             nothing = np.zeros(state, np.float32)
             return np.zeros(shape, np.float32), tuple(
                 [nothing if grad is None else as_floats("grad_state", grad) for grad in grad_states]

@@ -14,6 +14,15 @@ from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._steps import Resets
 from seriatim.nn.containers._list import ModuleList
+from seriatim.sequences import PackedSequence
+
+
+def _check_arrays(*inputs: Any) -> None:
+    if any(isinstance(one, PackedSequence) for one in inputs):
+        raise TypeError(
+            "x: expected images (N, C, H, W) or videos (T, B, C, H, W), got a PackedSequence: pad_packed_sequence pads "
+            "it"
+        )
 
 
 class MergeSkip(Module):
@@ -52,6 +61,7 @@ class MergeSkip(Module):
 
     def trace(self, x: ArrayLike, skip: ArrayLike) -> tuple[Array, Any]:
         """Resize and join."""
+        _check_arrays(x, skip)
         small, beside = as_floats("x", x), as_floats("skip", skip)
         if beside.ndim not in (4, 5) or small.shape[:-3] != beside.shape[:-3]:
             raise ValueError(
@@ -122,6 +132,7 @@ class Unet(Resets, Module):
 
     def trace(self, x: ArrayLike) -> tuple[Any, Any]:
         """Run down and up again."""
+        _check_arrays(x)
         levels: list[Any] = [x]
         downs, ups = [], []
         for encoder in self.encoders:

@@ -9,7 +9,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_integers
 from seriatim._typing import Array, ArrayLike, Integers
-from seriatim.functional._ctc_loss import CTCCache
+from seriatim.functional._ctc_loss import CTCCache, read_labels
 from seriatim.functional._loss import check_reduction
 from seriatim.nn.losses._loss import Loss, Result
 from seriatim.sequences import PackedSequence
@@ -137,7 +137,7 @@ def _in_order(
     targets: ArrayLike, target_lengths: ArrayLike | None, batch: int, order: Integers | None
 ) -> tuple[Any, Any]:
     """Return targets and their lengths in the order of a packed batch."""
-    labels = as_integers("targets", targets)
+    labels = read_labels(targets)
     counts = None if target_lengths is None else np.atleast_1d(as_integers("target_lengths", target_lengths))
     if order is None or (counts is not None and counts.shape != (batch,)):
         return labels, counts
