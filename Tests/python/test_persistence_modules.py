@@ -579,6 +579,22 @@ def test_settings_and_types_of_a_file_are_checked(path, change, words):
         seriatim.load(path)
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [
+        (nn.MaxPool2d((2, 1), stride=[2, 2]), "kernel_size", "MaxPool2d whose kernel_size is 'zz': expected Pair"),
+        (nn.AvgPool2d(2), "stride", "AvgPool2d whose stride is 'zz': expected Pair or None"),
+        (nn.Residual(nn.Linear(2, 2)), "shortcut", "Residual whose shortcut is 'zz': expected Module or None"),
+        (nn.CharacterRNN(3, hidden_size=2), "rnn", "rnn: expected 'lstm' or 'gru', got 'zz'"),
+    ],
+)
+def test_sizes_and_parts_of_a_file_are_checked(path, module, name, words):
+    round_trip(module, path)
+    changed(path, lambda node, _: node["config"].update({name: "zz"}))
+    with pytest.raises(ValueError, match=words):
+        seriatim.load(path)
+
+
 def test_flags_may_be_0_and_1(path):
     module = nn.Linear(2, np.int64(3), bias=0, rng=0)
     identical([round_trip(module, path)(np.ones(2))], [module.eval()(np.ones(2))])

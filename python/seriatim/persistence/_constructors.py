@@ -42,9 +42,15 @@ def is_simple(parameter: inspect.Parameter) -> bool:
 def is_of_kind(cls: type, name: str, value: Any) -> bool:
     """Return whether a value is of the kind that a class of the library takes; where that is not simple any is."""
     parameter = None if is_registered(cls) else parameters_of(cls).get(name)
-    if parameter is None or not is_simple(parameter):
+    if parameter is None:
         return True
     words = str(parameter.annotation).split(" | ")
+    if words[0] in ("Pair", "Module") and words[1:] in ([], ["None"]):
+        if value is None or words[0] == "Module":
+            return isinstance(value, Module) or (value is None and "None" in words)
+        return np.shape(value) in ((), (1,), (2,)) and np.asarray(value).dtype.kind in "iuf"
+    if not is_simple(parameter):
+        return True
     if value is None or isinstance(value, (list, tuple, Mapping)):
         return value is None and "None" in words
     given = np.asarray(value)

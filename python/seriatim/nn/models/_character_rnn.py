@@ -61,6 +61,8 @@ class CharacterRNN(Module):
         random = _init.generator(rng)
         self.n_characters = self.start = n_characters
         self.embedding = None if embedding_size is None else Embedding(n_characters + 1, embedding_size, rng=random)
+        if rnn not in ("lstm", "gru"):
+            raise ValueError(f"rnn: expected 'lstm' or 'gru', got {rnn!r}")
         kind = LSTM if rnn == "lstm" else GRU
         self.rnn = kind(embedding_size or n_characters, hidden_size, num_layers, dropout=dropout, rng=random)
         self.decoder = Linear(hidden_size, n_characters, rng=random)
