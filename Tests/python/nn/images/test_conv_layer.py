@@ -77,5 +77,5 @@ def test_files_hold_modules_and_refuse_code(tmp_path):
     layer = nn.ConvLayer(3, 2, activation=nn.LeakyReLU(0.2), norm=nn.BatchNorm2d(2), rng=0).eval()
     save(layer, tmp_path / "layer.st")
     assert np.array_equal(load(tmp_path / "layer.st").eval()(IMAGES), layer(IMAGES))
-    with pytest.raises(TypeError, match="code is in no file"):
+    with pytest.raises(TypeError, match=r"ConvLayer\(activation\): expected a value, .* got type"):
         save(nn.ConvLayer(3, 2, activation=nn.LeakyReLU), tmp_path / "layer.st")
