@@ -174,7 +174,7 @@ def not_known(value: Any, path: str) -> str:
             f"{wanted}, an object of {home} that is no plain values. Leave that part out of the file and fit it anew, "
             f"or save the whole by joblib.dump, a pickle{search}"
         )
-    if hasattr(value, "state_dict"):
+    if hasattr(value, "state_dict") and not isinstance(value, type):
         return f"{wanted}; of other modules save state_dict() with safetensors.numpy.save_file"
     if callable(value):
         return (
