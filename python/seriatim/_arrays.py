@@ -58,7 +58,10 @@ def as_arrays(each: str, sequences: Sequence[Any] | AnyArray) -> list[AnyArray]:
 
     An empty list says nothing of its type: it is of the integers that the others hold.
     """
-    arrays = [s if type(s) is np.ndarray else as_numbers(each.format(i), s) for i, s in enumerate(sequences)]
+    arrays = [
+        s if type(s) is np.ndarray and s.dtype.kind in _REAL else as_numbers(each.format(i), s)
+        for i, s in enumerate(sequences)
+    ]
     untyped = [i for i, s in enumerate(sequences) if isinstance(s, (list, tuple)) and not arrays[i].size]
     if untyped and len(untyped) < len(arrays):
         kinds = {array.dtype for i, array in enumerate(arrays) if i not in set(untyped)}

@@ -130,7 +130,7 @@ class Optimizer:
         ----------
         param_group : mapping
             ``params``, a Parameter or several, and settings of their own, ``lr`` for one; the others are those that the
-            optimiser was made with (:attr:`defaults`). Their state, moments and the number of steps, begins at nothing;
+            optimiser was made with (``defaults``). Their state, moments and the number of steps, begins at nothing;
             that of the other groups stays. A schedule goes on from the group's own ``lr``.
 
         Raises
