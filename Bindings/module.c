@@ -1,4 +1,4 @@
-// The module `seriatim._core`: the gathered methods, the level, the threads.
+// The module `seriatim._core`: the gathered methods, the level, the threads, the caches.
 #define _GNU_SOURCE
 #define SRT_IMPORTS_NUMPY
 #include "binding.h"
@@ -62,6 +62,27 @@ static int choose_level(void) {
   return -1;
 }
 
+// ---- Caches
+
+static int choose_caches(void) {
+  const char *text = getenv("SERIATIM_CACHES");
+  if (srt->set_caches(text && *text ? text : NULL) == SRT_OK) return 0;
+  PyErr_Format(
+      PyExc_ImportError,
+      "SERIATIM_CACHES: expected the sizes of the first, the second and the shared data cache, each no smaller "
+      "than the one before, as in '48K,2M,300M', or with the number of cores that share one as in "
+      "'128K,16M/4,0' (0: no shared cache), got '%s'",
+      text);
+  return -1;
+}
+
+static PyObject *cache_sizes(void) {
+  ptrdiff_t c[6];
+  srt->get_caches(c);
+  return Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:n}", "first", c[0], "second", c[1], "shared", c[2], "cores_per_second",
+                       c[3], "cores_per_shared", c[4], "line", c[5]);
+}
+
 // ---- Functions that belong to no operator
 
 enum { THREADS = 1, ROWS, COLUMNS };
@@ -101,6 +122,10 @@ SRT_SIGNATURE(levels, "The instruction-set levels that this CPU can run, best fi
               TABLE(OBJECT(RESULT_OBJECT, result, "list[str]")))
 SRT_PLAIN(levels, srt_keep(&a.frame.call, a.result = level_names()))
 
+SRT_SIGNATURE(caches, "The data caches that plans are made for: bytes, and how many cores share one.",
+              TABLE(OBJECT(RESULT_OBJECT, result, "dict[str, int]")))
+SRT_PLAIN(caches, srt_keep(&a.frame.call, a.result = cache_sizes()))
+
 SRT_SIGNATURE(as_floats, "An array as the kernels read it: itself if it is right, else converted once.",
               TABLE(OBJECT(OBJECT, x, "ArrayLike"), OBJECT(OBJECT, name, "str"), OBJECT(RESULT_OBJECT, result, "Array")))
 // Without srt_read: most calls of seriatim.functional begin with it.
@@ -124,10 +149,11 @@ SRT_PLAIN(signatures, srt_keep(&a.frame.call, a.result = all_signatures()))
 
 // ---- The module
 
-static const srt_operator module_operators[] = {
-    SRT_ENTRY(level),           SRT_ENTRY(levels),         SRT_ENTRY(set_num_threads),
-    SRT_ENTRY(get_num_threads), SRT_ENTRY(set_runs_alone), SRT_ENTRY(as_floats),
-    SRT_ENTRY(empty),           SRT_ENTRY(signatures),     {0}};
+static const srt_operator module_operators[] = {SRT_ENTRY(level),           SRT_ENTRY(levels),
+                                                SRT_ENTRY(set_num_threads), SRT_ENTRY(get_num_threads),
+                                                SRT_ENTRY(set_runs_alone),  SRT_ENTRY(caches),
+                                                SRT_ENTRY(as_floats),       SRT_ENTRY(empty),
+                                                SRT_ENTRY(signatures),      {0}};
 
 // Every operator's functions.
 static const srt_operator *const operators[] = {
@@ -190,6 +216,7 @@ static int execute(PyObject *module) {
   if (import_numpy() < 0) return -1;
   if (choose_level() < 0) return -1;
   srt->set_thread_limit(initial_threads());
+  if (choose_caches() < 0) return -1;
   srt_memory_setup();
   if (add_operators(module) < 0) return -1;
   return 0;

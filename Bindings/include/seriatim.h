@@ -38,6 +38,8 @@ enum {
   X(thread_limit)                 \
   X(set_thread_limit)             \
   X(set_runs_alone)               \
+  X(set_caches)                   \
+  X(get_caches)                   \
   X(packed_size)                  \
   X(gradient_scratch)             \
   X(linear_pack)                  \
@@ -118,6 +120,15 @@ int32_t srt_set_thread_limit(ptrdiff_t count);
 
 // Says whether functions that the calling thread calls run on it alone, whatever the limit; 0 in a new thread.
 int32_t srt_set_runs_alone(int32_t alone);
+
+// ---- Caches (Caches+C.swift)
+
+// Reads the machine's caches, or takes those that `text` names: "48K,2M,300M" (SRT_BAD_SIZE if it names none). Called once
+// at import before any other function but srt_set_thread_limit; the plans of layers are made for them.
+int32_t srt_set_caches(const char *SRT_NULLABLE text);
+
+// Writes six numbers: bytes of the first, second and shared cache, cores that share the second and the last, bytes of a line.
+int32_t srt_get_caches(ptrdiff_t *values);
 
 // ---- Sizes of opaque memory, in floats (GEMM+C.swift)
 

@@ -122,6 +122,7 @@ def flat(*places):
 GOOD = {
     "level": [list],
     "levels": [list],
+    "caches": [list],
     "set_num_threads": [lambda: [1]],
     "get_num_threads": [list],
     "set_runs_alone": [lambda: [False]],

@@ -66,7 +66,14 @@ def show_config() -> dict[str, Any]:
     -------
     dict
         ``version``, ``level`` (instruction-set level in use: v4, v3, baseline, neon), ``levels`` (those this CPU can
-        run, best first), ``num_threads``, ``numpy``.
+        run, best first), ``num_threads``, ``caches`` (the data caches that plans are made for: bytes of a core's
+        ``first`` and ``second`` and of the one that is ``shared`` beyond, 0 without; ``cores_per_second`` and
+        ``cores_per_shared``, hardware threads; bytes of a ``line``), ``numpy``.
+
+    Notes
+    -----
+    Caches are read once, at import. The environment variable ``SERIATIM_CACHES`` sets them for an experiment, as they
+    are printed: ``48K,2M,300M``, or with the cores that share one, ``128K,16M/4,0``. Results do not depend on them.
     """
     import numpy as np
 
@@ -75,8 +82,23 @@ def show_config() -> dict[str, Any]:
         "level": _core.level(),
         "levels": _core.levels(),
         "num_threads": _core.get_num_threads(),
+        "caches": _core.caches(),
         "numpy": np.__version__,
     }
     for name, value in config.items():
-        print(f"{name:12} {value}")
+        print(f"{name:12} {format_caches(value) if name == 'caches' else value}")
     return config
+
+
+def format_caches(caches: dict[str, int]) -> str:
+    """Return caches as SERIATIM_CACHES takes them: 48K,2M/1,300M/2."""
+    first, second, shared = (_format_size(caches[name]) for name in ("first", "second", "shared"))
+    beyond = f"{shared}/{caches['cores_per_shared']}" if caches["shared"] else "0"
+    return f"{first},{second}/{caches['cores_per_second']},{beyond}"
+
+
+def _format_size(count: int) -> str:
+    for size, unit in ((1 << 20, "M"), (1 << 10, "K")):
+        if count and count % size == 0:
+            return f"{count // size}{unit}"
+    return str(count)

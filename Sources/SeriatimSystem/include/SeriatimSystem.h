@@ -89,4 +89,28 @@ int srt_current_cpu(void);
 // Moves the calling thread to another CPU that it may use, if there is one. It is not kept from coming back.
 void srt_leave_cpu(int cpu);
 
+// ---- Caches (caches.c)
+
+// The data caches of a machine in bytes: a core's first, its second, and the one that is shared beyond them (0: there is
+// none). Cores are hardware threads; where there are cores of two kinds, those with less.
+struct srt_caches {
+  long first, second, shared;
+  int cores_per_second, cores_per_shared;
+  int line;
+};
+
+// Reads this machine's: sysfs; where that is masked cpuid, or sysctl on Darwin; where nothing is said 32 KB, 1 MB and
+// 8 MB. Never fails, and no size is absurd.
+void srt_read_caches(struct srt_caches *caches);
+
+// Its parts. What one CPU's folder in a directory like /sys/devices/system/cpu says, added to what is known ...
+void srt_read_cpu_caches(const char *directory, int cpu, struct srt_caches *caches);
+// ... what one answer of cpuid's leaf 4 or 0x8000001D says; false behind the last ...
+_Bool srt_note_cpuid_cache(uint32_t a, uint32_t b, uint32_t c, struct srt_caches *caches);
+// ... and assumptions in place of what is missing (0) or cannot be, on a machine of so many CPUs.
+void srt_check_caches(struct srt_caches *caches, int cpus);
+
+// Takes "48K,2M,300M", or with the cores that share one "128K,16M/4,0". False, and nothing changed, if it is anything else.
+_Bool srt_parse_caches(const char *text, struct srt_caches *caches);
+
 #endif
