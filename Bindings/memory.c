@@ -8,18 +8,29 @@
 #include <malloc.h>
 #endif
 
-// In front of every block: what it is, and its place in the list of free ones. One cache line, so the memory behind it
-// stays aligned.
-typedef struct block {
+// A place in a list that is a ring: its head is one, too, whose `older` is the newest entry and `newer` the oldest.
+typedef struct ring {
+  struct ring *newer, *older;
+} ring;
+
+// In front of every block: what it is, and its places among the kept ones. One cache line, so the memory behind it stays
+// aligned.
+typedef struct {
+  ring places[2];
   size_t size;  // of the memory behind the header
-  struct block *next;
-  char unused[48];
+  size_t size_class;
+  char unused[16];
 } block;
 
 enum { LINE = 64, SMALLEST_CACHED = 64 << 10, HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20, SLACK = 64 << 20 };
 
+enum { BY_AGE, OF_SIZE };  // places: among all, and among those of its size
+
+// Sizes that there are, 8 to each power of two; blocks that one hold of the lock takes out of the lists.
+enum { SIZE_CLASSES = 448, FEW = 16 };
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static block *free_blocks;  // most recently used first
+static ring by_age, of_size[SIZE_CLASSES];  // every kept block is in both
 static size_t bytes_cached, bound;
 static size_t most_used;                     // the most bytes in use at a time since memory was released last
 static size_t bytes_used, blocks_allocated;  // atomic: small blocks come and go without the lock
@@ -28,37 +39,51 @@ static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
 
 void srt_memory_setup(void) {
+  by_age = (ring){&by_age, &by_age};
+  for (int i = 0; i < SIZE_CLASSES; i++) of_size[i] = (ring){&of_size[i], &of_size[i]};
   // An eighth of the machine's memory, at most 1 GiB: a training step's blocks, not everything that ever was.
   size_t eighth = (size_t)sysconf(_SC_PHYS_PAGES) / 8 * (size_t)sysconf(_SC_PAGESIZE);
   bound = eighth < ((size_t)1 << 30) ? eighth : (size_t)1 << 30;
   pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-// Sizes in steps of an eighth of a power of two, so that batches of nearly the same size find each other's blocks.
-static size_t size_class(size_t bytes) {
-  size_t step = LINE;
-  while (step * 16 < bytes) step *= 2;
-  return (bytes + step - 1) / step * step;
+// Sizes in steps of an eighth of a power of two, so that batches of nearly the same size find each other's blocks. The
+// next class is at most an eighth more, the one after it is not.
+static size_t size_class(size_t bytes, size_t *size) {
+  size_t step = LINE, octave = 0;
+  for (; step * 16 < bytes; octave++) step *= 2;
+  const size_t steps = (bytes + step - 1) / step;
+  *size = steps * step;
+  return octave * 8 + steps;
+}
+
+static void insert(ring *head, ring *entry) {
+  *entry = (ring){.newer = head, .older = head->older};
+  head->older->newer = entry;
+  head->older = entry;
+}
+
+static void take_out(block *taken) {
+  for (ring *place = taken->places; place < taken->places + 2; place++) {
+    place->newer->older = place->older;
+    place->older->newer = place->newer;
+  }
+  bytes_cached -= taken->size;
 }
 
 // The most recently used block of the size or, where there is none, of at most an eighth more.
-static block *take_cached(size_t size) {
-  block **best = NULL;
-  for (block **link = &free_blocks; *link; link = &(*link)->next) {
-    const size_t found = (*link)->size;
-    if (found < size || found > size + size / 8 || (best && found >= (*best)->size)) continue;
-    best = link;
-    if (found == size) break;
+static block *take_cached(size_t class) {
+  for (ring *head = &of_size[class]; head <= &of_size[class + 1]; head++) {
+    if (head->older == head) continue;
+    block *taken = (block *)((char *)head->older - offsetof(block, places[OF_SIZE]));
+    take_out(taken);
+    return taken;
   }
-  if (!best) return NULL;
-  block *taken = *best;
-  *best = taken->next;
-  bytes_cached -= taken->size;
-  return taken;
+  return NULL;
 }
 
 // Large blocks are the system's own pages, not malloc's: what is freed goes back at once, wherever it lies.
-static block *new_block(size_t size) {
+static block *new_block(size_t size, size_t class) {
   const size_t bytes = size + sizeof(block);
   void *memory = NULL;
   if (size < HUGE_FROM) {
@@ -76,6 +101,7 @@ static block *new_block(size_t size) {
   }
   block *made = memory;
   made->size = size;
+  made->size_class = class;
   return made;
 }
 
@@ -87,40 +113,51 @@ static void drop_block(block *dropped) {
   }
 }
 
-// Frees the least recently used blocks until at most `most` bytes are cached; returns how many bytes these were.
+// Frees the least recently used blocks until at most `most` bytes are cached; returns how many bytes these were. The
+// system's part of it, which may be slow, is done without the lock, and others get theirs in between.
 static size_t shrink_cache(size_t most) {
-  const size_t before = bytes_cached;
-  while (free_blocks && bytes_cached > most) {
-    block **link = &free_blocks;
-    while ((*link)->next) link = &(*link)->next;
-    block *last = *link;
-    *link = NULL;
-    bytes_cached -= last->size;
-    drop_block(last);
+  size_t released = 0;
+  for (int count = FEW; count == FEW;) {
+    block *dropped[FEW];
+    pthread_mutex_lock(&lock);
+    for (count = 0; count < FEW && bytes_cached > most; count++) {
+      dropped[count] = (block *)by_age.newer;
+      take_out(dropped[count]);
+    }
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < count; i++) {
+      released += dropped[i]->size;
+      drop_block(dropped[i]);
+    }
   }
-  return before - bytes_cached;
+  return released;
 }
 
 // Before a new block: what is kept beside what is in use is never more than was in use at a time, and some slack.
 // Otherwise batches of ever other lengths would leave a block of every size behind.
-static void make_room(size_t size) {
+static size_t room_beside(size_t size) {
   const size_t used = __atomic_load_n(&bytes_used, __ATOMIC_RELAXED) + size;
   if (used > most_used) most_used = used;
-  shrink_cache(most_used - used + SLACK);
+  return most_used - used + SLACK;
+}
+
+static block *cached_block(size_t size, size_t class) {
+  pthread_mutex_lock(&lock);
+  block *found = take_cached(class);
+  const size_t most = found ? SIZE_MAX : room_beside(size);
+  const bool is_full = bytes_cached > most;
+  pthread_mutex_unlock(&lock);
+  if (is_full) shrink_cache(most);
+  return found;
 }
 
 static void *allocate(size_t bytes) {
   if (bytes > PTRDIFF_MAX / 2) return NULL;
-  size_t size = size_class(bytes ? bytes : 1);
-  block *found = NULL;
-  if (size >= SMALLEST_CACHED) {
-    pthread_mutex_lock(&lock);
-    found = take_cached(size);
-    if (!found) make_room(size);
-    pthread_mutex_unlock(&lock);
-  }
+  size_t size;
+  const size_t class = size_class(bytes ? bytes : 1, &size);
+  block *found = size >= SMALLEST_CACHED ? cached_block(size, class) : NULL;
   if (!found) {
-    found = new_block(size);
+    found = new_block(size, class);
     if (!found) return NULL;
     if (size >= SMALLEST_CACHED) __atomic_fetch_add(&blocks_allocated, 1, __ATOMIC_RELAXED);
   }
@@ -136,11 +173,12 @@ static void free_block(void *memory) {
     return;
   }
   pthread_mutex_lock(&lock);
-  freed->next = free_blocks;
-  free_blocks = freed;
+  insert(&by_age, &freed->places[BY_AGE]);
+  insert(&of_size[freed->size_class], &freed->places[OF_SIZE]);
   bytes_cached += freed->size;
-  shrink_cache(bound);
+  const bool is_full = bytes_cached > bound;
   pthread_mutex_unlock(&lock);
+  if (is_full) shrink_cache(bound);
 }
 
 // ---- What a call holds
@@ -234,8 +272,13 @@ typedef struct {
 } arguments;
 
 static PyObject *information(void) {
-  return Py_BuildValue("{s:n,s:n,s:n}", "blocks_allocated", (Py_ssize_t)blocks_allocated, "bytes_used",
-                       (Py_ssize_t)bytes_used, "bytes_cached", (Py_ssize_t)bytes_cached);
+  pthread_mutex_lock(&lock);
+  const size_t kept = bytes_cached;
+  pthread_mutex_unlock(&lock);
+  const size_t allocated = __atomic_load_n(&blocks_allocated, __ATOMIC_RELAXED);
+  const size_t used = __atomic_load_n(&bytes_used, __ATOMIC_RELAXED);
+  return Py_BuildValue("{s:n,s:n,s:n}", "blocks_allocated", (Py_ssize_t)allocated, "bytes_used", (Py_ssize_t)used,
+                       "bytes_cached", (Py_ssize_t)kept);
 }
 
 SRT_SIGNATURE(memory_info, "Large blocks asked from the system since import, and bytes in use and kept for reuse.",
@@ -243,8 +286,8 @@ SRT_SIGNATURE(memory_info, "Large blocks asked from the system since import, and
 SRT_PLAIN(memory_info, srt_keep(&a.frame.call, a.info = information()))
 
 static size_t release(size_t most) {
+  const size_t released = shrink_cache(most);
   pthread_mutex_lock(&lock);
-  size_t released = shrink_cache(most);
   most_used = __atomic_load_n(&bytes_used, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&lock);
 #ifdef __GLIBC__

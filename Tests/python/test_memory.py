@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -49,6 +50,38 @@ def test_blocks_of_ever_other_sizes_do_not_pile_up():
     # A slightly larger block serves as well.
     _core.empty(57 * MB // 4, 1)
     assert _core.memory_info()["blocks_allocated"] == allocated
+
+
+def test_what_was_used_last_is_kept_longest():
+    old, new = _core.empty(MB, 1), _core.empty(2 * MB, 1)
+    del old
+    del new
+    assert _core.release_memory(8 * MB) == 4 * MB
+    allocated = _core.memory_info()["blocks_allocated"]
+    _core.empty(2 * MB, 1)
+    assert _core.memory_info()["blocks_allocated"] == allocated
+
+
+def _nanoseconds(call):
+    began = time.perf_counter_ns()
+    call()
+    return time.perf_counter_ns() - began
+
+
+def _times_among(kept):
+    """Nanoseconds of asking for a size of which none is kept, and of giving one block back to the system."""
+    blocks = [_core.empty(16 << 10, 1) for _ in range(kept)]
+    del blocks
+    held = []
+    asked = min(_nanoseconds(lambda: held.append(_core.empty(24 << 10, 1))) for _ in range(10))
+    return asked, _nanoseconds(seriatim.release_memory) / kept
+
+
+def test_time_does_not_grow_with_the_number_of_blocks_that_are_kept():
+    # A list that is gone through takes some hundred times as long among the many.
+    asked, given_back = zip(_times_among(50), _times_among(8000), strict=True)
+    assert asked[1] < 20 * asked[0]
+    assert given_back[1] < 20 * given_back[0]
 
 
 def test_release_while_others_compute():
