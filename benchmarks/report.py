@@ -1,12 +1,15 @@
 """A Markdown table and a picture of what was measured.
 
-``python benchmarks/report.py`` draws docs/benchmarks.png, the README's, from docs/benchmarks.csv: the run that
-docs/performance.md tells of, our milliseconds and the peers' multiples of them to two digits.
+``python benchmarks/report.py`` draws docs/benchmarks.png, the README's, from docs/benchmarks.csv: a run that
+docs/performance.md tells of, our milliseconds and the peers' multiples of them to two digits. With a file of results
+(``benchmarks/results/results.json``) it writes the table of that kind of CPU into docs/performance.md.
 """
 
 from __future__ import annotations
 
 import csv
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,5 +124,43 @@ def published(path: Path) -> list[Row]:
     return rows
 
 
+def measured(rows: Sequence[Row]) -> str:
+    """Return the table of docs/performance.md: a line a recurrent shape, forward and training side by side."""
+    found = {row["job"]: row for row in rows if row["part"] == "recurrent"}
+    lines = [
+        "| shape | forward, ms | share | x onnxruntime | x torch | training, ms | share | x torch |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for job, forward in found.items():
+        name = job.removesuffix(", forward")
+        training = found.get(f"{name}, training")
+        if name == job or training is None:
+            continue
+        parts = [name]
+        for row, peers in ((forward, ("onnxruntime", "torch")), (training, ("torch",))):
+            parts += [f"{1e3 * row['seconds']['seriatim']:.3g}", f"{row['share']:.0%}".replace("%", " %")]
+            parts += [f"{row['ratio'][peer]:.2f}" if peer in row["ratio"] else "-" for peer in peers]
+        lines.append("| " + " | ".join(parts) + " |")
+    return "\n".join(lines)
+
+
+def publish(results: Path, page: Path = DOCS / "performance.md", threads: int = 2) -> None:
+    """Write the table of a run into the page, between the two comments that name its kind of CPU."""
+    run = json.loads(results.read_text())
+    about, rows = run["about"], [row for row in run["rows"] if row["threads"] == threads]
+    kind = about["cpu"].split(" (")[0]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    what = f"{about['cpu']}, level {about['level']}, caches {about['caches']}; {versions}."
+    text = page.read_text()
+    begin, end = f"<!-- measured: {kind} -->", "<!-- end -->"
+    if begin not in text:
+        raise SystemExit(f"{page}: no place for {kind}; write '{begin}' and '{end}' where its table belongs")
+    before, rest = text.split(begin, 1)
+    page.write_text(f"{before}{begin}\n\n{what}\n\n{measured(rows)}\n\n{end}{rest.split(end, 1)[1]}")
+
+
 if __name__ == "__main__":
-    picture(published(DOCS / "benchmarks.csv"), DOCS / "benchmarks.png", PUBLISHED)
+    if sys.argv[1:]:
+        publish(Path(sys.argv[1]))
+    else:
+        picture(published(DOCS / "benchmarks.csv"), DOCS / "benchmarks.png", PUBLISHED)

@@ -2,6 +2,8 @@
 
 Writes benchmarks/results/: a Markdown table, a JSON and pictures. A ratio is our time over theirs: below 1 is faster.
 
+The last part is the verdict: jobs ahead and behind, targets met and missed, and the noise of the run.
+
 ``--avx2`` holds all of them to AVX2; ``--count`` counts instructions (valgrind) where the clock is noisy.
 """
 
@@ -10,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,19 +55,24 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
+    import machine
     import onnxruntime
     import report
     import torch
+    import verdict
 
     import seriatim
+    from seriatim import _config
 
     rows: list[dict[str, Any]] = []
     texts: list[str] = []
     name = "avx2" if options.avx2 else "results"
     RESULTS.mkdir(exist_ok=True)
+    config = seriatim.show_config()
     about = {
-        "level": seriatim.show_config()["level"],
-        "machine": platform.processor() or platform.machine(),
+        "cpu": machine.cpu(),
+        "level": config["level"],
+        "caches": _config.format_caches(config["caches"]),
         "versions": {m.__name__: m.__version__ for m in (seriatim, torch, onnxruntime)},
     }
     for threads in options.threads:
@@ -78,14 +84,18 @@ def measure(options: argparse.Namespace) -> None:
                 row |= {"part": part, "threads": threads}
             rows += found
             plural = "thread" if threads == 1 else "threads"
-            texts.append(report.table(found, f"{part}, {threads} {plural}"))
+            texts.append(report.table(found, f"{about['cpu']}, {about['level']}: {part}, {threads} {plural}"))
             print(texts[-1], flush=True)
             (RESULTS / f"{name}.md").write_text("\n\n".join(texts) + "\n")
             (RESULTS / f"{name}.json").write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+    texts.append(verdict.verdict(rows, about))
+    print(texts[-1], flush=True)
+    (RESULTS / f"{name}.md").write_text("\n\n".join(texts) + "\n")
     chosen = [r for r in rows if r["threads"] == options.threads[-1] and r["part"] in ("recurrent", "deepgru")]
     if chosen:
         versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
-        report.picture(chosen, RESULTS / f"{name}.png", f"{options.threads[-1]} threads, {about['level']}; {versions}")
+        title = f"{about['cpu']}, {options.threads[-1]} threads, {about['level']}; {versions}"
+        report.picture(chosen, RESULTS / f"{name}.png", title)
     swept = [r for r in rows if r["threads"] == options.threads[-1] and r["part"] == "sweep"]
     if swept:
         report.curves(swept, RESULTS / f"{name}-sweep.png")
