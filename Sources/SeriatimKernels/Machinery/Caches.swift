@@ -3,7 +3,7 @@
 import SeriatimSystem
 
 /// Sizes in bytes, and how many cores (hardware threads) share one.
-public struct Caches: Equatable {
+public struct Caches: Equatable, Sendable {
   /// A core's first data cache.
   public let first: Int
   /// The second, of one core or of `coresPerSecond` together.
