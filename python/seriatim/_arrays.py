@@ -121,6 +121,8 @@ def as_lengths(values: Any, name: str = "lengths") -> Integers:
     TypeError
         They are not integers along one axis.
     """
+    if type(values) is np.ndarray and values.dtype == np.int64 and values.ndim == 1:
+        return values
     array = as_numbers(name, values)
     if (
         array.dtype.kind == "f"

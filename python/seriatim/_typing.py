@@ -17,4 +17,6 @@ Seed: TypeAlias = "int | np.random.Generator | None"
 
 def float_type(dtype: npt.DTypeLike) -> type[np.float32] | type[np.float64]:
     """Return float32 if it holds all values of a type, else float64: what data keep until offset and scale are gone."""
-    return np.float32 if np.can_cast(dtype, np.float32) else np.float64
+    kind = np.dtype(dtype)
+    holds = kind == np.float32 or (kind != np.float64 and np.can_cast(kind, np.float32))
+    return np.float32 if holds else np.float64

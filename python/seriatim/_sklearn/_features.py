@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def check_features(estimator: Any, reading: Reading) -> None:
             f"Feature names given: {names}; seen at fit time: {list(known)}"
         )
     shape = reading.sequences.X.shape[1:]
-    if int(np.prod(shape)) != estimator.n_features_in_:
+    if math.prod(shape) != estimator.n_features_in_:
         raise ValueError(other_features(type(estimator).__name__, shape, (estimator.n_features_in_,)))
 
 

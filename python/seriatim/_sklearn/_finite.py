@@ -33,7 +33,7 @@ def as_finite(
     with np.errstate(all="ignore"):
         array = rows.astype(dtype, copy=False)
         # One pass: a NaN or an infinity anywhere makes the sum one.
-        if np.isfinite(np.sum(array, dtype=np.float64)):
+        if np.isfinite(np.add.reduce(array, axis=None, dtype=np.float64)):
             return array
         bad = ~np.isfinite(array)
     if not bad.any():

@@ -171,7 +171,12 @@ class _Reader:
         # Whatever holds (T, 1) and (T,) side by side has univariate sequences.
         kind = SERIES if any(array.ndim == self.axes for array in arrays) else STEP
         return self.checked(
-            np.concatenate(whole), [len(array) for array in whole], kind, form, items.columns, items.keys
+            np.concatenate(whole),
+            np.array([len(array) for array in whole]),
+            kind,
+            form,
+            items.columns,
+            items.keys,
         )
 
     def check_items(self, whole: list[AnyArray], shapes: list[tuple[int, ...]]) -> None:

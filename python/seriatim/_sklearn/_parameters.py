@@ -111,6 +111,10 @@ class Kind:
         return self.name
 
 
+# What has a range or a kind of its own; other alternatives are bool, callable, None and "auto".
+_RULES = (Number, Choice, Some, Kind)
+
+
 def has_method(method: str, name: str) -> Kind:
     """Return the kind of the objects that have a method."""
     return Kind(lambda value: hasattr(value, method), name)
@@ -126,8 +130,9 @@ def check_value(name: str, value: Any, *alternatives: Any) -> None:
     TypeError
         It is of another kind, where any object of the kind would do.
     """
-    if any(_accepts(alternative, value) for alternative in alternatives):
-        return
+    for alternative in alternatives:
+        if _accepts(alternative, value):
+            return
     *first, last = [_name(alternative) for alternative in alternatives]
     wanted = f"{', '.join(first)} or {last}" if first else last
     error = ValueError if any(isinstance(rule, (Number, Choice, Some)) for rule in alternatives) else TypeError
@@ -142,11 +147,13 @@ def _meant(value: Any, alternatives: tuple[Any, ...]) -> str:
 
 
 def _accepts(alternative: Any, value: Any) -> bool:
+    if isinstance(alternative, _RULES):
+        return bool(alternative.accepts(value))
     if alternative is None or alternative == AUTO:
         return value is alternative or (isinstance(value, str) and value == alternative)
     if alternative is bool:
         return isinstance(value, (bool, np.bool_))
-    return callable(value) if alternative is callable else bool(alternative.accepts(value))
+    return callable(value)
 
 
 def _name(alternative: Any) -> str:

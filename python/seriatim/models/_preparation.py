@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 
 from seriatim._sklearn import as_finite
 from seriatim._typing import AnyArray, Integers
@@ -107,10 +108,19 @@ def _applied(steps: Any, sequences: Sequences) -> Sequences:
     for step in steps:
         if step is None:
             continue
-        found = step.transform(sequences)
+        found = sequences
+        for part in _parts(step):
+            found = part.transform(found)
         if not isinstance(found, Sequences) or len(found) != len(sequences):
             raise ValueError(
                 f"preprocessing: expected it to make a Sequences of {len(sequences)} of as many, got {found!r}"
             )
         sequences = found
     return sequences
+
+
+def _parts(step: Any) -> list[Any]:
+    """Return what runs in a step: of a fitted pipeline its own steps, whose checks are enough."""
+    if type(step) is not Pipeline:
+        return [step]
+    return [part for _, part in step.steps if part is not None and part != "passthrough"]

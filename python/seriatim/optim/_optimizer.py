@@ -210,9 +210,18 @@ class Optimizer:
         self._since = CLOCK.now
         for index, group in enumerate(self.param_groups):
             params, steps = group["params"], self._steps[index]
+            found = runs([p for p in params if p.requires_grad])
+            if len(found) == 1 and len(found[0][0]) == len(params) and len(set(steps)) == 1:
+                # All of them, as they lie: what nearly every step of a training is.
+                _, data, grad = found[0]
+                self._update(index, group, slice(0, len(data)), data, grad, steps[0] + 1)
+                steps[:] = [steps[0] + 1] * len(steps)
+                for p in params:
+                    p._touch()
+                continue
             places = {id(p): place for place, p in enumerate(params)}
             offsets = list(accumulate((p.size for p in params), initial=0))
-            for members, data, grad in runs(p for p in params if p.requires_grad):
+            for members, data, grad in found:
                 # Neighbours in memory need not be neighbours in the group's state: one that stands between them there
                 # may have stayed elsewhere. So the place in the run is counted by itself.
                 begin = 0

@@ -154,7 +154,8 @@ class SequenceTransformer(  # type: ignore[call-arg]
             The sequences have other features than those of ``fit``, or are none.
         sklearn.exceptions.NotFittedError
         """
-        check_is_fitted(self, "n_features_in_")
+        if not hasattr(self, "n_features_in_"):
+            check_is_fitted(self, "n_features_in_")
         self._check_parameters()
         name, read = type(self).__name__, read_sequences if self._frame_shape is None else read_videos
         reading = read(X, lengths, name, known=known_of(self))
@@ -249,9 +250,9 @@ class SequenceTransformer(  # type: ignore[call-arg]
 
     def _in_form(self, given: Reading, result: Sequences) -> Any:
         """Return what has become of sequences in the form in which they came."""
-        equal = len(np.unique(result.lengths)) == 1
         if given.form == "sequences":
             return result
+        equal = len(np.unique(result.lengths)) == 1
         if given.form == "dict":
             return dict(zip(given.keys or [], result, strict=True))
         if given.form == "list" or (given.form == "nested" and not equal):
@@ -273,7 +274,7 @@ class SequenceTransformer(  # type: ignore[call-arg]
 
 def offsets(sequences: Sequences) -> Any:
     """Where sequences begin and the last ends: ``(n + 1,)``."""
-    return np.concatenate([[0], np.cumsum(sequences.lengths)])
+    return sequences._starts
 
 
 # float32 rounds by 2^-24; what is farther from 0 than so many of the units that it varies by loses 1/50,000 of one.

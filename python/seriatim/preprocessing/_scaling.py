@@ -35,7 +35,7 @@ def inverse(spread: AnyArray, is_steady: AnyArray, otherwise: float) -> AnyArray
 def _fits(*parts: AnyArray) -> bool:
     """Return whether float32 holds numbers exactly."""
     with np.errstate(over="ignore", under="ignore"):
-        return all(np.array_equal(part, part.astype(np.float32)) for part in parts)
+        return all([bool((part == part.astype(np.float32)).all()) for part in parts])
 
 
 class _Scaling(SequenceTransformer):
@@ -73,7 +73,8 @@ class _Scaling(SequenceTransformer):
         return Sequences(as_finite(found, sequences.lengths, found.dtype), sequences.lengths)
 
     def _scaled(self, X: AnyArray, ends: Integers, shift: Doubles, scale: Doubles) -> AnyArray:
-        kept = X.dtype if str(X.dtype) in self._preserved else np.dtype(np.float32)
+        is_kept = X.dtype == np.float32 or str(X.dtype) in self._preserved
+        kept = X.dtype if is_kept else np.dtype(np.float32)
         # What was learned from float64 is rounded by nothing but the result.
         computed = np.dtype(np.float32 if X.dtype == np.float32 and _fits(shift, scale) else np.float64)
         with np.errstate(over="ignore"):

@@ -64,20 +64,22 @@ class Sequences:
         if array.ndim == 0:
             raise ValueError("X: expected an array of observations, got a single number")
         # A copy: the caller may go on writing to his.
-        counts = np.array(as_lengths([len(array)] if lengths is None else lengths))
-        if counts.size and counts.min() < 1:
+        counts = np.array([len(array)] if lengths is None else as_lengths(lengths), np.int64)
+        starts = np.zeros(len(counts) + 1, np.int64)
+        np.add.accumulate(counts, out=starts[1:])
+        if counts.size and np.minimum.reduce(counts) < 1:
             raise ValueError(
                 f"lengths: expected lengths of at least 1, got {counts.min()} for sequence {counts.argmin()}"
                 + _hint(counts, len(array))
             )
-        if counts.sum() != len(array):
+        if starts[-1] != len(array):
             raise ValueError(
-                f"lengths: expected a sum of {len(array)}, the observations in X, got {counts.sum()}"
+                f"lengths: expected a sum of {len(array)}, the observations in X, got {starts[-1]}"
                 + _hint(counts, len(array))
             )
         self.X: AnyArray = array
         self.lengths: Integers = counts
-        self._starts: Integers = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self._starts: Integers = starts
 
     @classmethod
     def from_list(cls, sequences: Iterable[Any]) -> Sequences:

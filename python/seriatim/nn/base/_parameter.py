@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -173,8 +172,9 @@ class Parameter:
 
     def zero_grad(self) -> None:
         """Make the gradient zeros, if there is one; the memory is cleared when it is next read."""
-        self._note_gradient()
-        self._fresh = self._gradient is not None
+        if self._gradient is not None and not self._fresh:
+            self._note_gradient()
+            self._fresh = True
 
     def add_grad(self, values: ArrayLike) -> None:
         """Add to the gradient, as backward does; nothing happens to a parameter that requires none.
@@ -271,29 +271,41 @@ def owned(array: AnyArray) -> AnyArray:
     return array if array.flags.writeable else np.array(array)
 
 
-@contextmanager
-def gradient_slots(*parameters: Parameter | None) -> Iterator[tuple[list[Array | None], bool]]:
+class _Lent:
+    """The arrays of one backward call; a context manager by hand, for there is one for every layer and step."""
+
+    __slots__ = ("_before", "_parameters")
+
+    def __init__(self, parameters: tuple[Parameter | None, ...]) -> None:
+        self._parameters = parameters
+        self._before: list[tuple[Parameter, Array | None, bool]] = []
+
+    def __enter__(self) -> tuple[list[Array | None], bool]:
+        wanted = [p if p is not None and p._requires_grad else None for p in self._parameters]
+        self._before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
+        if _undo.is_composed():
+            for p, _, _ in self._before:
+                p._note_gradient()
+        slots = [(None, False) if p is None else p._grad_slot() for p in wanted]
+        # A kernel adds to all or to none: gradients that are fresh among others that are not begin at zero.
+        accumulate = any([add for _, add in slots])
+        for slot, add in slots:
+            if slot is not None and accumulate and not add:
+                slot.fill(0)
+        return [slot for slot, _ in slots], accumulate
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is not None:
+            for p, gradient, fresh in self._before:
+                p._gradient, p._fresh = gradient, fresh
+
+
+def gradient_slots(*parameters: Parameter | None) -> _Lent:
     """Lend the arrays that one backward call writes gradients to, and whether it must add to what is there.
 
     The array is None for a parameter that is None or needs no gradient. When the call raises, no gradient has changed.
     """
-    wanted = [p if p is not None and p.requires_grad else None for p in parameters]
-    before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
-    if _undo.is_composed():
-        for p, _, _ in before:
-            p._note_gradient()
-    slots = [(None, False) if p is None else p._grad_slot() for p in wanted]
-    # A kernel adds to all or to none: gradients that are fresh among others that are not begin at zero.
-    accumulate = any(add for _, add in slots)
-    for slot, add in slots:
-        if slot is not None and accumulate and not add:
-            slot.fill(0)
-    try:
-        yield [slot for slot, _ in slots], accumulate
-    except BaseException:
-        for p, gradient, fresh in before:
-            p._gradient, p._fresh = gradient, fresh
-        raise
+    return _Lent(parameters)
 
 
 def clear_gradients(parameters: Iterable[Parameter]) -> None:
@@ -345,8 +357,10 @@ def runs(parameters: Iterable[Parameter]) -> list[tuple[list[Parameter], Array, 
         1-D views over each run; only parameters that have a gradient are listed.
     """
     found: list[list[Parameter]] = []
+    noting = _undo.is_noting()
     for p in parameters:
-        if p.grad is None:
+        # Who asks for a gradient may write to it; and one that is fresh is cleared.
+        if p._gradient is None or ((noting or p._fresh) and p.grad is None):
             continue
         last = found[-1][-1] if found else None
         joins = last is not None and p._flat is not None and p._flat is last._flat

@@ -106,9 +106,10 @@ class Registry:
         return False
 
     def __getattr__(self, name: str) -> Any:
-        for store in ("_parameters", "_buffers", "_modules"):
-            if name in self.__dict__.get(store, {}):
-                return self.__dict__[store][name]
+        own = self.__dict__
+        for store in ("_parameters", "_modules", "_buffers"):
+            if store in own and name in own[store]:
+                return own[store][name]
         kind = type(self).__name__
         if isinstance(getattr(type(self), name, None), property):
             # What it reads is not there; Python then asks for it here.

@@ -48,6 +48,11 @@ def note_entry(store: dict[str, Any], name: str) -> None:
     note(store, name, lambda: functools.partial(store.__setitem__, name, store[name]))
 
 
+def is_noting() -> bool:
+    """Whether a module's call runs, which may have to be undone."""
+    return _journal.get() is not None
+
+
 def is_composed() -> bool:
     """Whether other modules of the outermost call may refuse when one has written its values."""
     journal = _journal.get()

@@ -140,6 +140,11 @@ class Tanh(Elementwise):
     kind = "tanh"
 
 
+def _moved(array: Array, source: int, target: int) -> Array:
+    """Move an axis; what stays where it is, as the last one, costs nothing."""
+    return array if (source - target) % array.ndim == 0 else np.moveaxis(array, source, target)
+
+
 class _OverAxis(ArrayModule):
     """Softmax or its logarithm along one axis."""
 
@@ -158,10 +163,10 @@ class _OverAxis(ArrayModule):
         if not -max(array.ndim, 1) <= self.dim < max(array.ndim, 1):
             raise ValueError(f"x: expected an array with an axis {self.dim}, got shape {array.shape}")
         function = F.log_softmax if self.logarithm else F.softmax
-        y, cache = function(np.moveaxis(array, self.dim, -1) if array.ndim else array.reshape(1))
+        y, cache = function(_moved(array, self.dim, -1) if array.ndim else array.reshape(1))
         if not array.ndim:
             return y.reshape(()), self.keep((cache, None))
-        return np.ascontiguousarray(np.moveaxis(y, -1, self.dim)), self.keep((cache, self.dim))
+        return np.ascontiguousarray(_moved(y, -1, self.dim)), self.keep((cache, self.dim))
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""
@@ -174,11 +179,11 @@ class _OverAxis(ArrayModule):
             return function(grad.reshape(1), cache).reshape(())
         if np.ndim(grad_output) != cache.ndim:
             raise ValueError(f"grad_output: expected {cache.ndim} axes, got shape {np.shape(grad_output)}")
-        moved = np.moveaxis(as_numbers("grad_output", grad_output), dim, -1)
+        moved = _moved(as_numbers("grad_output", grad_output), dim, -1)
         if moved.shape != cache.shape:
             wanted = np.moveaxis(cache, -1, dim).shape
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        return np.ascontiguousarray(np.moveaxis(function(moved, cache), -1, dim))
+        return np.ascontiguousarray(_moved(function(moved, cache), -1, dim))
 
     def extra_repr(self) -> str:
         """Return the axis."""

@@ -65,29 +65,30 @@ class Linear(ArrayModule):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Multiply."""
-        array = as_numbers("x", x)
-        if array.ndim == 0 or array.shape[-1] != self.in_features:
-            raise ValueError(f"x: expected shape (..., {self.in_features}), got {array.shape}")
-        weight = self.weight._array
-        packed = self._packs.get("forward", (self.weight,), lambda: F.linear_pack(weight))
-        bias = None if self.bias is None else self.bias._array
-        rows = array.reshape(-1, self.in_features)
-        y, cache = F.linear(rows, weight, bias, packed=packed)
-        y = y.reshape(*array.shape[:-1], self.out_features)
+        array, parameter, bias = as_numbers("x", x), self.weight, self.bias
+        weight = parameter._array
+        out_features, in_features = weight.shape
+        if array.ndim == 0 or array.shape[-1] != in_features:
+            raise ValueError(f"x: expected shape (..., {in_features}), got {array.shape}")
+        packed = self._packs.get("forward", (parameter,), lambda: F.linear_pack(weight))
+        rows = array.reshape(-1, in_features)
+        y, cache = F.linear(rows, weight, None if bias is None else bias._array, packed=packed)
+        y = y.reshape(*array.shape[:-1], out_features)
         return y, self.keep((cache, array.shape))
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> Array | None:
         """Return the input's gradient, None without ``need_input``; add to those of weight and bias."""
         cache, shape = self.kept(context)
-        wanted = (*shape[:-1], self.out_features)
+        parameter = self.weight
+        weight = parameter._array
+        wanted = (*shape[:-1], len(weight))
         if np.shape(grad_output) != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        weight = self.weight._array
         packed = None
         if need_input:
-            packed = self._packs.get("backward", (self.weight,), lambda: F.linear_pack_backward(weight))
-        grad_y = as_numbers("grad_output", grad_output).reshape(-1, self.out_features)
-        with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
+            packed = self._packs.get("backward", (parameter,), lambda: F.linear_pack_backward(weight))
+        grad_y = as_numbers("grad_output", grad_output).reshape(-1, len(weight))
+        with gradient_slots(parameter, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.linear_backward(
                 grad_y,
                 cache,

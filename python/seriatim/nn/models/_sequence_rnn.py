@@ -152,7 +152,8 @@ class SequenceRNN(SequenceModule):
         if self._last_width:
             count = self.rnn.num_directions
             states = np.zeros((self.rnn.num_layers * count, len(grad), self.rnn.hidden_size), np.float32)
-            states[-count:] = np.split(grad[:, : self._last_width], count, axis=1)
+            for index, state in enumerate(states[-count:]):
+                state[...] = grad[:, index * state.shape[1] : (index + 1) * state.shape[1]]
             grad_states = (states, np.zeros_like(states)) if isinstance(self.rnn, LSTM) else (states,)
         rows, _ = self.rnn._pullback_packed(of_rnn, grad_y, grad_states, need_input, need_state=False)
         return given.rows_out(rows)
