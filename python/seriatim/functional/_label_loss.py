@@ -228,11 +228,14 @@ def _predictions(name: str, values: ArrayLike, dim: int | None) -> tuple[Array, 
 
 def _rows(values: Array, axis: int) -> Array:
     """Return ``(rows, classes)``, without a copy if classes are the last axis."""
-    return np.ascontiguousarray(np.moveaxis(values, axis, -1)).reshape(-1, values.shape[axis])
+    moved = values if axis == values.ndim - 1 else np.moveaxis(values, axis, -1)
+    return np.ascontiguousarray(moved).reshape(-1, values.shape[axis])
 
 
 def _unrowed(rows: Array, shape: tuple[int, ...], axis: int) -> Array:
     """Return rows in the shape that they were made of."""
+    if axis == len(shape) - 1:
+        return rows.reshape(shape)
     moved = rows.reshape(*shape[:axis], *shape[axis + 1 :], shape[axis])
     return np.ascontiguousarray(np.moveaxis(moved, -1, axis)).reshape(shape)
 

@@ -126,7 +126,7 @@ def check_lengths(lengths: ArrayLike, batch: int, longest: int) -> Integers:
 
 def descending(lengths: Integers) -> Integers:
     """Order that sorts sequences by length, the longest first; equal lengths keep their order."""
-    return np.argsort(-lengths, kind="stable")
+    return np.argsort(-lengths, kind="stable") if len(lengths) > 1 else np.zeros(len(lengths), np.int64)
 
 
 def inverse(order: Integers) -> Integers:

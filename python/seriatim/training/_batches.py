@@ -99,6 +99,9 @@ def by_length(lengths: Integers, batch_size: int, rows: int) -> Iterator[Integer
     ndarray of int64
     """
     order = descending(lengths)
+    if len(order) == 1:
+        yield order
+        return
     ends = np.cumsum(lengths[order])
     first = 0
     while first < len(order):

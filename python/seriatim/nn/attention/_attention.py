@@ -72,7 +72,8 @@ class Attention(Module):
         wanted = (len(cache.query), 2 * self.hidden_size)
         if np.shape(grad_output) != wanted:
             raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        grad_context, grad_auxiliary = np.split(as_floats("grad_output", grad_output), 2, axis=1)
+        grad = as_floats("grad_output", grad_output)
+        grad_context, grad_auxiliary = grad[:, : self.hidden_size], grad[:, self.hidden_size :]
         through, first = self.gru._pullback_packed(of_gru, None, (grad_auxiliary[None],))
         assert through is not None
         assert first is not None

@@ -79,25 +79,27 @@ class _BatchNorm(ArrayModule):
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Normalise."""
         array = as_numbers("x", x)
-        shapes = [shape.replace("C", str(self.num_features)) for shape in self._shapes]
-        if array.ndim not in [shape.count(",") + 1 for shape in shapes] or array.shape[1] != self.num_features:
+        if array.ndim not in [shape.count(",") + 1 for shape in self._shapes] or array.shape[1] != self.num_features:
+            shapes = [shape.replace("C", str(self.num_features)) for shape in self._shapes]
             raise ValueError(f"x: expected shape {' or '.join(shapes)}, got {array.shape}")
-        training = self.training
-        batch_statistics = training or self.running_mean is None
+        training, weight, bias = self.training, self.weight, self.bias
+        running = self.running_mean, self.running_var
+        is_tracked = running[0] is not None
+        batch_statistics = training or not is_tracked
         if batch_statistics and array.size == self.num_features:
             raise ValueError(f"x: expected more than one value per feature in training, got shape {array.shape}")
         momentum = 0.0 if self.momentum is None else self.momentum
-        update = training and self.running_mean is not None
+        update = training and is_tracked
         if update and self.momentum is None:
             momentum = 1 / float((self.num_batches_tracked or 0) + 1)
-        statistics = (self.running_mean, self.running_var) if update or not batch_statistics else (None, None)
+        statistics = running if update or not batch_statistics else (None, None)
         if update:
             for buffer in (*statistics, self.num_batches_tracked):
                 _undo.note_values(buffer)
         y, cache = F.batch_norm(
             array,
-            None if self.weight is None else self.weight._array,
-            None if self.bias is None else self.bias._array,
+            None if weight is None else weight._array,
+            None if bias is None else bias._array,
             *statistics,
             training=batch_statistics,
             momentum=momentum,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
+from itertools import accumulate, pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -172,10 +172,11 @@ class DeepGRU(SequenceModule):
         """
         given, (of_grus, of_attention, of_pools), of_classifier = self.kept(context)
         grad = self.classifier.pullback(of_classifier, given.sequences_in("grad_output", grad_output, self.n_classes))
-        parts = np.split(grad, np.cumsum(self._widths)[:-1], axis=1)
+        parts = _columns(grad, self._widths)
         rows: Array | None
         rows, grad_last = self.attention.pullback(of_attention, parts[0])
-        states: Array | None = np.stack(np.split(grad_last, self.gru3.num_directions, axis=1))
+        count = self.gru3.num_directions
+        states: Array | None = np.stack(_columns(grad_last, [grad_last.shape[1] // count] * count))
         for level, gru in reversed(list(enumerate((self.gru1, self.gru2, self.gru3)))):
             if self.pooling:
                 rows = rows + self.pools[level].pullback(of_pools[level], np.ascontiguousarray(parts[1 + level]))
@@ -229,3 +230,9 @@ class DeepGRU(SequenceModule):
     def extra_repr(self) -> str:
         """Return the sizes."""
         return f"n_features={self.n_features}, n_classes={self.n_classes}"
+
+
+def _columns(array: Array, widths: Iterable[int]) -> list[Array]:
+    """Cut an array into columns of these widths; np.split is slow for short ones."""
+    ends = list(accumulate(widths, initial=0))
+    return [array[:, first:end] for first, end in pairwise(ends)]

@@ -178,7 +178,7 @@ class SequenceRNN(SequenceModule):
         if self.pool is not None:
             pooled, of_pool = self.pool.trace(y, packed.batch_sizes, packed.n_sequences)
             parts.append(pooled)
-        return np.concatenate(parts, axis=1), (of_rnn, of_pool)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), (of_rnn, of_pool)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
