@@ -4,7 +4,8 @@ Writes benchmarks/results/: a Markdown table, a JSON and pictures. A ratio is ou
 
 The last part is the verdict: jobs ahead and behind, targets met and missed, and the noise of the run.
 
-``--avx2`` holds all of them to AVX2; ``--count`` counts instructions (valgrind) where the clock is noisy.
+``--avx2`` holds all of them to AVX2; where the clock is noisy, ``--count`` counts instructions and ``--caches`` bytes
+from beyond a core's caches (valgrind).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", default=["GRU", "LSTM"], choices=kinds)
     parser.add_argument("--avx2", action="store_true")
     parser.add_argument("--count", action="store_true")
+    parser.add_argument("--caches", action="store_true")
     return parser.parse_args()
 
 
@@ -48,6 +50,10 @@ def main() -> None:
         import count
 
         return count.main()
+    if options.caches:
+        import caches
+
+        return caches.main([])
     if options.avx2 and any(os.environ.get(k) != v for k, v in AVX2.items()):
         # Libraries read these when they are loaded.
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **AVX2})
