@@ -9,24 +9,37 @@ static const char *const symbols[] = {
 
 typedef struct {
   srt_frame frame;
-  const float *grad_y, *x, *weight, *bias;
+  const float *grad_y, *x, *weight, *bias, *scales;
   float *y, *grad_x, *grad_weight, *grad_bias, *scratch;
   const float *packed;
   float *result;
-  ptrdiff_t accumulate;
+  ptrdiff_t accumulate, form;
 } arguments;
 
+// A form of the weights as the C ABI has it: 0 for float32, then SRT_BFLOAT16, SRT_INT8.
+enum { FORMS = 3, INT8 = 2 };
+
+static int32_t options_of(const arguments *a) { return (int32_t[FORMS]){0, SRT_BFLOAT16, SRT_INT8}[a->form]; }
+
+static bool check_scales(void *arguments_, const ptrdiff_t *n) {
+  (void)n;
+  const arguments *a = arguments_;
+  if ((a->form == INT8) == (a->scales != NULL)) return true;
+  PyErr_Format(PyExc_ValueError, "scales: expected %s",
+               a->scales ? "None without int8" : "an array with int8, got None");
+  return false;
+}
+
 static bool derive_forward(void *a, ptrdiff_t *n) {
-  (void)a;
   if (!srt_bounded("out_features", n[IN], n[OUT], 1, 1)) return false;
-  n[PACKED] = srt->packed_size(n[IN], n[OUT]);
+  n[PACKED] = srt->packed_size(n[IN], n[OUT], options_of(a));
   return true;
 }
 
 static bool derive_backward(void *a, ptrdiff_t *n) {
   (void)a;
   if (!srt_bounded("grad_y", n[IN], n[OUT], 1, 1)) return false;
-  n[PACKED] = srt->packed_size(n[OUT], n[IN]);
+  n[PACKED] = srt->packed_size(n[OUT], n[IN], 0);
   n[SCRATCH] = srt->gradient_scratch();
   return true;
 }
@@ -35,8 +48,10 @@ SRT_SIGNATURE(
     linear_pack, "Packs a weight for linear_forward.",
     .derived = SRT_BIT(PACKED),
     .derive = derive_forward,
-    TABLE(ARRAY(FLOATS, weight, OF(OUT, IN)), ARRAY_AS(RESULT, result, "packed", OF(PACKED))))
-SRT_OPERATOR(linear_pack, srt->linear_pack(a.result, a.weight, n[IN], n[OUT]))
+    .check = check_scales,
+    TABLE(ARRAY(FLOATS, weight, OF(OUT, IN)), ARRAY(FLOATS, scales, OF(OUT), OPTIONAL), VALUES(CHOICE, form, FORMS),
+          ARRAY_AS(RESULT, result, "packed", OF(PACKED))))
+SRT_OPERATOR(linear_pack, srt->linear_pack(a.result, options_of(&a), a.weight, a.scales, n[IN], n[OUT]))
 
 SRT_SIGNATURE(
     linear_pack_backward, "Packs a weight for linear_backward.",
@@ -54,8 +69,9 @@ SRT_SIGNATURE(
           ARRAY(FLOATS, packed, OF(PACKED)),
           ARRAY(FLOATS, bias, OF(OUT), OPTIONAL),
           SIZE(OUT),
+          VALUES(CHOICE, form, FORMS),
           ARRAY(RESULT, y, OF(ROWS, OUT))))
-SRT_OPERATOR(linear_forward, srt->linear_forward(a.y, a.x, a.packed, a.bias, n[ROWS], n[IN], n[OUT]))
+SRT_OPERATOR(linear_forward, srt->linear_forward(a.y, a.x, a.packed, options_of(&a), a.bias, n[ROWS], n[IN], n[OUT]))
 
 SRT_SIGNATURE(
     linear_backward, "The gradients of linear_forward.",

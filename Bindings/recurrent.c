@@ -41,6 +41,7 @@ typedef struct {
   srt_frame frame;
   srt_recurrent_sizes sizes;
   srt_cell_weights weights;
+  srt_cell_scales scales;
   srt_cell_gradients gradients;
   const float *x, *packed, *read_y, *grad_y;
   float *y, *cache, *grad_x, *scratch, *result;
@@ -107,10 +108,8 @@ static const struct {
   int number;
 } kinds[] = {{"gru", SRT_GRU},         {"lstm", SRT_LSTM},         {"rnn", SRT_RNN},
              {"min_gru", SRT_MIN_GRU}, {"min_lstm", SRT_MIN_LSTM}, {"ind_rnn", SRT_IND_RNN}},
-  options[] = {{"reset_before", SRT_RESET_BEFORE},
-               {"relu", SRT_RELU},
-               {"peephole", SRT_PEEPHOLE},
-               {"layer_norm", SRT_LAYER_NORM}},
+  options[] = {{"reset_before", SRT_RESET_BEFORE}, {"relu", SRT_RELU},         {"peephole", SRT_PEEPHOLE},
+               {"layer_norm", SRT_LAYER_NORM},     {"bfloat16", SRT_BFLOAT16}, {"int8", SRT_INT8}},
   parameters[] = {{"weight_hh", SRT_HAS_WEIGHT_HH}, {"bias_hh", SRT_HAS_BIAS_HH}, {"weight_hr", SRT_HAS_WEIGHT_HR},
                   {"weight_ch", SRT_HAS_WEIGHT_CH}, {"norm_ih", SRT_HAS_NORM},    {"norm_hh", SRT_HAS_NORM},
                   {"norm_c", SRT_HAS_NORM_C},       {"bias_c", SRT_HAS_NORM_C}};
@@ -171,9 +170,25 @@ static bool derive_pack(void *arguments_, ptrdiff_t *n) {
   return true;
 }
 
-static bool check_pack(void *a, const ptrdiff_t *n) {
-  (void)n;
-  return check_parameters(a, &((arguments *)a)->weights, "");
+static bool is_narrow(const ptrdiff_t *n) { return n[OPTIONS] & (SRT_BFLOAT16 | SRT_INT8); }
+
+// Raises for a cell that has no backward pass.
+static bool is_trained(const ptrdiff_t *n) {
+  if (is_narrow(n)) {
+    PyErr_SetString(PyExc_ValueError,
+                    "cell: expected float32 weights in training, got bfloat16 or int8, which serve inference alone");
+  }
+  return !is_narrow(n);
+}
+
+static bool check_parameters_of(void *a) { return check_parameters(a, &((arguments *)a)->weights, ""); }
+
+static bool check_pack(void *arguments_, const ptrdiff_t *n) {
+  const arguments *a = arguments_;
+  const bool is_scaled = n[OPTIONS] & SRT_INT8;
+  return check_parameters_of(arguments_) && belongs("scales of ", "weight_ih", a->scales.ih, is_scaled, false) &&
+         belongs("scales of ", "weight_hh", a->scales.hh, is_scaled, false) &&
+         belongs("scales of ", "weight_hr", a->scales.hr, is_scaled && n[PROJECTION] > 0, false);
 }
 
 static bool derive_pack_backward(void *arguments_, ptrdiff_t *n) {
@@ -187,7 +202,7 @@ static bool derive_pack_backward(void *arguments_, ptrdiff_t *n) {
 // Without the input's gradient W_ih is not packed, nor is there room for it.
 static bool check_pack_backward(void *arguments_, const ptrdiff_t *n) {
   arguments *a = arguments_;
-  if (!check_pack(a, n)) return false;
+  if (!is_trained(n) || !check_parameters_of(a)) return false;
   if (!a->need_input) a->weights.weight_ih = NULL;
   return true;
 }
@@ -212,12 +227,15 @@ SRT_SIGNATURE(
     .early = true,
     .derive = derive_pack,
     .check = check_pack,
-    TABLE(SIZES("cell", KIND, 5), GROUP("weights", PARAMETER_COUNT), PARAMETERS(FLOATS, weights),
+    TABLE(SIZES("cell", KIND, 5), GROUP("weights", PARAMETER_COUNT), PARAMETERS(FLOATS, weights), GROUP("scales", 3),
+          ARRAY_AS(FLOATS, scales.ih, "scale_ih", OF(GATES), OPTIONAL),
+          ARRAY_AS(FLOATS, scales.hh, "scale_hh", OF(GATES), OPTIONAL),
+          ARRAY_AS(FLOATS, scales.hr, "scale_hr", OF(PROJECTION), OPTIONAL),
           ARRAY_AS(RESULT, result, "packed", OF(PACKED))))
 
 static int32_t pack(const arguments *a, const ptrdiff_t *n) {
   const srt_cell cell = cell_of(n);
-  return srt->recurrent_pack(&cell, a->result, &a->weights);
+  return srt->recurrent_pack(&cell, a->result, &a->weights, &a->scales);
 }
 SRT_OPERATOR(recurrent_pack, pack(&a, n))
 
@@ -263,7 +281,7 @@ static bool is_rate(double rate) {
 }
 
 static bool check_forward(void *arguments_, const ptrdiff_t *n) {
-  return is_rate(((arguments *)arguments_)->rate) &&
+  return (!((arguments *)arguments_)->training || is_trained(n)) && is_rate(((arguments *)arguments_)->rate) &&
          belongs("", "c0", ((arguments *)arguments_)->states.c, n[CELL] > 0, true);
 }
 
@@ -319,7 +337,7 @@ static bool check_backward(void *arguments_, const ptrdiff_t *n) {
   a->accumulate_x = a->grad_x != NULL;
   srt_cell_weights given;  // the same members
   memcpy(&given, &a->gradients, sizeof given);
-  return is_rate(a->rate) && belongs("", "c0", a->states.c, n[CELL] > 0, true) &&
+  return is_trained(n) && is_rate(a->rate) && belongs("", "c0", a->states.c, n[CELL] > 0, true) &&
          belongs("", "grad_c_n", a->grad_states.c, n[CELL] > 0, true) &&
          belongs("", "cache", a->cache, n[CACHE] > 0, false) && belongs("", "grad_x", a->grad_x, a->need_input, true) &&
          check_parameters(a, &given, "grad_");

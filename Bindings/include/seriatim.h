@@ -132,23 +132,32 @@ int32_t srt_get_caches(ptrdiff_t *values);
 
 // ---- Sizes of opaque memory, in floats (GEMM+C.swift)
 
-// A packed (depth, columns) matrix.
-ptrdiff_t srt_packed_size(ptrdiff_t depth, ptrdiff_t columns);
+// How packed weights are kept: 0 for float32, else one of these, for inference alone. Sums are float32, in the same order.
+//   SRT_BFLOAT16  weights are rounded to the nearest, ties to even, if they are not bfloat16 already.
+//   SRT_INT8      weights are whole numbers q from -127 to 127, given as float32, with a scale a row:
+//                 W x = scale * (q x), added to what it is added to when all of q x is there.
+enum { SRT_BFLOAT16 = 16, SRT_INT8 = 32 };
+
+// A packed (depth, columns) matrix; options: 0, SRT_BFLOAT16 or SRT_INT8.
+ptrdiff_t srt_packed_size(ptrdiff_t depth, ptrdiff_t columns, int32_t options);
 
 // The scratch of a weight-gradient product, for the current thread limit.
 ptrdiff_t srt_gradient_scratch(void);
 
 // ---- Linear (Linear+C.swift): y = x W^T + b
 
-// packed: srt_packed_size(in_features, out_features). weight: (out_features, in_features).
-int32_t srt_linear_pack(float *packed, const float *weight, ptrdiff_t in_features, ptrdiff_t out_features);
+// packed: srt_packed_size(in_features, out_features, options). weight: (out_features, in_features).
+// scales: (out_features,), or NULL without SRT_INT8.
+int32_t srt_linear_pack(float *packed, int32_t options, const float *weight, const float *SRT_NULLABLE scales,
+                        ptrdiff_t in_features, ptrdiff_t out_features);
 
-// The same weight for the input gradient. packed: srt_packed_size(out_features, in_features).
+// The same weight for the input gradient. packed: srt_packed_size(out_features, in_features, 0).
 int32_t srt_linear_pack_backward(float *packed, const float *weight, ptrdiff_t in_features, ptrdiff_t out_features);
 
-// y: (rows, out_features). x: (rows, in_features). packed: from srt_linear_pack. bias: (out_features,) or NULL.
-int32_t srt_linear_forward(float *y, const float *x, const float *packed, const float *SRT_NULLABLE bias,
-                           ptrdiff_t rows, ptrdiff_t in_features, ptrdiff_t out_features);
+// y: (rows, out_features). x: (rows, in_features). packed, options: of srt_linear_pack. bias: (out_features,) or NULL.
+int32_t srt_linear_forward(float *y, const float *x, const float *packed, int32_t options,
+                           const float *SRT_NULLABLE bias, ptrdiff_t rows, ptrdiff_t in_features,
+                           ptrdiff_t out_features);
 
 // grad_x: (rows, in_features) or NULL; then packed_backward (from srt_linear_pack_backward) may be NULL too.
 // grad_weight: (out_features, in_features) or NULL; grad_bias: (out_features,) or NULL: added to when accumulate is not 0.
@@ -179,6 +188,9 @@ int32_t srt_linear_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad
 // N(W x) * norm + b for both products, each normalised over its G H elements, and an LSTM's tanh(c') becomes
 // tanh(N(c') * norm_c + bias_c), over H; N(v) = (v - mean(v)) / sqrt(var(v) + 1e-5).
 //
+// SRT_BFLOAT16 or SRT_INT8, of the first three without SRT_LAYER_NORM: weight_ih, weight_hh and weight_hr are packed so.
+// Such a cell has no backward pass and no cache.
+//
 // Zoneout (Krueger et al. 2017) is an option of every cell: h' = h where a random mask says so, in training; else
 // rate h + (1 - rate) h'.
 //
@@ -205,6 +217,13 @@ typedef struct {
   const float *SRT_NULLABLE norm_c;     // (H,): factor and shift of the normalised c
   const float *SRT_NULLABLE bias_c;     // (H,)
 } srt_cell_weights;
+
+// Of int8 weights, (G H,), (G H,) and (P,); NULL else.
+typedef struct {
+  const float *SRT_NULLABLE ih;
+  const float *SRT_NULLABLE hh;
+  const float *SRT_NULLABLE hr;
+} srt_cell_scales;
 
 // Their gradients: the same members; NULL where nobody asks, which only the biases and what follows them may be.
 typedef struct {
@@ -302,7 +321,8 @@ int32_t srt_recurrent_measure(const srt_cell *cell, ptrdiff_t batch, ptrdiff_t r
                               srt_recurrent_sizes *sizes);
 
 // packed: sizes.packed floats, or sizes.packed_backward, or without weight_ih sizes.packed_state: then grad_x cannot be had.
-int32_t srt_recurrent_pack(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
+int32_t srt_recurrent_pack(const srt_cell *cell, float *packed, const srt_cell_weights *weights,
+                           const srt_cell_scales *scales);
 int32_t srt_recurrent_pack_backward(const srt_cell *cell, float *packed, const srt_cell_weights *weights);
 
 int32_t srt_recurrent_forward(const srt_cell *cell, const srt_recurrent_call *call);

@@ -5,10 +5,13 @@ import SeriatimKernels
 
 @_cdecl("srt_linear_pack") @implementation
 public func srt_linear_pack(
-  _ packed: UnsafeMutablePointer<Float>, _ weight: UnsafePointer<Float>, _ inFeatures: Int, _ outFeatures: Int
+  _ packed: UnsafeMutablePointer<Float>, _ options: Int32, _ weight: UnsafePointer<Float>,
+  _ scales: UnsafePointer<Float>?, _ inFeatures: Int, _ outFeatures: Int
 ) -> Int32 {
-  guard inFeatures > 0, outFeatures > 0 else { return badSize }
-  packLinear(packed, weight: weight, inFeatures: inFeatures, outFeatures: outFeatures)
+  guard inFeatures > 0, outFeatures > 0, let form = weightForm(options) else { return badSize }
+  guard scales != nil || form != .int8 else { return missingPointer }
+  packLinear(
+    packed, form: form, weight: weight, scales: scales, inFeatures: inFeatures, outFeatures: outFeatures)
   return done
 }
 
@@ -23,12 +26,12 @@ public func srt_linear_pack_backward(
 
 @_cdecl("srt_linear_forward") @implementation
 public func srt_linear_forward(
-  _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+  _ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>, _ options: Int32,
   _ bias: UnsafePointer<Float>?, _ rows: Int, _ inFeatures: Int, _ outFeatures: Int
 ) -> Int32 {
-  guard rows > 0, inFeatures > 0, outFeatures > 0 else { return badSize }
+  guard rows > 0, inFeatures > 0, outFeatures > 0, let form = weightForm(options) else { return badSize }
   linearForward(
-    y: y, x: x, packed: packed, bias: bias, rows: rows, inFeatures: inFeatures, outFeatures: outFeatures)
+    y: y, x: x, packed: packed, form: form, bias: bias, rows: rows, inFeatures: inFeatures, outFeatures: outFeatures)
   return done
 }
 

@@ -3,18 +3,24 @@
 import CSeriatim
 import SeriatimKernels
 
+private let narrow = Int(SRT_BFLOAT16) | Int(SRT_INT8)
+
+private func isNarrow(_ cell: srt_cell) -> Bool { Int(cell.options) & narrow != 0 }
+
 private func isValid(_ cell: srt_cell) -> Bool {
   let options = Int(cell.options)
   let known =
     switch Int(cell.kind) {
-    case Int(SRT_GRU): Int(SRT_RESET_BEFORE) | Int(SRT_LAYER_NORM)
-    case Int(SRT_LSTM): Int(SRT_PEEPHOLE) | Int(SRT_LAYER_NORM)
-    case Int(SRT_RNN), Int(SRT_IND_RNN): Int(SRT_RELU)
+    case Int(SRT_GRU): Int(SRT_RESET_BEFORE) | Int(SRT_LAYER_NORM) | narrow
+    case Int(SRT_LSTM): Int(SRT_PEEPHOLE) | Int(SRT_LAYER_NORM) | narrow
+    case Int(SRT_RNN): Int(SRT_RELU) | narrow
+    case Int(SRT_IND_RNN): Int(SRT_RELU)
     default: 0
     }
   return cell.kind >= 0 && cell.kind < Int32(SRT_CELLS) && options & ~known == 0 && cell.input_size > 0
     && cell.hidden_size > 0 && cell.projection_size >= 0 && cell.projection_size < cell.hidden_size
     && (cell.projection_size == 0 || cell.kind == Int32(SRT_LSTM))
+    && options & narrow != narrow
     && (!isNormalized(cell) || (options == Int(SRT_LAYER_NORM) && cell.projection_size == 0))
 }
 
@@ -45,21 +51,30 @@ public func srt_recurrent_measure(
 
 @_cdecl("srt_recurrent_pack") @implementation
 public func srt_recurrent_pack(
-  _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
+  _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>,
+  _ scales: UnsafePointer<srt_cell_scales>
 ) -> Int32 {
   guard isValid(cell.pointee) else { return badSize }
-  guard weights.pointee.weight_ih != nil, isComplete(cell.pointee, weights.pointee) else { return missingPointer }
-  packRecurrent(cell.pointee, packed, weights.pointee, backward: false)
+  guard weights.pointee.weight_ih != nil, isComplete(cell.pointee, weights.pointee),
+    isScaled(cell.pointee, scales.pointee)
+  else { return missingPointer }
+  packRecurrent(cell.pointee, packed, weights.pointee, scales.pointee)
   return done
+}
+
+private func isScaled(_ cell: srt_cell, _ scales: srt_cell_scales) -> Bool {
+  let projects = cell.projection_size > 0
+  return cell.options & Int32(SRT_INT8) == 0
+    || (scales.ih != nil && scales.hh != nil && (scales.hr != nil || !projects))
 }
 
 @_cdecl("srt_recurrent_pack_backward") @implementation
 public func srt_recurrent_pack_backward(
   _ cell: UnsafePointer<srt_cell>, _ packed: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<srt_cell_weights>
 ) -> Int32 {
-  guard isValid(cell.pointee) else { return badSize }
+  guard isValid(cell.pointee), !isNarrow(cell.pointee) else { return badSize }
   guard isComplete(cell.pointee, weights.pointee) else { return missingPointer }
-  packRecurrent(cell.pointee, packed, weights.pointee, backward: true)
+  packRecurrentBackward(cell.pointee, packed, weights.pointee)
   return done
 }
 
@@ -67,7 +82,9 @@ public func srt_recurrent_pack_backward(
 public func srt_recurrent_forward(
   _ cell: UnsafePointer<srt_cell>, _ call: UnsafePointer<srt_recurrent_call>
 ) -> Int32 {
-  guard isValid(cell.pointee), call.pointee.steps > 0 else { return badSize }
+  guard isValid(cell.pointee), call.pointee.steps > 0, call.pointee.cache == nil || !isNarrow(cell.pointee) else {
+    return badSize
+  }
   recurrentForward(cell.pointee, call.pointee)
   return done
 }
@@ -76,7 +93,7 @@ public func srt_recurrent_forward(
 public func srt_recurrent_backward(
   _ cell: UnsafePointer<srt_cell>, _ call: UnsafePointer<srt_recurrent_gradient_call>
 ) -> Int32 {
-  guard isValid(cell.pointee), call.pointee.steps > 0 else { return badSize }
+  guard isValid(cell.pointee), call.pointee.steps > 0, !isNarrow(cell.pointee) else { return badSize }
   recurrentBackward(cell.pointee, call.pointee)
   return done
 }

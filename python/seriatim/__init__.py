@@ -13,6 +13,7 @@ from seriatim._config import __version__, get_num_threads, release_memory, set_n
 
 if TYPE_CHECKING:
     from seriatim.persistence import load, read_metadata, register_module, save
+    from seriatim.quantization import quantize
     from seriatim.sequences import (
         PackedSequence,
         Sequences,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from . import persistence as persistence
     from . import plotting as plotting
     from . import preprocessing as preprocessing
+    from . import quantization as quantization
     from . import recipes as recipes
     from . import sequences as sequences
     from . import training as training
@@ -54,12 +56,14 @@ _SUBMODULES = (
     "persistence",
     "plotting",
     "preprocessing",
+    "quantization",
     "recipes",
     "sequences",
     "training",
 )
 _FROM = {
     "seriatim.persistence": ("load", "read_metadata", "register_module", "save"),
+    "seriatim.quantization": ("quantize",),
     "seriatim.sequences": (
         "PackedSequence",
         "Sequences",
@@ -91,6 +95,7 @@ __all__ = [
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "quantize",
     "read_metadata",
     "register_module",
     "release_memory",

@@ -7,10 +7,11 @@ import XCTest
 final class LinearTests: XCTestCase {
   private func forward(_ x: [Float], _ weight: Guarded, _ bias: [Float], rows: Int, _ sizes: (Int, Int)) -> [Float] {
     let packed = Guarded(packedSize(depth: sizes.0, columns: sizes.1))
-    packLinear(packed.pointer, weight: weight.pointer, inFeatures: sizes.0, outFeatures: sizes.1)
+    packLinear(
+      packed.pointer, form: .float32, weight: weight.pointer, scales: nil, inFeatures: sizes.0, outFeatures: sizes.1)
     let y = Guarded(rows * sizes.1)
     linearForward(
-      y: y.pointer, x: Guarded(x).pointer, packed: packed.pointer, bias: optional(bias), rows: rows,
+      y: y.pointer, x: Guarded(x).pointer, packed: packed.pointer, form: .float32, bias: optional(bias), rows: rows,
       inFeatures: sizes.0, outFeatures: sizes.1)
     packed.check()
     y.check()

@@ -93,8 +93,8 @@ final class RecurrentTests: XCTestCase {
     let results = withOneAndTwoThreads(name) {
       sizes.withUnsafeBufferPointer { batchSizes in
         let (packed, back) = (Guarded(known.packed), Guarded(known.packed_backward))
-        packRecurrent(cell, packed.pointer, parameters.weights, backward: false)
-        packRecurrent(cell, back.pointer, parameters.weights, backward: true)
+        packRecurrent(cell, packed.pointer, parameters.weights, srt_cell_scales())
+        packRecurrentBackward(cell, back.pointer, parameters.weights)
         let (y, cache) = (Guarded(rows * stride), Guarded(rows * known.cache_stride))
         let (final, finalCell) = (Guarded(batch * state), Guarded(batch * known.cell_size))
         let initial = srt_states(
@@ -180,7 +180,7 @@ final class RecurrentTests: XCTestCase {
       let known = recurrentSizes(cell, batch: 1, rows: 1, steps: 1, training: false)!
       let parameters = Parameters(cell, known) { random.floats($0).map { 0.2 * $0 } }
       let packed = Guarded(known.packed)
-      packRecurrent(cell, packed.pointer, parameters.weights, backward: false)
+      packRecurrent(cell, packed.pointer, parameters.weights, srt_cell_scales())
       func run(_ lengths: [Int], _ x: [Float]) -> [Float] {
         let rows = lengths.reduce(0, +)
         let found = recurrentSizes(cell, batch: lengths.count, rows: rows, steps: lengths[0], training: false)!

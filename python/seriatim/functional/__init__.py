@@ -46,6 +46,7 @@ from seriatim.functional._label_loss import cross_entropy, cross_entropy_backwar
 from seriatim.functional._linear import linear, linear_backward, linear_pack, linear_pack_backward
 from seriatim.functional._lstm import lstm, lstm_backward, lstm_pack, lstm_pack_backward
 from seriatim.functional._memory import empty
+from seriatim.functional._narrow import Narrow, narrow
 from seriatim.functional._optimizer import adam_step, average_step, rmsprop_step, scale, sgd_step, sum_of_squares
 from seriatim.functional._point_loss import point_loss, point_loss_backward
 from seriatim.functional._pooling import (
@@ -149,6 +150,7 @@ __all__ = [
     "lstm_pack_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "narrow",
     "nll_loss",
     "nll_loss_backward",
     "pack_rows",

@@ -6,14 +6,15 @@ import numpy as np
 
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike
+from seriatim.functional._narrow import FORMS, Narrow, form_of, numbers_of, scale_of
 
 
-def linear_pack(weight: ArrayLike) -> Array:
+def linear_pack(weight: ArrayLike | Narrow) -> Array:
     """Lay a weight out for :func:`linear`; opaque, 1-D.
 
     Parameters
     ----------
-    weight : array_like, shape (out_features, in_features)
+    weight : array_like or Narrow, shape (out_features, in_features)
 
     Returns
     -------
@@ -24,7 +25,7 @@ def linear_pack(weight: ArrayLike) -> Array:
     ValueError, TypeError
         The weight is no matrix of real numbers, or has an empty axis.
     """
-    return _core.linear_pack(weight)
+    return _core.linear_pack(numbers_of(weight), scale_of(weight), FORMS.index(form_of(weight)))
 
 
 def linear_pack_backward(weight: ArrayLike) -> Array:
@@ -47,14 +48,15 @@ def linear_pack_backward(weight: ArrayLike) -> Array:
 
 
 def linear(
-    x: ArrayLike, weight: Array, bias: ArrayLike | None = None, *, packed: Array | None = None
+    x: ArrayLike, weight: Array | Narrow, bias: ArrayLike | None = None, *, packed: Array | None = None
 ) -> tuple[Array, Array]:
     """``x @ weight.T + bias``.
 
     Parameters
     ----------
     x : array_like, shape (rows, in_features)
-    weight : ndarray, shape (out_features, in_features)
+    weight : ndarray or Narrow, shape (out_features, in_features)
+        Of int8 weights, ``x @ q.T * scale + bias``.
     bias : array_like, shape (out_features,), optional
     packed : ndarray, optional
         ``linear_pack(weight)``, to pack once for many calls.
@@ -72,8 +74,9 @@ def linear(
     """
     used = _core.as_floats(x, "x")
     if packed is None:
-        packed = _core.linear_pack(weight)
-    return _core.linear_forward(used, packed, bias, weight.shape[0]), used
+        packed = linear_pack(weight)
+    rows = (weight.codes if isinstance(weight, Narrow) else weight).shape[0]
+    return _core.linear_forward(used, packed, bias, rows, FORMS.index(form_of(weight))), used
 
 
 def linear_backward(

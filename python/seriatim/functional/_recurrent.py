@@ -15,6 +15,7 @@ import numpy as np
 
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike, Integers
+from seriatim.functional._narrow import Narrow, numbers_of, scale_of
 
 # The parameters that a cell may have, in the order in which the functions here take them and their gradients.
 PARAMETERS = (
@@ -62,6 +63,10 @@ class Cell(NamedTuple):
         _, state_size, _, cell_size, _ = _core.recurrent_describe(self)
         return (state_size, cell_size) if cell_size else (state_size,)
 
+    def packed_as(self, form: str) -> Cell:
+        """Return the same cell with weights that are packed as 'float32', 'bfloat16' or 'int8'."""
+        return self if form == "float32" else self._replace(options=self.options | _OPTIONS[form])
+
     def shapes(self, bias: bool = True) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the parameters that the cell has, in torch's order."""
         return {name: shape for name, shape in _shapes(self).items() if bias or not name.startswith("bias")}
@@ -93,8 +98,9 @@ def cell(kind: str, input_size: int, hidden_size: int, proj_size: int = 0, optio
     kind : {'gru', 'lstm', 'rnn', 'min_gru', 'min_lstm', 'ind_rnn'}
     input_size, hidden_size : int
     proj_size : int, default 0
-    options : sequence of {'reset_before', 'relu', 'peephole', 'layer_norm'}
-        Those that the kind has.
+    options : sequence of {'reset_before', 'relu', 'peephole', 'layer_norm', 'bfloat16', 'int8'}
+        Those that the kind has. The last two say how weights are packed, for inference alone: of GRU, LSTM and RNN
+        without layer_norm.
 
     Returns
     -------
@@ -149,22 +155,25 @@ class RecurrentCache(NamedTuple):
     gates: Array | None
 
 
-def recurrent_pack(cell: Cell, weights: Sequence[ArrayLike | None]) -> Array:
+def recurrent_pack(cell: Cell, weights: Sequence[ArrayLike | Narrow | None]) -> Array:
     """Lay the parameters out for :func:`recurrent`; opaque, 1-D.
 
     Parameters
     ----------
     cell : Cell
-    weights : sequence of array_like or None
+    weights : sequence of array_like, Narrow or None
         In the order of ``PARAMETERS``, with the shapes of :meth:`Cell.shapes`; None for those that the cell has
-        not, and for biases that are zeros. Those behind the last one may be left out.
+        not, and for biases that are zeros. Those behind the last one may be left out. With the option int8, weight_ih,
+        weight_hh and weight_hr are Narrow; with bfloat16 they may be, and are rounded if they are not.
 
     Raises
     ------
     ValueError
         A shape is another one, or a parameter is missing or not of this cell.
     """
-    return _core.recurrent_pack(cell, _all(weights))
+    given = _all(weights)
+    ih, hh, _, _, hr, *_ = map(scale_of, given)
+    return _core.recurrent_pack(cell, tuple(map(numbers_of, given)), (ih, hh, hr))
 
 
 def recurrent_pack_backward(cell: Cell, weights: Sequence[ArrayLike | None], need_input: bool = True) -> Array:

@@ -196,6 +196,8 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         ValueError
             The text is empty, or a parameter has no meaning.
         """
+        if hasattr(self, "module_"):
+            self.module_._refuse_quantized()
         check_parameters(self)
         points = _code_points("text", text)
         if not len(points):

@@ -132,7 +132,9 @@ class Parameters:
         return {**state, "augmentation_": self.augmentation} if given else state
 
     def _check_parameters(self) -> None:
-        """Refuse what has no meaning; a subclass may add to what the rules say."""
+        """Refuse what has no meaning, and to train what is quantised; a subclass may add to what the rules say."""
+        if hasattr(self, "module_"):
+            self.module_._refuse_quantized()
         check_parameters(self)
 
     # ---- What "auto" becomes

@@ -17,7 +17,15 @@ from seriatim._typing import AnyArray
 from seriatim.persistence._compare import Comparison
 from seriatim.persistence._drafts import pruned
 from seriatim.persistence._estimators import TRAINING
-from seriatim.persistence._files import checked_metadata, checked_path, read, read_metadata, write
+from seriatim.persistence._files import (
+    FORMAT,
+    NARROW_FORMAT,
+    checked_metadata,
+    checked_path,
+    read,
+    read_metadata,
+    write,
+)
 from seriatim.persistence._registry import not_known, register_module
 from seriatim.persistence._values import Reader, Writer
 
@@ -88,11 +96,11 @@ def save(
     tree = pruned(writer.encode(model, "", type(model).__name__))
     if not (isinstance(tree, dict) and "class" in tree):
         raise TypeError(not_known(model, "model"))
-    tensors = writer.tensors
+    tensors, form = writer.tensors, NARROW_FORMAT if writer.has_narrow else FORMAT
     # Its drafts are as large as the model.
     del writer
     _refuse_another(model, tree, tensors, left)
-    write(target, tree, tensors, told)
+    write(target, tree, tensors, told, form)
 
 
 def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArray], left: frozenset[str]) -> None:

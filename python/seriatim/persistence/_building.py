@@ -12,7 +12,7 @@ from seriatim.nn import Module, Parameter
 from seriatim.nn.base import _init
 from seriatim.persistence._compare import BESIDE, STORES
 from seriatim.persistence._constructors import is_of_kind, is_simple, parameters_of
-from seriatim.persistence._drafts import unique_arrays, zeros_of
+from seriatim.persistence._drafts import arrays_of, unique_arrays, zeros_of
 from seriatim.persistence._registry import is_registered
 
 if TYPE_CHECKING:
@@ -133,14 +133,15 @@ def _with_values(reader: Reader, module: Any, node: dict[str, Any]) -> Any:
     every = dict(unique_arrays(module))
     frozen, wrong = set(node.get("frozen", ())), []
     for name in node.get("values", every):
-        target, given = every.get(name), reader.tensors.get(prefix + name)
-        memory = target._array if isinstance(target, Parameter) else target
-        if memory is None or given is None:
-            wrong.append(f"{name}: {'missing' if given is None else 'not known'}")
-        elif given.shape != memory.shape or given.dtype != memory.dtype:
-            wrong.append(f"{name}: expected {memory.dtype} {memory.shape}, got {given.dtype} {given.shape}")
-        else:
-            memory[...] = reader.tensors[prefix + name]
+        target = every.get(name)
+        for tensor, memory in arrays_of(name, target):
+            given = reader.tensors.get(prefix + tensor)
+            if memory is None or given is None:
+                wrong.append(f"{tensor}: {'missing' if given is None else 'not known'}")
+            elif given.shape != memory.shape or given.dtype != memory.dtype:
+                wrong.append(f"{tensor}: expected {memory.dtype} {memory.shape}, got {given.dtype} {given.shape}")
+            else:
+                memory[...] = reader.tensors[prefix + tensor]
         if isinstance(target, Parameter):
             target.requires_grad = name not in frozen
             target._touch()

@@ -130,7 +130,7 @@ class Comparison:
         if isinstance(one, Parameter):
             if one.requires_grad != other.requires_grad:
                 return f"{place}: requires_grad is {one.requires_grad}, a file makes {other.requires_grad}"
-            return self._arrays(one._array, other._array, place)
+            return self.find(one._kept(), other._kept(), place)
         if isinstance(one, np.ndarray):
             return self._arrays(one, other, place)
         if isinstance(one, (Module, Loss)):

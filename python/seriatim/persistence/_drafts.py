@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from seriatim.functional import Narrow
 from seriatim.nn import Module, Parameter
+from seriatim.nn.base._narrow import NarrowParameter
 from seriatim.persistence._compare import Comparison
 from seriatim.persistence._constructors import is_plain
 from seriatim.persistence._generators import Generators
@@ -94,8 +96,15 @@ def unique_arrays(module: Module) -> Iterator[tuple[str, Any]]:
                 yield (f"{path}.{name}" if path else name), value
 
 
+# Of weights that are quantised; "int8" is written "|i1" where it is a buffer.
+_CODES: dict[str, Any] = {"bfloat16": np.uint16, "int8": np.int8}
+
+
 def form_of(value: Any) -> dict[str, Any]:
-    dtype = "parameter" if isinstance(value, Parameter) else np.dtype(value.dtype).newbyteorder("=").str
+    if isinstance(value, Parameter):
+        dtype = "parameter" if value.form == "float32" else value.form
+    else:
+        dtype = np.dtype(value.dtype).newbyteorder("=").str
     return {"shape": list(value.shape), "dtype": dtype}
 
 
@@ -103,7 +112,21 @@ def zeros_of(form: dict[str, Any]) -> Any:
     """Return a parameter or a buffer of zeros."""
     if form["dtype"] == "parameter":
         return Parameter(np.zeros(form["shape"], np.float32))
+    if form["dtype"] in _CODES and len(form["shape"]) == 2:
+        scale = np.ones(form["shape"][0], np.float32) if form["dtype"] == "int8" else None
+        return NarrowParameter(Narrow(np.zeros(form["shape"], _CODES[form["dtype"]]), scale))
     return np.zeros(form["shape"], np.dtype(form["dtype"]))
+
+
+def arrays_of(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the arrays that hold the values of a parameter or a buffer, by the names of their tensors."""
+    if isinstance(value, NarrowParameter):
+        narrow = value._kept()
+        yield name, narrow.codes
+        if narrow.scale is not None:
+            yield f"{name}.scale", narrow.scale
+    else:
+        yield name, value._array if isinstance(value, Parameter) else value
 
 
 def pruned(tree: Any) -> Any:

@@ -21,19 +21,25 @@ from seriatim.persistence._format2 import upgraded
 # 1, a file of one estimator or module without a tree, was never released. 2 had the values of modules alone: nothing of
 # what is shared, frozen, or changed after construction.
 FORMAT = 3
+# The same with weights that are quantised, which versions that know only 3 refuse.
+NARROW_FORMAT = 4
 
 # Tensors of this many bytes are written once, however often they are there.
 _WORTH = 256
 
 
 def write(
-    path: str | os.PathLike[str], tree: dict[str, Any], tensors: dict[str, AnyArray], metadata: dict[str, Any]
+    path: str | os.PathLike[str],
+    tree: dict[str, Any],
+    tensors: dict[str, AnyArray],
+    metadata: dict[str, Any],
+    form: int = FORMAT,
 ) -> None:
-    """Replace a file as a whole by a model's tree, its tensors and its user's metadata."""
+    """Replace a file as a whole by a model's tree, its tensors and its user's metadata, in a format."""
     from safetensors.numpy import save as to_bytes
 
     unique, alike = _unique(tensors)
-    header = {"format": FORMAT, "version": __version__, "class": tree["class"], "model": tree, "alike": alike}
+    header = {"format": form, "version": __version__, "class": tree["class"], "model": tree, "alike": alike}
     texts = {"seriatim": json.dumps(header)}
     if metadata:
         texts["metadata"] = json.dumps(metadata)
@@ -65,11 +71,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     header = _header(path, texts)
     if type(header["format"]) is not int:
         raise ValueError(f"{path}: its header's format is {header['format']!r:.60}: expected a number")
-    if header["format"] not in (2, FORMAT):
-        todo = "a newer version reads it" if header["format"] > FORMAT else "fit and save the model again"
+    if header["format"] not in (2, FORMAT, NARROW_FORMAT):
+        todo = "a newer version reads it" if header["format"] > NARROW_FORMAT else "fit and save the model again"
         raise ValueError(
             f"{path}: written by seriatim {header['version']} in format {header['format']}; this version "
-            f"({__version__}) reads format {FORMAT}: {todo}"
+            f"({__version__}) reads formats {FORMAT} and {NARROW_FORMAT}: {todo}"
         )
     model, alike = header["model"], header.get("alike", {})
     if not (isinstance(model, dict) and "class" in model):

@@ -26,6 +26,7 @@ import numpy as np
 
 from seriatim.nn import Module, Parameter
 from seriatim.nn.base import _init
+from seriatim.nn.base._narrow import NarrowParameter
 from seriatim.nn.images._conv_cells import Memory
 from seriatim.nn.losses._loss import Loss
 from seriatim.persistence._compare import attributes, store
@@ -38,7 +39,7 @@ from seriatim.persistence._constructors import (
     modules_in,
     parameters_of,
 )
-from seriatim.persistence._drafts import Places, form_of, unique_arrays, zeros_of
+from seriatim.persistence._drafts import Places, arrays_of, form_of, unique_arrays, zeros_of
 from seriatim.persistence._generators import GENERATORS
 from seriatim.persistence._registry import is_registered, name_of, not_known
 
@@ -65,9 +66,11 @@ def _add_values(writer: Writer, module: Module, node: dict[str, Any], prefix: st
         node["frozen"] = frozen
     for name, value in own:
         valued.add(id(value))
-        if prefix + name in writer.tensors:
-            raise ValueError(f"{path}.{name}: another place has this dotted name as well: rename one of the two")
-        writer.tensors[prefix + name] = np.asarray(value._array if isinstance(value, Parameter) else value, order="C")
+        writer.has_narrow |= isinstance(value, NarrowParameter)
+        for tensor, array in arrays_of(name, value):
+            if prefix + tensor in writer.tensors:
+                raise ValueError(f"{path}.{tensor}: another place has this dotted name as well: rename one of the two")
+            writer.tensors[prefix + tensor] = np.asarray(array, order="C")
 
 
 class _Description:

@@ -25,6 +25,8 @@ class Writer:
         self.left = left
         self.tensors: dict[str, AnyArray] = {}
         self.drafts = Drafts()
+        # Whether a weight is quantised.
+        self.has_narrow = False
         # What is being described.
         self._open: set[int] = set()
 

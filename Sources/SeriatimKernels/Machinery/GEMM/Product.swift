@@ -5,10 +5,10 @@
 /// - Parameters:
 ///   - c: `(rows, columns)`, row stride `outputStride`; must not overlap `a` or `packed`
 ///   - a: `(rows, depth)`, row stride `inputStride`, unit column stride
-///   - packed: b as written by `packPanels`
+///   - packed: b as written by `packPanels`; in another form than float32, by `packNarrow`
 public func product(
   _ c: UnsafeMutablePointer<Float>, outputStride: Int, start: ProductStart,
-  _ a: UnsafePointer<Float>, inputStride: Int, packed: UnsafePointer<Float>,
+  _ a: UnsafePointer<Float>, inputStride: Int, packed: UnsafePointer<Float>, form: WeightForm = .float32,
   rows: Int, depth: Int, columns: Int
 ) {
   let panels = roundedUp(columns, to: panelWidth) / panelWidth
@@ -19,14 +19,15 @@ public func product(
     parallel(tasks: min(tiles, limit)) { task, tasks in
       let mine = share(of: tiles, task, tasks)
       productBlock(
-        c, outputStride: outputStride, start: start, a, inputStride: inputStride, packed: packed,
+        c, outputStride: outputStride, start: start, a, inputStride: inputStride, packed: packed, form: form,
         rows: mine.lowerBound &* tileRows..<min(rows, mine.upperBound &* tileRows), depth: depth, columns: columns,
         panels: 0..<panels)
     }
   } else {
     parallel(tasks: min(panels, limit)) { task, tasks in
       productBlock(
-        c, outputStride: outputStride, start: start, a, inputStride: inputStride, packed: packed, rows: 0..<rows,
+        c, outputStride: outputStride, start: start, a, inputStride: inputStride, packed: packed, form: form,
+        rows: 0..<rows,
         depth: depth, columns: columns, panels: share(of: panels, task, tasks))
     }
   }
@@ -36,7 +37,7 @@ public func product(
 /// the nearest cache that holds them.
 func productBlock(
   _ c: Output, outputStride: Int, start: ProductStart, _ a: Input, inputStride: Int, packed: Input,
-  rows: Range<Int>, depth: Int, columns: Int, panels: Range<Int>
+  form: WeightForm, rows: Range<Int>, depth: Int, columns: Int, panels: Range<Int>
 ) {
   // The last panel may lack columns: it goes alone.
   let whole = max(panels.lowerBound, min(panels.upperBound, columns / panelWidth))
@@ -55,10 +56,11 @@ func productBlock(
   func tile(_ panel: Int, _ count: Int, _ row: Int, _ height: Int) {
     let column = panel &* panelWidth
     productTile(
-      panels: count, rows: height,
+      form, panels: count, rows: height,
       ProductTile(
         start: start.from(column: column), a: a + row &* inputStride, rowStride: inputStride, depthStride: 1,
-        b: packed + column &* depth, depth: depth, c: c + row &* outputStride + column, outputStride: outputStride,
+        b: packed + panel &* form.panelSize(depth: depth), depth: depth, c: c + row &* outputStride + column,
+        outputStride: outputStride,
         width: columns &- column))
   }
 }

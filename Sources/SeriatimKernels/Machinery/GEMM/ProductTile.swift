@@ -54,9 +54,14 @@ func productTile(panels: Int = 1, rows: Int, _ tile: ProductTile) {
 /// A tile that ends inside a register: computed in a buffer, and with no more registers than the columns need.
 @inline(never)
 private func edgeTile(rows: Int, _ tile: ProductTile) {
+  edgeTile(rows: rows, width: roundedUp(tile.width, to: laneCount), tile) { productTile(rows: rows, $0) }
+}
+
+/// Runs `compute(inner)` on a buffer of `width` columns in the place of a tile's output, and copies what there is.
+@inline(__always)
+func edgeTile(rows: Int, width: Int, _ tile: ProductTile, _ compute: (ProductTile) -> Void) {
   withUnsafeTemporaryAllocation(of: Float.self, capacity: (tileRows &+ 1) &* panelWidth) { space in
     guard let buffer = space.baseAddress else { return }
-    let width = roundedUp(tile.width, to: laneCount)
     var inner = tile
     inner.c = buffer
     inner.outputStride = panelWidth
@@ -72,7 +77,7 @@ private func edgeTile(rows: Int, _ tile: ProductTile) {
         copyPadded(buffer + row &* panelWidth, tile.c + row &* tile.outputStride, tile.width, width: width)
       }
     }
-    productTile(rows: rows, inner)
+    compute(inner)
     for row in 0..<rows {
       copyPadded(
         tile.c + row &* tile.outputStride, buffer + row &* panelWidth, tile.width, width: tile.width)
@@ -115,6 +120,18 @@ private func compute<let panels: Int, let rows: Int, let columns: Int>(
   _ tile: ProductTile, _ shape: Tiles<panels, rows, columns>.Type
 ) {
   var sums: Tiles<panels, rows, columns> = zeroTiles()
+  start(&sums, tile)
+  multiplyAdd(
+    &sums, tile.a, rowStride: tile.rowStride, depthStride: tile.depthStride, tile.b, panelStride: tile.panelStride,
+    weightStride: panelWidth, depth: tile.depth)
+  finish(sums, tile)
+}
+
+/// What the sums of a tile, which are zeros, start from.
+@inline(__always)
+func start<let panels: Int, let rows: Int, let columns: Int>(
+  _ sums: inout Tiles<panels, rows, columns>, _ tile: ProductTile
+) {
   for panel in 0..<panels {
     let first = panel &* panelWidth
     switch tile.start {
@@ -138,9 +155,13 @@ private func compute<let panels: Int, let rows: Int, let columns: Int>(
       }
     }
   }
-  multiplyAdd(
-    &sums, tile.a, rowStride: tile.rowStride, depthStride: tile.depthStride, tile.b, panelStride: tile.panelStride,
-    weightStride: panelWidth, depth: tile.depth)
+}
+
+/// Writes a tile's sums.
+@inline(__always)
+func finish<let panels: Int, let rows: Int, let columns: Int>(
+  _ sums: Tiles<panels, rows, columns>, _ tile: ProductTile
+) {
   for panel in 0..<panels {
     for row in 0..<rows {
       for column in 0..<columns {

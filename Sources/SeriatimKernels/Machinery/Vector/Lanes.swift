@@ -10,6 +10,7 @@ import Builtin
   /// As many floats as one register of this level holds.
   public typealias Lanes = SIMD16<Float>
   typealias IntegerLanes = SIMD16<Int32>
+  typealias ByteLanes = SIMD16<Int8>
   typealias WordLanes = SIMD16<UInt32>
   /// Floats in `Lanes`.
   public let laneCount = 16
@@ -17,6 +18,7 @@ import Builtin
   /// As many floats as one register of this level holds.
   public typealias Lanes = SIMD8<Float>
   typealias IntegerLanes = SIMD8<Int32>
+  typealias ByteLanes = SIMD8<Int8>
   typealias WordLanes = SIMD8<UInt32>
   /// Floats in `Lanes`.
   public let laneCount = 8
@@ -24,6 +26,7 @@ import Builtin
   /// As many floats as one register of this level holds: SSE2, NEON.
   public typealias Lanes = SIMD4<Float>
   typealias IntegerLanes = SIMD4<Int32>
+  typealias ByteLanes = SIMD4<Int8>
   typealias WordLanes = SIMD4<UInt32>
   /// Floats in `Lanes`.
   public let laneCount = 4
@@ -69,6 +72,22 @@ func load(_ source: UnsafeMutablePointer<Float>) -> Lanes {
 @_transparent
 func store(_ value: Lanes, _ target: UnsafeMutablePointer<Float>) {
   Builtin.storeRaw(value, target._rawValue)
+}
+
+/// A register of whole numbers, a byte each in memory, as floats.
+@_transparent
+func widened(_ source: UnsafeRawPointer) -> Lanes {
+  let bytes: ByteLanes = Builtin.loadRaw(source._rawValue)
+  #if AVX512
+    let whole = Builtin.sext_Vec16xInt8_Vec16xInt32(bytes._storage._value)
+    return Lanes(register: Builtin.sitofp_Vec16xInt32_Vec16xFPIEEE32(whole))
+  #elseif AVX2
+    let whole = Builtin.sext_Vec8xInt8_Vec8xInt32(bytes._storage._value)
+    return Lanes(register: Builtin.sitofp_Vec8xInt32_Vec8xFPIEEE32(whole))
+  #else
+    let whole = Builtin.sext_Vec4xInt8_Vec4xInt32(bytes._storage._value)
+    return Lanes(register: Builtin.sitofp_Vec4xInt32_Vec4xFPIEEE32(whole))
+  #endif
 }
 
 /// The first `count` lanes from memory, zeros behind them: nothing beyond `source + count` is read.

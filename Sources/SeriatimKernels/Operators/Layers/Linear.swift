@@ -4,10 +4,14 @@
 //
 // W is (out_features, in_features), as in torch. The forward product wants W^T packed, the input gradient W.
 
-/// Packs W for `linearForward`: `packedSize(depth: inFeatures, columns: outFeatures)` floats.
+/// Packs W for `linearForward`: `form.packedSize(depth: inFeatures, columns: outFeatures)` floats.
+///
+/// - Parameter scales: `(outFeatures,)`, for int8, whose weight has whole numbers
 public func packLinear(
-  _ packed: UnsafeMutablePointer<Float>, weight: UnsafePointer<Float>, inFeatures: Int, outFeatures: Int
+  _ packed: UnsafeMutablePointer<Float>, form: WeightForm, weight: UnsafePointer<Float>,
+  scales: UnsafePointer<Float>?, inFeatures: Int, outFeatures: Int
 ) {
+  if form != .float32 { return packNarrow(packed, form, .all(of: outFeatures), weight, scales, depth: inFeatures) }
   packPanels(packed, weight, depthStride: 1, columnStride: inFeatures, depth: inFeatures, columns: outFeatures)
 }
 
@@ -23,16 +27,16 @@ public func packLinearBackward(
 /// - Parameters:
 ///   - y: `(rows, outFeatures)`, contiguous
 ///   - x: `(rows, inFeatures)`, contiguous
-///   - packed: from `packLinear`
+///   - packed: from `packLinear`, in the same form
 ///   - bias: `(outFeatures,)` or nil
 public func linearForward(
-  y: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, packed: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-  rows: Int, inFeatures: Int, outFeatures: Int
+  y: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, packed: UnsafePointer<Float>, form: WeightForm,
+  bias: UnsafePointer<Float>?, rows: Int, inFeatures: Int, outFeatures: Int
 ) {
   let start: ProductStart = if let bias { .bias(bias) } else { .zero }
   product(
-    y, outputStride: outFeatures, start: start, x, inputStride: inFeatures, packed: packed, rows: rows,
-    depth: inFeatures, columns: outFeatures)
+    y, outputStride: outFeatures, start: start, x, inputStride: inFeatures, packed: packed, form: form,
+    rows: rows, depth: inFeatures, columns: outFeatures)
 }
 
 /// The gradients of `linearForward`; each output may be nil when nobody asks for it.

@@ -4,10 +4,9 @@
 
 import CSeriatim
 
-/// A kind of recurrent layer, with the sizes of one.
+/// A kind of recurrent layer, with the sizes of one. One that is no `TrainedCell` serves inference alone.
 protocol RecurrentCell {
   associatedtype Forward: ForwardLoop where Forward.Cell == Self
-  associatedtype Backward: BackwardLoop where Backward.Cell == Self
 
   /// Rows of a tile of the forward loop.
   static var tileRows: Int { get }
@@ -44,8 +43,14 @@ protocol RecurrentCell {
   /// Floats that the backward loop needs for itself.
   func backwardSpace(batch: Int, rows: Int) -> Int
 
-  /// Writes `packedSize` floats.
-  func pack(_ packed: Output, _ weights: srt_cell_weights)
+  /// Writes `packedSize` floats. The scales are those of int8 weights.
+  func pack(_ packed: Output, _ weights: srt_cell_weights, _ scales: srt_cell_scales)
+}
+
+/// A cell with a backward pass.
+protocol TrainedCell: RecurrentCell {
+  associatedtype Backward: BackwardLoop where Backward.Cell == Self
+
   /// Writes `packedBackwardSize` floats, those of W_ih only if it is given.
   func packBackward(_ packed: Output, _ weights: srt_cell_weights)
 }

@@ -8,6 +8,16 @@ struct GateRows {
   let first: Int
   let count: Int
 
+  /// The rows of a matrix, as they are.
+  static func all(of rows: Int) -> GateRows { GateRows(hiddenSize: rows, units: rows, gates: 1, first: 0, count: 1) }
+
+  /// The row of the weight that a column is of; nil past the ends of gates.
+  @inline(__always)
+  func source(column: Int) -> Int? {
+    let (gate, unit) = (column / units, column % units)
+    return gate < count && unit < hiddenSize ? (first &+ gate) % gates &* hiddenSize &+ unit : nil
+  }
+
   /// Packs these rows as the right factor of a product of depth `count * units`.
   func pack(_ packed: Output, _ weight: Input, columns: Int) {
     let panels = panelCount(columns)

@@ -3,8 +3,20 @@
 
 import CSeriatim
 
-/// Runs `use(cell)` for the kind that `cell` names; nil for one that there is not.
+/// Runs `use(cell)` for the kind that `cell` names, of narrow weights or not; nil for one that there is not.
 private func withCell<Use: CellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result? {
+  if cell.form != .float32 {
+    switch Int(cell.kind) {
+    case Int(SRT_GRU): return use.run(NarrowGRU(cell))
+    case Int(SRT_LSTM): return use.run(NarrowLSTM(cell))
+    default: break
+    }
+  }
+  return withTrainedCell(cell, use)
+}
+
+/// The same for kinds that have a backward pass.
+private func withTrainedCell<Use: TrainedCellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result? {
   let isNormalized = Int(cell.options) & Int(SRT_LAYER_NORM) != 0
   switch Int(cell.kind) {
   case Int(SRT_GRU): return isNormalized ? use.run(NormGRU(cell)) : use.run(GRU(cell))
@@ -17,8 +29,12 @@ private func withCell<Use: CellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result?
   }
 }
 
-private protocol CellUse {
+private protocol TrainedCellUse {
   associatedtype Result
+  func run(_ cell: some TrainedCell) -> Result
+}
+
+private protocol CellUse: TrainedCellUse {
   func run(_ cell: some RecurrentCell) -> Result
 }
 
@@ -38,19 +54,29 @@ public func recurrentSizes(
   return withCell(cell, Measure(batch: batch, rows: rows, steps: steps, training: training))
 }
 
-/// Packs a layer's weights, for the forward pass or the backward one.
+/// Packs a layer's weights for the forward pass.
 public func packRecurrent(
-  _ cell: srt_cell, _ packed: UnsafeMutablePointer<Float>, _ weights: srt_cell_weights, backward: Bool
+  _ cell: srt_cell, _ packed: UnsafeMutablePointer<Float>, _ weights: srt_cell_weights, _ scales: srt_cell_scales
 ) {
   struct Pack: CellUse {
     let packed: Output
     let weights: srt_cell_weights
-    let backward: Bool
-    func run(_ cell: some RecurrentCell) {
-      if backward { cell.packBackward(packed, weights) } else { cell.pack(packed, weights) }
-    }
+    let scales: srt_cell_scales
+    func run(_ cell: some RecurrentCell) { cell.pack(packed, weights, scales) }
   }
-  _ = withCell(cell, Pack(packed: packed, weights: weights, backward: backward))
+  _ = withCell(cell, Pack(packed: packed, weights: weights, scales: scales))
+}
+
+/// Packs a layer's weights for the backward pass.
+public func packRecurrentBackward(
+  _ cell: srt_cell, _ packed: UnsafeMutablePointer<Float>, _ weights: srt_cell_weights
+) {
+  struct Pack: TrainedCellUse {
+    let packed: Output
+    let weights: srt_cell_weights
+    func run(_ cell: some TrainedCell) { cell.packBackward(packed, weights) }
+  }
+  _ = withTrainedCell(cell, Pack(packed: packed, weights: weights))
 }
 
 /// Runs a layer forward.
@@ -64,11 +90,11 @@ public func recurrentForward(_ cell: srt_cell, _ call: srt_recurrent_call) {
 
 /// Runs a layer backward through time.
 public func recurrentBackward(_ cell: srt_cell, _ call: srt_recurrent_gradient_call) {
-  struct Run: CellUse {
+  struct Run: TrainedCellUse {
     let call: srt_recurrent_gradient_call
-    func run(_ cell: some RecurrentCell) { backward(cell, call) }
+    func run(_ cell: some TrainedCell) { backward(cell, call) }
   }
-  _ = withCell(cell, Run(call: call))
+  _ = withTrainedCell(cell, Run(call: call))
 }
 
 private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_call) {
@@ -99,7 +125,7 @@ private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_ca
   }
 }
 
-private func backward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_gradient_call) {
+private func backward<Cell: TrainedCell>(_ cell: Cell, _ call: srt_recurrent_gradient_call) {
   let ragged = RaggedBatch(batchSizes: call.batch_sizes, steps: call.steps)
   let (batch, units, stateUnits) = (ragged.batch, cell.units, cell.stateUnits)
   let schedule = Schedule(ragged, reverse: call.reverse != 0, backward: true, scratch: call.scratch)

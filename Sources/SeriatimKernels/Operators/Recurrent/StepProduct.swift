@@ -12,6 +12,7 @@ struct StepProduct {
   let outputStride: Int
   let columns: Int
   let descending: Bool
+  var form = WeightForm.float32
 
   /// For this worker's part of the sequences `rows` and the panels `parts`.
   @inline(__always)
@@ -32,10 +33,11 @@ struct StepProduct {
     let column = panel &* panelWidth
     share.forEachTile(in: rows, limit: tileRows) { first, count in
       productTile(
-        panels: panels, rows: count,
+        form, panels: panels, rows: count,
         ProductTile(
-          start: start, a: a + first &* inputStride, rowStride: share.tasks &* inputStride, depthStride: 1,
-          b: packed + column &* depth, depth: depth, c: c + first &* outputStride + column,
+          start: start.from(column: column), a: a + first &* inputStride, rowStride: share.tasks &* inputStride,
+          depthStride: 1,
+          b: packed + panel &* form.panelSize(depth: depth), depth: depth, c: c + first &* outputStride + column,
           outputStride: share.tasks &* outputStride, width: columns &- column))
     }
   }

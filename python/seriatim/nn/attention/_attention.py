@@ -82,5 +82,5 @@ class Attention(Module):
 
     def weights(self, h: Array, h_last: Array, batch_sizes: Integers) -> Array:
         """Return the attention weights, packed like ``h``: ``(rows,)``."""
-        query, _ = F.linear(h_last, self.query.weight._array)
+        query, _ = F.linear(h_last, self.query.weight._kept())
         return F.attention(query, h, batch_sizes, batch=len(query))[0][1]

@@ -11,6 +11,7 @@ import numpy as np
 from seriatim._states import StateDict, as_floats_of, as_weight, fit, hints, other_manner, read_state, without_made_up
 from seriatim._typing import AnyArray
 from seriatim.nn.base import _contexts, _undo
+from seriatim.nn.base._narrow import advice, narrow_form
 from seriatim.nn.base._parameter import CLOCK, Parameter, as_switch, owned
 from seriatim.nn.base._registry import Registry
 from seriatim.nn.base._text import tree
@@ -162,7 +163,9 @@ class Module(Registry):
 
     def _keeps(self) -> bool:
         """Return whether backward may follow: in training mode, and as a part of what is."""
-        return (self.__dict__["training"] or _contexts.is_kept.get()) and not _contexts.is_evaluating.get()
+        if not (self.__dict__["training"] or _contexts.is_kept.get()) or _contexts.is_evaluating.get():
+            return False
+        return narrow_form(self._parameters.values()) is None
 
     def kept(self, context: Any) -> Any:
         """Return a context as :meth:`pullback` takes it.
@@ -173,11 +176,23 @@ class Module(Registry):
             The context is None, which is that of a call in evaluation.
         """
         if context is None:
+            self._refuse_quantized()
             raise RuntimeError(
                 f"{type(self).__name__}.backward(): no forward in training mode is open; call forward once for every "
                 "backward, after train()."
             )
         return context
+
+    def _refuse_quantized(self) -> None:
+        """Raise RuntimeError if a weight here or inside has been quantised."""
+        form = narrow_form(self.parameters())
+        if form is not None:
+            raise RuntimeError(advice(type(self).__name__, form))
+
+    def _quantized_repr(self) -> str:
+        """Return what the representation says of how weights are kept."""
+        form = narrow_form(self._parameters.values())
+        return "" if form is None else f", weights={form!r}"
 
     def _unused(self, context: Any) -> Any:
         """Return a context that a pullback uses up: a list, which that empties."""
@@ -239,6 +254,8 @@ class Module(Registry):
         TypeError
             ``state_dict`` has no names, or is no dict of arrays.
         FileNotFoundError
+        RuntimeError
+            The module is quantised: load into the float32 module and quantise that.
 
         Notes
         -----
@@ -249,6 +266,7 @@ class Module(Registry):
         parametrisations, quantised tensors and pickles are refused. ``reset_after`` and ``nonlinearity`` are compared
         where a whole module or a converter's result says them; a plain dict does not.
         """
+        self._refuse_quantized()
         known = {name: (memory, parameter) for name, memory, parameter in self._state("")}
         shapes = {name: memory for name, (memory, _) in known.items()}
         found = fit(read_state(without_made_up(state_dict, known), known), shapes, prefix)
@@ -291,13 +309,22 @@ class Module(Registry):
 
     @training.setter
     def training(self, mode: bool) -> None:
+        if mode:
+            self._refuse_quantized()
         self.__dict__["training"] = bool(mode)
 
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode here and in all modules inside, and drop open forwards; returns the module.
 
         Children are told through their own ``train``, so a module that overrides it to stay frozen does.
+
+        Raises
+        ------
+        RuntimeError
+            A weight has been quantised (:func:`seriatim.quantize`).
         """
+        if mode:
+            self._refuse_quantized()
         _contexts.drop(self, noted=bool(mode) and self.__dict__["training"])
         self.__dict__["training"] = bool(mode)
         for module in self.children():
@@ -327,6 +354,8 @@ class Module(Registry):
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
         """Set ``requires_grad`` of all parameters; returns the module. TypeError for what is no bool."""
         requires_grad = as_switch("requires_grad", requires_grad)
+        if requires_grad:
+            self._refuse_quantized()
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self

@@ -31,6 +31,11 @@ CLOCK = _Clock()
 _versions = itertools.count()
 
 
+def new_version() -> int:
+    """Return a number that no other parameter's values have."""
+    return next(_versions)
+
+
 def as_switch(name: str, value: Any) -> bool:
     """Return True or False; raise TypeError for all else, as torch: text that says "False" is true."""
     if not isinstance(value, (bool, np.bool_)):
@@ -103,7 +108,7 @@ class Parameter:
         self._gradient: Array | None = None
         self._fresh = False
         self._lease: weakref.ref[_Lease] | None = None
-        self._version = next(_versions)
+        self._version = new_version()
         self._flat: _Flat | None = None
         self._offset = 0
         # The module that has it, and when a gradient was last computed: what an optimiser's warnings go by.
@@ -195,6 +200,11 @@ class Parameter:
             np.add(slot, new, out=slot, casting="unsafe") if accumulate else np.copyto(slot, new, casting="unsafe")
 
     @property
+    def form(self) -> str:
+        """How the values are kept: 'float32', or what :func:`seriatim.quantize` has made of it."""
+        return "float32"
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the values."""
         return self._array.shape
@@ -218,12 +228,16 @@ class Parameter:
 
     # ---- For this package only
 
+    def _kept(self) -> Any:
+        """Return what kernels pack: the array, or the weight as it is kept."""
+        return self._array
+
     def _owned_by(self, module: Any) -> None:
         self._owner = weakref.ref(module)
 
     def _touch(self) -> None:
         """Note that the values have changed."""
-        self._version = next(_versions)
+        self._version = new_version()
 
     def _stamp(self) -> int | None:
         """Return a number that stays equal while the values do; None while a user could change them unseen."""
@@ -326,13 +340,14 @@ def _restore(data: Array, requires_grad: bool, grad: Array | None) -> Parameter:
 def flatten(parameters: Iterable[Parameter]) -> None:
     """Move parameters and their gradients behind each other into one buffer each.
 
-    Values do not change. A parameter whose memory a user still holds a view of stays where it is.
+    Values do not change. A parameter whose memory a user still holds a view of stays where it is, and so does what
+    :func:`seriatim.quantize` has made.
 
     Parameters
     ----------
     parameters : iterable of Parameter
     """
-    movable = [p for p in dict.fromkeys(parameters) if p._stamp() is not None]
+    movable = [p for p in dict.fromkeys(parameters) if p._stamp() is not None and p.form == "float32"]
     if len({id(p._flat) for p in movable}) <= 1 and all(p._flat is not None for p in movable):
         return
     flat, offset = _Flat(sum(p.size for p in movable)), 0

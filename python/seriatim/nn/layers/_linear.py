@@ -66,8 +66,8 @@ class Linear(ArrayModule):
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Multiply."""
         array, parameter, bias = as_numbers("x", x), self.weight, self.bias
-        weight = parameter._array
-        out_features, in_features = weight.shape
+        weight = parameter._kept()
+        out_features, in_features = parameter.shape
         if array.ndim == 0 or array.shape[-1] != in_features:
             raise ValueError(f"x: expected shape (..., {in_features}), got {array.shape}")
         packed = self._packs.get("forward", (parameter,), lambda: F.linear_pack(weight))
@@ -104,4 +104,5 @@ class Linear(ArrayModule):
 
     def extra_repr(self) -> str:
         """Return the sizes."""
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        return sizes + self._quantized_repr()

@@ -88,8 +88,8 @@ def norm_options(norm: str | None, **others: tuple[Any, Any]) -> tuple[str, ...]
     return ("layer_norm",)
 
 
-def _arrays(parameters: list[Parameter | None]) -> list[Array | None]:
-    return [None if p is None else p._array for p in parameters]
+def _arrays(parameters: list[Parameter | None]) -> list[Any]:
+    return [None if p is None else p._kept() for p in parameters]
 
 
 class _Direction:
@@ -120,14 +120,13 @@ class _Direction:
         draws: Draws,
     ) -> tuple[Array, States, Any]:
         parameters, (zoneout, drop) = self.parameters(), draws
+        cell = self.cell if parameters[0] is None else self.cell.packed_as(parameters[0].form)
         if drop is None:
-            packed = self._packs.get(
-                "forward", tuple(parameters), lambda: F.recurrent_pack(self.cell, _arrays(parameters))
-            )
+            packed = self._packs.get("forward", tuple(parameters), lambda: F.recurrent_pack(cell, _arrays(parameters)))
         else:
-            packed = F.recurrent_pack(self.cell, _dropped(parameters, drop))
+            packed = F.recurrent_pack(cell, _dropped(parameters, drop))
         (y, (h_n, c_n)), cache = F.recurrent(
-            self.cell,
+            cell,
             x,
             batch_sizes,
             packed,
@@ -465,7 +464,8 @@ class RecurrentStack(_Regular):
         defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
         defaults |= {"zoneout": 0.0, "recurrent_dropout": 0.0}
         own = ((k, v, getattr(self, k)) for k, v in {**defaults, **self._options()}.items())
-        return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
+        shown = ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
+        return shown + self._quantized_repr()
 
 
 class RecurrentCell(_Regular):
@@ -575,4 +575,5 @@ class RecurrentCell(_Regular):
         parts = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {"bias": True, "zoneout": 0.0, "recurrent_dropout": 0.0, **self._options()}
         own = ((k, v, getattr(self, k)) for k, v in defaults.items())
-        return ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
+        shown = ", ".join(parts + [f"{name}={value!r}" for name, default, value in own if value != default])
+        return shown + self._quantized_repr()

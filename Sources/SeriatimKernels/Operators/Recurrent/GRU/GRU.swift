@@ -21,7 +21,7 @@
 import CSeriatim
 
 /// The sizes of one direction of one GRU layer.
-struct GRU: RecurrentCell {
+struct GRU: TrainedCell {
   typealias Forward = GRUForward
   typealias Backward = GRUBackward
 
@@ -47,7 +47,7 @@ struct GRU: RecurrentCell {
   /// With the reset before the product, dq.
   func backwardSpace(batch: Int, rows: Int) -> Int { resetAfter ? 0 : batch &* units }
 
-  func pack(_ packed: Output, _ weights: srt_cell_weights) {
+  func pack(_ packed: Output, _ weights: srt_cell_weights, _ scales: srt_cell_scales) {
     let (hidden, width) = (hiddenSize, laneCount)
     let (weightIH, weightHH) = (weights.weight_ih.unsafelyUnwrapped, weights.weight_hh.unsafelyUnwrapped)
     parallel(tasks: min(panels, taskLimit(work: packedSize))) { task, tasks in

@@ -21,7 +21,7 @@
 import CSeriatim
 
 /// The sizes of one direction of one LSTM layer.
-struct LSTM: RecurrentCell {
+struct LSTM: TrainedCell {
   typealias Forward = LSTMForward
   typealias Backward = LSTMBackward
 
@@ -73,7 +73,7 @@ struct LSTM: RecurrentCell {
     projects ? rows &* stateUnits &+ roundedUp(batch &* units, to: 16) : 0
   }
 
-  func pack(_ packed: Output, _ weights: srt_cell_weights) {
+  func pack(_ packed: Output, _ weights: srt_cell_weights, _ scales: srt_cell_scales) {
     let (hidden, width) = (hiddenSize, laneCount)
     let (weightIH, weightHH) = (weights.weight_ih.unsafelyUnwrapped, weights.weight_hh.unsafelyUnwrapped)
     parallel(tasks: min(panels, taskLimit(work: packedSize))) { task, tasks in

@@ -20,7 +20,7 @@ import CSeriatim
 private let epsilon: Float = 1e-5
 
 /// A cell of two normalised products.
-protocol NormalizedCell: RecurrentCell {
+protocol NormalizedCell: TrainedCell {
   init(inputSize: Int, hiddenSize: Int)
   /// Blocks of `units` floats that the cell has in a cache row.
   var blocks: Int { get }
@@ -68,7 +68,7 @@ extension NormalizedCell {
   func vectors(_ packed: Input) -> NormVectors { NormVectors(base: packed, width: width, units: units) }
   func row(_ base: Output) -> NormRow { NormRow(base: base, width: width, units: units, blocks: blocks) }
 
-  func pack(_ packed: Output, _ weights: srt_cell_weights) {
+  func pack(_ packed: Output, _ weights: srt_cell_weights, _ scales: srt_cell_scales) {
     packColumns(packed, weights.weight_ih.unsafelyUnwrapped, depth: inputSize)
     packColumns(packed + statePackedOffset, weights.weight_hh.unsafelyUnwrapped, depth: hiddenSize)
     packVectors(packed + vectorsOffset, weights)

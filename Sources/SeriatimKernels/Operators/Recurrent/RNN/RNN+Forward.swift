@@ -22,7 +22,8 @@ struct RNNForward: ForwardLoop {
   func multiplyInputs(_ ragged: RaggedBatch) {
     product(
       call.y, outputStride: call.output_stride, start: .bias(call.packed), call.x, inputStride: shape.inputSize,
-      packed: call.packed + shape.biasSize, rows: ragged.rows, depth: shape.inputSize, columns: shape.hiddenSize)
+      packed: call.packed + shape.biasSize, form: shape.form, rows: ragged.rows, depth: shape.inputSize,
+      columns: shape.hiddenSize)
   }
 
   @inline(never)
@@ -43,7 +44,7 @@ struct RNNForward: ForwardLoop {
       start: .output, a: state, inputStride: stride, packed: call.packed + shape.statePackedOffset,
       depth: shape.hiddenSize,
       c: call.y + step.row &* call.output_stride, outputStride: call.output_stride, columns: shape.hiddenSize,
-      descending: step.descending)
+      descending: step.descending, form: shape.form)
   }
 
   private func activate(_ row: Output, _ range: Range<Int>) {

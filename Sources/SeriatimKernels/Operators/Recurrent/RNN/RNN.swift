@@ -8,7 +8,7 @@
 import CSeriatim
 
 /// The sizes of one direction of one RNN layer.
-struct RNN: RecurrentCell {
+struct RNN: TrainedCell {
   typealias Forward = RNNForward
   typealias Backward = RNNBackward
 
@@ -17,21 +17,24 @@ struct RNN: RecurrentCell {
   /// Else tanh.
   let isReLU: Bool
   let units: Int
+  /// Of the forward weights; in others than float32 there is no backward pass.
+  let form: WeightForm
 
   init(_ cell: srt_cell) {
     inputSize = cell.input_size
     hiddenSize = cell.hidden_size
     isReLU = Int(cell.options) & Int(SRT_RELU) != 0
     units = roundedUp(hiddenSize, to: laneCount)
+    form = cell.form
   }
 
   var gates: Int { 1 }
   /// Parts of its products, which are plain ones.
   var panels: Int { panelCount(hiddenSize) }
   /// The biases, W_ih, W_hh.
-  var packedSize: Int { biasSize &* (1 &+ inputSize &+ hiddenSize) }
+  var packedSize: Int { statePackedOffset &+ form.packedSize(depth: hiddenSize, columns: hiddenSize) }
   var biasSize: Int { roundedUp(hiddenSize, to: panelWidth) }
-  var statePackedOffset: Int { biasSize &* (1 &+ inputSize) }
+  var statePackedOffset: Int { biasSize &+ form.packedSize(depth: inputSize, columns: hiddenSize) }
   /// W_hh, and W_ih for the input gradient.
   var packedBackwardSize: Int { inputPackedOffset &+ SeriatimKernels.packedSize(depth: units, columns: inputSize) }
   var inputPackedOffset: Int { SeriatimKernels.packedSize(depth: units, columns: hiddenSize) }
@@ -40,9 +43,14 @@ struct RNN: RecurrentCell {
   var gradientStride: Int { units &+ 16 }
   func backwardSpace(batch: Int, rows: Int) -> Int { rows &* gradientStride }
 
-  func pack(_ packed: Output, _ weights: srt_cell_weights) {
-    for unit in 0..<biasSize {
-      packed[unit] = unit < hiddenSize ? (weights.bias_ih?[unit] ?? 0) + (weights.bias_hh?[unit] ?? 0) : 0
+  func pack(_ packed: Output, _ weights: srt_cell_weights, _ scales: srt_cell_scales) {
+    packBiasSum(packed, weights.bias_ih, weights.bias_hh, first: 0, count: hiddenSize, width: biasSize)
+    if form != .float32 {
+      let rows = GateRows.all(of: hiddenSize)
+      packNarrow(packed + biasSize, form, rows, weights.weight_ih.unsafelyUnwrapped, scales.ih, depth: inputSize)
+      packNarrow(
+        packed + statePackedOffset, form, rows, weights.weight_hh.unsafelyUnwrapped, scales.hh, depth: hiddenSize)
+      return
     }
     packPanels(
       packed + biasSize, weights.weight_ih.unsafelyUnwrapped, depthStride: 1, columnStride: inputSize, depth: inputSize,

@@ -29,7 +29,7 @@ protocol ScanRule {
 }
 
 /// The sizes of one direction of one layer.
-struct Scan<Rule: ScanRule>: RecurrentCell {
+struct Scan<Rule: ScanRule>: TrainedCell {
   typealias Forward = ScanForward<Rule>
   typealias Backward = ScanBackward<Rule>
 
@@ -62,7 +62,7 @@ struct Scan<Rule: ScanRule>: RecurrentCell {
   /// Padded by a line: rows a power of two apart would fall into one set of the cache.
   var cacheStride: Int { columns &+ 16 }
 
-  func pack(_ packed: Output, _ weights: srt_cell_weights) {
+  func pack(_ packed: Output, _ weights: srt_cell_weights, _ scales: srt_cell_scales) {
     let registers = biasSize / laneCount
     let weightIH = weights.weight_ih.unsafelyUnwrapped
     parallel(tasks: min(registers, taskLimit(work: packedSize))) { task, tasks in
