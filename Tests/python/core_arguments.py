@@ -63,13 +63,17 @@ def recurrent(kind, options, *, proj=0, what="forward"):
     _, state, _, size_c, _ = _core.recurrent_describe(cell)
     shapes = F.Cell(*cell).shapes()
     weights = [floats(*shapes[n]) if n in shapes else None for n in F.PARAMETERS]
+    rows = [shapes[n][0] if n in shapes else 0 for n in ("weight_ih", "weight_hh", "weight_hr")]
+    scales = [floats(n) if n and options & OPTIONS["int8"] else None for n in rows]
     if what == "pack":
-        return [cell, *weights]
+        return [cell, *weights, *scales]
+    if what == "pack_backward":
+        return [cell, *weights, True]
     c = floats(3, size_c) if size_c else None
     batch = [floats(6, 4), integers(3, 2, 1), floats(3, state), c, True, 0.0, 3, 4]
+    packed = _core.recurrent_pack(cell, tuple(weights), tuple(scales))
     if what == "forward":
-        return [cell, *batch, _core.recurrent_pack(cell, tuple(weights)), True, floats(6, state)]
-    packed = _core.recurrent_pack(cell, tuple(weights))
+        return [cell, *batch, packed, (kind, options) not in NARROW, floats(6, state)]
     y, _, _, cache = _core.recurrent_forward(cell, tuple(batch[:5]), tuple(batch[5:]), packed, True, None)
     back = _core.recurrent_pack_backward(cell, tuple(weights), True)
     grads = [floats(6, state), floats(3, state), c]
@@ -80,6 +84,10 @@ KINDS, OPTIONS, _ = _core.recurrent_names()
 RECURRENT = [(kind, 0) for kind in KINDS.values()] + [
     (KINDS[kind], OPTIONS[option])
     for kind, option in (("lstm", "peephole"), ("gru", "layer_norm"), ("lstm", "layer_norm"))
+]
+NARROW = [
+    (KINDS[kind], OPTIONS[form])
+    for kind, form in (("gru", "int8"), ("lstm", "int8"), ("rnn", "int8"), ("gru", "bfloat16"))
 ]
 GEOMETRY = (4, 3, 3, 1, 2, 1, 1, 1, 1, 2)
 # Of 4 x 6 to 3 x 5: where, and how much of the next is in it.
@@ -131,9 +139,12 @@ GOOD = {
     "signatures": [list],
     "memory_info": [list],
     "release_memory": [lambda: [0]],
-    "linear_pack": [lambda: [floats(5, 4)]],
+    "linear_pack": [lambda: [floats(5, 4), None, 0], lambda: [floats(5, 4), floats(5), 2]],
     "linear_pack_backward": [lambda: [floats(5, 4)]],
-    "linear_forward": [lambda: [floats(3, 4), _core.linear_pack(floats(5, 4)), floats(5), 5]],
+    "linear_forward": [
+        lambda: [floats(3, 4), _core.linear_pack(floats(5, 4), None, 0), floats(5), 5, 0],
+        lambda: [floats(3, 4), _core.linear_pack(floats(5, 4), None, 1), floats(5), 5, 1],
+    ],
     "linear_backward": [
         lambda: [floats(3, 5), floats(3, 4), _core.linear_pack_backward(floats(5, 4)), floats(5, 4), floats(5), True],
     ],
@@ -217,9 +228,9 @@ GOOD = {
     "conv_recurrent_backward": [lambda kind=kind: conv_backward(kind) for kind in CONV],
     "recurrent_names": [list],
     "recurrent_describe": [lambda: [(1, 0, 4, 5, 2)]],
-    "recurrent_pack": [lambda cell=cell: recurrent(*cell, what="pack") for cell in RECURRENT],
-    "recurrent_pack_backward": [lambda cell=cell: [*recurrent(*cell, what="pack"), True] for cell in RECURRENT],
-    "recurrent_forward": [lambda cell=cell: recurrent(*cell) for cell in [*RECURRENT]],
+    "recurrent_pack": [lambda cell=cell: recurrent(*cell, what="pack") for cell in [*RECURRENT, *NARROW]],
+    "recurrent_pack_backward": [lambda cell=cell: recurrent(*cell, what="pack_backward") for cell in RECURRENT],
+    "recurrent_forward": [lambda cell=cell: recurrent(*cell) for cell in [*RECURRENT, *NARROW]],
     "recurrent_backward": [lambda cell=cell: recurrent(*cell, what="backward") for cell in RECURRENT],
     "max_pool_forward": [lambda: [floats(2, 4, 6), WINDOWS, True]],
     "max_pool_backward": [

@@ -185,14 +185,14 @@ def test_files_that_are_not_ours_or_too_new(tmp_path):
     seriatim.save(nn.Linear(3, 4), path)
     header, _ = read(path)
     for change, words in (
-        ({"format": 99}, "reads format 3: a newer version reads it"),
+        ({"format": 99}, "reads formats 3 and 4: a newer version reads it"),
         ({"format": None}, "its header's format is None: expected a number"),
         ({"format": "3"}, "its header's format is '3'"),
         ({"alike": []}, r"its header's alike is \[\]: expected names"),
         ({"alike": {"more": []}}, "its header's alike is"),
         ({"model": None}, "its header's model is None"),
         ({"format": 2, "model": {"class": "Linear", "config": 3}}, "is not as save writes it"),
-        ({"format": 1}, "in format 1; .* reads format 3: fit and save the model again"),
+        ({"format": 1}, "in format 1; .* reads formats 3 and 4: fit and save the model again"),
         ({"model": {**header["model"], "class": "os.system"}}, "does not know"),
         ({"model": {**header["model"], "class": "flatten"}}, "does not know"),
     ):

@@ -42,14 +42,14 @@ def quantize(model: Model, weights: str = "bfloat16") -> Model:
     -------
     model
         Of the same class, in evaluation mode. It cannot be trained: ``fit``, ``train()``, ``backward`` and
-        ``load_state_dict`` refuse. ``state_dict()`` has the rounded weights as float32. :func:`sklearn.base.clone` of an
-        estimator gives one that is not fitted, as ever.
+        ``load_state_dict`` refuse. ``state_dict()`` has the rounded weights as float32. ``clone`` of an estimator gives
+        one that is not fitted, as ever.
 
     Raises
     ------
     ValueError
-        ``weights`` is another one, no layer of the model can be quantised, one is quantised already, or a weight is NaN or
-        infinite, or too large for bfloat16 (above 3.3895e38).
+        ``weights`` is another one, no layer of the model can be quantised, one is quantised already, or a weight is
+        NaN, infinite, or too large for bfloat16 (above 3.3895e38).
     TypeError
         The model is no module, estimator or pipeline.
     sklearn.exceptions.NotFittedError
@@ -57,17 +57,17 @@ def quantize(model: Model, weights: str = "bfloat16") -> Model:
 
     Notes
     -----
-    Quantised are the weights of Linear, and ``weight_ih``, ``weight_hh`` and ``weight_hr`` of GRU, LSTM and RNN, stacks and
-    cells, with all their options but ``norm="layer"``. All else keeps float32: biases, peepholes, layer-normalised cells,
-    MinGRU, MinLSTM, IndRNN, convolutions, embeddings and a weight that is tied to one, norms.
+    Quantised are the weights of Linear, and ``weight_ih``, ``weight_hh`` and ``weight_hr`` of GRU, LSTM and RNN, stacks
+    and cells, with all their options but ``norm="layer"``. All else keeps float32: biases, peepholes, layer-normalised
+    cells, MinGRU, MinLSTM, IndRNN, convolutions, embeddings and a weight that is tied to one, norms.
 
     Only weights are rounded. They are widened in registers, and all sums are float32 in the order they always have::
 
         bfloat16    W x + b       = b + sum_j w_j x_j,  w rounded to the nearest bfloat16, ties to even
         int8        W x + b       = b + s (sum_j q_j x_j),  s = max |w| / 127 of the row,  q = round(w / s)
 
-    so that a bfloat16 model has the bits of the float32 model whose weights have been rounded, and every result the same
-    bits alone, in any batch, and for any number of threads.
+    so that a bfloat16 model has the bits of the float32 model whose weights have been rounded, and every result the
+    same bits alone, in any batch, and for any number of threads.
 
     It pays where weights come from memory or a shared cache: one sequence, or few, and layers whose weights are larger
     than a core's cache. Large batches take as long as in float32 (bfloat16), or somewhat longer (int8).
@@ -85,14 +85,14 @@ def quantize(model: Model, weights: str = "bfloat16") -> Model:
     if not isinstance(weights, str) or weights not in _FORMS:
         raise ValueError(f"weights: expected 'bfloat16' or 'int8', got {weights!r}")
     if isinstance(model, Module):
-        return _copy(model, model, weights)  # type: ignore[return-value]
+        copied: Model = _copy(model, model, weights)
+        return copied
     if hasattr(model, "steps") and model.steps:
-        *before, (name, last) = model.steps
-        made: Any = copy.deepcopy(model, {id(last): quantize(last, weights)})
-        return made  # type: ignore[no-any-return]
+        last = model.steps[-1][1]
+        return copy.deepcopy(model, {id(last): quantize(last, weights)})
     if not (hasattr(model, "get_params") and type(model).__module__.startswith("seriatim.")):
         raise TypeError(
-            f"model: expected a module of seriatim.nn, a fitted estimator of seriatim or a pipeline that ends with one, "
+            "model: expected a module of seriatim.nn, a fitted estimator of seriatim or a pipeline that ends with one, "
             f"got {type(model).__name__}"
         )
     from sklearn.utils.validation import check_is_fitted
@@ -104,7 +104,8 @@ def quantize(model: Model, weights: str = "bfloat16") -> Model:
     shallow = copy.copy(model)
     for attribute in _TRAINING:
         vars(shallow).pop(attribute, None)
-    return _copy(shallow, module, weights)
+    made: Model = _copy(shallow, module, weights)
+    return made
 
 
 def _copy(model: Any, module: Module, form: str) -> Any:

@@ -90,6 +90,7 @@ __all__ = [
     "NO_ZONEOUT",
     "PARAMETERS",
     "Cell",
+    "Narrow",
     "RecurrentCache",
     "Zoneout",
     "activation",

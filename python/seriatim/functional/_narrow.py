@@ -54,7 +54,7 @@ def narrow(weight: ArrayLike, form: str) -> Narrow:
     ----------
     weight : array_like, shape (rows, columns)
     form : {'bfloat16', 'int8'}
-        bfloat16: to the nearest, ties to even. int8: ``q = round(w / scale)`` with ``scale = max |w| / 127`` of each row.
+        bfloat16: to the nearest, ties to even. int8: ``q = round(w / scale)``, ``scale = max |w| / 127`` of each row.
 
     Returns
     -------
@@ -63,14 +63,14 @@ def narrow(weight: ArrayLike, form: str) -> Narrow:
     Raises
     ------
     ValueError
-        The form is another one, the weight is no matrix, or holds NaN or infinity, or a number that bfloat16 cannot hold.
+        The form is another one, or the weight is no matrix, holds NaN or infinity, or a number that bfloat16 cannot
+        hold.
     TypeError
         The weight holds no real numbers.
 
     Notes
     -----
-    The rows of int8 weights that hold nothing above ``127 * 2**-126``, below which kernels take numbers for zero, become
-    zeros.
+    The rows of int8 weights that hold nothing above ``127 * 2**-126`` become zeros: kernels take such scales for zero.
     """
     if form not in FORMS[1:]:
         raise ValueError(f"form: expected 'bfloat16' or 'int8', got {form!r}")

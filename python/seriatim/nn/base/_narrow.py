@@ -1,4 +1,4 @@
-"""Parameters that are kept in bfloat16 or int8, for inference alone: what :func:`seriatim.quantize` makes of weights."""
+"""Parameters that are kept in bfloat16 or int8, for inference alone: what :func:`seriatim.quantize` makes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NarrowParameter(Parameter):
         return self._narrow.form
 
     @property
-    def _array(self) -> Any:
+    def _array(self) -> Any:  # type: ignore[override]
         values = self._narrow.wide()
         values.flags.writeable = False
         return values

@@ -183,7 +183,7 @@ class _Direction:
 def _dropped(parameters: list[Parameter | None], drop: tuple[float, int, int]) -> list[Array | None]:
     """Return the arrays of a direction's parameters, weight_hh with some elements dropped."""
     arrays = _arrays(parameters)
-    arrays[1] = F.dropout(arrays[1], *drop)  # type: ignore[arg-type]
+    arrays[1] = F.dropout(arrays[1], *drop)
     return arrays
 
 
