@@ -37,10 +37,11 @@ ALLOWED = {
     "compat": BASE | {"_sklearn", "models", "sequences"},
     "export": BASE | {"functional", "models", "nn", "preprocessing"},
     "plotting": BASE,
+    "quantization": BASE | {"functional", "nn"},
     "demo": BASE | {"models", "persistence", "plotting", "sequences"},
     "cli": BASE | {"demo"},
     "__main__": {"cli"},
-    "__init__": BASE | {"persistence", "sequences"},
+    "__init__": BASE | {"persistence", "quantization", "sequences"},
 }
 
 

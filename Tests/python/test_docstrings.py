@@ -18,6 +18,7 @@ PUBLIC = [
 REFUSED_LATER = ("models", "preprocessing")
 NOTHING_TO_REFUSE = {
     "Cell": "a tuple: the functions that take it refuse it",
+    "Narrow": "a tuple that narrow() makes",
     "RecurrentCache": "a tuple that forward makes",
     "Module": "the base of all: it takes nothing",
     "flatten": "NumPy's own errors",

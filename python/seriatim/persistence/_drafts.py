@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from seriatim.functional import Narrow
 from seriatim.nn import Module, Parameter
-from seriatim.nn.base._narrow import NarrowParameter
+from seriatim.nn.base._narrow import NARROW, NarrowParameter, narrow_zeros
 from seriatim.persistence._compare import Comparison
 from seriatim.persistence._constructors import is_plain
 from seriatim.persistence._generators import Generators
@@ -96,10 +95,6 @@ def unique_arrays(module: Module) -> Iterator[tuple[str, Any]]:
                 yield (f"{path}.{name}" if path else name), value
 
 
-# Of weights that are quantised; "int8" is written "|i1" where it is a buffer.
-_CODES: dict[str, Any] = {"bfloat16": np.uint16, "int8": np.int8}
-
-
 def form_of(value: Any) -> dict[str, Any]:
     if isinstance(value, Parameter):
         dtype = "parameter" if value.form == "float32" else value.form
@@ -112,9 +107,8 @@ def zeros_of(form: dict[str, Any]) -> Any:
     """Return a parameter or a buffer of zeros."""
     if form["dtype"] == "parameter":
         return Parameter(np.zeros(form["shape"], np.float32))
-    if form["dtype"] in _CODES and len(form["shape"]) == 2:
-        scale = np.ones(form["shape"][0], np.float32) if form["dtype"] == "int8" else None
-        return NarrowParameter(Narrow(np.zeros(form["shape"], _CODES[form["dtype"]]), scale))
+    if form["dtype"] in NARROW:
+        return narrow_zeros(form["dtype"], form["shape"])
     return np.zeros(form["shape"], np.dtype(form["dtype"]))
 
 

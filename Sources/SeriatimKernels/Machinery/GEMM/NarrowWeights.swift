@@ -34,19 +34,20 @@ public enum WeightForm {
 /// Packs rows of a weight as columns of a product's right factor, in bfloat16 or int8.
 ///
 /// - Parameters:
-///   - packed: `form.packedSize(depth:columns: rows.count * rows.units)` floats, written whole
-///   - rows: which rows, and where each gate's columns begin
-///   - weight: `(rows.gates * rows.hiddenSize, depth)`; for int8 whole numbers in -127...127
+///   - packed: `form.packedSize(depth:columns:)` floats, written whole
+///   - weight: rows of `depth`; for int8 whole numbers in -127...127
 ///   - scales: one a row of the weight; only for int8
+///   - row: that of a column, nil for a column of zeros; asked for columns past the end, too
 func packNarrow(
-  _ packed: Output, _ form: WeightForm, _ rows: GateRows, _ weight: Input, _ scales: Input?, depth: Int
+  _ packed: Output, _ form: WeightForm, _ weight: Input, _ scales: Input?, depth: Int, columns: Int,
+  row: (_ column: Int) -> Int?
 ) {
-  let panels = panelCount(rows.count &* rows.units)
+  let panels = panelCount(columns)
   parallel(tasks: min(panels, taskLimit(work: depth &* panels &* panelWidth))) { task, tasks in
     for panel in share(of: panels, task, tasks) {
       let target = packed + panel &* form.panelSize(depth: depth)
       for lane in 0..<panelWidth {
-        let source = rows.source(column: panel &* panelWidth &+ lane)
+        let source = row(panel &* panelWidth &+ lane)
         if form == .int8 { target[lane] = source.map { scales?[$0] ?? 1 } ?? 0 }
         packColumn(
           UnsafeMutableRawPointer(target), form, lane: lane, source.map { weight + $0 &* depth }, depth: depth)

@@ -1,6 +1,10 @@
 // Packing: the right factor of a product is laid out once in panels of `panelWidth` columns, so that the tile reads it
 // front to back. Columns past the end are zeros.
 
+/// Panels that `columns` columns are cut into.
+@inline(__always)
+func panelCount(_ columns: Int) -> Int { (columns &+ panelWidth &- 1) / panelWidth }
+
 /// Floats that `packPanels` writes for a `(depth, columns)` matrix.
 public func packedSize(depth: Int, columns: Int) -> Int {
   roundedUp(columns, to: panelWidth) &* depth

@@ -11,7 +11,11 @@ public func packLinear(
   _ packed: UnsafeMutablePointer<Float>, form: WeightForm, weight: UnsafePointer<Float>,
   scales: UnsafePointer<Float>?, inFeatures: Int, outFeatures: Int
 ) {
-  if form != .float32 { return packNarrow(packed, form, .all(of: outFeatures), weight, scales, depth: inFeatures) }
+  if form != .float32 {
+    return packNarrow(packed, form, weight, scales, depth: inFeatures, columns: outFeatures) {
+      $0 < outFeatures ? $0 : nil
+    }
+  }
   packPanels(packed, weight, depthStride: 1, columnStride: inFeatures, depth: inFeatures, columns: outFeatures)
 }
 

@@ -11,11 +11,12 @@ struct GateRows {
   /// The rows of a matrix, as they are.
   static func all(of rows: Int) -> GateRows { GateRows(hiddenSize: rows, units: rows, gates: 1, first: 0, count: 1) }
 
-  /// The row of the weight that a column is of; nil past the ends of gates.
-  @inline(__always)
-  func source(column: Int) -> Int? {
-    let (gate, unit) = (column / units, column % units)
-    return gate < count && unit < hiddenSize ? (first &+ gate) % gates &* hiddenSize &+ unit : nil
+  /// Packs these rows, `depth` wide, as the columns of a product's right factor, in bfloat16 or int8.
+  func packNarrow(_ packed: Output, _ form: WeightForm, _ weight: Input, _ scales: Input?, depth: Int) {
+    SeriatimKernels.packNarrow(packed, form, weight, scales, depth: depth, columns: count &* units) { column in
+      let (gate, unit) = (column / units, column % units)
+      return gate < count && unit < hiddenSize ? (first &+ gate) % gates &* hiddenSize &+ unit : nil
+    }
   }
 
   /// Packs these rows as the right factor of a product of depth `count * units`.

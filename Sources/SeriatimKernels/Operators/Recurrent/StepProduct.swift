@@ -43,10 +43,6 @@ struct StepProduct {
   }
 }
 
-/// Panels that `columns` columns are cut into.
-@inline(__always)
-func panelCount(_ columns: Int) -> Int { (columns &+ panelWidth &- 1) / panelWidth }
-
 /// The units of some panels, of `units` in all.
 @inline(__always)
 func unitRange(of parts: Range<Int>, units: Int) -> Range<Int> {

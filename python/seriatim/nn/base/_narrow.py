@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
+
+import numpy as np
 
 from seriatim.functional import Narrow
 from seriatim.nn.base._parameter import Parameter, as_switch, new_version
+
+# How weights may be kept, and in what. (A buffer of bytes has another name in files.)
+NARROW: dict[str, Any] = {"bfloat16": np.uint16, "int8": np.int8}
 
 
 class NarrowParameter(Parameter):
@@ -76,6 +81,13 @@ class NarrowParameter(Parameter):
 
     def _refuse(self) -> NoReturn:
         raise AttributeError(advice("the parameter", self.form))
+
+
+def narrow_zeros(form: str, shape: Sequence[int]) -> NarrowParameter:
+    """Return a weight of zeros."""
+    rows, columns = shape
+    scale = np.ones(rows, np.float32) if form == "int8" else None
+    return NarrowParameter(Narrow(np.zeros((rows, columns), NARROW[form]), scale))
 
 
 def narrow_form(parameters: Iterable[Parameter | None]) -> str | None:

@@ -60,11 +60,10 @@ struct NarrowGRU: NarrowCell {
     func rows(_ first: Int, _ count: Int) -> GateRows {
       GateRows(hiddenSize: hiddenSize, units: units, gates: 3, first: first, count: count)
     }
-    packNarrow(
-      packed + inputOffset, form, rows(0, 3), weights.weight_ih.unsafelyUnwrapped, scales.ih, depth: inputSize)
+    rows(0, 3).packNarrow(packed + inputOffset, form, weights.weight_ih.unsafelyUnwrapped, scales.ih, depth: inputSize)
     let weightHH = weights.weight_hh.unsafelyUnwrapped
-    packNarrow(packed + stateOffset, form, rows(0, resetAfter ? 3 : 2), weightHH, scales.hh, depth: hiddenSize)
-    if !resetAfter { packNarrow(packed + candidateOffset, form, rows(2, 1), weightHH, scales.hh, depth: hiddenSize) }
+    rows(0, resetAfter ? 3 : 2).packNarrow(packed + stateOffset, form, weightHH, scales.hh, depth: hiddenSize)
+    if !resetAfter { rows(2, 1).packNarrow(packed + candidateOffset, form, weightHH, scales.hh, depth: hiddenSize) }
   }
 
   @inline(__always)

@@ -60,11 +60,11 @@ struct NarrowLSTM: NarrowCell {
         width: units)
     }
     let rows = GateRows(hiddenSize: hiddenSize, units: units, gates: 4, first: 0, count: 4)
-    packNarrow(packed + inputOffset, form, rows, weights.weight_ih.unsafelyUnwrapped, scales.ih, depth: inputSize)
-    packNarrow(packed + stateOffset, form, rows, weights.weight_hh.unsafelyUnwrapped, scales.hh, depth: stateSize)
+    rows.packNarrow(packed + inputOffset, form, weights.weight_ih.unsafelyUnwrapped, scales.ih, depth: inputSize)
+    rows.packNarrow(packed + stateOffset, form, weights.weight_hh.unsafelyUnwrapped, scales.hh, depth: stateSize)
     if projects, let weightHR = weights.weight_hr {
-      packNarrow(
-        packed + projectionOffset, form, .all(of: projectionSize), weightHR, scales.hr, depth: hiddenSize)
+      GateRows.all(of: projectionSize).packNarrow(
+        packed + projectionOffset, form, weightHR, scales.hr, depth: hiddenSize)
     }
     if hasPeepholes, let weightCH = weights.weight_ch {
       for gate in 0..<3 {

@@ -47,9 +47,9 @@ struct RNN: TrainedCell {
     packBiasSum(packed, weights.bias_ih, weights.bias_hh, first: 0, count: hiddenSize, width: biasSize)
     if form != .float32 {
       let rows = GateRows.all(of: hiddenSize)
-      packNarrow(packed + biasSize, form, rows, weights.weight_ih.unsafelyUnwrapped, scales.ih, depth: inputSize)
-      packNarrow(
-        packed + statePackedOffset, form, rows, weights.weight_hh.unsafelyUnwrapped, scales.hh, depth: hiddenSize)
+      rows.packNarrow(packed + biasSize, form, weights.weight_ih.unsafelyUnwrapped, scales.ih, depth: inputSize)
+      rows.packNarrow(
+        packed + statePackedOffset, form, weights.weight_hh.unsafelyUnwrapped, scales.hh, depth: hiddenSize)
       return
     }
     packPanels(
