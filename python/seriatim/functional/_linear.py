@@ -6,7 +6,7 @@ import numpy as np
 
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike
-from seriatim.functional._narrow import FORMS, Narrow, form_of, numbers_of, scale_of
+from seriatim.functional._narrow import FORMS, Narrow
 
 
 def linear_pack(weight: ArrayLike | Narrow) -> Array:
@@ -25,7 +25,9 @@ def linear_pack(weight: ArrayLike | Narrow) -> Array:
     ValueError, TypeError
         The weight is no matrix of real numbers, or has an empty axis.
     """
-    return _core.linear_pack(numbers_of(weight), scale_of(weight), FORMS.index(form_of(weight)))
+    if isinstance(weight, Narrow):
+        return _core.linear_pack(weight.numbers(), weight.scale, FORMS.index(weight.form))
+    return _core.linear_pack(weight, None, 0)
 
 
 def linear_pack_backward(weight: ArrayLike) -> Array:
@@ -75,8 +77,8 @@ def linear(
     used = _core.as_floats(x, "x")
     if packed is None:
         packed = linear_pack(weight)
-    rows = (weight.codes if isinstance(weight, Narrow) else weight).shape[0]
-    return _core.linear_forward(used, packed, bias, rows, FORMS.index(form_of(weight))), used
+    form = FORMS.index(weight.form) if isinstance(weight, Narrow) else 0
+    return _core.linear_forward(used, packed, bias, weight.shape[0], form), used
 
 
 def linear_backward(

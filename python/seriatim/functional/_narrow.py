@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,11 @@ class Narrow(NamedTuple):
     def form(self) -> str:
         """'bfloat16' or 'int8'."""
         return "bfloat16" if self.scale is None else "int8"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return self.codes.shape
 
     def wide(self) -> Array:
         """Return the weight in float32: the values that it stands for."""
@@ -98,18 +103,3 @@ def _to_int8(array: Array) -> Narrow:
     scale[empty] = 1
     codes = np.rint(np.where(empty[:, np.newaxis], 0, array) / scale[:, np.newaxis])
     return Narrow(codes.clip(-_MOST, _MOST).astype(np.int8), scale)
-
-
-def numbers_of(weight: Any) -> Any:
-    """Return what the kernels pack of a weight, narrow or not."""
-    return weight.numbers() if isinstance(weight, Narrow) else weight
-
-
-def scale_of(weight: Any) -> Array | None:
-    """Return the scales of a weight, None for all that has none."""
-    return weight.scale if isinstance(weight, Narrow) else None
-
-
-def form_of(weight: Any) -> str:
-    """Return how a weight is kept."""
-    return weight.form if isinstance(weight, Narrow) else FORMS[0]

@@ -15,7 +15,7 @@ import numpy as np
 
 from seriatim import _core
 from seriatim._typing import Array, ArrayLike, Integers
-from seriatim.functional._narrow import Narrow, numbers_of, scale_of
+from seriatim.functional._narrow import Narrow
 
 # The parameters that a cell may have, in the order in which the functions here take them and their gradients.
 PARAMETERS = (
@@ -172,8 +172,11 @@ def recurrent_pack(cell: Cell, weights: Sequence[ArrayLike | Narrow | None]) -> 
         A shape is another one, or a parameter is missing or not of this cell.
     """
     given = _all(weights)
-    ih, hh, _, _, hr, *_ = map(scale_of, given)
-    return _core.recurrent_pack(cell, tuple(map(numbers_of, given)), (ih, hh, hr))
+    if Narrow not in map(type, given):
+        return _core.recurrent_pack(cell, given, (None, None, None))
+    numbers = tuple([w.numbers() if isinstance(w, Narrow) else w for w in given])
+    ih, hh, _, _, hr, *_ = [w.scale if isinstance(w, Narrow) else None for w in given]
+    return _core.recurrent_pack(cell, numbers, (ih, hh, hr))
 
 
 def recurrent_pack_backward(cell: Cell, weights: Sequence[ArrayLike | None], need_input: bool = True) -> Array:

@@ -163,9 +163,10 @@ class Module(Registry):
 
     def _keeps(self) -> bool:
         """Return whether backward may follow: in training mode, and as a part of what is."""
-        if not (self.__dict__["training"] or _contexts.is_kept.get()) or _contexts.is_evaluating.get():
+        if _contexts.is_evaluating.get():
             return False
-        return narrow_form(self._parameters.values()) is None
+        # What is quantised is never in training mode.
+        return self.__dict__["training"] or (_contexts.is_kept.get() and narrow_form(self._parameters.values()) is None)
 
     def kept(self, context: Any) -> Any:
         """Return a context as :meth:`pullback` takes it.

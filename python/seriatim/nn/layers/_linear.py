@@ -67,7 +67,7 @@ class Linear(ArrayModule):
         """Multiply."""
         array, parameter, bias = as_numbers("x", x), self.weight, self.bias
         weight = parameter._kept()
-        out_features, in_features = parameter.shape
+        out_features, in_features = weight.shape
         if array.ndim == 0 or array.shape[-1] != in_features:
             raise ValueError(f"x: expected shape (..., {in_features}), got {array.shape}")
         packed = self._packs.get("forward", (parameter,), lambda: F.linear_pack(weight))

@@ -89,7 +89,7 @@ def norm_options(norm: str | None, **others: tuple[Any, Any]) -> tuple[str, ...]
 
 
 def _arrays(parameters: list[Parameter | None]) -> list[Any]:
-    return [None if p is None else p._kept() for p in parameters]
+    return [p._array if type(p) is Parameter else None if p is None else p._kept() for p in parameters]
 
 
 class _Direction:
@@ -120,7 +120,8 @@ class _Direction:
         draws: Draws,
     ) -> tuple[Array, States, Any]:
         parameters, (zoneout, drop) = self.parameters(), draws
-        cell = self.cell if parameters[0] is None else self.cell.packed_as(parameters[0].form)
+        first = parameters[0]
+        cell = self.cell if first is None or type(first) is Parameter else self.cell.packed_as(first.form)
         if drop is None:
             packed = self._packs.get("forward", tuple(parameters), lambda: F.recurrent_pack(cell, _arrays(parameters)))
         else:
