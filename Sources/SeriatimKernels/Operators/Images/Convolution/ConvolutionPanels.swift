@@ -38,6 +38,14 @@ func run(_ method: some ConvolutionMethod, work: Int, scratch: Output) {
     }
     return
   }
+  if method.panelSize == 0 {
+    // Nothing to prepare: no round waits for another.
+    parallel(tasks: tasks) { task, tasks in
+      let mine = share(of: method.tiles, task, tasks)
+      for panel in 0..<method.panels { method.finish(panel, tiles: mine, scratch, work: scratch + task &* each) }
+    }
+    return
+  }
   var first = 0
   while first < method.panels {
     let count = min(tasks, method.panels &- first)
@@ -92,28 +100,64 @@ func panelCount(of outputs: Int) -> Int {
   return (registers &+ panelRegisters &- 1) / panelRegisters
 }
 
-/// The runs of one panel of images with `rows` x `columns` outputs each. Panels are as equal as whole registers allow.
+/// The runs of one panel of images with `rows` x `columns` outputs each, and where the panel begins. Panels are as equal as
+/// whole registers allow. From one row to the next are `pitch` places.
 @inline(__always)
 func withRuns(
-  panel: Int, images: Int, rows: Int, columns: Int, _ body: (_ runs: PanelRuns, _ width: Int) -> Void
+  panel: Int, images: Int, rows: Int, columns: Int, pitch: Int? = nil,
+  _ body: (_ runs: PanelRuns, _ first: Int, _ width: Int) -> Void
 ) {
-  let outputs = images &* rows &* columns
+  let pitch = pitch ?? columns
+  let outputs = images &* rows &* pitch &- (pitch &- columns)
   let mine = share(of: (outputs &+ laneCount &- 1) / laneCount, panel, panelCount(of: outputs))
   let first = mine.lowerBound &* laneCount
   withUnsafeTemporaryAllocation(of: PanelRun.self, capacity: panelWidth) { runs in
     let last = min(mine.upperBound &* laneCount, outputs)
     var (position, count) = (first, 0)
     while position < last {
-      let line = position / columns
-      let column = position &- line &* columns
+      let line = position / pitch
+      let column = position &- line &* pitch
+      if column >= columns {
+        position = (line &+ 1) &* pitch
+        continue
+      }
       let width = min(columns &- column, last &- position)
       (runs.baseAddress.unsafelyUnwrapped + count).initialize(
         to: PanelRun(lane: position &- first, count: width, image: line / rows, row: line % rows, column: column))
       count &+= 1
       position &+= width
     }
-    body(PanelRuns(UnsafePointer(runs.baseAddress.unsafelyUnwrapped), count: count), last &- first)
+    body(PanelRuns(UnsafePointer(runs.baseAddress.unsafelyUnwrapped), count: count), first, last &- first)
   }
+}
+
+/// Copies `count` floats, the last ones as a register that may overlap the one before.
+@inline(never)
+func copyRow(_ target: Output, _ source: Input, _ count: Int) {
+  if count >= laneCount {
+    var index = 0
+    while index &+ laneCount < count {
+      store(load(source + index), target + index)
+      index &+= laneCount
+    }
+    store(load(source + (count &- laneCount)), target + (count &- laneCount))
+  } else if count >= 8 {
+    copyEnds(target, source, count, SIMD8<Float>.self)
+  } else if count >= 4 {
+    copyEnds(target, source, count, SIMD4<Float>.self)
+  } else {
+    for index in 0..<count { target[index] = source[index] }
+  }
+}
+
+@inline(__always)
+private func copyEnds<Part: SIMD<Float>>(_ target: Output, _ source: Input, _ count: Int, _ part: Part.Type) {
+  let last = count &- Part.scalarCount
+  let ends = (
+    UnsafeRawPointer(source).loadUnaligned(as: Part.self), UnsafeRawPointer(source + last).loadUnaligned(as: Part.self)
+  )
+  UnsafeMutableRawPointer(target).storeBytes(of: ends.0, as: Part.self)
+  UnsafeMutableRawPointer(target + last).storeBytes(of: ends.1, as: Part.self)
 }
 
 /// Writes `count` floats: `row[from]`, `row[from + step]`, ..., zeros where the index is outside of `0..<width`.
@@ -124,11 +168,19 @@ func copyClipped(_ target: Output, _ row: Input, from: Int, step: Int = 1, count
   let last = max(first, from >= width ? 0 : min(count, (width &- from &+ step &- 1) / step))
   fillZero(target, first)
   if step == 1 {
-    copyPadded(target + first, row + (from &+ first), last &- first, width: last &- first)
+    copyRow(target + first, row + (from &+ first), last &- first)
   } else {
     var index = first
-    if step == 2 {
-      // Two registers hold the elements of one, if the row has a last one that is left out.
+    if step == 2 && last &- first >= laneCount && from &+ 2 &* first > 0 {
+      // Two registers hold the elements of one, as the second of each pair; the last register may overlap.
+      while index < last {
+        let place = min(index, last &- laneCount)
+        let source = row + (from &+ 2 &* place &- 1)
+        store(Lanes.separated(load(source), load(source + laneCount)).1, target + place)
+        index = place &+ laneCount
+      }
+    } else if step == 2 {
+      // The same with the first of each pair, if the row has a last one that is left out.
       while index &+ laneCount <= last && from &+ 2 &* (index &+ laneCount) <= width {
         let source = row + (from &+ 2 &* index)
         store(Lanes.separated(load(source), load(source + laneCount)).0, target + index)

@@ -27,7 +27,6 @@ func depthwiseConvolution(
   let layout = PhasedPlane(spreading: pass)
   let planes = pass.batch &* pass.groups
   let (vertical, horizontal) = (pass.vertical, pass.horizontal)
-  let rowStride = (vertical.transposed ? 1 : vertical.stride) &* layout.pitch
   withTapOffsets(pass, layout) { offsets in
     parallel(tasks: min(planes, taskLimit(work: planes &* pass.targetPlane &* pass.taps))) { task, tasks in
       let copy = scratch + task &* depthwiseCopySize(layout)
@@ -42,7 +41,7 @@ func depthwiseConvolution(
           let line = output + row &* horizontal.outputs
           var column = 0
           while column < horizontal.outputs {
-            let inputs = UnsafePointer(copy) + row &* rowStride + column
+            let inputs = UnsafePointer(copy) + row &* layout.columns + column
             var sums = InlineArray<4, Lanes>(repeating: shift)
             for tap in 0..<offsets.count {
               let weight = broadcast(kernel[tap])
@@ -76,7 +75,7 @@ private func withTapOffsets(
     for i in 0..<pass.vertical.kernel {
       for j in 0..<pass.horizontal.kernel {
         offsets[i &* pass.horizontal.kernel &+ j] =
-          i &* pass.vertical.dilation &* layout.pitch &+ layout.column(j &* pass.horizontal.dilation)
+          layout.place(i &* pass.vertical.dilation, j &* pass.horizontal.dilation)
       }
     }
     body(UnsafeBufferPointer(offsets))
@@ -110,7 +109,7 @@ func depthwiseWeightGradient(
             let others = (min(tap &+ 1, offsets.count &- 1), min(tap &+ 2, offsets.count &- 1))
             var totals = (broadcast(0), broadcast(0), broadcast(0))
             for row in 0..<shape.outHeight {
-              let inputs = UnsafePointer(copy) + row &* shape.strideY &* layout.pitch
+              let inputs = UnsafePointer(copy) + row &* layout.columns
               let line = gradients + row &* shape.outWidth
               var column = 0
               while column < shape.outWidth {

@@ -1,12 +1,15 @@
 // A copy of a plane with its border of zeros, laid out so that every tap of a convolution reads whole registers.
 //
-// Columns are in phases: of a stride s, columns 0, s, 2s, ... lie side by side, then 1, s + 1, ...; the inputs of a row's
-// outputs lie side by side whatever the tap. `spread` puts zeros between the rows and columns of the plane: for an input
-// gradient that is computed as one convolution.
+// Of strides (t, s) the rows and columns fall into t s phases, each a plane of its own: of the first, rows 0, t, 2t, ... and
+// columns 0, s, 2s, ... What a tap reads for an output lies one further for the next output, and one row further for the
+// output below, whatever the strides: all outputs of a plane are one long row, with a few columns too many.
 
 struct PhasedPlane {
-  /// Rows of the copy, columns of one phase, phases.
-  let rows, phase, phases: Int
+  /// Rows and columns of one phase; from one row of the plane to the phase's next.
+  let rows, columns: Int
+  let stepY, stepX: Int
+  /// Phases that are kept.
+  let phasesY, phasesX: Int
   /// The plane's first row and column in the copy.
   let paddingY, paddingX: Int
   let spreadY, spreadX: Int
@@ -15,11 +18,12 @@ struct PhasedPlane {
   /// For a pass whose transposed axes are computed phase by phase.
   init(gathering pass: ConvolutionPass) {
     let (vertical, horizontal) = (pass.vertical.reach, pass.horizontal.reach)
-    phases = pass.horizontal.scale
+    (stepY, stepX) = (pass.vertical.scale, pass.horizontal.scale)
     (paddingY, paddingX) = (0 &- vertical.lowerBound, 0 &- horizontal.lowerBound)
     (spreadY, spreadX) = (1, 1)
-    rows = vertical.count
-    phase = (horizontal.count &+ phases &- 1) / phases
+    (phasesY, phasesX) = (pass.vertical.kernel > 1 ? stepY : 1, pass.horizontal.kernel > 1 ? stepX : 1)
+    rows = (vertical.count &+ stepY &- 1) / stepY
+    columns = (horizontal.count &+ stepX &- 1) / stepX
     (inputs, width) = (pass.vertical.inputs, pass.horizontal.inputs)
   }
 
@@ -27,63 +31,71 @@ struct PhasedPlane {
   init(spreading pass: ConvolutionPass) {
     let (vertical, horizontal) = (pass.vertical, pass.horizontal)
     let turned = vertical.transposed
-    phases = turned ? 1 : horizontal.stride
+    (stepY, stepX) = turned ? (1, 1) : (vertical.stride, horizontal.stride)
+    (phasesY, phasesX) = (vertical.kernel > 1 ? stepY : 1, horizontal.kernel > 1 ? stepX : 1)
     (spreadY, spreadX) = turned ? (vertical.stride, horizontal.stride) : (1, 1)
     let (spanY, spanX) = ((vertical.kernel &- 1) &* vertical.dilation, (horizontal.kernel &- 1) &* horizontal.dilation)
     (paddingY, paddingX) =
       turned ? (spanY &- vertical.padding, spanX &- horizontal.padding) : (vertical.padding, horizontal.padding)
-    rows = (vertical.outputs &- 1) &* (turned ? 1 : vertical.stride) &+ spanY &+ 1
-    phase = ((horizontal.outputs &- 1) &* phases &+ spanX &+ phases) / phases
+    rows = vertical.outputs &+ spanY / stepY
+    columns = horizontal.outputs &+ spanX / stepX
     (inputs, width) = (vertical.inputs, horizontal.inputs)
   }
 
-  var pitch: Int { phase &* phases }
-  var size: Int { rows &* pitch }
+  private var phaseSize: Int { rows &* columns }
+  var size: Int { phasesY &* phasesX &* phaseSize }
+  /// From one copy to the next: an odd number of registers, so that copies do not meet in the same sets of a cache.
+  var stride: Int { (size / laneCount | 1) &* laneCount &+ (size / laneCount % 2 == 0 ? 0 : 2 &* laneCount) }
 
   /// Whether the copy would be the plane itself.
-  var isPlain: Bool { phases == 1 && paddingY == 0 && paddingX == 0 && rows == inputs && phase == width }
+  var isPlain: Bool {
+    stepY &* stepX &* spreadY &* spreadX == 1 && paddingY == 0 && paddingX == 0 && rows == inputs && columns == width
+  }
 
-  /// Where a tap at this column of the copy reads for the first output of a row.
+  /// Where a tap at this place of the copy reads for the first output.
   @inline(__always)
-  func column(_ x: Int) -> Int { x % phases &* phase &+ x / phases }
+  func place(_ y: Int, _ x: Int) -> Int {
+    (y % stepY &* phasesX &+ x % stepX) &* phaseSize &+ y / stepY &* columns &+ x / stepX
+  }
 
   /// Copies a plane.
   func fill(_ copy: Output, _ plane: Input) {
-    for row in 0..<rows {
-      let target = copy + row &* pitch
-      let place = row &- paddingY
-      guard place >= 0, place % spreadY == 0, place / spreadY < inputs else {
-        fillZero(target, pitch)
-        continue
-      }
-      let source = plane + place / spreadY &* width
-      if spreadX == 1 {
-        for index in 0..<phases {
-          copyClipped(
-            target + index &* phase, source, from: index &- paddingX, step: phases, count: phase, width: width)
+    var target = copy
+    for phaseY in 0..<phasesY {
+      for phaseX in 0..<phasesX {
+        for row in 0..<rows {
+          let place = row &* stepY &+ phaseY &- paddingY
+          if place >= 0 && place % spreadY == 0 && place / spreadY < inputs {
+            fillRow(target, plane + place / spreadY &* width, from: phaseX &- paddingX)
+          } else {
+            fillZero(target, columns)
+          }
+          target += columns
         }
-        continue
       }
-      fillZero(target, pitch)
-      for column in 0..<width {
-        let x = column &* spreadX &+ paddingX
-        if x >= 0 && x < pitch { target[x] = source[column] }
-      }
+    }
+  }
+
+  @inline(__always)
+  private func fillRow(_ target: Output, _ source: Input, from: Int) {
+    if spreadX == 1 { return copyClipped(target, source, from: from, step: stepX, count: columns, width: width) }
+    fillZero(target, columns)
+    for column in 0..<width {
+      let x = column &* spreadX &- from
+      if x >= 0 && x < columns { target[x] = source[column] }
     }
   }
 }
 
 extension ConvolutionAxis {
-  /// The input positions that any output reads, whether they exist or not.
+  /// The input positions that any output reads, whether they exist or not; all phases as long as the first.
   var reach: Range<Int> {
     var (first, last) = (Int.max, Int.min)
-    for phase in 0..<phases {
-      let count = count(phase: phase)
-      guard count > 0 else { continue }
+    for phase in 0..<min(phases, outputs) {
       for tap in 0..<kernel {
         guard let offset = offset(tap, phase: phase) else { continue }
         first = min(first, offset)
-        last = max(last, offset &+ (count &- 1) &* scale)
+        last = max(last, offset &+ (count(phase: 0) &- 1) &* scale)
       }
     }
     return first > last ? 0..<1 : first..<(last &+ 1)

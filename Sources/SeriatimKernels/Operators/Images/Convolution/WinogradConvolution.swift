@@ -102,7 +102,7 @@ private struct WinogradConvolution: ConvolutionMethod {
     let paddingX = pass.horizontal.transposed ? reach &- pass.horizontal.padding : pass.horizontal.padding
     let half = work + rowSpace
     let pointStride = winogradPointStride(pass)
-    withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, tiles in
+    withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, _, tiles in
       for channel in sources {
         runs.forEach { run in
           let plane =
@@ -151,7 +151,7 @@ private struct WinogradConvolution: ConvolutionMethod {
   func finish(_ panel: Int, tiles: Range<Int>, _ memory: Input, work: Output) {
     let group = panel / groupPanels
     let pointStride = winogradPointStride(pass)
-    withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, count in
+    withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, _, count in
       for tile in tiles {
         let channel = tile &* tileRows
         let height = min(tileRows, pass.targets &- channel)
@@ -161,7 +161,7 @@ private struct WinogradConvolution: ConvolutionMethod {
             rows: height,
             ProductTile(
               start: .zero, a: weights + point &* pass.sources &* tileRows, rowStride: 1, depthStride: tileRows,
-              b: memory + point &* pointStride, depth: pass.sources, c: work + point &* gatheredWorkSize,
+              b: memory + point &* pointStride, depth: pass.sources, c: work + point &* winogradProducts,
               outputStride: panelWidth, width: roundedUp(count, to: laneCount)))
         }
         for row in 0..<height {
@@ -176,7 +176,7 @@ private struct WinogradConvolution: ConvolutionMethod {
     }
   }
 
-  /// The tiles of one target channel; `products` are `gatheredWorkSize` apart from point to point.
+  /// The tiles of one target channel; `products` are `winogradProducts` apart from point to point.
   @inline(__always)
   private func transformOutputs(
     _ products: Output, channel: Int, _ runs: PanelRuns, tiles: Int, outputs: Int
@@ -190,7 +190,7 @@ private struct WinogradConvolution: ConvolutionMethod {
         for j in 0..<6 {
           var column = InlineArray<6, Lanes>(repeating: broadcast(0))
           for i in 0..<6 {
-            column[unchecked: i] = load(products + (i &* 6 &+ j) &* gatheredWorkSize + lane)
+            column[unchecked: i] = load(products + (i &* 6 &+ j) &* winogradProducts + lane)
           }
           let sums = winogradOutput(column, outputs: outputs)
           for i in 0..<outputs { half[unchecked: i &* 6 &+ j] = sums[unchecked: i] }
@@ -211,7 +211,7 @@ private struct WinogradConvolution: ConvolutionMethod {
         let column = run.column &* outputs
         let count = min(run.count &* outputs, width &- column)
         for i in 0..<min(outputs, height &- run.row &* outputs) {
-          placeRow(
+          addRow(
             plane + run.image &* target.stride + (run.row &* outputs &+ i) &* width + column,
             rows + i &* panelWidth &* outputs + run.lane &* outputs, count: count, accumulate: end.accumulate)
         }
@@ -231,9 +231,12 @@ func winogradPointStride(_ pass: ConvolutionPass) -> Int { pass.sources &* panel
 
 func winogradPanelSize(_ pass: ConvolutionPass) -> Int { winogradPoints &* winogradPointStride(pass) }
 
+/// Floats of the products of one point: a tile.
+private let winogradProducts = tileRows &* panelWidth
+
 /// A row and the half-transformed inputs; at another time, the products of one tile of targets.
 func winogradWorkSize(_ pass: ConvolutionPass) -> Int {
-  max(rowSpace &+ winogradPoints &* halfStride, winogradPoints &* gatheredWorkSize)
+  max(rowSpace &+ winogradPoints &* halfStride, winogradPoints &* winogradProducts)
 }
 
 /// Transforms the weights: `G g G^T` for every kernel g; and keeps them as they are besides.
