@@ -127,8 +127,8 @@ private func pad(_ padded: Output, _ source: Images<Input>, first: Int, images: 
         if y < 0 || y >= shape.height {
           fillZero(target, layout.pitch)
         } else {
-          copyClipped(
-            target, input + y &* shape.width, from: 0 &- shape.paddingX, count: layout.pitch, width: shape.width)
+          ClippedRow(from: 0 &- shape.paddingX, count: layout.pitch, width: shape.width)
+            .copy(input + y &* shape.width, to: target)
         }
       }
     }

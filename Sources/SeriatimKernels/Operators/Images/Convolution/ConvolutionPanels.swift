@@ -160,16 +160,38 @@ private func copyEnds<Part: SIMD<Float>>(_ target: Output, _ source: Input, _ co
   UnsafeMutableRawPointer(target + last).storeBytes(of: ends.1, as: Part.self)
 }
 
-/// Writes `count` floats: `row[from]`, `row[from + step]`, ..., zeros where the index is outside of `0..<width`.
-@inline(__always)
-func copyClipped(_ target: Output, _ row: Input, from: Int, step: Int = 1, count: Int, width: Int) {
-  // The first index inside, and the first behind the last one inside.
-  let first = min(count, from >= 0 ? 0 : (step &- 1 &- from) / step)
-  let last = max(first, from >= width ? 0 : min(count, (width &- from &+ step &- 1) / step))
-  fillZero(target, first)
-  if step == 1 {
-    copyRow(target + first, row + (from &+ first), last &- first)
-  } else {
+/// `row[from]`, `row[from + step]`, ..., zeros where the index is outside of `0..<width`.
+struct ClippedRow {
+  private let from, step, count, width: Int
+  /// The first index inside, and the first behind the last one inside.
+  private let first, last: Int
+
+  @inline(__always)
+  init(from: Int, step: Int = 1, count: Int, width: Int) {
+    (self.from, self.step, self.count, self.width) = (from, step, count, width)
+    if step == 1 {
+      first = min(count, max(0, 0 &- from))
+      last = max(first, min(count, width &- from))
+    } else {
+      first = min(count, from >= 0 ? 0 : (step &- 1 &- from) / step)
+      last = max(first, from >= width ? 0 : min(count, (width &- from &+ step &- 1) / step))
+    }
+  }
+
+  /// Writes `count` floats.
+  @inline(__always)
+  func copy(_ row: Input, to target: Output) {
+    fillBorder(target, first)
+    if step == 1 {
+      copyRow(target + first, row + (from &+ first), last &- first)
+    } else {
+      copySteps(row, to: target)
+    }
+    fillBorder(target + last, count &- last)
+  }
+
+  @inline(never)
+  private func copySteps(_ row: Input, to target: Output) {
     var index = first
     if step == 2 && last &- first >= laneCount && from &+ 2 &* first > 0 {
       // Two registers hold the elements of one, as the second of each pair; the last register may overlap.
@@ -192,5 +214,12 @@ func copyClipped(_ target: Output, _ row: Input, from: Int, step: Int = 1, count
       index &+= 1
     }
   }
-  fillZero(target + last, count &- last)
+}
+
+/// `fillZero` of the one or two floats beside most rows, without a call.
+@inline(__always)
+private func fillBorder(_ target: Output, _ count: Int) {
+  if count > 2 { return fillZero(target, count) }
+  if count > 0 { target[0] = 0 }
+  if count > 1 { target[1] = 0 }
 }

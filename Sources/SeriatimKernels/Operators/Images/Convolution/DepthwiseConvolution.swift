@@ -1,14 +1,20 @@
 // Convolution with one channel in and one out: every plane by itself, over a copy with its border (PhasedPlane.swift).
 //
-// An input gradient is the same sum over a plane with zeros in between, with the kernel turned around. Four registers of
-// outputs share a tap: five loads and four multiply-adds, so the first-level cache is the limit.
+// All outputs of some rows are one long row of the copy, with a few columns too many between them. Four registers of it
+// share a tap: five loads and four multiply-adds, so the first-level cache is the limit. An input gradient is the same sum
+// over a plane with zeros in between, with the kernel turned around. A kernel's gradient has a chain for each of nine taps,
+// enough for the multiply-adds' latency, which share what they read of the output's gradient.
 
 func depthwiseScratchSize(_ pass: ConvolutionPass) -> Int {
-  threadLimit() &* depthwiseCopySize(PhasedPlane(spreading: pass))
+  let layout = PhasedPlane(spreading: pass)
+  return threadLimit() &* (depthwiseCopySize(layout) &+ rowsAtATime(layout) &* layout.columns &+ 4 &* laneCount)
 }
 
 /// With what the last register of the last row reaches behind.
 private func depthwiseCopySize(_ layout: PhasedPlane) -> Int { layout.size &+ 4 &* laneCount }
+
+/// Rows of outputs that stay in the first-level cache until they are written.
+private func rowsAtATime(_ layout: PhasedPlane) -> Int { max(1, 2048 / layout.columns) }
 
 /// The kernels behind each other, turned around for a transposed pass.
 func packDepthwise(_ packed: Output, _ weights: ConvolutionWeights, _ pass: ConvolutionPass) {
@@ -27,42 +33,54 @@ func depthwiseConvolution(
   let layout = PhasedPlane(spreading: pass)
   let planes = pass.batch &* pass.groups
   let (vertical, horizontal) = (pass.vertical, pass.horizontal)
+  let rows = rowsAtATime(layout)
+  let each = depthwiseScratchSize(pass) / threadLimit()
   withTapOffsets(pass, layout) { offsets in
     parallel(tasks: min(planes, taskLimit(work: planes &* pass.targetPlane &* pass.taps))) { task, tasks in
-      let copy = scratch + task &* depthwiseCopySize(layout)
+      let copy = scratch + task &* each
+      let sums = copy + depthwiseCopySize(layout)
       fillZero(copy + layout.size, 4 &* laneCount)
       for plane in share(of: planes, task, tasks) {
         let (image, channel) = (plane / pass.groups, plane % pass.groups)
         layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
-        let kernel = packed + channel &* pass.taps
         let output = target.base + image &* target.stride + channel &* pass.targetPlane
         let shift = broadcast(end.bias.map { $0[channel] } ?? 0)
-        for row in 0..<vertical.outputs {
-          let line = output + row &* horizontal.outputs
-          var column = 0
-          while column < horizontal.outputs {
-            let inputs = UnsafePointer(copy) + row &* layout.columns + column
-            var sums = InlineArray<4, Lanes>(repeating: shift)
-            for tap in 0..<offsets.count {
-              let weight = broadcast(kernel[tap])
-              let place = inputs + offsets[tap]
-              for index in 0..<4 {
-                sums[unchecked: index] = multiplyAdd(
-                  sums[unchecked: index], load(place + index &* laneCount), weight)
-              }
-            }
-            for index in 0..<4 where column < horizontal.outputs {
-              let width = horizontal.outputs &- column
-              let sum = sums[unchecked: index]
-              let value =
-                end.accumulate ? load(line + column, first: width) + sum : end.activation.apply(sum)
-              store(value, line + column, first: width)
-              column &+= laneCount
-            }
+        var row = 0
+        while row < vertical.outputs {
+          let count = min(rows, vertical.outputs &- row)
+          addTaps(
+            sums, UnsafePointer(copy) + row &* layout.columns, packed + channel &* pass.taps, offsets, shift,
+            length: (count &- 1) &* layout.columns &+ horizontal.outputs, end.activation)
+          for index in 0..<count {
+            addRow(
+              output + (row &+ index) &* horizontal.outputs, sums + index &* layout.columns, count: horizontal.outputs,
+              accumulate: end.accumulate)
           }
+          row &+= count
         }
       }
     }
+  }
+}
+
+/// `length` outputs, and what else is in the last four registers.
+@inline(__always)
+private func addTaps(
+  _ sums: Output, _ copy: Input, _ kernel: Input, _ offsets: UnsafeBufferPointer<Int>, _ shift: Lanes, length: Int,
+  _ activation: Activation
+) {
+  var place = 0
+  while place < length {
+    var tile = InlineArray<4, Lanes>(repeating: shift)
+    for tap in 0..<offsets.count {
+      let weight = broadcast(kernel[tap])
+      let inputs = copy + place + offsets[tap]
+      for index in 0..<4 {
+        tile[unchecked: index] = multiplyAdd(tile[unchecked: index], load(inputs + index &* laneCount), weight)
+      }
+    }
+    for index in 0..<4 { store(activation.apply(tile[unchecked: index]), sums + place + index &* laneCount) }
+    place &+= 4 &* laneCount
   }
 }
 
@@ -83,7 +101,13 @@ private func withTapOffsets(
 }
 
 func depthwiseGradientScratchSize(_ shape: ConvolutionShape) -> Int {
-  depthwiseScratchSize(ConvolutionPass(shape, transposed: false))
+  threadLimit() &* gradientScratchSize(ConvolutionPass(shape, transposed: false))
+}
+
+/// The copy of a plane, and the output's gradient with its rows in whole registers.
+private func gradientScratchSize(_ pass: ConvolutionPass) -> Int {
+  depthwiseCopySize(PhasedPlane(spreading: pass))
+    &+ pass.vertical.outputs &* roundedUp(pass.horizontal.outputs, to: laneCount)
 }
 
 /// The gradient of the kernels; channels are shared out, so every sum runs over the images in order.
@@ -93,43 +117,58 @@ func depthwiseWeightGradient(
 ) {
   let pass = ConvolutionPass(shape, transposed: false)
   let layout = PhasedPlane(spreading: pass)
+  let each = gradientScratchSize(pass)
+  let pitch = roundedUp(shape.outWidth, to: laneCount)
   withTapOffsets(pass, layout) { offsets in
     parallel(tasks: min(pass.groups, taskLimit(work: shape.work))) { task, tasks in
-      let copy = scratch + task &* depthwiseCopySize(layout)
-      fillZero(copy + layout.size, 4 &* laneCount)
+      let copy = scratch + task &* each
+      let gradients = copy + depthwiseCopySize(layout)
+      fillZero(copy + layout.size, each &- layout.size)
       for channel in share(of: pass.groups, task, tasks) {
         let target = gradWeight + channel &* stride
         if !accumulate { fillZero(target, pass.taps) }
         for image in 0..<pass.batch {
           layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
-          let gradients = grad.base + image &* grad.stride + channel &* pass.targetPlane
+          let plane = grad.base + image &* grad.stride + channel &* pass.targetPlane
+          for row in 0..<shape.outHeight {
+            copyRow(gradients + row &* pitch, plane + row &* shape.outWidth, shape.outWidth)
+          }
           var tap = 0
           while tap < offsets.count {
-            // Three taps at a time share what they read of the gradient.
-            let others = (min(tap &+ 1, offsets.count &- 1), min(tap &+ 2, offsets.count &- 1))
-            var totals = (broadcast(0), broadcast(0), broadcast(0))
-            for row in 0..<shape.outHeight {
-              let inputs = UnsafePointer(copy) + row &* layout.columns
-              let line = gradients + row &* shape.outWidth
-              var column = 0
-              while column < shape.outWidth {
-                // Zeros behind the end, in both: what a tap does not see need not be finite.
-                let width = shape.outWidth &- column
-                let gradient = load(line + column, first: width)
-                let places = inputs + column
-                totals.0 = multiplyAdd(totals.0, gradient, load(places + offsets[tap], first: width))
-                totals.1 = multiplyAdd(totals.1, gradient, load(places + offsets[others.0], first: width))
-                totals.2 = multiplyAdd(totals.2, gradient, load(places + offsets[others.1], first: width))
-                column &+= laneCount
-              }
-            }
-            target[tap] += sum(totals.0)
-            if tap &+ 1 < offsets.count { target[tap &+ 1] += sum(totals.1) }
-            if tap &+ 2 < offsets.count { target[tap &+ 2] += sum(totals.2) }
-            tap &+= 3
+            let totals = tapGradients(gradients, pitch, copy, layout.columns, offsets, first: tap, shape)
+            for index in 0..<min(9, offsets.count &- tap) { target[tap &+ index] += sum(totals[unchecked: index]) }
+            tap &+= 9
           }
         }
       }
     }
   }
+}
+
+/// Nine taps from `first` on; past the end the last one again.
+@inline(__always)
+private func tapGradients(
+  _ gradients: Input, _ pitch: Int, _ copy: Input, _ columns: Int, _ offsets: UnsafeBufferPointer<Int>, first: Int,
+  _ shape: ConvolutionShape
+) -> InlineArray<9, Lanes> {
+  var totals = InlineArray<9, Lanes>(repeating: broadcast(0))
+  var places = InlineArray<9, Int>(repeating: 0)
+  for index in 0..<9 { places[unchecked: index] = offsets[min(first &+ index, offsets.count &- 1)] }
+  var lanes = IntegerLanes(repeating: 0)
+  for lane in 0..<laneCount { lanes[lane] = Int32(truncatingIfNeeded: lane) }
+  for row in 0..<shape.outHeight {
+    let (line, inputs) = (gradients + row &* pitch, copy + row &* columns)
+    var column = 0
+    while column < shape.outWidth {
+      let gradient = load(line + column)
+      // Zeros behind the end, in both: what a tap does not see need not be finite.
+      let isBehind = lanes .>= Int32(truncatingIfNeeded: shape.outWidth &- column)
+      for index in 0..<9 {
+        let input = load(inputs + column + places[unchecked: index]).replacing(with: 0, where: isBehind)
+        totals[unchecked: index] = multiplyAdd(totals[unchecked: index], gradient, input)
+      }
+      column &+= laneCount
+    }
+  }
+  return totals
 }

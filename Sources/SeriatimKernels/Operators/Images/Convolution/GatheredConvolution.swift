@@ -161,11 +161,12 @@ private struct GatheredConvolution: ConvolutionMethod {
       for channel in sources {
         let plane = source.base + (group &* pass.sources &+ channel) &* sourceStride
         for tap in 0..<taps {
+          // In whole registers: what they write too much is overwritten by what comes next, but another worker's is not.
+          let isExact = layout.isPlain || channel &+ 1 == sources.upperBound && tap &+ 1 == taps
           runs.forEach { run in
             let row =
               plane + run.image &* source.stride + run.row &* layout.columns + run.column + offsets[tap]
-            if layout.isPlain { return copyRow(target + run.lane, row, run.count) }
-            // In whole registers: what they write too much is overwritten by what comes next, if anything does.
+            if isExact { return copyRow(target + run.lane, row, run.count) }
             var index = 0
             while index < run.count {
               store(load(row + index), target + run.lane + index)
@@ -240,23 +241,28 @@ private struct GatheredConvolution: ConvolutionMethod {
         }
       }
       guard sums == work else { continue }
-      for row in 0..<height {
-        placeRow(work + row &* panelWidth, runs, width: width, output + (channel &+ row) &* pass.targetPlane, work)
+      let plane = output + channel &* pass.targetPlane
+      if phases == 2 {
+        for row in 0..<height {
+          placePair(work + row &* panelWidth, runs, width: width, plane + row &* pass.targetPlane, work)
+        }
+        continue
+      }
+      runs.forEach { run in
+        let target = self.place(run, plane)
+        for row in 0..<height {
+          addRow(
+            target + row &* pass.targetPlane, step: pass.horizontal.step, work + row &* panelWidth + run.lane,
+            count: run.count, accumulate: end.accumulate)
+        }
       }
     }
   }
 
-  /// The outputs of one target channel.
+  /// The outputs of both phases of one target channel.
   @inline(__always)
-  private func placeRow(_ sums: Output, _ runs: PanelRuns, width: Int, _ plane: Output, _ work: Output) {
+  private func placePair(_ sums: Output, _ runs: PanelRuns, width: Int, _ plane: Output, _ work: Output) {
     let block = tileRows &* panelWidth
-    if phases == 1 {
-      return runs.forEach { run in
-        addRow(
-          self.place(run, plane), step: pass.horizontal.step, sums + run.lane, count: run.count,
-          accumulate: end.accumulate)
-      }
-    }
     let line = work + 2 &* block
     var lane = 0
     while lane < width {
@@ -318,15 +324,18 @@ func packGathered(_ packed: Output, _ weights: ConvolutionWeights, _ pass: Convo
       parallel(tasks: min(blocks, taskLimit(work: blocks &* tileRows &* depth))) { task, tasks in
         for block in share(of: blocks, task, tasks) {
           let (group, tile) = (block / pass.tiles, block % pass.tiles)
+          let height = min(tileRows, pass.targets &- tile &* tileRows)
+          let stride = weights.targetStride
           var target = start + block &* tileRows &* depth
           for source in 0..<pass.sources {
+            let kernels = weights.kernel(group, tile &* tileRows, source)
             for i in 0..<vertical.kernel where vertical.offset(i, phase: phaseY) != nil {
               for j in 0..<horizontal.kernel where horizontal.offset(j, phase: phaseX) != nil {
-                for row in 0..<tileRows {
-                  let channel = tile &* tileRows &+ row
-                  target[row] =
-                    channel < pass.targets
-                    ? weights.kernel(group, channel, source)[i &* horizontal.kernel &+ j] : 0
+                let kernel = kernels + (i &* horizontal.kernel &+ j)
+                if height == tileRows {
+                  for row in 0..<tileRows { target[row] = kernel[row &* stride] }
+                } else {
+                  for row in 0..<tileRows { target[row] = row < height ? kernel[row &* stride] : 0 }
                 }
                 target += tileRows
               }

@@ -63,12 +63,15 @@ struct PhasedPlane {
     var target = copy
     for phaseY in 0..<phasesY {
       for phaseX in 0..<phasesX {
+        let line = ClippedRow(from: phaseX &- paddingX, step: stepX, count: columns, width: width)
         for row in 0..<rows {
           let place = row &* stepY &+ phaseY &- paddingY
-          if place >= 0 && place % spreadY == 0 && place / spreadY < inputs {
-            fillRow(target, plane + place / spreadY &* width, from: phaseX &- paddingX)
-          } else {
+          if place < 0 || place >= inputs &* spreadY || spreadY > 1 && place % spreadY != 0 {
             fillZero(target, columns)
+          } else if spreadX == 1 {
+            line.copy(plane + (spreadY == 1 ? place : place / spreadY) &* width, to: target)
+          } else {
+            spread(plane + place / spreadY &* width, to: target)
           }
           target += columns
         }
@@ -76,13 +79,23 @@ struct PhasedPlane {
     }
   }
 
-  @inline(__always)
-  private func fillRow(_ target: Output, _ source: Input, from: Int) {
-    if spreadX == 1 { return copyClipped(target, source, from: from, step: stepX, count: columns, width: width) }
+  /// A row with zeros in between.
+  private func spread(_ row: Input, to target: Output) {
     fillZero(target, columns)
-    for column in 0..<width {
-      let x = column &* spreadX &- from
-      if x >= 0 && x < columns { target[x] = source[column] }
+    // Columns of the plane that the copy has.
+    let first = max(0, (spreadX &- 1 &- paddingX) / spreadX)
+    let last = min(width, (columns &- 1 &- paddingX) / spreadX &+ 1)
+    var column = first
+    while spreadX == 2 && column &+ laneCount <= last {
+      // The last zero may lie behind the row: in the next one, which follows, or in what the copy has behind.
+      let (low, high) = Lanes.alternated(load(row + column), broadcast(0))
+      store(low, target + (column &* 2 &+ paddingX))
+      store(high, target + (column &* 2 &+ paddingX &+ laneCount))
+      column &+= laneCount
+    }
+    while column < last {
+      target[column &* spreadX &+ paddingX] = row[column]
+      column &+= 1
     }
   }
 }

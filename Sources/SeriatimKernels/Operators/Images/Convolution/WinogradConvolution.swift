@@ -7,7 +7,8 @@
 //   multiply-adds     36 / (m m) per output, source and target: 2.25 instead of 9 for 3x3, 9 instead of 25 for 5x5
 //   input transform   about 6 cycles per tile and source, against 36 targets / 32 of the multiply-adds
 //   output transform  about 5 cycles per tile and target
-//   panel             36 * sources * 192 bytes: 442 KB for 64 channels, in the second-level cache
+//   panel             36 * sources * 192 bytes: 442 KB for 64 channels, in the second-level cache; four tiles of targets
+//                     read a point of it (12 KB) one after another
 //
 // Weights are (group)(tile of targets)(point)(source)(target).
 
@@ -16,7 +17,8 @@ let winogradChannels = 8
 
 /// Floats of packed weights: the transformed ones, and behind them those of the gathered method.
 func winogradPackedSize(_ pass: ConvolutionPass) -> Int {
-  pass.groups &* pass.tiles &* tileRows &* pass.sources &* (winogradPoints &+ pass.taps)
+  winogradPlace(pass, block: pass.groups &* pass.tiles, point: 0)
+    &+ pass.groups &* pass.tiles &* tileRows &* pass.sources &* pass.taps
 }
 
 func winogradScratchSize(_ pass: ConvolutionPass) -> Int {
@@ -46,7 +48,7 @@ func winogradConvolution(
     gatheredConvolution(
       Images(base: target.base + image &* target.stride + row &* pass.horizontal.outputs, stride: target.stride),
       Images(base: source.base + image &* source.stride, stride: source.stride),
-      packed + pass.groups &* pass.tiles &* tileRows &* pass.sources &* winogradPoints, end,
+      packed + winogradPlace(pass, block: pass.groups &* pass.tiles, point: 0), end,
       pass.strip(from: row, rows: rows), work: work / (pass.batch &* strips), scratch: rest)
   }
 }
@@ -121,7 +123,7 @@ private struct WinogradConvolution: ConvolutionMethod {
             if from >= 0 && from &+ roundedUp(run.count, to: laneCount) &* outputs &+ 4 <= width {
               row = line + from
             } else {
-              copyClipped(work, line, from: from, count: count, width: width)
+              ClippedRow(from: from, count: count, width: width).copy(line, to: work)
             }
             var lane = 0
             while lane < run.count {
@@ -152,26 +154,31 @@ private struct WinogradConvolution: ConvolutionMethod {
     let group = panel / groupPanels
     let pointStride = winogradPointStride(pass)
     withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, _, count in
-      for tile in tiles {
-        let channel = tile &* tileRows
-        let height = min(tileRows, pass.targets &- channel)
-        let weights = packed + (group &* pass.tiles &+ tile) &* winogradPoints &* pass.sources &* tileRows
+      var first = tiles.lowerBound
+      while first < tiles.upperBound {
+        let last = min(first &+ blockTiles, tiles.upperBound)
         for point in 0..<winogradPoints {
-          productTile(
-            rows: height,
-            ProductTile(
-              start: .zero, a: weights + point &* pass.sources &* tileRows, rowStride: 1, depthStride: tileRows,
-              b: memory + point &* pointStride, depth: pass.sources, c: work + point &* winogradProducts,
-              outputStride: panelWidth, width: roundedUp(count, to: laneCount)))
-        }
-        for row in 0..<height {
-          let channel = group &* pass.targets &+ channel &+ row
-          if outputs == 4 {
-            transformOutputs(work + row &* panelWidth, channel: channel, runs, tiles: count, outputs: 4)
-          } else {
-            transformOutputs(work + row &* panelWidth, channel: channel, runs, tiles: count, outputs: 2)
+          for tile in first..<last {
+            productTile(
+              rows: min(tileRows, pass.targets &- tile &* tileRows),
+              ProductTile(
+                start: .zero, a: packed + winogradPlace(pass, block: group &* pass.tiles &+ tile, point: point),
+                rowStride: 1, depthStride: tileRows, b: memory + point &* pointStride, depth: pass.sources,
+                c: work + ((tile &- first) &* winogradPoints &+ point) &* winogradProducts, outputStride: panelWidth,
+                width: roundedUp(count, to: laneCount)))
           }
         }
+        for target in (first &* tileRows)..<min(last &* tileRows, pass.targets) {
+          let (tile, row) = (target / tileRows &- first, target % tileRows)
+          let products = work + tile &* winogradPoints &* winogradProducts + row &* panelWidth
+          let channel = group &* pass.targets &+ target
+          if outputs == 4 {
+            transformOutputs(products, channel: channel, runs, tiles: count, outputs: 4)
+          } else {
+            transformOutputs(products, channel: channel, runs, tiles: count, outputs: 2)
+          }
+        }
+        first = last
       }
     }
   }
@@ -234,23 +241,32 @@ func winogradPanelSize(_ pass: ConvolutionPass) -> Int { winogradPoints &* winog
 /// Floats of the products of one point: a tile.
 private let winogradProducts = tileRows &* panelWidth
 
-/// A row and the half-transformed inputs; at another time, the products of one tile of targets.
+/// Tiles that read a point of the panel one after another, while it is in the first-level cache.
+private let blockTiles = 4
+
+/// Where the transformed weights of a point begin. From one point to the next is no multiple of a cache's period.
+@inline(__always)
+private func winogradPlace(_ pass: ConvolutionPass, block: Int, point: Int) -> Int {
+  (block &* winogradPoints &+ point) &* (pass.sources &* tileRows &+ 16)
+}
+
+/// A row and the half-transformed inputs; at another time, the products of some tiles of targets.
 func winogradWorkSize(_ pass: ConvolutionPass) -> Int {
-  max(rowSpace &+ winogradPoints &* halfStride, winogradPoints &* winogradProducts)
+  max(rowSpace &+ winogradPoints &* halfStride, blockTiles &* winogradPoints &* winogradProducts)
 }
 
 /// Transforms the weights: `G g G^T` for every kernel g; and keeps them as they are besides.
 func packWinograd(_ packed: Output, _ weights: ConvolutionWeights, _ pass: ConvolutionPass) {
   let blocks = pass.groups &* pass.tiles
-  let pointStride = pass.sources &* tileRows
-  packGathered(packed + blocks &* winogradPoints &* pointStride, weights, pass)
+  let pointStride = winogradPlace(pass, block: 0, point: 1)
+  packGathered(packed + winogradPlace(pass, block: blocks, point: 0), weights, pass)
   parallel(tasks: min(blocks, taskLimit(work: pass.packedSize))) { task, tasks in
     for block in share(of: blocks, task, tasks) {
       let (group, tile) = (block / pass.tiles, block % pass.tiles)
       let channels = min(tileRows, pass.targets &- tile &* tileRows)
       for source in 0..<pass.sources {
         let kernel = weights.kernel(group, tile &* tileRows, source)
-        let target = packed + block &* winogradPoints &* pointStride + source &* tileRows
+        let target = packed + winogradPlace(pass, block: block, point: 0) + source &* tileRows
         if pass.vertical.kernel == 3 {
           transformKernels(target, pointStride, kernel, weights.targetStride, channels, pass, taps: 3)
         } else {
@@ -274,7 +290,11 @@ private func transformKernels(
     for i in 0..<taps {
       let place = i &* taps &+ j
       let source = kernel + (turned ? taps &* taps &- 1 &- place : place)
-      for channel in 0..<channels { column[unchecked: i][channel] = source[channel &* targetStride] }
+      if channels == tileRows {
+        for channel in 0..<tileRows { column[unchecked: i][channel] = source[channel &* targetStride] }
+      } else {
+        for channel in 0..<channels { column[unchecked: i][channel] = source[channel &* targetStride] }
+      }
     }
     let points = winogradTaps(column, taps: taps)
     for i in 0..<6 { half[unchecked: i &* 5 &+ j] = points[unchecked: i] }
