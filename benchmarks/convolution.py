@@ -87,11 +87,14 @@ def _load(theirs: torch.nn.Module, ours: nn.Module) -> torch.nn.Module:
     return theirs
 
 
-def convolution(n: int, c: int, k: int, side: int, kernel: int, stride: int = 1, groups: int = 1) -> Case:
-    arguments = (c, k, kernel, stride, kernel // 2, 1, groups)
+def convolution(
+    n: int, c: int, k: int, side: int, kernel: int, stride: int = 1, groups: int = 1, dilation: int = 1
+) -> Case:
+    arguments = (c, k, kernel, stride, dilation * (kernel // 2), dilation, groups)
     ours = nn.Conv2d(*arguments, rng=0)
     x = np.random.default_rng(1).normal(size=(n, c, side, side)).astype(np.float32)
-    name = f"{kernel}x{kernel}" + (f" stride {stride}" if stride > 1 else "") + (" depthwise" if groups > 1 else "")
+    name = f"{kernel}x{kernel}" + (f" stride {stride}" if stride > 1 else "") + (" depthwise" if groups == c > 1 else "")
+    name += f" dilation {dilation}" if dilation > 1 else ""
     flops = 2.0 * n * k * (side // stride) ** 2 * c // groups * kernel**2
     return Case(f"{name} N{n} C{c} K{k} {side}x{side}", ours, _load(torch.nn.Conv2d(*arguments), ours), x, flops)
 
@@ -200,10 +203,18 @@ def cases() -> Iterator[Case]:
     yield convolution(1, 512, 512, 14, 3)
     yield convolution(1, 32, 192, 64, 5)
     yield convolution(8, 256, 64, 28, 1)
+    yield convolution(8, 64, 256, 28, 1)
+    yield convolution(8, 256, 512, 28, 1, stride=2)
     yield convolution(8, 64, 128, 56, 3, stride=2)
+    yield convolution(4, 64, 128, 56, 3, stride=2)
+    yield convolution(1, 3, 64, 224, 3)
     yield convolution(1, 3, 64, 224, 7, stride=2)
+    yield convolution(4, 4, 4, 64, 3, dilation=2)
+    yield convolution(1, 16, 16, 64, 3, dilation=2)
+    yield convolution(4, 64, 64, 28, 3, dilation=2)
     yield convolution(8, 64, 64, 56, 3, groups=64)
     yield convolution(8, 64, 64, 56, 3, stride=2, groups=64)
+    yield convolution(4, 96, 96, 28, 5, stride=2, groups=96)
     for steps, batch in ((1, 1), (16, 1), (1, 8), (16, 8)):
         yield conv_gru(steps, batch)
     yield conv_rnn()
