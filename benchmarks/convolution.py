@@ -93,7 +93,9 @@ def convolution(
     arguments = (c, k, kernel, stride, dilation * (kernel // 2), dilation, groups)
     ours = nn.Conv2d(*arguments, rng=0)
     x = np.random.default_rng(1).normal(size=(n, c, side, side)).astype(np.float32)
-    name = f"{kernel}x{kernel}" + (f" stride {stride}" if stride > 1 else "") + (" depthwise" if groups == c > 1 else "")
+    name = (
+        f"{kernel}x{kernel}" + (f" stride {stride}" if stride > 1 else "") + (" depthwise" if groups == c > 1 else "")
+    )
     name += f" dilation {dilation}" if dilation > 1 else ""
     flops = 2.0 * n * k * (side // stride) ** 2 * c // groups * kernel**2
     return Case(f"{name} N{n} C{c} K{k} {side}x{side}", ours, _load(torch.nn.Conv2d(*arguments), ours), x, flops)
