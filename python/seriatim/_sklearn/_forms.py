@@ -10,8 +10,7 @@ that comes later, given as a list or as a table.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_array
@@ -29,8 +28,7 @@ STEP, SEQUENCE, SERIES = "step", "sequence", "series"
 _TABLE, _VIDEO = 1, 3
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """What a fitted estimator knows of the sequences that come: what a row is, and the shape of an observation.
 
     ``steps`` are those of univariate sequences that were all equally long, None if they were not.
@@ -41,8 +39,7 @@ class Known:
     steps: int | None = None
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """Sequences as they were given.
 
     ``rows`` says what a row of X is, ``form`` in what the sequences came: 'sequences', 'list', 'nested' (lists in
@@ -127,8 +124,7 @@ def read_videos(
     return _Reader(estimator, _VIDEO, known, None, dtype).read(X, lengths)
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(NamedTuple):
     estimator: str
     # Of an observation.
     axes: int

@@ -34,8 +34,9 @@ def inverse(spread: AnyArray, is_steady: AnyArray, otherwise: float) -> AnyArray
 
 def _fits(*parts: AnyArray) -> bool:
     """Return whether float32 holds numbers exactly."""
+    whole = np.concatenate(parts, axis=None)
     with np.errstate(over="ignore", under="ignore"):
-        return all([bool((part == part.astype(np.float32)).all()) for part in parts])
+        return bool((whole == whole.astype(np.float32)).all())
 
 
 class _Scaling(SequenceTransformer):
