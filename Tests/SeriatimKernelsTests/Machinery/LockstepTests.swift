@@ -8,9 +8,11 @@ import XCTest
 final class LockstepTests: XCTestCase {
   override func tearDown() { setThreadLimit(2) }
 
-  /// Runs a lockstep job of a sum that needs every member's last result, and checks it. `delay` runs in every pass.
+  /// Runs a lockstep job of a sum that needs the last result of every member of a group, and checks it. `delay` runs in
+  /// every pass.
   private func checkLockstep(
-    positions: Range<Int>, passes: Int, tasks: Int, waits: @escaping (Int) -> Bool = { _ in true },
+    positions: Range<Int>, passes: Int, tasks: Int, groups: Int = 1, pieces: Int = 0,
+    waits: @escaping (Int) -> Bool = { _ in true },
     delay: @escaping (_ position: Int, _ task: Int) -> Void = { _, _ in }
   ) {
     let width = 24
@@ -19,22 +21,29 @@ final class LockstepTests: XCTestCase {
     memory.initialize(repeating: 1, count: (count + 1) * width)
     let runs = UnsafeMutablePointer<UInt64>.allocate(capacity: count * width + 1)
     runs.initialize(repeating: 0, count: count * width + 1)
-    lockstep(positions: positions, passes: passes, tasks: tasks) { position, pass, task, tasks in
-      delay(position, task)
+    // Each group has a block of columns.
+    let block = width / groups
+    func neighbour(_ column: Int) -> Int { column / block * block + (column % block + block / 2) % block }
+    lockstep(positions: positions, passes: passes, tasks: tasks, together: tasks / groups, pieces: pieces) {
+      position, pass, seat in
+      delay(position, seat.group * seat.members + seat.member)
       let stamp = (position - positions.lowerBound) * passes + pass
       let row = memory + stamp * width
-      for column in share(of: width, task, tasks) {
-        // Reads a neighbour's column after a pass that is waited for, its own otherwise.
-        let shared = stamp == 0 || waits((stamp - 1) % passes)
-        row[width + column] = row[shared ? (column + width / 2) % width : column] + Float(column)
-        _ = srt_atomic_add(runs + stamp * width + column, 1)
+      let shared = stamp == 0 || waits((stamp - 1) % passes)
+      for group in share(of: groups, seat.group, seat.groups) {
+        for place in share(of: block, seat.member, seat.members) {
+          // Reads a neighbour's column after a pass that is waited for, its own otherwise.
+          let column = group * block + place
+          row[width + column] = row[shared ? neighbour(column) : column] + Float(column)
+          _ = srt_atomic_add(runs + stamp * width + column, 1)
+        }
       }
       return waits(pass)
     }
     var want = [Float](repeating: 1, count: width)
     for stamp in 0..<count {
       let shared = stamp == 0 || waits((stamp - 1) % passes)
-      want = (0..<width).map { want[shared ? ($0 + width / 2) % width : $0] + Float($0) }
+      want = (0..<width).map { want[shared ? neighbour($0) : $0] + Float($0) }
     }
     XCTAssertEqual((0..<width).map { memory[count * width + $0] }, want)
     XCTAssert((0..<count * width).allSatisfy { runs[$0] == 1 }, "some column was not computed exactly once")
@@ -46,6 +55,9 @@ final class LockstepTests: XCTestCase {
       for _ in 0..<50 {
         checkLockstep(positions: 0..<200, passes: 1, tasks: threads)
         checkLockstep(positions: 7..<90, passes: 3, tasks: threads) { $0 < 2 }
+        checkLockstep(positions: 0..<90, passes: 2, tasks: 2 * threads, groups: threads == 7 ? 1 : threads)
+        checkLockstep(positions: 5..<90, passes: 2, tasks: threads, pieces: 5) { $0 < 1 }
+        checkLockstep(positions: 0..<90, passes: 1, tasks: 2 * threads, groups: threads == 7 ? 1 : threads, pieces: 3)
       }
     }
     checkLockstep(positions: 3..<3, passes: 2, tasks: 2)
@@ -63,18 +75,20 @@ final class LockstepTests: XCTestCase {
           let runs = UnsafeMutablePointer<Int>.allocate(capacity: 6 * 30)
           runs.initialize(repeating: 0, count: 6 * 30)
           var last = 0
-          func mark(_ position: Int, _ pass: Int, _ task: Int, _ tasks: Int) -> Bool {
+          func mark(_ position: Int, _ pass: Int, _ seat: Seat) -> Bool {
             let stamp = (position - 10) * passes + pass
             XCTAssertGreaterThanOrEqual(stamp, last, "a pass before another that is done")
             last = stamp
-            for share in share(of: 6, task, tasks) { runs[stamp * 6 + share] += 1 }
+            for share in share(of: 6, seat.member, seat.members) { runs[stamp * 6 + share] += 1 }
             return true
           }
           for task in 0..<size {
             for stamp in 0..<done[task] { for share in share(of: 6, task, size) { runs[stamp * 6 + share] += 1 } }
           }
           withoutActuallyEscaping(mark) { body in
-            var team = Team(body: body, positions: positions, passes: passes, progress: progress)
+            var team = Team(
+              body: body, positions: positions, passes: passes, together: size, patience: 0, pieces: 0,
+              progress: progress)
             let next = finish(&team, count: UInt64(count), size: size)
             let most = done.max() ?? 0
             XCTAssertEqual(next, 10 + (most + passes - 1) / passes)

@@ -165,6 +165,20 @@ final class RecurrentTests: XCTestCase {
     }
   }
 
+  /// Caches in which the weights do not stay: by units over all steps, in groups, in pieces, inputs beforehand.
+  func testPlansOfSmallCaches() {
+    let before = machineCaches
+    defer { machineCaches = before }
+    for second in [64, 8 << 10] {
+      machineCaches = Caches(first: 64, second: second, shared: 1 << 20)
+      for lengths in [[Int](repeating: 14, count: 2 * tileRows + 1) + [9, 5, 1], [30, 4]] {
+        forEachCell(inputSize: 33, hiddenSize: 117, projections: [0, 40]) {
+          check($0, $1, lengths: lengths, reverse: second == 64, givenState: true, zoneout: lengths[0] == 30 ? 0.3 : 0)
+        }
+      }
+    }
+  }
+
   func testZoneout() {
     let ragged = [20, 9, 9] + [Int](repeating: 3, count: 2 * tileRows) + [1]
     for hiddenSize in [5, 117] {

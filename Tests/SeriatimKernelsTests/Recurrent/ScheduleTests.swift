@@ -28,7 +28,10 @@ final class ScheduleTests: XCTestCase {
             let exists = counts.indices.contains(before)
             XCTAssertEqual(step.continuing, exists ? min(counts[before], counts[wanted]) : 0, name)
             if exists { XCTAssertEqual(step.previousRow, firsts[before], name) }
-            XCTAssertEqual(schedule.positions(of: wanted..<wanted + 1), position..<position + 1, name)
+            let last = steps[min(position + 2, steps.count - 1)]
+            let rows =
+              min(firsts[wanted], firsts[last])..<max(firsts[wanted] + counts[wanted], firsts[last] + counts[last])
+            XCTAssertEqual(schedule.rows(at: position..<min(position + 3, steps.count)), rows, name)
           }
         }
       }

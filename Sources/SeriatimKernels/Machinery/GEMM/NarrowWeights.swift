@@ -17,6 +17,15 @@ public enum WeightForm {
   case bfloat16
   case int8
 
+  /// Of one element.
+  var bytes: Int {
+    switch self {
+    case .float32: 4
+    case .bfloat16: 2
+    case .int8: 1
+    }
+  }
+
   /// Floats that one panel takes.
   @inline(__always)
   func panelSize(depth: Int) -> Int {

@@ -27,6 +27,10 @@ protocol RecurrentCell {
   var multipliesAllInputs: Bool { get }
   /// Multiply-adds of a row in the time loop.
   var stepWork: Int { get }
+  /// How packed weights are kept.
+  var form: WeightForm { get }
+  /// Bytes of weights that a row's step reads in the forward loop.
+  var stateBytes: Int { get }
   /// hiddenSize, padded to whole registers.
   var units: Int { get }
 
@@ -68,16 +72,18 @@ extension RecurrentCell {
 
   /// stateSize, padded to whole registers.
   var stateUnits: Int { roundedUp(stateSize, to: laneCount) }
-  /// Panels of weights: one for every register of units.
+  /// Registers of units; of cells whose gates lie together, each has a panel of weights.
   var panels: Int { units / laneCount }
 
   var stepWork: Int { gates &* hiddenSize &* stateSize }
+  var form: WeightForm { .float32 }
+  var stateBytes: Int { form.bytes &* stepWork }
   /// Multiply-adds of a row in the input's product.
   var inputWork: Int { gates &* hiddenSize &* inputSize }
 
   /// The sizes of opaque memory, in floats.
   func measure(batch: Int, rows: Int, steps: Int, training: Bool) -> srt_recurrent_sizes {
-    let ready = multipliesAllInputs ? rows : mostReadyRows(rows: rows, steps: steps)
+    let ready = multipliesAllInputs ? rows : mostReadyRows(rows: rows, batch: batch)
     let kept = training ? 0 : batch &* cacheStride &+ ready &* inputStride
     return srt_recurrent_sizes(
       gates: gates, state_size: stateSize, cell_size: cellColumn == nil ? 0 : hiddenSize,
@@ -97,8 +103,8 @@ extension RecurrentCell {
 protocol ForwardLoop: Recurrence {
   associatedtype Cell
   init(_ cell: Cell, _ call: srt_recurrent_call, _ gates: GateMemory)
-  /// Multiplies the input of the rows from `gates.firstReady` on, before the loop.
-  func multiplyInputs(_ ragged: RaggedBatch)
+  /// Multiplies the input of `gates.readyRows`, before the loop.
+  func multiplyInputs()
 }
 
 /// A cell's time loop, backward.
@@ -122,31 +128,32 @@ extension BackwardLoop {
   func finish(_ ragged: RaggedBatch) {}
 }
 
-/// Where the gates of a row are: in its cache row, or, when there is none, in a scratch row of its sequence. Rows from
-/// `firstReady` on, those of steps with few rows, have their input's product already, each in a row of its own.
+/// Where the gates of a row are: in its cache row, or, when there is none, in a scratch row of its sequence. `readyRows`
+/// have their input's product already, each in a row of its own.
 struct GateMemory {
   /// Whether there is a cache.
   let keeps: Bool
   let stride: Int
   let kept: Output
+  /// As if it began at row 0.
   let ready: Output
   /// From one row of `ready` to the next.
   let readyStride: Int
-  let firstReady: Int
+  let readyRows: Range<Int>
 
   init(
-    _ call: srt_recurrent_call, _ ragged: RaggedBatch, stride: Int, inputStride: Int, firstReady: Int, scratch: Output
+    _ call: srt_recurrent_call, batch: Int, stride: Int, inputStride: Int, readyRows: Range<Int>, scratch: Output
   ) {
     keeps = call.cache != nil
     self.stride = stride
     readyStride = keeps ? stride : inputStride
-    self.firstReady = firstReady
+    self.readyRows = readyRows
     kept = call.cache ?? scratch
-    ready = call.cache ?? scratch + (ragged.batch &- firstReady) &* stride
+    ready = call.cache ?? scratch + (batch &* stride &- readyRows.lowerBound &* inputStride)
   }
 
   @inline(__always)
-  func isReady(_ step: Step) -> Bool { step.row >= firstReady }
+  func isReady(_ step: Step) -> Bool { readyRows.contains(step.row) }
 
   /// The row that is kept of a sequence at a step.
   @inline(__always)

@@ -100,27 +100,38 @@ public func recurrentBackward(_ cell: srt_cell, _ call: srt_recurrent_gradient_c
 private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_call) {
   let ragged = RaggedBatch(batchSizes: call.batch_sizes, steps: call.steps)
   let schedule = Schedule(ragged, reverse: call.reverse != 0, backward: false, scratch: call.scratch)
-  let plan = RecurrentPlan(ragged, work: cell.stepWork, parts: cell.panels, tileRows: Cell.tileRows)
-  let firstReady = cell.multipliesAllInputs ? 0 : ragged.firstRow(below: plan.mostTasks &* Cell.tileRows)
-  let gates = GateMemory(
-    call, ragged, stride: cell.cacheStride, inputStride: cell.inputStride, firstReady: firstReady,
-    scratch: call.scratch + Schedule.scratchSize(rows: ragged.rows))
-  let loop = Cell.Forward(cell, call, gates)
-  loop.multiplyInputs(ragged)
-  run(
-    loop, schedule, plan, zoneout: call.zoneout.rate != 0 ? ZoneoutPasses(call, size: cell.stateSize) : nil)
+  let scratch = call.scratch + Schedule.scratchSize(rows: ragged.rows)
+  let zoneout = call.zoneout.rate != 0 ? ZoneoutPasses(call, size: cell.stateSize) : nil
+  func gates(readyRows: Range<Int>) -> GateMemory {
+    GateMemory(
+      call, batch: ragged.batch, stride: cell.cacheStride, inputStride: cell.inputStride, readyRows: readyRows,
+      scratch: scratch)
+  }
+  let all = Cell.Forward(cell, call, gates(readyRows: cell.multipliesAllInputs ? 0..<ragged.rows : 0..<0))
+  if cell.multipliesAllInputs { all.multiplyInputs() }
+  let plan = cell.plan(
+    ragged, all, bytes: cell.stateBytes, exchanged: 4 &* cell.stateSize, parts: all.parts(0), tileRows: Cell.tileRows)
+  plan.forEachStretch(schedule) { positions, split in
+    guard split.multipliesAhead, !cell.multipliesAllInputs else {
+      return run(all, schedule, positions, split, zoneout: zoneout)
+    }
+    let loop = Cell.Forward(cell, call, gates(readyRows: schedule.rows(at: positions)))
+    loop.multiplyInputs()
+    run(loop, schedule, positions, split, zoneout: zoneout)
+  }
   if let h = call.final_states.h {
     copyFinalStates(
       h, y: call.y, outputStride: call.output_stride, size: cell.stateSize, ragged: ragged, reverse: call.reverse != 0)
   }
   guard let column = cell.cellColumn, let c = call.final_states.c else { return }
-  if gates.keeps {
+  let memory = gates(readyRows: 0..<0)
+  if memory.keeps {
     copyFinalStates(
-      c, y: gates.kept + column, outputStride: gates.stride, size: cell.hiddenSize, ragged: ragged,
+      c, y: memory.kept + column, outputStride: memory.stride, size: cell.hiddenSize, ragged: ragged,
       reverse: call.reverse != 0)
   } else {
     copyRows(
-      c, stride: cell.hiddenSize, gates.kept + column, sourceStride: gates.stride, size: cell.hiddenSize,
+      c, stride: cell.hiddenSize, memory.kept + column, sourceStride: memory.stride, size: cell.hiddenSize,
       count: ragged.batch)
   }
 }
@@ -141,11 +152,12 @@ private func backward<Cell: TrainedCell>(_ cell: Cell, _ call: srt_recurrent_gra
   if cell.cellColumn != nil {
     copyStates(cellCarry, width: units, call.grad_final_states.c, size: cell.hiddenSize, batch: batch)
   }
-  let plan = RecurrentPlan(
-    ragged, work: cell.stepWork, parts: loop.parts(0), tileRows: SeriatimKernels.tileRows)
-  run(
-    loop, schedule, plan,
-    zoneout: call.zoneout.rate != 0 ? ZoneoutPasses(call, size: cell.stateSize, carry: carry, held: held) : nil)
+  let zoneout =
+    call.zoneout.rate != 0 ? ZoneoutPasses(call, size: cell.stateSize, carry: carry, held: held) : nil
+  cell.plan(
+    ragged, loop, bytes: 4 &* cell.inputPackedOffset, exchanged: 4 &* cell.gates &* cell.units, parts: loop.parts(0),
+    tileRows: SeriatimKernels.tileRows
+  ).forEachStretch(schedule) { positions, split in run(loop, schedule, positions, split, zoneout: zoneout) }
   if let h = call.grad_initial_states.h {
     copyRows(h, stride: cell.stateSize, carry, sourceStride: stateUnits, size: cell.stateSize, count: batch)
   }
@@ -197,5 +209,25 @@ private func copyStates(_ target: Output, width: Int, _ source: Input?, size: In
     } else {
       fillZero(target + sequence &* width, width)
     }
+  }
+}
+
+extension RecurrentCell {
+  /// The plan of one of the two loops.
+  ///
+  /// - Parameters:
+  ///   - bytes: of the weights that a step reads
+  ///   - exchanged: bytes of a row that the products of a step read
+  ///   - parts: of the first pass
+  fileprivate func plan(
+    _ ragged: RaggedBatch, _ loop: some Recurrence, bytes: Int, exchanged: Int, parts: Int, tileRows: Int
+  ) -> RecurrentPlan {
+    var waits = 0
+    for pass in 0..<loop.passes where loop.isShared(pass) { waits &+= 1 }
+    return RecurrentPlan(
+      work: stepWork, stateBytes: bytes, inputBytes: multipliesAllInputs ? 0 : form.bytes &* inputWork,
+      productBytes: 4 &* gates &* units, exchangedBytes: exchanged, parts: parts,
+      partsTogether: loop.partsTogether, waits: waits, tileRows: tileRows,
+      workers: taskLimit(work: ragged.rows &* stepWork), kept: RecurrentPlan.kept(machineCaches))
   }
 }

@@ -1,23 +1,28 @@
-// How the work of a recurrent layer is shared among the workers.
+// Running the steps of a recurrent layer on several workers, as a plan (Plan.swift) shares them out.
 //
-// Steps with many rows are split by rows: every worker runs all these steps of its own sequences, and nobody waits. The
-// sequences are dealt one by one, for they are sorted by length: at every step each worker has as many rows as the others
-// or one more.
+// By rows: every worker runs all steps of its own sequences, and nobody waits. The sequences are dealt one by one, for
+// they are sorted by length: at every step each worker has as many rows as the others or one more.
 //
-// Steps with so few rows that their time is that of reading the weights are split by units: every worker reads its own
-// part of the weights, and the workers keep step. As batch sizes never grow, these are the first or the last steps of a
-// visit, so a layer is one job of each kind at most.
+// By units: every worker reads its own part of the weights, and the workers keep step.
+//
+// Or both: groups of workers have their own rows, and the members of a group their own units.
 
 /// What one layer does at one step, forward or backward.
 protocol Recurrence {
   /// A step's passes: a pass reads what all parts of the pass before wrote.
   var passes: Int { get }
-  /// Parts into which the units of a pass are cut.
+  /// Parts into which the units of a pass are cut: registers.
   func parts(_ pass: Int) -> Int
+  /// Parts that share a panel of weights.
+  var partsTogether: Int { get }
   /// Runs one pass for some rows and some parts. Not to be inlined: the drivers would have a copy each.
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>)
   /// Whether another part reads what this pass wrote, so that the next pass must wait for all.
   func isShared(_ pass: Int) -> Bool
+}
+
+extension Recurrence {
+  var partsTogether: Int { panelRegisters }
 }
 
 /// Every `tasks`-th sequence, from `task` on. Row strides of a worker are `tasks` times those of the data.
@@ -57,66 +62,44 @@ struct RowShare {
   }
 }
 
-/// Multiply-adds of one step's recurrent product that make a worker more worth its keeping step.
-private let leastStepWork = 12_000
-
-/// How a batch is split.
-struct RecurrentPlan {
-  /// Steps from here on are split by units.
-  let firstNarrowStep: Int
-  let rowTasks: Int
-  let unitTasks: Int
-
-  var mostTasks: Int { max(rowTasks, unitTasks) }
-
-  /// - Parameters:
-  ///   - work: multiply-adds of one row in the time loop
-  ///   - parts: of `Recurrence`
-  ///   - tileRows: of the layer's tiles
-  init(_ ragged: RaggedBatch, work: Int, parts: Int, tileRows: Int) {
-    let most = min(threadLimit(), parts, work / leastStepWork)
-    unitTasks = max(1, most)
-    // Below this, a worker's share of the rows is under a tile.
-    firstNarrowStep = most > 1 ? ragged.firstStep(below: most &* tileRows) : ragged.steps
-    rowTasks = min(ragged.batch, taskLimit(work: ragged.rows &* work))
-  }
-}
-
-/// Runs all steps of a schedule.
+/// Runs the steps at some positions of a schedule, shared out as `split` says.
 ///
 /// - Parameter zoneout: the passes that it adds to a cell's own, or nil
-func run(_ recurrence: some Recurrence, _ schedule: Schedule, _ plan: RecurrentPlan, zoneout: ZoneoutPasses? = nil) {
-  let steps = schedule.ragged.steps
+func run(
+  _ recurrence: some Recurrence, _ schedule: Schedule, _ positions: Range<Int>, _ split: StepSplit,
+  zoneout: ZoneoutPasses? = nil
+) {
   let before = zoneout?.before ?? 0
   let own = before &+ recurrence.passes
   let passes = own &+ (zoneout == nil ? 0 : 1)
-  if schedule.upwards { wide() }
-  lockstep(
-    positions: schedule.positions(of: plan.firstNarrowStep..<steps), passes: passes, tasks: plan.unitTasks
-  ) { position, pass, task, tasks in
-    let step = schedule.step(at: position)
-    if pass >= before, pass < own {
-      recurrence.run(
-        pass &- before, step, .all, parts: share(of: recurrence.parts(pass &- before), task, tasks))
-      return zoneout != nil || recurrence.isShared(pass)
-    }
-    zoneout?.run(isLast: pass >= own, step, .all, parts: share(of: zoneout?.parts ?? 0, task, tasks))
-    return true
-  }
-  if !schedule.upwards { wide() }
-
-  func wide() {
-    guard plan.firstNarrowStep > 0 else { return }
-    parallel(tasks: plan.rowTasks) { task, tasks in
+  if split.members == 1 {
+    parallel(tasks: split.groups) { task, tasks in
       let share = RowShare(task: task, tasks: tasks)
-      for position in schedule.positions(of: 0..<plan.firstNarrowStep) {
+      for position in positions {
         let step = schedule.step(at: position)
-        if before > 0, let zoneout { zoneout.run(isLast: false, step, share, parts: 0..<zoneout.parts) }
-        for pass in 0..<recurrence.passes {
-          recurrence.run(pass, step, share, parts: 0..<recurrence.parts(pass))
-        }
-        if let zoneout { zoneout.run(isLast: true, step, share, parts: 0..<zoneout.parts) }
+        for pass in 0..<passes { _ = runPass(pass, step, share, member: 0, members: 1) }
       }
     }
+    return
+  }
+  lockstep(
+    positions: positions, passes: passes, tasks: split.groups &* split.members, together: split.members,
+    pieces: split.pieces, patience: split.patience
+  ) { position, pass, seat in
+    runPass(
+      pass, schedule.step(at: position), RowShare(task: seat.group, tasks: seat.groups), member: seat.member,
+      members: seat.members)
+  }
+
+  /// One member's part of a pass; true when the next pass must wait for it.
+  @inline(__always)
+  func runPass(_ pass: Int, _ step: Step, _ share: RowShare, member: Int, members: Int) -> Bool {
+    if pass >= before, pass < own {
+      recurrence.run(
+        pass &- before, step, share, parts: split.share(of: recurrence.parts(pass &- before), member, members))
+      return zoneout != nil || recurrence.isShared(pass &- before)
+    }
+    zoneout?.run(isLast: pass >= own, step, share, parts: split.share(of: zoneout?.parts ?? 0, member, members))
+    return true
   }
 }

@@ -22,13 +22,6 @@ public struct RaggedBatch {
   /// Sequences that are at least `step + 1` long; 0 past the end.
   @inline(__always)
   func size(_ step: Int) -> Int { step < steps ? Int(batchSizes[step]) : 0 }
-
-  /// The first step with fewer than `rows` rows.
-  func firstStep(below rows: Int) -> Int {
-    var step = 0
-    while step < steps, size(step) >= rows { step &+= 1 }
-    return step
-  }
 }
 
 /// One step of the recurrence.
@@ -70,9 +63,10 @@ struct Schedule {
     firstRows = UnsafePointer(table)
   }
 
-  /// The positions at which steps from `first` on, or before it, are visited.
-  func positions(of steps: Range<Int>) -> Range<Int> {
-    upwards ? steps : (ragged.steps &- steps.upperBound)..<(ragged.steps &- steps.lowerBound)
+  /// The packed rows of the steps at some positions, at least one.
+  func rows(at positions: Range<Int>) -> Range<Int> {
+    let (a, b) = (step(at: positions.lowerBound), step(at: positions.upperBound &- 1))
+    return min(a.row, b.row)..<max(a.row &+ a.count, b.row &+ b.count)
   }
 
   /// The step visited at a position in `0..<ragged.steps`.

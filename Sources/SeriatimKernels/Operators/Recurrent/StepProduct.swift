@@ -14,37 +14,48 @@ struct StepProduct {
   let descending: Bool
   var form = WeightForm.float32
 
-  /// For this worker's part of the sequences `rows` and the panels `parts`.
+  /// For this worker's part of the sequences `rows` and the registers of columns `parts`; those of narrow weights begin and
+  /// end with a panel.
   @inline(__always)
   func run(_ share: RowShare, rows: Range<Int>, parts: Range<Int>) {
-    // The last panel may lack columns: it goes alone.
-    let whole = max(parts.lowerBound, min(parts.upperBound, columns / panelWidth))
-    if descending, whole < parts.upperBound { panelTiles(share, rows: rows, whole, 1) }
-    forEachPanelGroup(
-      of: parts.lowerBound..<whole, rows: share.count(in: rows), descending: descending
-    ) { panel, panels in
-      panelTiles(share, rows: rows, panel, panels)
+    let (first, end) = (parts.lowerBound &* laneCount, min(columns, parts.upperBound &* laneCount))
+    if first >= end { return }
+    // Panels of which only a part is wanted, or that lack columns, go alone.
+    let next = panelCount(first)
+    let whole = next..<max(next, end / panelWidth)
+    let before = first..<min(end, next &* panelWidth)
+    let after = min(end, whole.upperBound &* panelWidth)..<end
+    let (head, tail) = descending ? (after, before) : (before, after)
+    if !head.isEmpty { tiles(share, rows: rows, head, panels: 1) }
+    forEachPanelGroup(of: whole, rows: share.count(in: rows), descending: descending) { panel, panels in
+      tiles(share, rows: rows, panel &* panelWidth..<columns, panels: panels)
     }
-    if !descending, whole < parts.upperBound { panelTiles(share, rows: rows, whole, 1) }
+    if !tail.isEmpty { tiles(share, rows: rows, tail, panels: 1) }
   }
 
+  /// The columns `range` of some panels.
   @inline(__always)
-  private func panelTiles(_ share: RowShare, rows: Range<Int>, _ panel: Int, _ panels: Int) {
-    let column = panel &* panelWidth
+  private func tiles(_ share: RowShare, rows: Range<Int>, _ range: Range<Int>, panels: Int) {
+    let column = range.lowerBound
+    let panel = column / panelWidth
     share.forEachTile(in: rows, limit: tileRows) { first, count in
       productTile(
         form, panels: panels, rows: count,
         ProductTile(
           start: start.from(column: column), a: a + first &* inputStride, rowStride: share.tasks &* inputStride,
-          depthStride: 1,
-          b: packed + panel &* form.panelSize(depth: depth), depth: depth, c: c + first &* outputStride + column,
-          outputStride: share.tasks &* outputStride, width: columns &- column))
+          depthStride: 1, b: packed + (panel &* form.panelSize(depth: depth) &+ column &- panel &* panelWidth),
+          depth: depth, c: c + first &* outputStride + column, outputStride: share.tasks &* outputStride,
+          width: range.count))
     }
   }
 }
 
-/// The units of some panels, of `units` in all.
+/// Registers that `columns` columns fill.
+@inline(__always)
+func registerCount(_ columns: Int) -> Int { (columns &+ laneCount &- 1) / laneCount }
+
+/// The units of some registers, of `units` in all.
 @inline(__always)
 func unitRange(of parts: Range<Int>, units: Int) -> Range<Int> {
-  (parts.lowerBound &* panelWidth)..<min(parts.upperBound &* panelWidth, units)
+  min(units, parts.lowerBound &* laneCount)..<min(units, parts.upperBound &* laneCount)
 }

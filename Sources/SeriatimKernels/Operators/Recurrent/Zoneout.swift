@@ -60,7 +60,7 @@ struct ZoneoutPasses {
   }
 
   private var units: Int { roundedUp(size, to: laneCount) }
-  var parts: Int { panelCount(size) }
+  var parts: Int { registerCount(size) }
 
   /// One pass for some rows and parts. Not to be inlined: every cell's loop would have a copy.
   @inline(never)

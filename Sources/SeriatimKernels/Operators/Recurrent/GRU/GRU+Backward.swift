@@ -32,7 +32,7 @@ struct GRUBackward: BackwardLoop {
   /// Gates' gradients and the product; with the reset before: dn', dq, then dr', then the product.
   var passes: Int { shape.resetAfter ? 2 : 3 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { panelCount(shape.hiddenSize) }
+  func parts(_ pass: Int) -> Int { registerCount(shape.hiddenSize) }
   /// What the last pass wrote is read by its own part only.
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { pass < passes &- 1 }
@@ -53,7 +53,7 @@ struct GRUBackward: BackwardLoop {
 }
 
 extension GRUBackward {
-  /// One pass of one step for one worker's rows and panels.
+  /// One pass of one step for one worker's rows and units.
   @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
     if pass == 0 {

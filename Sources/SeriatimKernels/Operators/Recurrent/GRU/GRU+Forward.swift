@@ -2,9 +2,10 @@
 // are read once a step and worker, 12 H (I + H) bytes, which eight rows of a tile hide behind their multiply-adds.
 //
 // The input's product of a frame goes into the frame's cache row (in training) or into scratch just before the state's
-// product continues the same sums, while it is in the first-level cache; or long before, for steps with few rows.
+// product continues the same sums, while it is in the first-level cache; or long before, where the plan says so.
 
 import CSeriatim
+import SeriatimSystem
 
 /// The time loop.
 struct GRUForward: ForwardLoop {
@@ -21,14 +22,15 @@ struct GRUForward: ForwardLoop {
   var passes: Int { shape.resetAfter ? 1 : 2 }
   @inline(__always)
   func parts(_ pass: Int) -> Int { shape.panels }
+  var partsTogether: Int { 1 }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
-  func multiplyInputs(_ ragged: RaggedBatch) {
+  func multiplyInputs() {
     forEachInputTile(
-      ragged, from: gates.firstReady, panels: shape.panels, tileRows: tileRows, work: shape.inputWork
+      gates.readyRows, panels: shape.panels, tileRows: tileRows, work: shape.inputWork
     ) { panel, panels, row, rows in
-      multiplyInput(panel, panels, row: row, rows: rows, tasks: 1, gates: gates.ready + row &* gates.stride)
+      multiplyInput(panel, panels, row: row, rows: rows, tasks: 1, gates: gates.ready + row &* gates.readyStride)
     }
   }
 
@@ -62,7 +64,8 @@ extension GRUForward {
       stateTile(
         panels: panels, rows: count,
         GRUStateTile(
-          state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize, unit: unit,
+          isReady: gates.isReady(step), state: state, stateStride: stateStride, hiddenSize: shape.hiddenSize,
+          unit: unit,
           bias: weights.biases + 3 &* laneCount, weights: weights.state, panelStride: shape.panelSize,
           gates: row + unit, gateStride: share.tasks &* gates.stride, units: shape.units, keepsGates: gates.keeps,
           y: call.y + (step.row &+ first) &* call.output_stride + unit, outputStride: share.tasks &* call.output_stride)
@@ -157,6 +160,8 @@ private func inputTile(panels: Int, rows: Int, _ tile: GRUInputTile) {
 
 /// The state's product on top of the input's, the gates, and the new states, for the units of some panels.
 private struct GRUStateTile: TileBody {
+  /// The input's products were multiplied beforehand, and may be far away: those of the next panel are fetched.
+  let isReady: Bool
   /// nil: zeros
   let state: Input?
   let stateStride: Int
@@ -182,6 +187,7 @@ private struct GRUStateTile: TileBody {
         tiles[unchecked: panel][unchecked: row][unchecked: 0] = load(source + units)
         tiles[unchecked: panel][unchecked: row][unchecked: 1] = load(source + 2 &* units)
         tiles[unchecked: panel][unchecked: row][unchecked: 2] = hiddenBias
+        if isReady { for gate in 0..<3 { srt_prefetch(source + (gate &* units &+ panels &* laneCount)) } }
       }
     }
     if let state {

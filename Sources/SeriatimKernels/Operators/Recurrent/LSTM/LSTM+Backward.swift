@@ -39,7 +39,7 @@ struct LSTMBackward: BackwardLoop {
   var passes: Int { shape.projects ? 3 : 2 }
   @inline(__always)
   func parts(_ pass: Int) -> Int {
-    panelCount(shape.projects && pass == 1 ? shape.hiddenSize : shape.stateSize)
+    registerCount(shape.projects && pass == 1 ? shape.hiddenSize : shape.stateSize)
   }
   /// What the last pass wrote is read by its own part only.
   @inline(__always)
@@ -98,7 +98,7 @@ struct LSTMBackward: BackwardLoop {
 }
 
 extension LSTMBackward {
-  /// One pass of one step for one worker's rows and panels.
+  /// One pass of one step for one worker's rows and units.
   @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
     if shape.projects, pass == 0 {

@@ -1,7 +1,8 @@
 // LSTM forward. FLOPs: 8 H (I + S) a frame, and 2 H S for a projection to S. Both products continue one chain of sums in
-// the tile's registers, so the input's part is stored only for steps with few rows, where it is multiplied beforehand.
+// the tile's registers, so the input's part is stored only where the plan has it multiplied beforehand.
 
 import CSeriatim
+import SeriatimSystem
 
 /// The time loop. Of a row without a cache only c and h are kept.
 struct LSTMForward: ForwardLoop {
@@ -18,13 +19,14 @@ struct LSTMForward: ForwardLoop {
   /// The gates; and the projection, which needs all of o * tanh(c').
   var passes: Int { shape.projects ? 2 : 1 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { pass == 0 ? shape.panels : panelCount(shape.projectionSize) }
+  func parts(_ pass: Int) -> Int { pass == 0 ? shape.panels : registerCount(shape.projectionSize) }
+  var partsTogether: Int { shape.projects ? panelRegisters : 1 }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
-  func multiplyInputs(_ ragged: RaggedBatch) {
+  func multiplyInputs() {
     forEachInputTile(
-      ragged, from: gates.firstReady, panels: shape.panels, tileRows: wideTileRows, work: shape.inputWork
+      gates.readyRows, panels: shape.panels, tileRows: wideTileRows, work: shape.inputWork
     ) { index, panels, row, rows in
       let weights = panel(index)
       inputTile(
@@ -32,7 +34,7 @@ struct LSTMForward: ForwardLoop {
         LSTMInputTile(
           x: call.x + row &* shape.inputSize, inputSize: shape.inputSize, biases: weights.biases,
           weights: weights.input,
-          panelStride: shape.panelSize, gates: gates.ready + row &* gates.stride + index &* laneCount,
+          panelStride: shape.panelSize, gates: gates.ready + row &* gates.readyStride + index &* laneCount,
           gateStride: gates.stride, units: shape.units))
     }
   }
@@ -86,9 +88,10 @@ extension LSTMForward {
     stateTile(
       panels: panels, rows: count,
       LSTMStateTile(
-        x: row >= gates.firstReady ? nil : call.x + row &* shape.inputSize, rowStride: share.tasks &* shape.inputSize,
+        x: gates.isReady(step) ? nil : call.x + row &* shape.inputSize, rowStride: share.tasks &* shape.inputSize,
         inputSize: shape.inputSize, biases: weights.biases, inputWeights: weights.input,
-        ready: Input(gates.ready + row &* gates.stride + unit), state: state, stateStride: share.tasks &* stateStride,
+        ready: Input(gates.ready + row &* gates.readyStride + unit), state: state,
+        stateStride: share.tasks &* stateStride,
         stateSize: shape.stateSize, weights: weights.state, panelStride: shape.panelSize,
         cell: cell.map { $0 + unit }, cellStride: share.tasks &* cellStride, gates: kept + unit,
         gateStride: share.tasks &* gates.stride, units: shape.units, width: shape.hiddenSize &- unit,
@@ -185,6 +188,8 @@ private struct LSTMStateTile: TileBody {
           for gate in 0..<4 {
             tiles[unchecked: panel][unchecked: row][unchecked: gate] = load(
               ready + row &* gateStride + panel &* laneCount + gate &* units)
+            // They may be far away: those of the next panel are fetched.
+            srt_prefetch(ready + row &* gateStride + (panel &+ panels) &* laneCount + gate &* units)
           }
         }
       }

@@ -43,6 +43,7 @@ struct LSTM: TrainedCell {
   }
 
   var projects: Bool { projectionSize > 0 }
+  var stepWork: Int { gates &* hiddenSize &* stateSize &+ hiddenSize &* projectionSize }
   var stateSize: Int { projects ? projectionSize : hiddenSize }
   var gates: Int { 4 }
   var parameters: Int {

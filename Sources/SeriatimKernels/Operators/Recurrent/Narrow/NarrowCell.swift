@@ -26,7 +26,6 @@ struct NarrowStage {
 /// A cell whose step is made of stages. The input's product, which has all gates, fills the first blocks of the row; its
 /// biases come first in the packed weights. The first stage's product begins at the first block, too.
 protocol NarrowCell: RecurrentCell {
-  var form: WeightForm { get }
   var stages: Int { get }
   func stage(_ index: Int) -> NarrowStage
   /// Whether the sums of the last gate are kept in the block behind the gates, and the state's product of this gate starts
@@ -61,6 +60,8 @@ struct NarrowForward<Cell: NarrowCell>: ForwardLoop {
     self.gates = gates
   }
 
+  /// Panels: narrow weights are not cut within one.
+  var partsTogether: Int { 1 }
   /// Of each stage the product, and the pass over its elements. With the first product goes the input's of rows that have
   /// none yet: its columns are those of the same parts.
   var passes: Int { 2 &* shape.stages }
@@ -72,18 +73,18 @@ struct NarrowForward<Cell: NarrowCell>: ForwardLoop {
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
-  func multiplyInputs(_ ragged: RaggedBatch) {
-    let first = gates.firstReady
-    if first == ragged.rows { return }
+  func multiplyInputs() {
+    let first = gates.readyRows.lowerBound
     product(
       gates.ready + first &* gates.readyStride, outputStride: gates.readyStride,
       start: .bias(call.packed), call.x + first &* shape.inputSize, inputStride: shape.inputSize,
-      packed: call.packed + shape.inputOffset, form: shape.form, rows: ragged.rows &- first, depth: shape.inputSize,
+      packed: call.packed + shape.inputOffset, form: shape.form, rows: gates.readyRows.count, depth: shape.inputSize,
       columns: shape.gates &* shape.units)
   }
 
   @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
+    let parts = parts.lowerBound &* panelRegisters..<parts.upperBound &* panelRegisters
     if pass & 1 != 0 {
       let range = unitRange(of: parts, units: shape.units)
       share.forEach(in: 0..<step.count) { activate(pass / 2, step, $0, range) }
@@ -121,7 +122,7 @@ struct NarrowForward<Cell: NarrowCell>: ForwardLoop {
       c: target ?? call.y + step.row &* call.output_stride,
       outputStride: target == nil ? call.output_stride : gates.stride, columns: columns, descending: step.descending,
       form: shape.form
-    ).run(share, rows: rows ?? 0..<step.count, parts: parts.clamped(to: 0..<panelCount(columns)))
+    ).run(share, rows: rows ?? 0..<step.count, parts: parts)
   }
 
   private func partLastGate(_ step: Step, _ share: RowShare, _ parts: Range<Int>) {

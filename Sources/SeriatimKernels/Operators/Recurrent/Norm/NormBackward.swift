@@ -26,12 +26,12 @@ struct NormBackward<Cell: NormalizedCell>: BackwardLoop {
     self.carry = carry
     self.cellCarry = cellCarry
     products = space
-    rowParts = threadLimit()
+    rowParts = threadLimit() &* panelRegisters
   }
 
   var passes: Int { 2 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { pass == 0 ? rowParts : panelCount(shape.hiddenSize) }
+  func parts(_ pass: Int) -> Int { pass == 0 ? rowParts : registerCount(shape.hiddenSize) }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
@@ -42,7 +42,7 @@ struct NormBackward<Cell: NormalizedCell>: BackwardLoop {
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
     if pass == 0 {
       share.forEach(in: 0..<step.count) { sequence in
-        if parts.contains(sequence % rowParts) { rowGradients(step, sequence) }
+        if parts.contains(sequence &* panelRegisters % rowParts) { rowGradients(step, sequence) }
       }
       return
     }

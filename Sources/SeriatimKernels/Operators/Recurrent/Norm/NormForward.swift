@@ -7,29 +7,30 @@ struct NormForward<Cell: NormalizedCell>: ForwardLoop {
   let shape: Cell
   let call: srt_recurrent_call
   let gates: GateMemory
-  /// Parts into which the rows of a step are dealt.
+  /// Parts into which the rows of a step are dealt, a panel's at a time.
   let rowParts: Int
 
   init(_ cell: Cell, _ call: srt_recurrent_call, _ gates: GateMemory) {
     shape = cell
     self.call = call
     self.gates = gates
-    rowParts = threadLimit()
+    rowParts = threadLimit() &* panelRegisters
   }
 
   var passes: Int { 2 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { pass == 0 ? shape.panels : rowParts }
+  func parts(_ pass: Int) -> Int { pass == 0 ? shape.width / laneCount : rowParts }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
-  func multiplyInputs(_ ragged: RaggedBatch) {
+  func multiplyInputs() {
     product(
       gates.ready, outputStride: gates.readyStride, start: .zero, call.x, inputStride: shape.inputSize,
-      packed: call.packed, rows: ragged.rows, depth: shape.inputSize, columns: shape.width)
+      packed: call.packed, rows: gates.readyRows.count, depth: shape.inputSize, columns: shape.width)
     let norm = RowNorm(shape, gates: shape.gates)
-    parallel(tasks: min(ragged.rows, taskLimit(work: 4 &* ragged.rows &* shape.width))) { task, tasks in
-      for row in share(of: ragged.rows, task, tasks) {
+    parallel(tasks: min(gates.readyRows.count, taskLimit(work: 4 &* gates.readyRows.count &* shape.width))) {
+      task, tasks in
+      for row in share(of: gates.readyRows.count, task, tasks) {
         let inverse = norm.normalize(gates.ready + row &* gates.readyStride)
         if gates.keeps { shape.row(gates.ready + row &* gates.stride).deviations[0] = inverse }
       }
@@ -48,7 +49,7 @@ struct NormForward<Cell: NormalizedCell>: ForwardLoop {
       return
     }
     share.forEach(in: 0..<step.count) { sequence in
-      if parts.contains(sequence % rowParts) { activate(step, sequence) }
+      if parts.contains(sequence &* panelRegisters % rowParts) { activate(step, sequence) }
     }
   }
 

@@ -50,8 +50,8 @@ extension NormalizedCell {
   var units: Int { roundedUp(hiddenSize, to: laneCount) }
   /// Floats of a product's row.
   var width: Int { gates &* units }
-  /// Parts of the state's product, which is a plain one.
-  var panels: Int { panelCount(width) }
+  /// Registers of the state's product, which is a plain one.
+  var panels: Int { width / laneCount }
 
   var statePackedOffset: Int { SeriatimKernels.packedSize(depth: inputSize, columns: width) }
   var vectorsOffset: Int { statePackedOffset &+ SeriatimKernels.packedSize(depth: hiddenSize, columns: width) }
@@ -83,6 +83,7 @@ extension NormalizedCell {
 
   /// Packs the transpose of a `(gates * hiddenSize, depth)` matrix, each gate's columns padded to `units`.
   private func packColumns(_ packed: Output, _ weight: Input, depth: Int) {
+    let panels = panelCount(width)
     parallel(tasks: min(panels, taskLimit(work: depth &* width))) { task, tasks in
       for panel in share(of: panels, task, tasks) {
         for register in 0..<panelRegisters {

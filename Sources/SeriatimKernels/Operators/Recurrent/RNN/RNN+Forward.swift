@@ -6,28 +6,33 @@ import CSeriatim
 struct RNNForward: ForwardLoop {
   let shape: RNN
   let call: srt_recurrent_call
+  let gates: GateMemory
 
   init(_ cell: RNN, _ call: srt_recurrent_call, _ gates: GateMemory) {
     shape = cell
     self.call = call
+    self.gates = gates
   }
 
   var passes: Int { 1 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { shape.panels }
+  func parts(_ pass: Int) -> Int { panelCount(shape.hiddenSize) }
+  /// Panels: narrow weights are not cut within one.
+  var partsTogether: Int { 1 }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { true }
 
   /// Of all frames, straight into the output.
-  func multiplyInputs(_ ragged: RaggedBatch) {
+  func multiplyInputs() {
     product(
       call.y, outputStride: call.output_stride, start: .bias(call.packed), call.x, inputStride: shape.inputSize,
-      packed: call.packed + shape.biasSize, form: shape.form, rows: ragged.rows, depth: shape.inputSize,
+      packed: call.packed + shape.biasSize, form: shape.form, rows: gates.readyRows.count, depth: shape.inputSize,
       columns: shape.hiddenSize)
   }
 
   @inline(never)
   func run(_ pass: Int, _ step: Step, _ share: RowShare, parts: Range<Int>) {
+    let parts = parts.lowerBound &* panelRegisters..<parts.upperBound &* panelRegisters
     stateProduct(step, call.y + step.previousRow &* call.output_stride, stride: call.output_stride)
       .run(share, rows: 0..<step.continuing, parts: parts)
     if let initialState = call.initial_states.h {

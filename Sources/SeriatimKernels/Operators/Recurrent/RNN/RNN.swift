@@ -29,8 +29,7 @@ struct RNN: TrainedCell {
   }
 
   var gates: Int { 1 }
-  /// Parts of its products, which are plain ones.
-  var panels: Int { panelCount(hiddenSize) }
+  var multipliesAllInputs: Bool { true }
   /// The biases, W_ih, W_hh.
   var packedSize: Int { statePackedOffset &+ form.packedSize(depth: hiddenSize, columns: hiddenSize) }
   var biasSize: Int { roundedUp(hiddenSize, to: panelWidth) }

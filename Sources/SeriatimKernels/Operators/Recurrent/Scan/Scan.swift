@@ -51,6 +51,7 @@ struct Scan<Rule: ScanRule>: TrainedCell {
   var multipliesAllInputs: Bool { true }
   /// An exponential and a division are worth some sixteen multiply-adds.
   var stepWork: Int { 16 &* gates &* hiddenSize }
+  var stateBytes: Int { 4 &* inputPackedOffset }
 
   /// Columns of the product, the padding's too.
   var columns: Int { gates &* units }
@@ -109,15 +110,15 @@ struct ScanForward<Rule: ScanRule>: ForwardLoop {
 
   var passes: Int { 1 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { panelCount(shape.hiddenSize) }
+  func parts(_ pass: Int) -> Int { registerCount(shape.hiddenSize) }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { false }
 
   /// Of all frames.
-  func multiplyInputs(_ ragged: RaggedBatch) {
+  func multiplyInputs() {
     product(
       gates.ready, outputStride: gates.stride, start: .bias(call.packed), call.x, inputStride: shape.inputSize,
-      packed: call.packed + shape.biasSize, rows: ragged.rows, depth: shape.inputSize, columns: shape.columns)
+      packed: call.packed + shape.biasSize, rows: gates.readyRows.count, depth: shape.inputSize, columns: shape.columns)
   }
 
   @inline(never)
@@ -164,7 +165,7 @@ struct ScanBackward<Rule: ScanRule>: BackwardLoop {
 
   var passes: Int { 1 }
   @inline(__always)
-  func parts(_ pass: Int) -> Int { panelCount(shape.hiddenSize) }
+  func parts(_ pass: Int) -> Int { registerCount(shape.hiddenSize) }
   @inline(__always)
   func isShared(_ pass: Int) -> Bool { false }
 
