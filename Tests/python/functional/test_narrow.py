@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from reference import recurrent as reference
 from support import normal
+from support import threads as thread_limit
 
 from seriatim import functional as F
-from seriatim import set_num_threads
 
 NAMES = ("weight_ih", "weight_hh", "weight_hr")
 CELLS = [("gru", 0, ()), ("gru", 0, ("reset_before",)), ("lstm", 0, ()), ("lstm", 3, ("peephole",)), ("rnn", 0, ()),
@@ -90,8 +90,7 @@ def test_recurrent(kind, proj, options, inputs, hidden, bias, batch_sizes, threa
     sizes, x = np.array(batch_sizes, np.int64), normal(sum(batch_sizes), inputs)
     states = [normal(batch_sizes[0], size) for size in cell.state_sizes]
     given = (states[0], states[1] if len(states) > 1 else None)
-    set_num_threads(threads)
-    try:
+    with thread_limit(threads):
         for first, reverse in ((given, False), (F.NO_STATES, True)):
             ours = F.recurrent(
                 cell.packed_as("bfloat16"), x, sizes, F.recurrent_pack(cell.packed_as("bfloat16"), made["bfloat16"]),
@@ -116,8 +115,6 @@ def test_recurrent(kind, proj, options, inputs, hidden, bias, batch_sizes, threa
                 tuple(None if state is None else state[:1] for state in first), reverse=reverse,
             )[0][0]  # fmt: skip
             alike(alone, y[places])
-    finally:
-        set_num_threads(2)
 
 
 def twin(cell, step, weights, x, sizes, first, reverse):
