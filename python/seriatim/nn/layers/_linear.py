@@ -66,14 +66,13 @@ class Linear(ArrayModule):
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Multiply."""
         array, parameter, bias = as_numbers("x", x), self.weight, self.bias
+        if array.ndim == 0 or array.shape[-1] != (in_features := self.in_features):
+            raise ValueError(f"x: expected shape (..., {self.in_features}), got {array.shape}")
         weight = parameter._kept()
-        out_features, in_features = weight.shape
-        if array.ndim == 0 or array.shape[-1] != in_features:
-            raise ValueError(f"x: expected shape (..., {in_features}), got {array.shape}")
         packed = self._packs.get("forward", (parameter,), lambda: F.linear_pack(weight))
         rows = array.reshape(-1, in_features)
         y, cache = F.linear(rows, weight, None if bias is None else bias._array, packed=packed)
-        y = y.reshape(*array.shape[:-1], out_features)
+        y = y.reshape(*array.shape[:-1], weight.shape[0])
         return y, self.keep((cache, array.shape))
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> Array | None:
