@@ -40,6 +40,9 @@ struct Seat {
 /// Rounds of the spin at a barrier before the caller gives the team up: some tens of microseconds at least.
 private let leastPatience = 4_000
 
+/// Rounds that the caller waits for its workers before the first step.
+private let welcome = 200
+
 /// Passes that go alone after a team was given up: twice as many each time, half as many after a team that lasted.
 let leastRestraint = 32
 private let mostRestraint = 4096
@@ -136,6 +139,10 @@ private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePoint
   var looks = 0
   for position in team.pointee.positions {
     if !open {
+      // A step of pieces is long: the first one is worth a moment's waiting for those who are about to come.
+      if position == team.pointee.positions.lowerBound, team.pointee.pieces > 0 {
+        for _ in 0..<welcome where fetchedTasks(pool) < tasks { srt_pause() }
+      }
       // Everybody is there, or somebody is and the others had their time.
       let fetched = fetchedTasks(pool)
       looks &+= fetched > 1 ? 1 : 0

@@ -110,11 +110,10 @@ private func forward<Cell: RecurrentCell>(_ cell: Cell, _ call: srt_recurrent_ca
   let all = Cell.Forward(cell, call, gates(readyRows: cell.multipliesAllInputs ? 0..<ragged.rows : 0..<0))
   if cell.multipliesAllInputs { all.multiplyInputs() }
   let plan = cell.plan(
-    ragged, all, bytes: cell.stateBytes, exchanged: 4 &* cell.stateSize, parts: all.parts(0), tileRows: Cell.tileRows)
+    ragged, all, bytes: cell.stateBytes, inputBytes: cell.multipliesAllInputs ? 0 : cell.form.bytes &* cell.inputWork,
+    exchanged: 4 &* cell.stateSize, parts: all.parts(0), tileRows: Cell.tileRows)
   plan.forEachStretch(schedule) { positions, split in
-    guard split.multipliesAhead, !cell.multipliesAllInputs else {
-      return run(all, schedule, positions, split, zoneout: zoneout)
-    }
+    guard split.multipliesAhead else { return run(all, schedule, positions, split, zoneout: zoneout) }
     let loop = Cell.Forward(cell, call, gates(readyRows: schedule.rows(at: positions)))
     loop.multiplyInputs()
     run(loop, schedule, positions, split, zoneout: zoneout)
@@ -155,7 +154,8 @@ private func backward<Cell: TrainedCell>(_ cell: Cell, _ call: srt_recurrent_gra
   let zoneout =
     call.zoneout.rate != 0 ? ZoneoutPasses(call, size: cell.stateSize, carry: carry, held: held) : nil
   cell.plan(
-    ragged, loop, bytes: 4 &* cell.inputPackedOffset, exchanged: 4 &* cell.gates &* cell.units, parts: loop.parts(0),
+    ragged, loop, bytes: 4 &* cell.inputPackedOffset, inputBytes: 0, exchanged: 4 &* cell.gates &* cell.units,
+    parts: loop.parts(0),
     tileRows: SeriatimKernels.tileRows
   ).forEachStretch(schedule) { positions, split in run(loop, schedule, positions, split, zoneout: zoneout) }
   if let h = call.grad_initial_states.h {
@@ -217,15 +217,17 @@ extension RecurrentCell {
   ///
   /// - Parameters:
   ///   - bytes: of the weights that a step reads
+  ///   - inputBytes: of the input's weights, if the loop multiplies it
   ///   - exchanged: bytes of a row that the products of a step read
   ///   - parts: of the first pass
   fileprivate func plan(
-    _ ragged: RaggedBatch, _ loop: some Recurrence, bytes: Int, exchanged: Int, parts: Int, tileRows: Int
+    _ ragged: RaggedBatch, _ loop: some Recurrence, bytes: Int, inputBytes: Int, exchanged: Int, parts: Int,
+    tileRows: Int
   ) -> RecurrentPlan {
     var waits = 0
     for pass in 0..<loop.passes where loop.isShared(pass) { waits &+= 1 }
     return RecurrentPlan(
-      work: stepWork, stateBytes: bytes, inputBytes: multipliesAllInputs ? 0 : form.bytes &* inputWork,
+      work: stepWork, stateBytes: bytes, inputBytes: inputBytes,
       productBytes: 4 &* gates &* units, exchangedBytes: exchanged, parts: parts,
       partsTogether: loop.partsTogether, waits: waits, tileRows: tileRows,
       workers: taskLimit(work: ragged.rows &* stepWork), kept: RecurrentPlan.kept(machineCaches))

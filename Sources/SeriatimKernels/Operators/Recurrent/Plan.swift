@@ -15,8 +15,8 @@
 // it needs of a machine is the size of the second-level cache (Caches.swift).
 //
 // The input's product is multiplied beforehand, as one product over the frames of many steps, when a step has too few
-// rows for its tiles, or when the input's weights do not stay in the cache beside the state's and are more bytes than the
-// products, which are then written and read again. The sums are the same, in the same order, so bits depend on none of
+// rows for its tiles, or when the input's weights do not stay in the cache beside the state's, are more bytes than the
+// products, which are then written and read again, and serve several steps at a time. The sums are the same, in the same order, so bits depend on none of
 // this.
 
 /// Bytes a cycle from the second-level cache, and from what is behind it.
@@ -37,6 +37,7 @@ private let (piecesOfMember, pieceCycles) = (12, 4_000)
 
 /// Frames whose inputs are multiplied together.
 private let framesTogether = 256
+private let leastStepsTogether = 4
 
 /// How a step is shared out.
 struct StepSplit: Equatable {
@@ -51,7 +52,7 @@ struct StepSplit: Equatable {
   /// Pieces into which a step's units are cut, dealt out to members that are free; 0: each member has its part.
   let pieces: Int
   /// Rounds of a spin that a worker waits for another.
-  let patience: Int
+  var patience: Int
 
   /// The parts of a member.
   @inline(__always)
@@ -70,7 +71,7 @@ struct StepSplit: Equatable {
 struct RecurrentPlan {
   /// Multiply-adds of a row in a step.
   let work: Int
-  /// Bytes of weights that a step reads, and those of the input's weights, if it multiplies the input as well.
+  /// Bytes of weights that a step reads, and those of the input's weights; 0 if it does not multiply the input.
   let stateBytes: Int
   let inputBytes: Int
   /// Bytes of the input's products of a row.
@@ -94,6 +95,7 @@ struct RecurrentPlan {
 
   /// The best split of a step with `rows` rows.
   func split(rows: Int) -> StepSplit {
+    let rows = max(1, rows)
     var (best, cost) = (1, cycles(rows: rows, groups: min(rows, workers), members: 1))
     var members = 2
     while members <= workers {
@@ -113,8 +115,10 @@ struct RecurrentPlan {
     let grain = few || pieces > 0 ? partsTogether : 1
     return StepSplit(
       groups: groups, members: best,
-      multipliesAhead: rows < groups &* tileRows
-        || (stateBytes &+ inputBytes) / best > kept && inputBytes > 2 &* productBytes &* rows / groups,
+      multipliesAhead: inputBytes > 0
+        && (rows < groups &* tileRows
+          || (stateBytes &+ inputBytes) / best > kept && inputBytes > 2 &* productBytes &* rows / groups
+            && leastStepsTogether &* rows <= framesTogether),
       grain: grain, pieces: pieces, patience: cost / roundCycles)
   }
 
@@ -147,7 +151,8 @@ extension RecurrentPlan {
         body(first..<position, current)
         (first, frames) = (position, 0)
       }
-      current = next
+      if position == first { current = next }
+      current.patience = max(current.patience, next.patience)
       frames &+= size
       position &+= 1
     }
