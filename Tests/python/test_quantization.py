@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 from support import normal
 
 import seriatim
@@ -87,7 +89,7 @@ def test_what_keeps_float32():
     kept = {name: p.form for name, p in small.named_parameters()}
     assert [name for name, form in kept.items() if form == "int8"] == ["4.weight"]
     assert small[3].weight is small[0].weight
-    with pytest.raises(ValueError, match=r"expected a layer that can be quantised .* got Conv2d without one"):
+    with pytest.raises(ValueError, match="Conv2d has no weights that are quantised"):
         seriatim.quantize(nn.Conv2d(1, 1, 1))
 
 
@@ -242,3 +244,20 @@ def test_onnx_has_the_rounded_weights(form, tmp_path):
     found = next(value for value in opened.run(None, {"x": padded, "lengths": lengths}) if np.ndim(value) == 2)
     np.testing.assert_allclose(np.exp(found), small.predict_proba(X), atol=1e-6)
     assert abs(small.predict_proba(X) - model.predict_proba(X)).max() > 1e-5
+
+
+def test_a_layers_weights_are_in_one_form():
+    lstm = nn.LSTM(3, 5, rng=0)
+    mixed = seriatim.quantize(lstm, "int8")
+    mixed.weight_ih_l0 = lstm.weight_ih_l0
+    with pytest.raises(ValueError, match="one form, got weight_ih_l0: float32, weight_hh_l0: int8: assign the other"):
+        mixed(np.zeros((2, 3)))
+    mixed.weight_hh_l0 = lstm.weight_hh_l0
+    np.testing.assert_array_equal(mixed(np.ones((2, 3)))[0], lstm.eval()(np.ones((2, 3)))[0])
+
+
+def test_what_cannot_be_quantised_is_told_with_the_way_on():
+    with pytest.raises(TypeError, match="GridSearchCV: give its best_estimator_"):
+        seriatim.quantize(GridSearchCV(GRUClassifier(), {}))
+    with pytest.raises(TypeError, match="ends with an estimator of seriatim, got one that ends with SVC"):
+        seriatim.quantize(make_pipeline(GRUClassifier(), SVC()))

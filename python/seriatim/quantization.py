@@ -89,11 +89,17 @@ def quantize(model: Model, weights: str = "bfloat16") -> Model:
         return copied
     if hasattr(model, "steps") and model.steps:
         last = model.steps[-1][1]
+        if not _is_ours(last):
+            raise TypeError(
+                f"model: expected a pipeline that ends with an estimator of seriatim, got one that ends with "
+                f"{type(last).__name__}"
+            )
         return copy.deepcopy(model, {id(last): quantize(last, weights)})
-    if not (hasattr(model, "get_params") and type(model).__module__.startswith("seriatim.")):
+    if not _is_ours(model):
+        best = hasattr(model, "refit") or hasattr(model, "best_estimator_")
         raise TypeError(
             "model: expected a module of seriatim.nn, a fitted estimator of seriatim or a pipeline that ends with one, "
-            f"got {type(model).__name__}"
+            f"got {type(model).__name__}{': give its best_estimator_' if best else ''}"
         )
     from sklearn.utils.validation import check_is_fitted
 
@@ -106,6 +112,12 @@ def quantize(model: Model, weights: str = "bfloat16") -> Model:
         vars(shallow).pop(attribute, None)
     made: Model = _copy(shallow, module, weights)
     return made
+
+
+def _is_ours(model: object) -> bool:
+    return isinstance(model, Module) or (
+        hasattr(model, "get_params") and type(model).__module__.startswith("seriatim.")
+    )
 
 
 def _copy(model: Any, module: Module, form: str) -> Any:
@@ -124,8 +136,8 @@ def _copy(model: Any, module: Module, form: str) -> Any:
             raise ValueError(f"{name}: {str(error).removeprefix('weight: ')}") from None
     if not memo:
         raise ValueError(
-            f"model: expected a layer that can be quantised (Linear, GRU, LSTM or RNN without norm='layer'), got "
-            f"{type(module).__name__} without one"
+            f"model: {type(module).__name__} has no weights that are quantised: those of Linear, GRU, LSTM and RNN "
+            "without norm='layer' are, all else keeps float32"
         )
     # Gradients are no part of what serves inference, and everything in the copy refers to the narrow weights.
     made = copy.deepcopy(model, memo)

@@ -19,7 +19,7 @@ Geometry = tuple[int, int, int, int, int, int, int, int, int, int]
 
 def pair(value: Pair, name: str, least: int = 1) -> tuple[int, int]:
     """Return ``(vertical, horizontal)`` of one number or two; raises ValueError below ``least``."""
-    both = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
+    both = tuple(value) if np.iterable(value) else (value, value)
     both = both * 2 if len(both) == 1 else both
     if len(both) != 2 or any(not isinstance(v, (int, np.integer)) or v < least for v in both):
         raise ValueError(f"{name}: expected an integer of at least {least} or a pair of them, got {value!r}")

@@ -197,7 +197,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
             The text is empty, or a parameter has no meaning.
         """
         if hasattr(self, "module_"):
-            self.module_._refuse_quantized()
+            self.module_._refuse_quantized(self)
         check_parameters(self)
         points = _code_points("text", text)
         if not len(points):

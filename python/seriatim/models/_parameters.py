@@ -134,7 +134,7 @@ class Parameters:
     def _check_parameters(self) -> None:
         """Refuse what has no meaning, and to train what is quantised; a subclass may add to what the rules say."""
         if hasattr(self, "module_"):
-            self.module_._refuse_quantized()
+            self.module_._refuse_quantized(self)
         check_parameters(self)
 
     # ---- What "auto" becomes

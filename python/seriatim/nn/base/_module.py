@@ -184,11 +184,11 @@ class Module(Registry):
             )
         return context
 
-    def _refuse_quantized(self) -> None:
-        """Raise RuntimeError if a weight here or inside has been quantised."""
+    def _refuse_quantized(self, owner: object = None) -> None:
+        """Raise RuntimeError if a weight here or inside has been quantised; ``owner`` is named instead of self."""
         form = narrow_form(self.parameters())
         if form is not None:
-            raise RuntimeError(advice(type(self).__name__, form))
+            raise RuntimeError(advice(type(self if owner is None else owner).__name__, form))
 
     def _quantized_repr(self) -> str:
         """Return what the representation says of how weights are kept."""

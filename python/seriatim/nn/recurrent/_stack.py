@@ -19,6 +19,7 @@ from seriatim._typing import Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._layouts import RecurrentInput
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._narrow import narrow_form
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
 from seriatim.nn.layers._dropout import Drop, Dropout, dropped, probability
@@ -108,6 +109,18 @@ class _Direction:
         store = self.owner._parameters
         return [store.get(name) for name in self._names]
 
+    def _in_one_form(self, parameters: list[Parameter | None]) -> list[Any]:
+        """Return the arrays to pack; ValueError if some of the matrices are quantised and others not, or otherwise."""
+        forms = {
+            name: narrow_form([parameter]) or "float32"
+            for name, parameter in zip(self._names, parameters, strict=True)
+            if parameter is not None and name.startswith(("weight_ih", "weight_hh", "weight_hr"))
+        }
+        if len(set(forms.values())) > 1:
+            said = ", ".join(f"{name}: {form}" for name, form in forms.items())
+            raise ValueError(f"weights: expected all of a layer's in one form, got {said}: assign the others, too")
+        return _arrays(parameters)
+
     def forward(
         self,
         x: Array,
@@ -123,7 +136,9 @@ class _Direction:
         first = parameters[0]
         cell = self.cell if first is None or type(first) is Parameter else self.cell.packed_as(first.form)
         if drop is None:
-            packed = self._packs.get("forward", tuple(parameters), lambda: F.recurrent_pack(cell, _arrays(parameters)))
+            packed = self._packs.get(
+                "forward", tuple(parameters), lambda: F.recurrent_pack(cell, self._in_one_form(parameters))
+            )
         else:
             packed = F.recurrent_pack(cell, _dropped(parameters, drop))
         (y, (h_n, c_n)), cache = F.recurrent(
