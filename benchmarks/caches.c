@@ -37,7 +37,7 @@ int main(int count, char **words) {
       .weight_ih = floats(gates * inputs), .weight_hh = floats(gates * hidden), .bias_ih = floats(gates), .bias_hh = floats(gates),
   };
   float *const packed = floats(sizes.packed), *const packed_backward = floats(sizes.packed_backward);
-  if (srt_recurrent_pack(&cell, packed, &weights)) return 5;
+  if (srt_recurrent_pack(&cell, packed, &weights, &(srt_cell_scales){NULL})) return 5;
   if (training && srt_recurrent_pack_backward(&cell, packed_backward, &weights)) return 5;
 
   int64_t *const batch_sizes = malloc((size_t)steps * sizeof *batch_sizes);
