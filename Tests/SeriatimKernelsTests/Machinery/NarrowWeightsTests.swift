@@ -32,7 +32,7 @@ final class NarrowWeightsTests: XCTestCase {
           let weight = random.floats(columns * depth)
           let name = "\(rows)x\(depth)x\(columns)"
           let rounded = weight.map {
-            Float(bitPattern: ($0.bitPattern + 0x7fff + ($0.bitPattern >> 16 & 1)) >> 16 << 16)
+            Float(bitPattern: ($0.bitPattern + 0x7fff + (($0.bitPattern >> 16) & 1)) & 0xffff_0000)
           }
           let half = withOneAndTwoThreads(name) {
             [forward(.bfloat16, x, weight, nil, bias, rows: rows, depth: depth)]
