@@ -76,29 +76,44 @@ struct Team {
 ///     every pass is waited for
 ///   - patience: rounds that a pass may take: members that do the same work on cores of different speed differ by a share
 ///     of it, and none of them is lost for that
+@inline(__always)
 func lockstep(
   positions: Range<Int>, passes: Int, tasks: Int, together: Int? = nil, pieces: Int = 0, patience: Int = 0,
   _ body: LockstepBody
+) {
+  withoutActuallyEscaping(body) { escapable in
+    // Through memory: the compiler would make a copy of all that follows for every body.
+    var body = escapable
+    withUnsafeMutablePointer(to: &body) {
+      keepStep(
+        positions, passes: passes, tasks: tasks, together: together ?? tasks, pieces: pieces,
+        patience: max(leastPatience, patience), $0)
+    }
+  }
+}
+
+@inline(never)
+private func keepStep(
+  _ positions: Range<Int>, passes: Int, tasks: Int, together: Int, pieces: Int, patience: Int,
+  _ body: UnsafeMutablePointer<LockstepBody>
 ) {
   let pool = pool()
   if tasks > 1, !positions.isEmpty, pthread_mutex_trylock(&pool.pointee.turn) == 0 {
     var first = positions.lowerBound
     while first < positions.upperBound {
       let alone = min(positions.upperBound &- first, (pool.pointee.restraint &+ passes &- 1) / passes)
-      runAlone(first..<(first &+ alone), passes, body)
+      runAlone(first..<(first &+ alone), passes, body.pointee)
       pool.pointee.restraint = max(0, pool.pointee.restraint &- alone &* passes)
       first &+= alone
       if first < positions.upperBound {
-        first = withoutActuallyEscaping(body) {
-          runTeam(
-            pool, first..<positions.upperBound, passes, tasks, together: together ?? tasks, pieces: pieces,
-            patience: max(leastPatience, patience), $0)
-        }
+        first = runTeam(
+          pool, first..<positions.upperBound, passes, tasks, together: together, pieces: pieces, patience: patience,
+          body.pointee)
       }
     }
     pthread_mutex_unlock(&pool.pointee.turn)
   } else {
-    runAlone(positions, passes, body)
+    runAlone(positions, passes, body.pointee)
   }
 }
 

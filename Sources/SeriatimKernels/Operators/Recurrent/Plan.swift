@@ -94,6 +94,7 @@ struct RecurrentPlan {
   static func kept(_ caches: Caches) -> Int { caches.second / 4 &* 3 / max(1, caches.coresPerSecond) }
 
   /// The best split of a step with `rows` rows.
+  @inline(never)
   func split(rows: Int) -> StepSplit {
     let rows = max(1, rows)
     var (best, cost) = (1, cycles(rows: rows, groups: min(rows, workers), members: 1))
@@ -141,21 +142,32 @@ extension RecurrentPlan {
   /// multiplied beforehand have `framesTogether` frames at most, or one step.
   @inline(__always)
   func forEachStretch(_ schedule: Schedule, _ body: (_ positions: Range<Int>, _ split: StepSplit) -> Void) {
-    var (first, position, frames) = (0, 0, 0)
-    var (count, current) = (-1, split(rows: 1))
+    var first = 0
+    while first < schedule.ragged.steps {
+      let (end, split) = stretch(schedule, from: first)
+      body(first..<end, split)
+      first = end
+    }
+  }
+
+  /// The stretch that begins at a position: its end, and how it is shared out.
+  @inline(never)
+  private func stretch(_ schedule: Schedule, from first: Int) -> (end: Int, split: StepSplit) {
+    var count = schedule.step(at: first).count
+    var current = split(rows: count)
+    var (position, frames) = (first &+ 1, count)
     while position < schedule.ragged.steps {
       let size = schedule.step(at: position).count
-      let next = size == count ? current : split(rows: size)
-      count = size
-      if position > first, next != current || next.multipliesAhead && frames &+ size > framesTogether {
-        body(first..<position, current)
-        (first, frames) = (position, 0)
-      }
-      if position == first { current = next }
-      current.patience = max(current.patience, next.patience)
       frames &+= size
+      if current.multipliesAhead, frames > framesTogether { break }
+      if size != count {
+        let next = split(rows: size)
+        if next != current { break }
+        current.patience = max(current.patience, next.patience)
+        count = size
+      }
       position &+= 1
     }
-    if position > first { body(first..<position, current) }
+    return (position, current)
   }
 }

@@ -65,6 +65,7 @@ struct RowShare {
 /// Runs the steps at some positions of a schedule, shared out as `split` says.
 ///
 /// - Parameter zoneout: the passes that it adds to a cell's own, or nil
+@inline(never)
 func run(
   _ recurrence: some Recurrence, _ schedule: Schedule, _ positions: Range<Int>, _ split: StepSplit,
   zoneout: ZoneoutPasses? = nil

@@ -16,7 +16,7 @@ struct StepProduct {
 
   /// For this worker's part of the sequences `rows` and the registers of columns `parts`; those of narrow weights begin and
   /// end with a panel.
-  @inline(__always)
+  @inline(never)
   func run(_ share: RowShare, rows: Range<Int>, parts: Range<Int>) {
     let (first, end) = (parts.lowerBound &* laneCount, min(columns, parts.upperBound &* laneCount))
     if first >= end { return }
