@@ -15,7 +15,7 @@ from support import normal
 
 import seriatim
 from seriatim import nn, optim
-from seriatim.models import CharacterModel, DeepGRUClassifier, GRUClassifier
+from seriatim.models import CharacterModel, DeepGRUClassifier, GRUClassifier, ReservoirClassifier
 from seriatim.preprocessing import Standardize
 
 FORMS = ("bfloat16", "int8")
@@ -261,3 +261,14 @@ def test_what_cannot_be_quantised_is_told_with_the_way_on():
         seriatim.quantize(GridSearchCV(GRUClassifier(), {}))
     with pytest.raises(TypeError, match="ends with an estimator of seriatim, got one that ends with SVC"):
         seriatim.quantize(make_pipeline(GRUClassifier(), SVC()))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_reservoirs_keep_their_weights(form):
+    X, y = [normal(n, 2) for n in (5, 7, 6, 8)], [0, 1, 0, 1]
+    model = GRUClassifier(hidden_size=3, max_epochs=1, n_estimators=1, reservoir=True, random_state=0).fit(X, y)
+    kinds = {name: type(p).__name__ for name, p in seriatim.quantize(model, form).module_.named_parameters()}
+    assert kinds["0.rnn.weight_hh_l0"] == "NarrowParameter"
+    assert {kind for name, kind in kinds.items() if name.startswith("1.")} == {"Parameter"}
+    with pytest.raises(ValueError, match="reservoirs, too"):
+        seriatim.quantize(ReservoirClassifier(hidden_size=8, random_state=0).fit(X, y), form)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from seriatim.functional import narrow
-from seriatim.nn import Linear, Module, Parameter
+from seriatim.nn import RNN, Linear, Module, Parameter, SequenceRNN
 from seriatim.nn.base._narrow import NarrowParameter, narrow_form
 from seriatim.nn.recurrent._stack import RecurrentCell, RecurrentStack
 
@@ -59,7 +59,8 @@ def quantize(model: Model, weights: str = "bfloat16") -> Model:
     -----
     Quantised are the weights of Linear, and ``weight_ih``, ``weight_hh`` and ``weight_hr`` of GRU, LSTM and RNN, stacks
     and cells, with all their options but ``norm="layer"``. All else keeps float32: biases, peepholes, layer-normalised
-    cells, MinGRU, MinLSTM, IndRNN, convolutions, embeddings and a weight that is tied to one, norms.
+    cells, MinGRU, MinLSTM, IndRNN, convolutions, embeddings and a weight that is tied to one, norms, and reservoirs,
+    whose linear layer is solved for their very states.
 
     Only weights are rounded. They are widened in registers, and all sums are float32 in the order they always have::
 
@@ -137,7 +138,7 @@ def _copy(model: Any, module: Module, form: str) -> Any:
     if not memo:
         raise ValueError(
             f"model: {type(module).__name__} has no weights that are quantised: those of Linear, GRU, LSTM and RNN "
-            "without norm='layer' are, all else keeps float32"
+            "without norm='layer' are, all else keeps float32, reservoirs, too"
         )
     # Gradients are no part of what serves inference, and everything in the copy refers to the narrow weights.
     made = copy.deepcopy(model, memo)
@@ -152,17 +153,25 @@ def _weights(module: Module) -> Iterator[tuple[str, Parameter]]:
     """Yield the weights that are narrowed, each once: those that are nothing else anywhere."""
     found: dict[int, tuple[str, Parameter]] = {}
     others: set[int] = set()
+    # A reservoir's linear layer was solved for its very states: large numbers that nearly cancel.
+    reservoirs = (part for part in module.modules() if _is_reservoir(part))
+    kept = {id(part) for reservoir in reservoirs for part in reservoir.modules()}
     for path, part in module.named_modules():
         for name, parameter in part._parameters.items():
             if parameter is None:
                 continue
-            if _is_narrowed(part, name):
+            if id(part) not in kept and _is_narrowed(part, name):
                 found.setdefault(id(parameter), (f"{path}.{name}" if path else name, parameter))
             else:
                 others.add(id(parameter))
     for key, entry in found.items():
         if key not in others:
             yield entry
+
+
+def _is_reservoir(module: Module) -> bool:
+    trained = any(parameter.requires_grad for parameter in module.parameters())
+    return isinstance(module, SequenceRNN) and isinstance(module.rnn, RNN) and not trained
 
 
 def _is_narrowed(module: Module, name: str) -> bool:
