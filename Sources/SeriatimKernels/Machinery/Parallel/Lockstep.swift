@@ -156,7 +156,11 @@ private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePoint
     if !open {
       // A step of pieces is long: the first one is worth a moment's waiting for those who are about to come.
       if position == team.pointee.positions.lowerBound, team.pointee.pieces > 0 {
-        for _ in 0..<welcome where fetchedTasks(pool) < tasks { srt_pause() }
+        var waited = 0
+        while fetchedTasks(pool) < tasks, waited < welcome {
+          srt_pause()
+          waited &+= 1
+        }
       }
       // Everybody is there, or somebody is and the others had their time.
       let fetched = fetchedTasks(pool)

@@ -16,8 +16,8 @@
 //
 // The input's product is multiplied beforehand, as one product over the frames of many steps, when a step has too few
 // rows for its tiles, or when the input's weights do not stay in the cache beside the state's, are more bytes than the
-// products, which are then written and read again, and serve several steps at a time. The sums are the same, in the same order, so bits depend on none of
-// this.
+// products, which are then written and read again, and serve several steps at a time. The sums are the same, in the same
+// order, so bits depend on none of this.
 
 /// Bytes a cycle from the second-level cache, and from what is behind it.
 private let (nearRate, farRate) = (32, 5)
@@ -31,9 +31,9 @@ private let barrier = 375
 /// Cycles of a round of a spin, at least.
 private let roundCycles = 20
 
-/// A member's part is cut into so many pieces, if each is so many cycles long: what a step loses to cores of different
-/// speed is one of them.
-private let (piecesOfMember, pieceCycles) = (12, 4_000)
+/// A member's part of a step that takes so many cycles is cut into so many pieces: what a step loses to cores of different
+/// speed is one of them. The number depends on nothing else, for steps that are shared out alike make one stretch.
+private let (piecesOfMember, leastCyclesInPieces) = (12, 24_000)
 
 /// Frames whose inputs are multiplied together.
 private let framesTogether = 256
@@ -111,8 +111,8 @@ struct RecurrentPlan {
     // One or two rows take several panels at a time, and a lone part of a panel as long as the whole: no pieces.
     let few = rows <= 2 &* groups
     let panels = (parts &+ partsTogether &- 1) / partsTogether
-    var pieces = best > 1 && !few ? min(panels, piecesOfMember &* best, best &* cost / pieceCycles) : 0
-    if pieces < 4 &* best { pieces = 0 }
+    let isCut = best > 1 && !few && panels >= 4 &* best && cost >= leastCyclesInPieces
+    let pieces = isCut ? min(panels, piecesOfMember &* best) : 0
     let grain = few || pieces > 0 ? partsTogether : 1
     return StepSplit(
       groups: groups, members: best,
