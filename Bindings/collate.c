@@ -48,7 +48,7 @@ static bool make_packed(arguments *a) {
   }
   void *sizes, *data;
   a->steps = (ptrdiff_t)a->counts[0];
-  a->result_sizes = srt_new_array(&a->frame.call, &sizes, NPY_INT64, 1, &a->steps);
+  a->result_sizes = srt_new_array(&a->frame.call, "batch_sizes", &sizes, NPY_INT64, 1, &a->steps);
   if (!a->result_sizes) return false;
   a->sizes = sizes;
   ptrdiff_t rows = 0, alive = a->batch;
@@ -58,7 +58,7 @@ static bool make_packed(arguments *a) {
     rows += alive;
   }
   const npy_intp shape[2] = {rows, a->features};
-  a->result = srt_new_array(&a->frame.call, &data, NPY_FLOAT32, 2, shape);
+  a->result = srt_new_array(&a->frame.call, "sequences", &data, NPY_FLOAT32, 2, shape);
   a->written = data;
   return a->result != NULL;
 }
@@ -71,7 +71,7 @@ static bool make_padded(arguments *a) {
     if (a->counts[i] > a->steps) a->steps = (ptrdiff_t)a->counts[i];
   }
   const npy_intp shape[3] = {a->batch, a->steps, a->features};
-  a->result = srt_new_array(&a->frame.call, &data, NPY_FLOAT32, 3, shape);
+  a->result = srt_new_array(&a->frame.call, "sequences", &data, NPY_FLOAT32, 3, shape);
   a->written = data;
   return a->result != NULL;
 }

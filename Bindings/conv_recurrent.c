@@ -41,7 +41,7 @@ static const int gate_counts[KINDS] = {[SRT_CONV_GRU] = 3, [SRT_CONV_LSTM] = 4, 
 
 // Fills the cell and asks the kernels for the sizes of their memory.
 static bool derive_cell(arguments *a, const ptrdiff_t *n, srt_conv_sizes *sizes, const char *blamed) {
-  if (!srt_bounded(blamed, n[STEPS] * n[BATCH], 4 * n[HIDDEN], n[HEIGHT] + n[KERNEL], n[WIDTH] + n[KERNEL]) ||
+  if (!srt_bounded(blamed, n[STEPS], n[BATCH], 4 * n[HIDDEN], n[HEIGHT] + n[KERNEL], n[WIDTH] + n[KERNEL]) ||
       !srt_bounded(blamed, n[HIDDEN], 4 * n[HIDDEN], n[KERNEL], n[KERNEL]))
     return false;
   a->cell = (srt_conv_cell){

@@ -73,7 +73,7 @@ static bool weights_are_sound(const ptrdiff_t *n) {
     return false;
   }
   // The input gradient has weights of its own for each phase of the strides.
-  return srt_bounded("geometry", n[STRIDE_Y], n[STRIDE_X], 1 << 30, 1) &&
+  return srt_bounded("geometry", n[STRIDE_Y], n[STRIDE_X], 1 << 30) &&
          srt_bounded("geometry", n[IN_CHANNELS], n[OUT_CHANNELS], n[KERNEL_Y], n[KERNEL_X]);
 }
 
@@ -96,7 +96,7 @@ static bool images_are_sound(ptrdiff_t *n) {
 
 static bool derive_pack(void *given, ptrdiff_t *n) {
   n[BATCH] = n[HEIGHT] = n[WIDTH] = 1;
-  if (!srt_bounded("geometry", n[GROUP_CHANNELS], n[GROUPS], 1, 1)) return false;
+  if (!srt_bounded("geometry", n[GROUP_CHANNELS], n[GROUPS])) return false;
   n[IN_CHANNELS] = n[GROUP_CHANNELS] * n[GROUPS];
   if (!weights_are_sound(n)) return false;
   n[PACKED] = srt->convolution_packed_size(n + BATCH, (int32_t)((arguments *)given)->transposed);

@@ -31,14 +31,14 @@ static bool check_scales(void *arguments_, const ptrdiff_t *n) {
 }
 
 static bool derive_forward(void *a, ptrdiff_t *n) {
-  if (!srt_bounded("out_features", n[IN], n[OUT], 1, 1)) return false;
+  if (!srt_bounded("out_features", n[IN], n[OUT])) return false;
   n[PACKED] = srt->packed_size(n[IN], n[OUT], options_of(a));
   return true;
 }
 
 static bool derive_backward(void *a, ptrdiff_t *n) {
   (void)a;
-  if (!srt_bounded("grad_y", n[IN], n[OUT], 1, 1)) return false;
+  if (!srt_bounded("grad_y", n[IN], n[OUT])) return false;
   n[PACKED] = srt->packed_size(n[OUT], n[IN], 0);
   n[SCRATCH] = srt->gradient_scratch();
   return true;

@@ -1,4 +1,5 @@
 #include "binding.h"
+#include "limits.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -38,12 +39,18 @@ static size_t bytes_used, blocks_allocated;  // atomic: small blocks come and go
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
 
+// An eighth of the memory that this process may have, at most 1 GiB: a training step's blocks, not everything that ever
+// was.
+static size_t fair_share(long long group) {
+  const size_t eighth = (size_t)sysconf(_SC_PHYS_PAGES) / 8 * (size_t)sysconf(_SC_PAGESIZE);
+  const size_t most = eighth < ((size_t)1 << 30) ? eighth : (size_t)1 << 30;
+  return group && (size_t)group / 8 < most ? (size_t)group / 8 : most;
+}
+
 void srt_memory_setup(void) {
   by_age = (ring){&by_age, &by_age};
   for (int i = 0; i < SIZE_CLASSES; i++) of_size[i] = (ring){&of_size[i], &of_size[i]};
-  // An eighth of the machine's memory, at most 1 GiB: a training step's blocks, not everything that ever was.
-  size_t eighth = (size_t)sysconf(_SC_PHYS_PAGES) / 8 * (size_t)sysconf(_SC_PAGESIZE);
-  bound = eighth < ((size_t)1 << 30) ? eighth : (size_t)1 << 30;
+  bound = fair_share(srt_group_memory(""));
   pthread_atfork(before_fork, after_fork, after_fork);
 }
 
@@ -82,10 +89,20 @@ static block *take_cached(size_t class) {
   return NULL;
 }
 
+// Tests let requests fail: so many are answered yet, and so many behind them are not.
+static size_t answered, refused;
+
+static bool is_refused(void) {
+  if (__builtin_expect(!__atomic_load_n(&refused, __ATOMIC_RELAXED), 1)) return false;
+  if (answered) return answered--, false;
+  return refused--, true;
+}
+
 // Large blocks are the system's own pages, not malloc's: what is freed goes back at once, wherever it lies.
 static block *new_block(size_t size, size_t class) {
   const size_t bytes = size + sizeof(block);
   void *memory = NULL;
+  if (is_refused()) return NULL;
   if (size < HUGE_FROM) {
     if (posix_memalign(&memory, LINE, bytes)) return NULL;
   } else {
@@ -142,6 +159,15 @@ static size_t room_beside(size_t size) {
   return most_used - used + SLACK;
 }
 
+bool srt_give_back(void) {
+  const size_t released = shrink_cache(0);
+#ifdef __GLIBC__
+  // Blocks of less than 32 MB may lie inside of the heap, which keeps what is freed.
+  if (released) malloc_trim(0);
+#endif
+  return released > 0;
+}
+
 static block *cached_block(size_t size, size_t class) {
   pthread_mutex_lock(&lock);
   block *found = take_cached(class);
@@ -158,7 +184,8 @@ static void *allocate(size_t bytes) {
   const size_t class = size_class(bytes ? bytes : 1, &size);
   block *found = size >= SMALLEST_CACHED ? cached_block(size, class) : NULL;
   if (!found) {
-    found = new_block(size, class);
+    do found = new_block(size, class);
+    while (!found && srt_give_back());
     if (!found) return NULL;
     if (size >= SMALLEST_CACHED) __atomic_fetch_add(&blocks_allocated, 1, __ATOMIC_RELAXED);
   }
@@ -217,12 +244,16 @@ PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result) {
   return NULL;
 }
 
+static void *no_memory(const char *name, size_t bytes) {
+  if (bytes == SIZE_MAX) return PyErr_Format(PyExc_MemoryError, "%s: no memory for 2**63 bytes and more", name);
+  return PyErr_Format(PyExc_MemoryError, "%s: no memory for %zu bytes, though what was kept for reuse went back", name,
+                      bytes);
+}
+
 bool srt_scratch(srt_call *call, float **data, ptrdiff_t count) {
-  void *memory = count <= PTRDIFF_MAX / 8 ? allocate((size_t)count * sizeof(float)) : NULL;
-  if (!memory) {
-    PyErr_NoMemory();
-    return false;
-  }
+  const size_t bytes = count <= PTRDIFF_MAX / 8 ? (size_t)count * sizeof(float) : SIZE_MAX;
+  void *memory = allocate(bytes);
+  if (!memory) return no_memory("scratch", bytes);
   call->scratch[call->scratch_count++] = memory;
   *data = memory;
   return true;
@@ -230,46 +261,58 @@ bool srt_scratch(srt_call *call, float **data, ptrdiff_t count) {
 
 static void free_capsule(PyObject *capsule) { free_block(PyCapsule_GetPointer(capsule, NULL)); }
 
-PyObject *srt_new_array(srt_call *call, void **data, int type, int dimensions, const npy_intp *shape) {
-  const bool is_wide = type == NPY_INT64 || type == NPY_FLOAT64;
-  const size_t item = is_wide ? sizeof(int64_t) : sizeof(float), most = PTRDIFF_MAX;
-  size_t bytes = item;
-  for (int i = 0; i < dimensions; i++) {
-    if (shape[i] && bytes > most / (size_t)shape[i]) return PyErr_NoMemory();
-    bytes *= (size_t)shape[i];
-  }
-  PyObject *array, *capsule = NULL;
-  if (bytes < SMALLEST_CACHED) {
-    array = PyArray_SimpleNew(dimensions, shape, type);
-  } else {
-    void *memory = allocate(bytes);
-    if (!memory) return PyErr_NoMemory();
-    capsule = PyCapsule_New(memory, NULL, free_capsule);
-    if (!capsule) {
-      free_block(memory);
-      return NULL;
-    }
-    array = PyArray_SimpleNewFromData(dimensions, shape, type, memory);
-  }
-  if (!srt_keep(call, array)) {
-    Py_XDECREF(capsule);
+// An array over a block, which goes with it.
+static PyObject *block_array(int type, int dimensions, const npy_intp *shape, size_t bytes) {
+  void *memory = allocate(bytes);
+  if (!memory) return NULL;
+  PyObject *capsule = PyCapsule_New(memory, NULL, free_capsule);
+  if (!capsule) {
+    free_block(memory);
     return NULL;
   }
-  // The array takes the capsule's reference, even when this fails.
-  if (capsule && PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) return NULL;
+  PyObject *array = PyArray_SimpleNewFromData(dimensions, shape, type, memory);
+  if (!array) {
+    Py_DECREF(capsule);
+  } else if (PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) {
+    // The array has taken the capsule's reference all the same.
+    Py_CLEAR(array);
+  }
+  return array;
+}
+
+static PyObject *small_array(int type, int dimensions, const npy_intp *shape) {
+  PyObject *array;
+  do {
+    PyErr_Clear();
+    array = is_refused() ? PyErr_NoMemory() : PyArray_SimpleNew(dimensions, shape, type);
+  } while (!array && PyErr_ExceptionMatches(PyExc_MemoryError) && srt_give_back());
+  return array;
+}
+
+PyObject *srt_new_array(srt_call *call, const char *name, void **data, int type, int dimensions,
+                        const npy_intp *shape) {
+  const bool is_wide = type == NPY_INT64 || type == NPY_FLOAT64;
+  ptrdiff_t count = is_wide ? sizeof(int64_t) : sizeof(float);
+  bool is_too_large = false;
+  for (int i = 0; i < dimensions; i++) is_too_large |= __builtin_mul_overflow(count, shape[i], &count);
+  const size_t bytes = is_too_large ? SIZE_MAX : (size_t)count;
+  PyObject *array =
+      bytes < SMALLEST_CACHED ? small_array(type, dimensions, shape) : block_array(type, dimensions, shape, bytes);
+  if (!array && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_MemoryError))) return no_memory(name, bytes);
+  if (!srt_keep(call, array)) return NULL;
   *data = PyArray_DATA((PyArrayObject *)array);
   return array;
 }
 
 // ---- What Python can ask
 
-enum { KEPT = 1 };
+enum { KEPT = 1, ANSWERED, REFUSED };
 
-static const char *const symbols[] = {[KEPT] = "kept"};
+static const char *const symbols[] = {[KEPT] = "kept", [ANSWERED] = "answered", [REFUSED] = "refused"};
 
 typedef struct {
   srt_frame frame;
-  PyObject *info, *released;
+  PyObject *info, *released, *root;
 } arguments;
 
 static PyObject *information(void) {
@@ -292,7 +335,6 @@ static size_t release(size_t most) {
   most_used = __atomic_load_n(&bytes_used, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&lock);
 #ifdef __GLIBC__
-  // Blocks of less than 32 MB may lie inside of the heap, which keeps what is freed.
   if (released || !most) malloc_trim(0);
 #endif
   return released;
@@ -302,4 +344,28 @@ SRT_SIGNATURE(release_memory, "Gives memory that is kept for reuse back to the s
               .zero = SRT_BIT(KEPT), TABLE(SIZE(KEPT), OBJECT(RESULT_OBJECT, released, "int")))
 SRT_PLAIN(release_memory, srt_keep(&a.frame.call, a.released = PyLong_FromSize_t(release((size_t)n[KEPT]))))
 
-const srt_operator srt_memory_operators[] = {SRT_ENTRY(memory_info), SRT_ENTRY(release_memory), {0}};
+static void refuse(size_t after, size_t count) {
+  answered = after;
+  __atomic_store_n(&refused, count, __ATOMIC_RELAXED);
+}
+
+SRT_SIGNATURE(refuse_memory, "For tests: lets requests for memory fail, so many, after so many that are answered.",
+              .zero = SRT_BIT(ANSWERED) | SRT_BIT(REFUSED), TABLE(SIZE(ANSWERED), SIZE(REFUSED)))
+SRT_PLAIN(refuse_memory, refuse((size_t)n[ANSWERED], (size_t)n[REFUSED]))
+
+static PyObject *limits(PyObject *object) {
+  const char *root = PyUnicode_Check(object) ? PyUnicode_AsUTF8AndSize(object, NULL) : NULL;
+  if (!root && PyErr_Occurred()) return NULL;
+  if (!root) return PyErr_Format(PyExc_TypeError, "root: expected a string, got %S", Py_TYPE(object));
+  const long long memory = srt_group_memory(root);
+  return Py_BuildValue("{s:L,s:L,s:n}", "memory", memory, "cpus", srt_group_cpus(root), "most_cached",
+                       (Py_ssize_t)fair_share(memory));
+}
+
+SRT_SIGNATURE(group_limits,
+              "Bytes and CPUs that control groups let a process have, 0 without a limit, and the most bytes kept then.",
+              TABLE(OBJECT(OBJECT, root, "str"), OBJECT(RESULT_OBJECT, info, "dict[str, int]")))
+SRT_PLAIN(group_limits, srt_keep(&a.frame.call, a.info = limits(a.root)))
+
+const srt_operator srt_memory_operators[] = {
+    SRT_ENTRY(memory_info), SRT_ENTRY(release_memory), SRT_ENTRY(refuse_memory), SRT_ENTRY(group_limits), {0}};

@@ -25,11 +25,16 @@ PyObject *srt_finish(srt_call *call, int32_t status, PyObject *result);
 // Keeps a reference until the call ends; false if `object` is NULL.
 bool srt_keep(srt_call *call, PyObject *object);
 
-// A new array, not initialised, kept by the call as well; NULL with MemoryError. `data` gets its memory.
-PyObject *srt_new_array(srt_call *call, void **data, int type, int dimensions, const Py_ssize_t *shape);
+// A new array, not initialised, kept by the call as well; NULL with MemoryError, for which it has a name. `data` gets its
+// memory.
+PyObject *srt_new_array(srt_call *call, const char *name, void **data, int type, int dimensions,
+                        const Py_ssize_t *shape);
 
 // Memory for the time of the call; false with MemoryError. 0 floats give a pointer that must not be used.
 bool srt_scratch(srt_call *call, float **data, ptrdiff_t count);
+
+// Gives all memory that is kept back to the system; false if there was none. A request that failed is then tried again.
+bool srt_give_back(void);
 
 // Prepares the cache for fork(). Called once at import.
 void srt_memory_setup(void);

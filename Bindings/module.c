@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #define SRT_IMPORTS_NUMPY
 #include "binding.h"
+#include "limits.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -10,33 +11,13 @@
 
 // ---- Threads
 
-// CPUs that a cgroup (version 2, then 1) lets this process use, rounded up; 0 without a limit.
-static long cgroup_cpus(void) {
-  long long quota = -1, period = 0;
-  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
-  if (file) {
-    if (fscanf(file, "%lld %lld", &quota, &period) != 2) quota = -1;
-    fclose(file);
-  } else {
-    if ((file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r"))) {
-      if (fscanf(file, "%lld", &quota) != 1) quota = -1;
-      fclose(file);
-    }
-    if ((file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r"))) {
-      if (fscanf(file, "%lld", &period) != 1) period = 0;
-      fclose(file);
-    }
-  }
-  return quota > 0 && period > 0 ? (long)((quota + period - 1) / period) : 0;
-}
-
 // The smallest of what the scheduler, the cgroup and the environment allow.
 static long initial_threads(void) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) count = CPU_COUNT(&allowed);
-  const long cgroup = cgroup_cpus();
-  if (cgroup > 0 && cgroup < count) count = cgroup;
+  const long long group = srt_group_cpus("");
+  if (group && group < count) count = (long)group;
   const char *names[] = {"OMP_NUM_THREADS", "SERIATIM_NUM_THREADS"};
   for (int i = 0; i < 2; i++) {
     const char *text = getenv(names[i]);

@@ -47,10 +47,9 @@ static bool reaches(ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_t padding, ptrd
   return 2 * padding <= dilation * (kernel - 1) + 1 && (outputs - 1) * stride - padding < size;
 }
 
-// Raises unless the kernels would take the sizes: every window touches the plane, and a place in it is an int32.
+// Raises unless the kernels would take the sizes: every window touches the plane.
 static bool derive(void *given, ptrdiff_t *n) {
   (void)given;
-  n[OUTPUTS] = n[PLANES] * n[OUT_HEIGHT] * n[OUT_WIDTH];
   if (!reaches(n[OUT_HEIGHT], n[STRIDE_Y], n[PADDING_Y], n[KERNEL_Y], n[DILATION_Y], n[HEIGHT]) ||
       !reaches(n[OUT_WIDTH], n[STRIDE_X], n[PADDING_X], n[KERNEL_X], n[DILATION_X], n[WIDTH])) {
     PyErr_SetString(PyExc_ValueError,
@@ -58,8 +57,26 @@ static bool derive(void *given, ptrdiff_t *n) {
                     "of one");
     return false;
   }
-  return srt_bounded("windows", n[PLANES], n[OUT_HEIGHT], n[OUT_WIDTH], 1) &&
-         srt_bounded("x", n[PLANES], n[HEIGHT], n[WIDTH], 1);
+  if (!srt_bounded("windows", n[PLANES], n[OUT_HEIGHT], n[OUT_WIDTH]) ||
+      !srt_bounded("x", n[PLANES], n[HEIGHT], n[WIDTH]))
+    return false;
+  n[OUTPUTS] = n[PLANES] * n[OUT_HEIGHT] * n[OUT_WIDTH];
+  return true;
+}
+
+// A place in the plane is an int32.
+static bool derive_max(void *given, ptrdiff_t *n) {
+  if (!derive(given, n)) return false;
+  if (n[HEIGHT] * n[WIDTH] <= INT32_MAX) return true;
+  PyErr_Format(PyExc_ValueError, "x: expected planes of fewer than 2**31 places, got %zd x %zd", n[HEIGHT], n[WIDTH]);
+  return false;
+}
+
+static bool derive_average(void *given, ptrdiff_t *n) {
+  if (n[DILATION_Y] == 1 && n[DILATION_X] == 1) return derive(given, n);
+  PyErr_Format(PyExc_ValueError, "windows: expected dilations of 1 for averages, got %zd and %zd", n[DILATION_Y],
+               n[DILATION_X]);
+  return false;
 }
 
 static bool check_index(void *given, const ptrdiff_t *n) {
@@ -77,7 +94,7 @@ static bool check_index(void *given, const ptrdiff_t *n) {
 
 SRT_SIGNATURE(
     max_pool_forward, "Maxima over windows, and where they were.",
-    PADDING_MAY_BE_ZERO, .derive = derive,
+    PADDING_MAY_BE_ZERO, .derive = derive_max,
     TABLE(ARRAY(FLOATS, x, OF(PLANES, HEIGHT, WIDTH)),
           WINDOWS,
           VALUE(FLAG, need_index),
@@ -87,7 +104,7 @@ SRT_OPERATOR(max_pool_forward, srt->max_pool_forward(a.y, a.places, a.x, n + PLA
 
 SRT_SIGNATURE(
     max_pool_backward, "The gradient of max_pool_forward.",
-    PADDING_MAY_BE_ZERO, .derived = SRT_BIT(OUTPUTS), .derive = derive, .check = check_index,
+    PADDING_MAY_BE_ZERO, .derived = SRT_BIT(OUTPUTS), .derive = derive_max, .check = check_index,
     TABLE(ARRAY(FLOATS, grad_y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH)),
           SIZE(HEIGHT),
           SIZE(WIDTH),
@@ -98,7 +115,7 @@ SRT_OPERATOR(max_pool_backward, srt->max_pool_backward(a.grad_x, a.grad_y, a.ind
 
 SRT_SIGNATURE(
     average_pool_forward, "Averages over windows.",
-    PADDING_MAY_BE_ZERO, .derive = derive,
+    PADDING_MAY_BE_ZERO, .derive = derive_average,
     TABLE(ARRAY(FLOATS, x, OF(PLANES, HEIGHT, WIDTH)),
           WINDOWS,
           VALUE(NUMBER, divisor),
@@ -107,7 +124,7 @@ SRT_OPERATOR(average_pool_forward, srt->average_pool_forward(a.y, a.x, n + PLANE
 
 SRT_SIGNATURE(
     average_pool_backward, "The gradient of average_pool_forward.",
-    PADDING_MAY_BE_ZERO, .derive = derive,
+    PADDING_MAY_BE_ZERO, .derive = derive_average,
     TABLE(ARRAY(FLOATS, grad_y, OF(PLANES, OUT_HEIGHT, OUT_WIDTH)),
           SIZE(HEIGHT),
           SIZE(WIDTH),

@@ -60,7 +60,7 @@ static srt_cell cell_of(const ptrdiff_t *n) {
 }
 
 static bool measure(arguments *a, ptrdiff_t *n, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps) {
-  if (!srt_bounded("cell", n[IN] + n[HIDDEN], n[HIDDEN], 64, 1)) return false;
+  if (!srt_bounded("cell", n[IN] + n[HIDDEN], n[HIDDEN], 64)) return false;
   const srt_cell cell = cell_of(n);
   if (srt->recurrent_measure(&cell, batch, rows, steps, (int32_t)a->training, &a->sizes) != SRT_OK) {
     PyErr_Format(PyExc_ValueError,

@@ -99,35 +99,52 @@ static bool __attribute__((cold, noinline)) blame(const char *name) {
   return false;
 }
 
-bool srt_bounded(const char *name, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdiff_t d) {
-  if ((double)a * (double)b * (double)c * (double)d < 0x1p50) return true;
-  PyErr_Format(PyExc_ValueError, "%s: expected sizes that memory can be thought of for, got %zd x %zd x %zd x %zd",
-               name, (Py_ssize_t)a, (Py_ssize_t)b, (Py_ssize_t)c, (Py_ssize_t)d);
+bool srt_product(const char *name, int count, const ptrdiff_t *factors) {
+  ptrdiff_t product = 1;
+  bool is_bounded = true;
+  for (int i = 0; i < count; i++)
+    is_bounded &= factors[i] >= 0 && !__builtin_mul_overflow(product, factors[i], &product);
+  if (is_bounded && product < (ptrdiff_t)1 << 50) return true;
+  char text[128];
+  size_t used = 0;
+  for (int i = 0; i < count && used < sizeof text; i++) {
+    used += (size_t)snprintf(text + used, sizeof text - used, "%s%td", i ? " x " : "", factors[i]);
+  }
+  PyErr_Format(PyExc_ValueError, "%s: expected sizes that memory can be thought of for, got %s", name, text);
   return false;
 }
 
 // ---- Numbers
 
-static bool integer(PyObject *object, const char *name, ptrdiff_t least, ptrdiff_t most, ptrdiff_t *value) {
-  Py_ssize_t number = PyNumber_AsSsize_t(object, PyExc_OverflowError);
-  if (number == -1 && PyErr_Occurred()) return blame(name);
-  if (number < least || number > most) {
-    PyErr_Format(PyExc_ValueError, "%s: expected %s, got %zd", name,
-                 number >= least ? "a smaller integer"
-                 : least         ? "a positive integer"
-                                 : "zero or a positive integer",
-                 number);
-    return false;
+// An integer from `least` to below 2^31. `part` says which of a tuple's it is, or is NULL.
+static bool integer(PyObject *object, const char *name, const char *part, ptrdiff_t least, ptrdiff_t *value) {
+  const Py_ssize_t number = PyNumber_AsSsize_t(object, PyExc_OverflowError);
+  const bool is_huge = number == -1 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OverflowError);
+  if (number == -1 && PyErr_Occurred() && !is_huge) return blame(name);
+  if (!is_huge && number >= least && number <= INT32_MAX) {
+    *value = number;
+    return true;
   }
-  *value = number;
-  return true;
+  const char *wanted = least ? "a positive integer" : "zero or a positive integer";
+  const char *below = number > INT32_MAX || is_huge ? " below 2**31" : "";
+  const char *comma = part ? ", " : "";
+  if (!part) part = "";
+  if (is_huge) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_OverflowError, "%s%s%s: expected %s%s, got one of more than 63 bits", name, comma, part, wanted,
+                 below);
+  } else {
+    PyErr_Format(PyExc_ValueError, "%s%s%s: expected %s%s, got %zd", name, comma, part, wanted, below, number);
+  }
+  return false;
 }
 
 // A size by symbol, below 2^31: products of two sizes cannot overflow.
-static bool read_size(srt_frame *f, PyObject *object, const char *name, int symbol) {
+static bool read_size(srt_frame *f, PyObject *object, const char *tuple, int symbol) {
   const uint32_t bit = SRT_BIT(symbol);
   const bool may_be_zero = (f->signature->zero | f->signature->empty) & bit;
-  if (!integer(object, name, !may_be_zero, INT32_MAX, &f->sizes[symbol])) return false;
+  const char *name = f->signature->symbols[symbol];
+  if (!integer(object, tuple ? tuple : name, tuple ? name : NULL, !may_be_zero, &f->sizes[symbol])) return false;
   f->is_empty |= f->sizes[symbol] == 0 && f->signature->empty & bit;
   f->known |= bit;
   return true;
@@ -149,7 +166,7 @@ static bool is_tuple(PyObject *object, const char *name, int count, const char *
 static bool read_value(srt_frame *f, const srt_parameter *p, PyObject *object) {
   switch (p->kind) {
   case SRT_SIZE:
-    return read_size(f, object, f->signature->symbols[p->dimensions[0]], p->dimensions[0]);
+    return read_size(f, object, NULL, p->dimensions[0]);
   case SRT_SIZES:
     if (!is_tuple(object, p->name, p->limit, "integers")) return false;
     for (int i = 0; i < p->limit; i++) {
@@ -158,7 +175,7 @@ static bool read_value(srt_frame *f, const srt_parameter *p, PyObject *object) {
     return true;
   case SRT_CHOICE: {
     ptrdiff_t value;
-    if (!integer(object, p->name, 0, PY_SSIZE_T_MAX, &value)) return false;
+    if (!integer(object, p->name, NULL, 0, &value)) return false;
     if (value >= p->limit) {
       PyErr_Format(PyExc_ValueError, "%s: expected a number from 0 to %d, got %zd", p->name, p->limit - 1,
                    (Py_ssize_t)value);
@@ -230,7 +247,11 @@ static bool holds_numbers(PyArrayObject *array, const char *name, int type) {
 }
 
 static PyArrayObject *converted(PyArrayObject *array, const char *name, int type) {
-  PyObject *copy = PyArray_FROM_OTF((PyObject *)array, type, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+  PyObject *copy;
+  do {
+    PyErr_Clear();
+    copy = PyArray_FROM_OTF((PyObject *)array, type, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+  } while (!copy && PyErr_ExceptionMatches(PyExc_MemoryError) && srt_give_back());
   if (!copy) blame(name);
   return (PyArrayObject *)copy;
 }
@@ -469,15 +490,9 @@ static bool are_apart(srt_frame *f, uint64_t arrays) {
 
 static bool new_array(srt_frame *f, const srt_parameter *p, int dimensions, const npy_intp *shape, PyObject **result) {
   void *data = NULL;
-  *result = srt_new_array(&f->call, &data, type_of(p->kind), dimensions, shape);
+  *result = srt_new_array(&f->call, p->name, &data, type_of(p->kind), dimensions, shape);
   set_pointer(f, p->at, data);
-  if (*result) return true;
-  if (!PyErr_ExceptionMatches(PyExc_MemoryError)) return false;
-  npy_intp count = 1;
-  for (int i = 0; i < dimensions; i++)
-    count = shape[i] && count > PY_SSIZE_T_MAX / shape[i] ? PY_SSIZE_T_MAX : count * shape[i];
-  PyErr_Format(PyExc_MemoryError, "%s: no memory for %zd numbers", p->name, (Py_ssize_t)count);
-  return false;
+  return *result != NULL;
 }
 
 static bool make_result(srt_frame *f, int place, int parameters) {
@@ -509,7 +524,14 @@ static bool make_result(srt_frame *f, int place, int parameters) {
   }
   npy_intp shape[SRT_MOST_DIMENSIONS];
   const int count = p->axes;
-  for (int i = 0; i < count; i++) shape[i] = size(f, p->dimensions[i]);
+  for (int i = 0; i < count; i++) {
+    if (!is_known(f, p->dimensions[i])) {
+      PyErr_Format(PyExc_SystemError, "seriatim: a binding does not say what %s is",
+                   f->signature->symbols[p->dimensions[i]]);
+      return false;
+    }
+    shape[i] = size(f, p->dimensions[i]);
+  }
   if (p->stride && count) set_size(f, p->stride, shape[count - 1]);
   return new_array(f, p, count, shape, &f->objects[place]);
 }

@@ -107,9 +107,11 @@ PyObject *srt_return(srt_frame *frame, int32_t status);
 
 // ---- For `derive` and `check`
 
-// Raises ValueError unless memory of a * b * c * d floats can be thought of: called before a kernel's own arithmetic of
-// sizes, which wraps. `name` is the argument to blame.
-bool srt_bounded(const char *name, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdiff_t d);
+// Raises ValueError unless memory of as many floats as the product of all sizes can be thought of: before a kernel's own
+// arithmetic of sizes, which wraps. `name` is the argument to blame.
+#define srt_bounded(name, ...) \
+  srt_product(name, sizeof((ptrdiff_t[]){__VA_ARGS__}) / sizeof(ptrdiff_t), (const ptrdiff_t[]){__VA_ARGS__})
+bool srt_product(const char *name, int count, const ptrdiff_t *factors);
 
 // ---- What the table's reader and functions outside tables share
 

@@ -17,8 +17,8 @@ typedef struct {
 
 static bool derive(void *given, ptrdiff_t *n) {
   (void)given;
-  return srt_bounded("rows", n[PLANES], n[OUT_HEIGHT], n[OUT_WIDTH], 1) &&
-         srt_bounded("x", n[PLANES], n[HEIGHT], n[WIDTH], 1);
+  return srt_bounded("rows", n[PLANES], n[OUT_HEIGHT], n[OUT_WIDTH]) &&
+         srt_bounded("x", n[PLANES], n[HEIGHT], n[WIDTH]);
 }
 
 static bool are_places(const char *name, const int32_t *places, ptrdiff_t count, ptrdiff_t size) {

@@ -121,3 +121,87 @@ def test_the_child_of_a_fork_gives_back_its_own():
     assert queue.get() == 20 * MB
     child.join()
     assert cached() == 20 * MB
+
+
+@pytest.fixture
+def refusing():
+    """Let requests for memory fail: so many, after so many that are answered."""
+    yield _core.refuse_memory
+    _core.refuse_memory(0, 0)
+
+
+def test_a_request_that_fails_is_tried_again_without_what_is_kept(refusing):
+    block = _core.empty(10 * MB, 1)
+    del block
+    assert cached() == 40 * MB
+    refusing(0, 1)
+    assert _core.empty(30 * MB, 1).nbytes == 120 * MB
+    assert cached() == 120 * MB
+
+
+@pytest.mark.parametrize("rows", [1, 100_000, 10 * MB])
+def test_memory_that_is_not_there_is_an_error_that_says_how_much(refusing, rows):
+    used = _core.memory_info()["bytes_used"]
+    refusing(0, 2)
+    with pytest.raises(MemoryError, match=rf"^y: no memory for {rows * 4} bytes"):
+        _core.empty(rows, 1)
+    assert _core.memory_info()["bytes_used"] == used
+    refusing(0, 0)
+    assert _core.empty(rows, 1).shape == (rows, 1)
+
+
+def test_results_beyond_all_memory_are_refused_at_once():
+    with pytest.raises(MemoryError, match=r"y: no memory for 2\*\*63 bytes"):
+        _core.adaptive_pool_forward(np.zeros((2, 1, 1), np.float32), 2**31 - 1, 2**31 - 1)
+
+
+def test_scratch_that_is_not_there_is_an_error_that_says_how_much(refusing):
+    refusing(1, 1)
+    with pytest.raises(MemoryError, match=r"scratch: no memory for \d+ bytes"):
+        _core.ragged_filter(np.ones((4, 1), np.float32), np.array([0, 4]), 3, True)
+
+
+GROUPS = {
+    # What /proc/self/cgroup says, files under /sys/fs/cgroup, bytes and CPUs.
+    "none": ("", {}, 0, 0),
+    "2, a container": ("0::/\n", {"memory.max": "536870912\n", "cpu.max": "150000 100000\n"}, 512 * MB, 2),
+    "2, no limit": ("0::/a\n", {"a/memory.max": "max\n", "a/cpu.max": "max 100000\n"}, 0, 0),
+    "2, of a group above": (
+        "0::/a.slice/b\n",
+        {"a.slice/memory.max": "1048576", "a.slice/b/memory.max": "max", "a.slice/b/memory.high": "2097152"},
+        MB,
+        0,
+    ),
+    "2, the host's path": ("0::/docker/0123\n", {"memory.max": "4096"}, 4096, 0),
+    "1": (
+        "9:name=systemd:/\n4:memory:/a\n3:cpu,cpuacct:/a\n0::/\n",
+        {
+            "memory/memory.limit_in_bytes": "9223372036854771712",
+            "memory/a/memory.limit_in_bytes": "268435456",
+            "cpu/a/cpu.cfs_quota_us": "100000",
+            "cpu/a/cpu.cfs_period_us": "50000",
+        },
+        256 * MB,
+        2,
+    ),
+    "1, no limit": (
+        "4:memory:/\n3:cpuacct,cpu:/\n",
+        {"memory/memory.limit_in_bytes": "9223372036854771712", "cpu/cpu.cfs_quota_us": "-1"},
+        0,
+        0,
+    ),
+    "nonsense": ("::\n0\n\n" + "x" * 5000, {"memory.max": "-5", "cpu.max": "0 0", "memory.high": "many"}, 0, 0),
+}
+
+
+@pytest.mark.parametrize(("lines", "files", "memory", "cpus"), GROUPS.values(), ids=GROUPS)
+def test_limits_of_control_groups(tmp_path, lines, files, memory, cpus):
+    for name, text in {"proc/self/cgroup": lines, **{f"sys/fs/cgroup/{n}": t for n, t in files.items()}}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    limits = _core.group_limits(str(tmp_path))
+    assert (limits["memory"], limits["cpus"]) == (memory, cpus)
+    unlimited = _core.group_limits(str(tmp_path / "nowhere"))["most_cached"]
+    assert 0 < unlimited <= 1024 * MB
+    assert limits["most_cached"] == (min(unlimited, memory // 8) if memory else unlimited)

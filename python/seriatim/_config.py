@@ -33,8 +33,9 @@ def release_memory() -> int:
     """Give the memory that is kept for reuse back to the system.
 
     Blocks of 64 KB and more that are no longer used are kept, so that the next batch need not ask the system for them:
-    at most 1 GiB, or an eighth of the machine's memory if that is less. A ``fit``, and a prediction, leave at most
-    64 MiB of them behind; what a training loop of one's own leaves, and that rest, go back here.
+    at most 1 GiB, or an eighth of the machine's memory, or of what a container may have of it, if that is less. A
+    ``fit``, and a prediction, leave at most 64 MiB of them behind; what a training loop of one's own leaves, and that
+    rest, go back here. When the system has no memory left for a request, they go back before it is tried again.
 
     Returns
     -------
