@@ -1,13 +1,10 @@
 // swift-tools-version: 6.2
-// The kernels as a Swift package. `setup.py` builds the static library `SeriatimC` once per instruction-set level in
-// Embedded mode and links it into the Python extension; `swift test` builds the same sources as ordinary Swift.
+// The kernels as a Swift package, for `swift test` and editors. The Python extension is made of the same sources by
+// `setup.py`, which compiles them in Embedded mode once per instruction-set level.
 import PackageDescription
 
 let package = Package(
   name: "Seriatim",
-  products: [
-    .library(name: "SeriatimC", type: .static, targets: ["SeriatimC"])
-  ],
   targets: [
     // pthreads, atomics and memory advice: the part of libc that Embedded Swift cannot import by itself.
     .target(name: "SeriatimSystem"),

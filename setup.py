@@ -1,7 +1,7 @@
 """Builds the Swift kernels once per instruction-set level and links them into one extension, ``seriatim._core``.
 
-Per level: ``swift build`` in Embedded mode gives a static library; ``ld -r`` makes one object of it; ``objcopy`` keeps
-only the names of the C ABI visible and appends the level to them. Without that, the linker would merge the levels'
+Per level: ``swiftc`` in Embedded mode gives one object; ``ld -r`` dissolves its section groups; ``objcopy`` keeps only
+the names of the C ABI visible and appends the level to them. Without that, the linker would merge the levels'
 copies of shared Swift generics, and the baseline kernels would call AVX code. Bindings/dispatch.c picks a level at import.
 SERIATIM_LEVELS names the levels to build where not all are wanted: "v3" is that and the baseline.
 
@@ -10,6 +10,7 @@ Everything else about the package is in pyproject.toml.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -25,7 +26,9 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
 
 ROOT = Path(__file__).resolve().parent
+SOURCES = ROOT / "Sources"
 HEADER = ROOT / "Bindings" / "include" / "seriatim.h"
+SYSTEM = SOURCES / "SeriatimSystem" / "include"
 # `@_cdecl @implementation`, which holds SeriatimC to the header, is of 6.3.
 WANTED_SWIFT = (6, 3)
 
@@ -56,8 +59,8 @@ def machine_levels() -> dict[str, tuple[str, str]]:
     return {name: how for i, (name, how) in enumerate(levels.items()) if i == 0 or not named or name in named}
 
 
-def find_swift() -> str:
-    """Return the path of a Swift that can build the kernels, or raise an error that says what to do."""
+def find_swift() -> Path:
+    """Return the path of a Swift compiler that can build the kernels, or raise an error that says what to do."""
     named = os.environ.get("SERIATIM_SWIFT", "swift")
     path = shutil.which(named)
     wanted = ".".join(map(str, WANTED_SWIFT))
@@ -72,7 +75,10 @@ def find_swift() -> str:
     found = re.search(r"Swift version (\d+)\.(\d+)", text)
     if not found or tuple(map(int, found.groups())) < WANTED_SWIFT:
         raise PlatformError(f"'{path}' is too old: {text.strip() or 'it gives no version'}. {how}")
-    return path
+    compiler = Path(path).with_name(Path(path).name.replace("swift", "swiftc", 1))
+    if not compiler.exists():
+        raise PlatformError(f"'{compiler}', which belongs beside '{path}', was not found. {how}")
+    return compiler
 
 
 def abi_names() -> list[str]:
@@ -82,6 +88,19 @@ def abi_names() -> list[str]:
     return re.findall(r"^\s+X\((\w+)\)", block, flags=re.MULTILINE)
 
 
+def swift_sources() -> list[Path]:
+    """Return the Swift files of the kernels and of the C ABI."""
+    return sorted(path for part in ("SeriatimKernels", "SeriatimC") for path in (SOURCES / part).rglob("*.swift"))
+
+
+def fingerprint(command: list[str | Path]) -> str:
+    """Return what a level's object depends on as one number: the command and the files that it reads."""
+    state = hashlib.sha256("\n".join(map(str, command)).encode())
+    for path in [*swift_sources(), *sorted(SYSTEM.iterdir()), *sorted(HEADER.parent.iterdir()), Path(__file__)]:
+        state.update(path.read_bytes())
+    return state.hexdigest()
+
+
 def run(*command: str | Path) -> None:
     """Run a build step and show what it printed when it fails."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
@@ -89,29 +108,40 @@ def run(*command: str | Path) -> None:
         raise PlatformError(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
 
 
-def build_level(swift: str, level: str, march: str, flag: str) -> Path:
-    """Compiles the kernels for one level into one object whose only global names are `srt_<function>_<level>`."""
+def build_level(swiftc: Path, level: str, march: str, flag: str) -> Path:
+    """Compile the kernels for one level into one object whose only global names are `srt_<function>_<level>`.
+
+    Kernels and C ABI are compiled as one module: in Embedded mode the module of the ABI would hold a second copy of every
+    kernel, which costs as much time as the first and is thrown away by the linker. For the same reason there is no
+    debugging information. -Osize keeps the inner loops as they are written and does not copy what surrounds them.
+    """
     scratch = ROOT / "build" / "swift" / level
-    # SwiftPM does not see that an imported header has changed, and would link code that was compiled for the old one.
-    done = next(scratch.glob("*/release/libSeriatimC.a"), None)
-    if done is not None and any(header.stat().st_mtime > done.stat().st_mtime for header in HEADER.parent.iterdir()):
-        shutil.rmtree(scratch)
-    run(
-        swift, "build", "-c", "release", "--product", "SeriatimC", "--scratch-path", scratch,
-        "-Xcc", f"-march={march}", "-Xswiftc", f"-D{flag}", "-Xswiftc", "-wmo",
-        "-Xswiftc", "-enable-experimental-feature", "-Xswiftc", "Embedded",
-        # Modules emit what they use of each other: a section for each function lets the linker drop the copies.
-        "-Xswiftc", "-Xfrontend", "-Xswiftc", "-function-sections",
-    )  # fmt: skip
-    library = next(scratch.glob("*/release/libSeriatimC.a"))
-    whole, renamed = scratch / "level.rel.o", scratch / f"seriatim_{level}.o"
-    keep, renames = scratch / "keep.txt", scratch / "renames.txt"
+    scratch.mkdir(parents=True, exist_ok=True)
+    compiled, whole, renamed = scratch / "kernels.o", scratch / "whole.o", scratch / f"seriatim_{level}.o"
+    modules = ROOT / "build" / "swift" / "module.modulemap"
+    command = [
+        swiftc, "-module-name", "SeriatimKernels", "-parse-as-library", "-wmo", "-swift-version", "6",
+        "-Osize", "-gnone", "-enforce-exclusivity=unchecked", f"-D{flag}",
+        "-enable-experimental-feature", "Embedded", "-enable-experimental-feature", "BuiltinModule",
+        # A section for each function lets the linker drop what nobody calls.
+        "-Xfrontend", "-function-sections",
+        "-Xcc", "-fPIC", "-Xcc", f"-march={march}", "-Xcc", f"-fmodule-map-file={modules}",
+        "-Xcc", f"-fmodule-map-file={HEADER.parent / 'module.modulemap'}",
+        "-module-cache-path", ROOT / "build" / "swift" / "cache",
+        "-c", *swift_sources(), "-o", compiled,
+    ]  # fmt: skip
     names = abi_names()
+    keep, renames, made_from = scratch / "keep.txt", scratch / "renames.txt", scratch / "made_from.txt"
+    key = fingerprint(command)
+    if renamed.exists() and made_from.exists() and made_from.read_text() == key:
+        return renamed
+    run(*command)
     keep.write_text("".join(f"srt_{name}\n" for name in names))
     renames.write_text("".join(f"srt_{name} srt_{name}_{level}\n" for name in names))
-    run("ld", "-r", "--unique", "--whole-archive", "--force-group-allocation", library, "-o", whole)
+    run("ld", "-r", "--unique", "--force-group-allocation", compiled, "-o", whole)
     run("objcopy", f"--keep-global-symbols={keep}", whole)
     run("objcopy", "--strip-debug", f"--redefine-syms={renames}", whole, renamed)
+    made_from.write_text(key)
     return renamed
 
 
@@ -127,11 +157,15 @@ class BuildExtension(build_ext):
         """Compiles every level, then links."""
         import numpy
 
-        swift = find_swift()
+        swiftc = find_swift()
         levels = machine_levels()
+        # SwiftPM writes this map of SeriatimSystem by itself.
+        modules = ROOT / "build" / "swift" / "module.modulemap"
+        modules.parent.mkdir(parents=True, exist_ok=True)
+        modules.write_text(f'module SeriatimSystem {{ header "{SYSTEM / "SeriatimSystem.h"}" export * }}\n')
         # One compiler is busy with one level for a minute or two, on one core.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = pool.map(lambda level: build_level(swift, level, *levels[level]), levels)
+            objects = pool.map(lambda level: build_level(swiftc, level, *levels[level]), levels)
             ext.extra_objects = [str(made) for made in objects]
         ext.define_macros += [(f"SRT_HAS_{level.upper()}", "1") for level in levels]
         ext.include_dirs.append(numpy.get_include())
@@ -149,7 +183,11 @@ macros: list[tuple[str, str | None]] = [
 if not free_threaded:
     macros.append(("Py_LIMITED_API", "0x030A0000"))
 
-sources = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "Bindings").glob("*.c"))
+sources = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in ("Bindings", "Sources/SeriatimSystem")
+    for path in ROOT.glob(f"{folder}/*.c")
+)
 watched = [
     path.relative_to(ROOT).as_posix()
     for pattern in (

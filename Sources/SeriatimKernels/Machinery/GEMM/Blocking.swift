@@ -78,6 +78,7 @@ typealias WidePanelTiles<let panels: Int, let rows: Int> = Tiles<panels, rows, 4
 /// Runs `body` for numbers known only at run time, as `forEachPanelGroup` gives the panels. `limit`, a constant, says that
 /// there are never more rows.
 @inline(__always)
+@_optimize(speed)
 func withTile(panels: Int = 1, rows: Int, limit: Int = tileRows, _ body: some TileBody) {
   #if AVX512 || arch(arm64)
     switch (panels, rows) {

@@ -99,6 +99,7 @@ func productTile(_ form: WeightForm, panels: Int = 1, rows: Int, _ tile: Product
 }
 
 @inline(never)
+@_optimize(speed)
 private func narrowTile<Form: NarrowPanels>(_ form: Form.Type, panels: Int, rows: Int, _ tile: ProductTile) {
   if tile.width >= panelWidth {
     withTile(panels: panels, rows: rows, NarrowTile<Form>(tile: tile))
@@ -111,6 +112,7 @@ private struct NarrowTile<Form: NarrowPanels>: TileBody {
   let tile: ProductTile
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     var sums: PanelTiles<panels, rows> = zeroTiles()
     if !Form.isScaled { start(&sums, tile) }

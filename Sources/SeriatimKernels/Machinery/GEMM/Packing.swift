@@ -15,6 +15,7 @@ public func packedSize(depth: Int, columns: Int) -> Int {
 /// - Parameters:
 ///   - packed: `packedSize(depth:columns:)` floats, written whole; must not overlap `b`
 ///   - b: one of the strides is 1
+@_optimize(speed)
 public func packPanels(
   _ packed: UnsafeMutablePointer<Float>, _ b: UnsafePointer<Float>, depthStride: Int, columnStride: Int,
   depth: Int, columns: Int
@@ -33,6 +34,7 @@ public func packPanels(
 /// Packs `columns` columns of b, then zeros up to `width`, into a panel whose steps are `stride` floats apart. One copy of it
 /// for all that pack.
 @inline(never)
+@_optimize(speed)
 func packPanel(
   _ packed: Output, stride: Int, width: Int, _ b: Input, depthStride: Int, columnStride: Int, depth: Int, columns: Int
 ) {

@@ -39,6 +39,7 @@ struct ProductTile {
 /// Computes a tile of `rows` rows and `panels` panels; only a lone panel may lack columns. A call, so that its code exists
 /// once.
 @inline(never)
+@_optimize(speed)
 func productTile(panels: Int = 1, rows: Int, _ tile: ProductTile) {
   if tile.width >= panelWidth {
     withTile(panels: panels, rows: rows, WholeTile(tile: tile))
@@ -53,6 +54,7 @@ func productTile(panels: Int = 1, rows: Int, _ tile: ProductTile) {
 
 /// A tile that ends inside a register: computed in a buffer, and with no more registers than the columns need.
 @inline(never)
+@_optimize(speed)
 private func edgeTile(rows: Int, _ tile: ProductTile) {
   edgeTile(rows: rows, width: roundedUp(tile.width, to: laneCount), tile) { productTile(rows: rows, $0) }
 }
@@ -90,6 +92,7 @@ private struct WholeTile: TileBody {
   let tile: ProductTile
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     compute(tile, PanelTiles<panels, rows>.self)
   }
@@ -100,6 +103,7 @@ private struct TwoRegisterTile: TileBody {
   let tile: ProductTile
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     compute(tile, Tiles<panels, rows, 2>.self)
   }
@@ -110,6 +114,7 @@ private struct OneRegisterTile: TileBody {
   let tile: ProductTile
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     compute(tile, Tiles<panels, rows, 1>.self)
   }

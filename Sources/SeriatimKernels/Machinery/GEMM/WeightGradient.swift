@@ -198,6 +198,7 @@ private struct GradientBlock {
 }
 
 /// Packs `steps` rows of at most `panelWidth` columns, from row `first` on.
+@_optimize(speed)
 private func packPanel(_ packed: Output, _ source: RowSource, first: Int, steps: Int, columns: Int) {
   for step in 0..<steps {
     if let row = source.row(first &+ step) {

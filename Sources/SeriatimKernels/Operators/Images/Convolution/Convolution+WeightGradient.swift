@@ -154,6 +154,7 @@ private struct GradientTile: TileBody {
   func run(rows: Int) { withTile(rows: rows, self) }
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     let shape = layout.shape
     var offsets = InlineArray<rows, Int>(repeating: 0)

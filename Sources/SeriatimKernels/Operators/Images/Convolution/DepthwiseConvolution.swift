@@ -26,6 +26,7 @@ func packDepthwise(_ packed: Output, _ weights: ConvolutionWeights, _ pass: Conv
   }
 }
 
+@_optimize(speed)
 func depthwiseConvolution(
   _ target: Images<Output>, _ source: Images<Input>, _ packed: Input, _ end: ConvolutionEnd, _ pass: ConvolutionPass,
   scratch: Output
@@ -111,6 +112,7 @@ private func gradientScratchSize(_ pass: ConvolutionPass) -> Int {
 }
 
 /// The gradient of the kernels; channels are shared out, so every sum runs over the images in order.
+@_optimize(speed)
 func depthwiseWeightGradient(
   _ gradWeight: Output, stride: Int, accumulate: Bool, _ grad: Images<Input>, _ source: Images<Input>,
   _ shape: ConvolutionShape, scratch: Output

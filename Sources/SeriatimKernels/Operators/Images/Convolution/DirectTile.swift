@@ -24,6 +24,7 @@ struct DirectTile {
 
 /// Writes all rows of a tile, or for `rows` up to half of them the first half: those that are no targets' too.
 @inline(never)
+@_optimize(speed)
 func directTile(_ tile: DirectTile, rows: Int, wide: Bool) {
   switch (wide, rows &* 2 > tileRows) {
   case (true, true): compute(tile, WholeRows<3>.self)

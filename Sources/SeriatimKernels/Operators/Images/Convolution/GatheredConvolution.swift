@@ -52,6 +52,7 @@ func gatheredScratchSize(_ pass: ConvolutionPass) -> Int {
 
 /// Called for whole passes and for strips of Winograd's: its code exists once.
 @inline(never)
+@_optimize(speed)
 func gatheredConvolution(
   _ target: Images<Output>, _ source: Images<Input>, _ packed: Input, _ end: ConvolutionEnd, _ pass: ConvolutionPass,
   work: Int, scratch: Output
@@ -201,6 +202,7 @@ private struct GatheredConvolution: ConvolutionMethod {
 
   /// Some tiles of the outputs of a panel; `inputs` are what tap 0 reads, or the gathered panel.
   @inline(never)
+  @_optimize(speed)
   private func multiply(
     _ tiles: Range<Int>, group: Int, _ inputs: Input, _ stride: Int, _ runs: PanelRuns, width: Int, _ output: Output,
     _ work: Output

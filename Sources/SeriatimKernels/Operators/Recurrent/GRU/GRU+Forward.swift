@@ -129,6 +129,7 @@ private struct GRUInputTile: TileBody {
   let units: Int
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     var tiles: PanelTiles<panels, rows> = zeroTiles()
     for panel in 0..<panels {
@@ -154,6 +155,7 @@ private struct GRUInputTile: TileBody {
 
 /// `GRUInputTile` as a call, so that its code exists once.
 @inline(never)
+@_optimize(speed)
 private func inputTile(panels: Int, rows: Int, _ tile: GRUInputTile) {
   withTile(panels: panels, rows: rows, tile)
 }
@@ -178,6 +180,7 @@ private struct GRUStateTile: TileBody {
   let outputStride: Int
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     var tiles: PanelTiles<panels, rows> = zeroTiles()
     for panel in 0..<panels {
@@ -218,6 +221,7 @@ private struct GRUStateTile: TileBody {
 }
 
 @inline(never)
+@_optimize(speed)
 private func stateTile(panels: Int, rows: Int, _ tile: GRUStateTile) {
   withTile(panels: panels, rows: rows, tile)
 }

@@ -49,6 +49,7 @@ private struct ResetUpdateTile: TileBody {
   let units: Int
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     var tiles: Tiles<panels, rows, 2> = zeroTiles()
     for panel in 0..<panels {
@@ -79,6 +80,7 @@ private struct ResetUpdateTile: TileBody {
 }
 
 @inline(never)
+@_optimize(speed)
 private func resetTile(panels: Int, rows: Int, _ tile: ResetUpdateTile) {
   withTile(panels: panels, rows: rows, tile)
 }
@@ -100,6 +102,7 @@ private struct CandidateTile: TileBody {
   let outputStride: Int
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     var tiles: Tiles<panels, rows, 1> = zeroTiles()
     for panel in 0..<panels {
@@ -130,6 +133,7 @@ private struct CandidateTile: TileBody {
 }
 
 @inline(never)
+@_optimize(speed)
 private func candidateTile(panels: Int, rows: Int, _ tile: CandidateTile) {
   withTile(panels: panels, rows: rows, tile)
 }

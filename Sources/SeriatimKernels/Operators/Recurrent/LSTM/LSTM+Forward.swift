@@ -114,6 +114,7 @@ private struct LSTMInputTile: TileBody {
   let units: Int
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     var tiles: WidePanelTiles<panels, rows> = biasTiles(biases, panelStride: panelStride)
     multiplyAdd(
@@ -142,6 +143,7 @@ private func biasTiles<let panels: Int, let rows: Int>(_ biases: Input, panelStr
 }
 
 @inline(never)
+@_optimize(speed)
 private func inputTile(panels: Int, rows: Int, _ tile: LSTMInputTile) {
   withTile(panels: panels, rows: rows, limit: wideTileRows, tile)
 }
@@ -176,6 +178,7 @@ private struct LSTMStateTile: TileBody {
   let hStride: Int
 
   @inline(__always)
+  @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     var tiles: WidePanelTiles<panels, rows> = zeroTiles()
     if let x {
@@ -232,6 +235,7 @@ private struct LSTMStateTile: TileBody {
 }
 
 @inline(never)
+@_optimize(speed)
 private func stateTile(panels: Int, rows: Int, _ tile: LSTMStateTile) {
   withTile(panels: panels, rows: rows, limit: wideTileRows, tile)
 }

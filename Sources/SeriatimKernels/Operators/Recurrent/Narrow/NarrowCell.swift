@@ -113,6 +113,7 @@ struct NarrowForward<Cell: NarrowCell>: ForwardLoop {
 
   /// - Parameter target: nil: the output
   @inline(never)
+  @_optimize(speed)
   private func multiply(
     _ step: Step, _ share: RowShare, _ parts: Range<Int>, _ start: ProductStart, _ a: Input, stride: Int, depth: Int,
     offset: Int, _ target: Output?, columns: Int, rows: Range<Int>? = nil
