@@ -17,6 +17,9 @@
 #include "signature.h"
 #include "SeriatimSystem.h"
 
+// Raises ValueError unless all are whole numbers that int8 has: kernels convert them without a look. In linear.c.
+bool srt_are_int8(const char *name, const float *data, ptrdiff_t count);
+
 // Calls one kernel with the GIL released, denormal numbers being zero for so long.
 #define SRT_RUN(status, call)                                                       \
   int32_t status;                                                                   \

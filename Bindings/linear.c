@@ -21,10 +21,21 @@ enum { FORMS = 3, INT8 = 2 };
 
 static int32_t options_of(const arguments *a) { return (int32_t[FORMS]){0, SRT_BFLOAT16, SRT_INT8}[a->form]; }
 
+bool srt_are_int8(const char *name, const float *data, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    if (data[i] >= -127 && data[i] <= 127 && data[i] == (float)(int)data[i]) continue;
+    PyErr_Format(PyExc_ValueError, "%s: expected whole numbers from -127 to 127 for int8, got another at element %zd",
+                 name, (Py_ssize_t)i);
+    return false;
+  }
+  return true;
+}
+
 static bool check_scales(void *arguments_, const ptrdiff_t *n) {
-  (void)n;
   const arguments *a = arguments_;
-  if ((a->form == INT8) == (a->scales != NULL)) return true;
+  if ((a->form == INT8) == (a->scales != NULL)) {
+    return a->form != INT8 || srt_are_int8("weight", a->weight, n[OUT] * n[IN]);
+  }
   PyErr_Format(PyExc_ValueError, "scales: expected %s",
                a->scales ? "None without int8" : "an array with int8, got None");
   return false;

@@ -188,7 +188,11 @@ static bool check_pack(void *arguments_, const ptrdiff_t *n) {
   const bool is_scaled = n[OPTIONS] & SRT_INT8;
   return check_parameters_of(arguments_) && belongs("scales of ", "weight_ih", a->scales.ih, is_scaled, false) &&
          belongs("scales of ", "weight_hh", a->scales.hh, is_scaled, false) &&
-         belongs("scales of ", "weight_hr", a->scales.hr, is_scaled && n[PROJECTION] > 0, false);
+         belongs("scales of ", "weight_hr", a->scales.hr, is_scaled && n[PROJECTION] > 0, false) &&
+         (!is_scaled ||
+          (srt_are_int8("weight_ih", a->weights.weight_ih, n[GATES] * n[IN]) &&
+           srt_are_int8("weight_hh", a->weights.weight_hh, n[GATES] * n[COLUMNS]) &&
+           (!a->weights.weight_hr || srt_are_int8("weight_hr", a->weights.weight_hr, n[PROJECTION] * n[HIDDEN]))));
 }
 
 static bool derive_pack_backward(void *arguments_, ptrdiff_t *n) {

@@ -46,6 +46,10 @@ def floats(*shape):
     return (np.arange(math.prod(shape)) % 7 / 4 - 0.7).astype(np.float32).reshape(shape)
 
 
+def whole(*shape):
+    return np.rint(100 * floats(*shape))
+
+
 def doubles(*shape):
     return floats(*shape).astype(np.float64)
 
@@ -68,7 +72,8 @@ def recurrent(kind, options, *, proj=0, what="forward"):
     cell = (kind, options, 4, 5, proj)
     _, state, _, size_c, _ = _core.recurrent_describe(cell)
     shapes = F.Cell(*cell).shapes()
-    weights = [floats(*shapes[n]) if n in shapes else None for n in F.PARAMETERS]
+    made = whole if options & OPTIONS["int8"] else floats
+    weights = [made(*shapes[n]) if n in shapes else None for n in F.PARAMETERS]
     rows = [shapes[n][0] if n in shapes else 0 for n in ("weight_ih", "weight_hh", "weight_hr")]
     scales = [floats(n) if n and options & OPTIONS["int8"] else None for n in rows]
     if what == "pack":
@@ -147,7 +152,7 @@ GOOD = {
     "release_memory": [lambda: [0]],
     "refuse_memory": [lambda: [0, 0]],
     "group_limits": [lambda: [""]],
-    "linear_pack": [lambda: [floats(5, 4), None, 0], lambda: [floats(5, 4), floats(5), 2]],
+    "linear_pack": [lambda: [floats(5, 4), None, 0], lambda: [whole(5, 4), floats(5), 2]],
     "linear_pack_backward": [lambda: [floats(5, 4)]],
     "linear_forward": [
         lambda: [floats(3, 4), _core.linear_pack(floats(5, 4), None, 0), floats(5), 5, 0],
@@ -288,6 +293,9 @@ def wrong_arrays(array):
             yield f"axis {axis} empty, another huge", np.zeros(huge, array.dtype)
     yield "no axis", array.dtype.type(1)
     yield "one axis more", array[None]
+    if array.dtype.kind == "f":
+        for value in (np.nan, np.inf, 1e30, 0.5):
+            yield f"{value} in it", np.where(np.arange(array.size).reshape(array.shape), array, array.dtype.type(value))
     yield "flat", array.reshape(-1)
     yield "huge", np.broadcast_to(array.dtype.type(0), (2**58,))
     yield "turned round", array.T

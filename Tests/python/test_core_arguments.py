@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import core_arguments
+import numpy as np
+import pytest
+
+from seriatim import _core
 
 SCRIPT = Path(core_arguments.__file__)
 
@@ -22,3 +26,11 @@ def test_wrong_arguments_end_in_clear_errors():
     last = done.stderr.splitlines()[-30:]
     assert done.returncode == 0, "\n".join(["a crash; the last lines:", *last])
     assert done.stdout.splitlines() == ["done"], done.stdout[:4000]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -128, 0.5])
+def test_int8_weights_are_whole_numbers(value):
+    weight = core_arguments.whole(5, 4)
+    weight[4, 3] = value
+    with pytest.raises(ValueError, match="weight: expected whole numbers from -127 to 127 for int8, got another"):
+        _core.linear_pack(weight, core_arguments.floats(5), 2)
