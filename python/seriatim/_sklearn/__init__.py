@@ -23,6 +23,7 @@ from seriatim._sklearn._parameters import (
     keep,
 )
 from seriatim._sklearn._state import Stored
+from seriatim._sklearn._whole import answers, learns
 
 __all__ = [
     "AUTO",
@@ -35,6 +36,7 @@ __all__ = [
     "Rules",
     "Some",
     "Stored",
+    "answers",
     "as_finite",
     "check_features",
     "check_parameters",
@@ -44,6 +46,7 @@ __all__ = [
     "is_auto",
     "keep",
     "known_of",
+    "learns",
     "other_targets",
     "read_sequences",
     "read_videos",

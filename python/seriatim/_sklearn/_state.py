@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from seriatim._sklearn._looks import Linked
+from seriatim._sklearn._whole import answers, state_of
 
 Self = TypeVar("Self", bound="Stored")
 
@@ -25,9 +26,14 @@ class Stored(Linked):
         left = {name for cls in type(self).__mro__ for name in vars(cls).get("_unsaved_parameters", ())}
         return {name: None if name in left else value for name, value in given.items()}
 
+    @answers
     def _fitted_state(self) -> dict[str, Any]:
         """Return the fitted attributes that are there."""
         return {name: vars(self)[name] for name in self._names_of_state() if name in vars(self)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Of copies and pickles, which another thread may make during a fit.
+        return state_of(self)
 
     @classmethod
     def _restored(cls: type[Self], parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> Self:

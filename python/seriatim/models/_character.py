@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from seriatim._config import release_most_memory
-from seriatim._sklearn import Choice, Number, Rules, Stored, check_parameters, check_value, keep
+from seriatim._sklearn import Choice, Number, Rules, Stored, answers, check_parameters, check_value, keep, learns
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim.functional._sampling import draw
 from seriatim.models._parameters import RUN
@@ -176,6 +176,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
 
     # ---- Training
 
+    @learns
     def fit(self: Self, text: str, y: Any = None) -> Self:
         """Train on a text.
 
@@ -209,7 +210,6 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
             dropout=self.dropout, rng=rng,
         )  # fmt: skip
         history = self._train(module, codes.astype(np.int64), rng)
-        # Fitted state is set as a whole, after the last thing that can fail.
         self.vocabulary_, self.module_ = [chr(point) for point in found], module
         self.history_, self.n_iter_ = history, len(history.get("loss", []))
         release_most_memory()
@@ -239,6 +239,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
 
     # ---- What was learned
 
+    @answers
     def sample(self, n: int, prime: str = "", temperature: float = 1.0, random_state: RandomState = None) -> str:
         """Write a text.
 
@@ -277,6 +278,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
             before = np.array(written[-1:], np.int64)
         return "".join([self.vocabulary_[code] for code in written])
 
+    @answers
     def bits_per_character(self, text: str) -> float:
         """Return how many bits a character of a text costs: the mean of ``-log2 p``, given all before it.
 

@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seriatim._arrays import as_floats
-from seriatim._sklearn import Choice, Kind, Number, Rules
+from seriatim._sklearn import Choice, Kind, Number, Rules, answers, learns
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models import _policy
 from seriatim.models._continuing import goes_on
@@ -58,6 +58,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     # ---- Training
 
+    @learns
     def partial_fit(
         self: Self,
         X: Any,
@@ -150,6 +151,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         X = reusable(X)
         return self.fit(X, y, lengths=lengths).predict(X, lengths)
 
+    @answers
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the most probable label of each sequence.
 
@@ -192,6 +194,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         probabilities: Array = np.exp(self.predict_log_proba(X, lengths))
         return probabilities
 
+    @answers
     def predict_log_proba(self, X: Any, lengths: ArrayLike | None = None) -> Array:
         """Return logarithms of class probabilities.
 

@@ -6,6 +6,7 @@ held against a record of that fit, by content; all others hold from the next ste
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from seriatim.models import _policy
 from seriatim.models._policy import EFFORTS, Facts
 from seriatim.models._prediction import members
 from seriatim.nn import Module
+from seriatim.optim import Optimizer
 from seriatim.sequences import Sequences
 from seriatim.training import is_reservoir
 from seriatim.training._identity import identity, shown
@@ -78,7 +80,7 @@ def goes_on(estimator: Any, *, in_pieces: bool) -> np.random.Generator | None:
     Returns
     -------
     Generator or None
-        The last fit's; None where ``random_state`` says of another one, or a file had none.
+        A copy of the last fit's; None where ``random_state`` says of another one, or a file had none.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def goes_on(estimator: Any, *, in_pieces: bool) -> np.random.Generator | None:
             told = was["shown"] if isinstance(was, dict) and "shown" in was else shown(was)
             raise ValueError(_refusal(name, told, shown(now), f"it says {why}", in_pieces))
     _check_members(estimator, in_pieces)
-    return None if has_changed(estimator, "random_state") else getattr(estimator, "_rng", None)
+    return None if has_changed(estimator, "random_state") else copy.deepcopy(getattr(estimator, "_rng", None))
 
 
 def _check_members(estimator: Any, in_pieces: bool) -> None:
@@ -109,6 +111,19 @@ def _check_members(estimator: Any, in_pieces: bool) -> None:
     if in_pieces and wants and has_changed(estimator, "reservoir") and not has_reservoir(estimator.module_):
         why = "a readout is solved for all sequences at once, by fit"
         raise ValueError(_refusal("reservoir", shown(estimator._fitted_with["reservoir"]), "True", why, in_pieces))
+
+
+def last_fit(estimator: Any) -> tuple[Module, Optimizer | None, dict[str, list[float]]]:
+    """Return copies of the networks, the optimiser and the history: until a fit has succeeded, the last one's answer.
+
+    What a file says nothing of begins with a fresh optimiser: None.
+    """
+    # An embedding that is no module may not be copyable, and is not trained.
+    given = [getattr(member, "embedding", None) for member in members(estimator.module_)]
+    memo = {id(one): one for one in given if not isinstance(one, Module)}
+    last = estimator.module_, getattr(estimator, "_optimizer", None), estimator.history_
+    copied: tuple[Module, Optimizer | None, dict[str, list[float]]] = copy.deepcopy(last, memo)
+    return copied
 
 
 def has_reservoir(module: Module) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._sklearn import Kind, Number, Rules, Some, keep, known_of
+from seriatim._sklearn import Kind, Number, Rules, Some, answers, keep, known_of
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.functional._sequence_pooling import KINDS
 from seriatim.models import _policy
@@ -73,6 +73,7 @@ class _DeepGRUEstimator(SequenceEstimator):
     def _members_of(self, effort: Effort) -> int:
         return effort.deep
 
+    @answers
     def attention(self, X: Any, lengths: ArrayLike | None = None) -> Array:
         """Return how much each step counts.
 

@@ -23,9 +23,11 @@ from seriatim._sklearn import (
     Reading,
     Remembers,
     Stored,
+    answers,
     check_features,
     exchanged,
     known_of,
+    learns,
     other_targets,
     read_sequences,
     refuse_other_order,
@@ -155,6 +157,7 @@ class SequenceEstimator(
 
     # ---- Training
 
+    @learns
     def fit(
         self: Self,
         X: Any,
@@ -193,6 +196,8 @@ class SequenceEstimator(
         ValueError, TypeError
             Sequences, targets or a parameter have no meaning, or training has diverged. The estimator is then as it
             was.
+        RuntimeError
+            The estimator is being fitted, by another thread or by the fit that calls this.
         KeyboardInterrupt
             Ctrl-C, where a search or another library has called; the estimator is then as it was, too. Called by your
             own code, Ctrl-C ends the training with a warning, and the model can be used.
@@ -324,6 +329,7 @@ class SequenceEstimator(
             preprocessing = fitted(settled["preprocessing"], prepared(seen, scaling))
         return Preparation(scaling, preprocessing, settled.get("augmentation"), self._is_auto("augmentation"))
 
+    @answers
     def _fitted_state(self) -> dict[str, Any]:
         """Return what a file keeps of the fit, and of the training, so that it can go on."""
         return {**super()._fitted_state(), **training_state(self)}
@@ -336,7 +342,7 @@ class SequenceEstimator(
         return model
 
     def _set_fitted(self, reading: Reading, state: Mapping[str, Any], continues: bool) -> None:
-        """Set the fitted state as a whole, after the last thing that can fail."""
+        """Set the fitted state, of the draft that a fit works on."""
         for name, value in state.items():
             setattr(self, name, value)
         release_most_memory()
@@ -372,6 +378,7 @@ class SequenceEstimator(
         """Return what the module gives for all sequences, in their order; of several modules the mean."""
         return outputs(module, sequences, n_outputs, rows, log_probs=self._log_probs)
 
+    @answers
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Array:
         """Return what the network makes of each sequence before it decides, for another model to stand on.
 

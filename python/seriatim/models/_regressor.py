@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from seriatim._arrays import as_floats, as_numbers
+from seriatim._sklearn import answers
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models._data import check_order, first_bad
 from seriatim.models._estimator import SequenceEstimator
@@ -69,6 +70,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> MSELoss:
         return MSELoss()
 
+    @answers
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the numbers of each sequence.
 

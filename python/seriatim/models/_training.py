@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from seriatim._typing import Array
 from seriatim.models import _policy
 from seriatim.models._assembly import assemble
-from seriatim.models._continuing import has_reservoir
+from seriatim.models._continuing import has_reservoir, last_fit
 from seriatim.models._data import Examples
 from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts
@@ -72,7 +71,9 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
     if unscaled and sequences.X.ndim == 2 and not task.continues:
         warn_of_scales(sequences)
     shape = preparation.shape(ready)
-    module = _network(estimator, task, shape)
+    # A training that goes on does so with copies: the last fit's answer others meanwhile, and stay after an error.
+    last, optimizer, history = last_fit(estimator) if task.continues else (None, None, {})
+    module = _new_networks(estimator, task, shape) if last is None else side_by_side(trained_members(last))
     criterion = estimator._make_criterion(task.class_weights, settled)
     n_batches = len(bucketed(ready.lengths, settled["batch_size"], np.random.default_rng(0)))
     run = assemble(
@@ -83,21 +84,19 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
         settled,
         epochs * n_batches,
         several=epochs > 1,
-        # What a file says nothing of begins with a fresh one.
-        optimizer=getattr(estimator, "_optimizer", None) if task.continues else None,
-        history=estimator.history_ if task.continues else {},
+        optimizer=optimizer,
+        history=history,
         checkpoint=task.checkpoint if epochs > 1 else None,
         higher_is_better=task.validation is not None and estimator.monitor != LOSS,
     )
     patience = None
     if task.validation is not None and estimator.early_stopping:
         patience = Patience(module, estimator.n_iter_no_change, estimator.tol)
-    with run.undone_by_errors() if task.continues else nullcontext():
-        if task.continues:
-            for network in members(module):
-                estimator._follow(network, settled)
-        run.run(lambda: _batches(task, ready), n_batches, epochs, _validation(estimator, task, module), patience)
-        trained = _with_reservoirs(estimator, task, module, shape[0])
+    if task.continues:
+        for network in members(module):
+            estimator._follow(network, settled)
+    run.run(lambda: _batches(task, ready), n_batches, epochs, _validation(estimator, task, module), patience)
+    trained = _with_reservoirs(estimator, task, module, last, shape[0])
     return {
         "module_": trained,
         "reservoir_": has_reservoir(trained),
@@ -109,10 +108,8 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
     }
 
 
-def _network(estimator: Any, task: Task, shape: tuple[int, ...]) -> Module:
-    """Return the networks that are trained, new ones or the last fit's, as one module."""
-    if task.continues:
-        return side_by_side(trained_members(estimator.module_))
+def _new_networks(estimator: Any, task: Task, shape: tuple[int, ...]) -> Module:
+    """Return the networks that are trained as one module."""
     count, n_outputs = task.settled["n_estimators"], task.targets.n_outputs
     return side_by_side([estimator._make_module(shape, n_outputs, task.rng, task.settled) for _ in range(count)])
 
@@ -142,7 +139,7 @@ def _validation(estimator: Any, task: Task, module: Module) -> Validation | None
     return validate
 
 
-def _with_reservoirs(estimator: Any, task: Task, module: Module, features: int) -> Module:
+def _with_reservoirs(estimator: Any, task: Task, module: Module, last: Module | None, features: int) -> Module:
     """Return a trained module with what is averaged with it and not trained."""
     found, training = members(module), task.training
     # A readout is solved for all sequences at once, not for a piece of them.
@@ -153,6 +150,6 @@ def _with_reservoirs(estimator: Any, task: Task, module: Module, features: int) 
         rows = task.settled["predict_rows"]
         fit_reservoir(made, whole, training.target, training.weights, task.class_weights, rows)
         found.append(made)
-    elif task.continues and (estimator._is_auto("reservoir") or estimator.reservoir):
-        found += [member for member in members(estimator.module_) if member not in found]
+    elif last is not None and (estimator._is_auto("reservoir") or estimator.reservoir):
+        found += [member for member in members(last) if member not in found]
     return side_by_side(found)

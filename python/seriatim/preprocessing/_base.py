@@ -14,9 +14,11 @@ from seriatim._sklearn import (
     Reading,
     Remembers,
     Stored,
+    answers,
     check_features,
     check_parameters,
     known_of,
+    learns,
     read_sequences,
     read_videos,
     remember,
@@ -93,7 +95,7 @@ class SequenceTransformer(  # type: ignore[call-arg]
     _has_offset: bool
 
     def _fit(self, sequences: Sequences) -> None:
-        """Learn from the training sequences; the state is set only when this has succeeded."""
+        """Learn from the training sequences."""
 
     def _transform(self, sequences: Sequences) -> Sequences:
         raise NotImplementedError
@@ -102,6 +104,7 @@ class SequenceTransformer(  # type: ignore[call-arg]
         """Refuse parameters that have no meaning; a subclass may add to what ``_parameter_rules`` says."""
         check_parameters(self)
 
+    @learns
     def fit(self: Self, X: Any, y: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Self:
         """Learn what the training sequences say.
 
@@ -135,6 +138,7 @@ class SequenceTransformer(  # type: ignore[call-arg]
         remember(self, reading)
         return self
 
+    @answers
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Transform sequences; they come out in the form in which they are given.
 
@@ -183,6 +187,7 @@ class SequenceTransformer(  # type: ignore[call-arg]
         X = reusable(X)
         return self.fit(X, y, lengths=lengths).transform(X, lengths=lengths)
 
+    @answers
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
         """Return the names of the features that come out.
 

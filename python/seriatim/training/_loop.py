@@ -240,35 +240,6 @@ class Training:
             last = ", ".join(f"{name} {column[-1]:.4g}" for name, column in self.history.items() if column)
             _logger.info("epoch %d of %d: %s", number, epochs, last)
 
-    @contextmanager
-    def undone_by_errors(self) -> Iterator[None]:
-        """Put module, optimiser, generator and history back to what they are now when what is run raises.
-
-        Yields
-        ------
-        None
-        """
-        weights, optimizer = self.module.state_dict(), self.optimizer.state_dict()
-        dropouts = [(module, module.p, module.seed, module.calls) for _, module in self.module._dropouts()]
-        frozen = [(parameter, parameter.requires_grad) for parameter in self.module.parameters()]
-        state, lengths = self.rng.bit_generator.state, {name: len(column) for name, column in self.history.items()}
-        try:
-            yield
-        except BaseException:
-            self.module.load_state_dict(weights)
-            self.module.eval()
-            self.optimizer.load_state_dict(optimizer)
-            for module, p, seed, calls in dropouts:
-                module.p, module.seed, module.calls = p, seed, calls
-            for parameter, requires_grad in frozen:
-                parameter.requires_grad = requires_grad
-            self.rng.bit_generator.state = state
-            for name in list(self.history):
-                del self.history[name][lengths.get(name, 0) :]
-                if name not in lengths:
-                    del self.history[name]
-            raise
-
     # ---- Checkpoints
 
     def _keep(self, number: int, over: bool, patience: Patience | None) -> None:

@@ -1,0 +1,7 @@
+"""``python Tests/soak --minutes 60``."""
+
+import sys
+
+from soak import main
+
+sys.exit(main())
