@@ -33,26 +33,10 @@ test-swift: $(VENV)/.tools
 test-python: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-# What meets scikit-learn and sequentia, on older versions of scikit-learn, and aeon, sktime and torch, each in an
-# environment of its own.
-OLDER := 1.5.2 1.8.0
-test-versions: $(VENV)/.installed
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
-	@set -e; for version in $(OLDER); do \
-	  echo "scikit-learn $$version"; env=build/scikit-learn-$$version; \
-	  test -d $$env || $(PYTHON) -m venv $$env; \
-	  $$env/bin/pip install --quiet --force-reinstall --no-deps build/wheel/seriatim-*.whl; \
-	  $$env/bin/pip install --quiet scikit-learn==$$version "numpy<2.3" build/wheel/seriatim-*.whl sequentia pytest pandas; \
-	  SERIATIM_ALL_CHECKS=1 $$env/bin/python -m pytest -q Tests/python/compat Tests/python/models/test_scikit_learn.py Tests/python/preprocessing Tests/python/_sklearn; \
-	done
-	@# aeon and sktime want an older NumPy than the rest is tested with.
-	test -d build/adaptors || $(PYTHON) -m venv build/adaptors
-	build/adaptors/bin/pip install --quiet --upgrade build/wheel/seriatim-*.whl aeon sktime pytest
-	build/adaptors/bin/python -m pytest -q Tests/python/compat/test_aeon.py Tests/python/compat/test_sktime.py
-	@# What is held against torch itself is skipped where torch is not.
-	test -d build/torch || $(PYTHON) -m venv build/torch
-	build/torch/bin/pip install --quiet --upgrade build/wheel/seriatim-*.whl torch pytest
-	build/torch/bin/python -m pytest -q Tests/python -k "torch or script_makes" --ignore=Tests/python/compat
+# CPython, NumPy, scikit-learn, levels, aeon, sktime and torch: noxfile.py says which, each in an environment of its own.
+test-versions: $(VENV)/.tools
+	$(BIN)/pip install --quiet nox
+	$(BIN)/nox --reuse-existing-virtualenvs $(NOX)
 
 lint: $(VENV)/.installed
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

@@ -53,6 +53,22 @@ def as_numbers(name: str, values: Any) -> AnyArray:
     return array if array.dtype.kind in _REAL else _real(name, array)
 
 
+def of_shape(name: str, values: Any, shape: tuple[int, ...]) -> AnyArray:
+    """Return real numbers, of the type that they have, in an array of exactly that shape: as gradients of outputs are.
+
+    Raises
+    ------
+    ValueError
+        The shape is another one.
+    TypeError, ValueError
+        As of :func:`as_numbers`.
+    """
+    array = as_numbers(name, values)
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
+    return array
+
+
 def as_arrays(each: str, sequences: Sequence[Any] | AnyArray) -> list[AnyArray]:
     """Return each of several sequences as :func:`as_numbers` does; ``each`` is a name with {} for its place.
 

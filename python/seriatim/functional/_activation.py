@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seriatim import _core
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 
 # The numbers of the C ABI.
@@ -77,9 +77,10 @@ def activation_backward(grad_y: ArrayLike, cache: ActivationCache) -> Array:
     Raises
     ------
     ValueError, TypeError
-        ``grad_y`` has another number of elements than y, or holds no real numbers.
+        ``grad_y`` has another shape than y, or holds no real numbers.
     """
-    return _core.activation_backward(grad_y, cache.x, cache.y, activation_code(cache.name), cache.slope)
+    grad = of_shape("grad_y", grad_y, cache.y.shape)
+    return _core.activation_backward(grad, cache.x, cache.y, activation_code(cache.name), cache.slope)
 
 
 def relu(x: ArrayLike) -> tuple[Array, Array]:
@@ -120,9 +121,9 @@ def relu_backward(grad_y: ArrayLike, cache: Array) -> Array:
     Raises
     ------
     ValueError, TypeError
-        ``grad_y`` has another number of elements than y, or holds no real numbers.
+        ``grad_y`` has another shape than y, or holds no real numbers.
     """
-    return _core.activation_backward(grad_y, cache, cache, _CODES["relu"], 0.0)
+    return _core.activation_backward(of_shape("grad_y", grad_y, cache.shape), cache, cache, _CODES["relu"], 0.0)
 
 
 def softmax(x: ArrayLike) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ The random words are Philox4x32-10's (Salmon et al. 2011): key = seed, counter =
 from __future__ import annotations
 
 from seriatim import _core
+from seriatim._arrays import of_shape
 from seriatim._typing import Array, ArrayLike
 
 
@@ -34,7 +35,9 @@ def dropout(x: ArrayLike, p: float, seed: int, offset: int) -> Array:
     return _core.dropout(x, p, seed, offset)
 
 
-def dropout_backward(grad_y: ArrayLike, p: float, seed: int, offset: int) -> Array:
+def dropout_backward(
+    grad_y: ArrayLike, p: float, seed: int, offset: int, shape: tuple[int, ...] | None = None
+) -> Array:
     """Gradient of :func:`dropout`: the same mask, drawn again.
 
     Parameters
@@ -42,6 +45,8 @@ def dropout_backward(grad_y: ArrayLike, p: float, seed: int, offset: int) -> Arr
     grad_y : array_like, the shape of x
     p, seed, offset
         Those of the forward call.
+    shape : tuple of int, optional
+        Of x: then a ``grad_y`` of another shape, whose elements would meet another mask, is refused.
 
     Returns
     -------
@@ -50,8 +55,8 @@ def dropout_backward(grad_y: ArrayLike, p: float, seed: int, offset: int) -> Arr
     Raises
     ------
     ValueError
-        ``p``, ``seed`` or ``offset`` is out of its range.
+        ``p``, ``seed`` or ``offset`` is out of its range, or ``grad_y`` has another shape than ``shape``.
     TypeError
         ``grad_y`` holds no real numbers.
     """
-    return _core.dropout(grad_y, p, seed, offset)
+    return _core.dropout(grad_y if shape is None else of_shape("grad_y", grad_y, shape), p, seed, offset)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_floats
+from seriatim._arrays import as_floats, of_shape
 from seriatim._typing import Array, Integers, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
@@ -70,9 +70,7 @@ class Attention(Module):
         """Return the gradients of ``h`` and ``h_last``."""
         of_query, cache, of_gru = self.kept(context)
         wanted = (len(cache.query), 2 * self.hidden_size)
-        if np.shape(grad_output) != wanted:
-            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
-        grad = as_floats("grad_output", grad_output)
+        grad = of_shape("grad_output", grad_output, wanted).astype(np.float32, copy=False)
         grad_context, grad_auxiliary = grad[:, : self.hidden_size], grad[:, self.hidden_size :]
         through, first = self.gru._pullback_packed(of_gru, None, (grad_auxiliary[None],))
         assert through is not None

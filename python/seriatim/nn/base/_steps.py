@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import ArrayLike
 from seriatim.nn.base import _contexts, _undo
 from seriatim.nn.base._calls import SequenceModule
@@ -204,7 +204,5 @@ def read_gradient(grad: Any, shapes: Any) -> Any:
             raise ValueError(f"grad_output: expected a tuple of {len(shapes)}, as the output is, got {got}")
         parts = zip(grad, shapes, strict=True)
         return tuple([None if part is None else read_gradient(part, shape) for part, shape in parts])
-    rows = as_numbers("grad_output", grad.data if isinstance(grad, PackedSequence) else grad)
-    if rows.shape != shapes:
-        raise ValueError(f"grad_output: expected shape {shapes}, got {rows.shape}")
+    rows = of_shape("grad_output", grad.data if isinstance(grad, PackedSequence) else grad, shapes)
     return grad if isinstance(grad, PackedSequence) else rows

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from seriatim import _core
-from seriatim._arrays import as_floats, as_numbers
+from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import like, rows_of
@@ -76,8 +76,7 @@ class Ensemble(Module):
         grad = as_floats("grad_output", grad_output)
         if len(grad) != len(contexts):
             raise ValueError(f"grad_output: expected one gradient for each of {len(contexts)} modules, got {len(grad)}")
-        if grad.shape != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        of_shape("grad_output", grad, shape)
         each = list(zip(contexts, grad, strict=True))
         found = _side_by_side(lambda item: pull(item[0][0], item[0][1], item[1], need_input), each)
         if not need_input or found[0] is None:

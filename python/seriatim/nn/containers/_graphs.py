@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._arrays import as_floats
+from seriatim._arrays import of_shape
 from seriatim._typing import AnyArray, Array
 from seriatim.nn.base._layouts import check_same_batch, like, rows_of
 from seriatim.nn.base._module import Module
@@ -19,9 +19,7 @@ from seriatim.sequences import PackedSequence
 
 
 def _gradient(grad_output: Any, shape: tuple[int, ...]) -> Array:
-    grad = as_floats("grad_output", rows_of(grad_output, "grad_output"))
-    if grad.shape != shape:
-        raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+    grad: Array = of_shape("grad_output", rows_of(grad_output, "grad_output"), shape).astype(np.float32, copy=False)
     return grad
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._arrays import as_floats
+from seriatim._arrays import as_floats, of_shape
 from seriatim._typing import AnyArray, Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
@@ -25,9 +25,7 @@ class _Block(ArrayModule):
     _fixed = ("in_channels", "out_channels", "stride", "norm")
 
     def _gradient(self, grad_output: ArrayLike, shape: tuple[int, ...]) -> Array:
-        grad: Array = as_floats("grad_output", grad_output)
-        if grad.shape != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        grad: Array = of_shape("grad_output", grad_output, shape).astype(np.float32, copy=False)
         return grad
 
 

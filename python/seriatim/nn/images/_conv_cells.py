@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_floats, as_numbers
+from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._module import Module
@@ -183,11 +183,11 @@ class ConvCell(Module):
         self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]
     ) -> None:
         *_, out, state = self._unused(context)
-        if grad_y is not None and np.shape(grad_y) != out:
-            raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_y)}")
+        if grad_y is not None:
+            of_shape("grad_output", grad_y, out)
         for grad in grad_states:
-            if grad is not None and np.shape(grad) != state:
-                raise ValueError(f"grad_state: expected shape {state}, got {np.shape(grad)}")
+            if grad is not None:
+                of_shape("grad_state", grad, state)
 
 
 class GRUSteps(ConvCell):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._convolution import Geometry, Pair, pair
 from seriatim.nn.base import _init
@@ -212,8 +212,7 @@ class Conv2d(ArrayModule):
         """Return the input's gradient, None without ``need_input``; add to those of weight and bias."""
         cache, shape, out = self.kept(context)
         wanted = out if len(shape) == 4 else out[1:]
-        if np.shape(grad_output) != wanted:
-            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+        grad = of_shape("grad_output", grad_output, wanted)
         weight, geometry = self.weight._array, cache.geometry
         packed = None
         if need_input:
@@ -222,7 +221,7 @@ class Conv2d(ArrayModule):
             packed = packs.get("backward", (self.weight,), lambda: F.conv2d_pack_backward(weight, geometry))
         with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.conv2d_backward(
-                as_numbers("grad_output", grad_output).reshape(out),
+                grad.reshape(out),
                 cache,
                 weight,
                 packed=packed,

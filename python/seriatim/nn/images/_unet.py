@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_floats
+from seriatim._arrays import as_floats, of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._module import Module
@@ -77,9 +77,7 @@ class MergeSkip(Module):
     def pullback(self, context: Any, grad_output: ArrayLike) -> tuple[Array, Array]:
         """Return the gradients of x and skip."""
         shape, small, cache = self.kept(context)
-        grad = as_floats("grad_output", grad_output)
-        if grad.shape != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {grad.shape}")
+        grad = of_shape("grad_output", grad_output, shape).astype(np.float32, copy=False)
         of_x, of_skip = np.split(grad, [small[-3]], axis=-3)
         images = of_x.reshape(-1, *of_x.shape[-3:])
         return F.upsample_backward(images, cache).reshape(small), of_skip

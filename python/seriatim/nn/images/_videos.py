@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seriatim._arrays import as_floats, as_numbers
+from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._layouts import check_same_batch
 from seriatim.sequences import PackedSequence
@@ -67,11 +67,9 @@ class Videos(NamedTuple):
 
     def read_gradient(self, grad: Any, shape: tuple[int, ...]) -> Array:
         """Return the gradient of outputs of that shape inside, or raise."""
-        array = as_numbers("grad_output", grad.data if isinstance(grad, PackedSequence) else grad)
         swapped = self.batch_first and self.packed is None
         wanted = (shape[1], shape[0], *shape[2:]) if swapped else shape
-        if array.shape != wanted:
-            raise ValueError(f"grad_output: expected shape {wanted}, got {array.shape}")
+        array = of_shape("grad_output", grad.data if isinstance(grad, PackedSequence) else grad, wanted)
         if isinstance(grad, PackedSequence) and self.packed is not None:
             check_same_batch("grad_output", grad, self.packed, "the output")
         return np.ascontiguousarray(array.swapaxes(0, 1)) if swapped else array
@@ -81,7 +79,7 @@ class Videos(NamedTuple):
         order = None if self.packed is None else self.packed.sorted_indices
         if states is None or order is None:
             return states
-        return tuple([None if state is None else np.asarray(state)[order] for state in states])
+        return tuple([None if state is None else as_numbers("state", state)[order] for state in states])
 
     def states_out(self, states: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return states ``(B, ...)``, or their gradients, in the caller's order."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._calls import ArrayModule
 
@@ -28,9 +28,7 @@ class Elementwise(ArrayModule):
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the gradient times the derivative."""
         cache = self.kept(context)
-        if np.shape(grad_output) != cache.y.shape:
-            raise ValueError(f"grad_output: expected shape {cache.y.shape}, got {np.shape(grad_output)}")
-        return F.activation_backward(grad_output, cache)
+        return F.activation_backward(of_shape("grad_output", grad_output, cache.y.shape), cache)
 
 
 class ReLU(Elementwise):
@@ -173,16 +171,8 @@ class _OverAxis(ArrayModule):
         function = F.log_softmax_backward if self.logarithm else F.softmax_backward
         cache, dim = self.kept(context)
         if dim is None:
-            grad = as_numbers("grad_output", grad_output)
-            if grad.ndim:
-                raise ValueError(f"grad_output: expected shape (), got {grad.shape}")
-            return function(grad.reshape(1), cache).reshape(())
-        if np.ndim(grad_output) != cache.ndim:
-            raise ValueError(f"grad_output: expected {cache.ndim} axes, got shape {np.shape(grad_output)}")
-        moved = _moved(as_numbers("grad_output", grad_output), dim, -1)
-        if moved.shape != cache.shape:
-            wanted = np.moveaxis(cache, -1, dim).shape
-            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+            return function(of_shape("grad_output", grad_output, ()).reshape(1), cache).reshape(())
+        moved = _moved(of_shape("grad_output", grad_output, np.moveaxis(cache, -1, dim).shape), dim, -1)
         return np.ascontiguousarray(_moved(function(moved, cache), -1, dim))
 
     def extra_repr(self) -> str:

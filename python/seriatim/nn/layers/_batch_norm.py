@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
@@ -112,12 +112,10 @@ class _BatchNorm(ArrayModule):
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient; add to those of weight and bias."""
         cache = self.kept(context)
-        shape = cache.x.shape
-        if np.shape(grad_output) != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
+        grad = of_shape("grad_output", grad_output, cache.x.shape)
         with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x = F.batch_norm_backward(
-                grad_output, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
+                grad, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
             )
         assert grad_x is not None
         return grad_x

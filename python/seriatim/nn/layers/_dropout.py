@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim import functional as F
-from seriatim._arrays import as_floats, as_numbers
+from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
@@ -58,9 +58,7 @@ class Dropout(ArrayModule):
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Drop the same elements of the gradient."""
         drop, shape = self.kept(context)
-        if np.shape(grad_output) != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
-        return dropped(grad_output, drop)
+        return dropped(of_shape("grad_output", grad_output, shape), drop)
 
     def _draws(self) -> Dropout:
         return self

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
-from seriatim._arrays import as_floats, as_integers
+from seriatim._arrays import as_integers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._layouts import like, rows_of
@@ -103,9 +103,8 @@ class Embedding(Module):
     def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence) -> None:
         """Add to the gradient of the table; there is none of the input."""
         index, padding_idx = self.kept(context)
-        grad = as_floats("grad_output", rows_of(grad_output, "grad_output"))
-        if grad.shape != (*index.shape, self.embedding_dim):
-            raise ValueError(f"grad_output: expected shape {(*index.shape, self.embedding_dim)}, got {grad.shape}")
+        given = rows_of(grad_output, "grad_output")
+        grad = of_shape("grad_output", given, (*index.shape, self.embedding_dim)).astype(np.float32, copy=False)
         with gradient_slots(self.weight) as ((slot,), accumulate):
             if slot is not None:
                 kept = slice(None) if padding_idx is None else index.reshape(-1) != padding_idx

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from seriatim import functional as F
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
@@ -81,12 +79,10 @@ class Linear(ArrayModule):
         parameter = self.weight
         weight = parameter._array
         wanted = (*shape[:-1], len(weight))
-        if np.shape(grad_output) != wanted:
-            raise ValueError(f"grad_output: expected shape {wanted}, got {np.shape(grad_output)}")
+        grad_y = of_shape("grad_output", grad_output, wanted).reshape(-1, len(weight))
         packed = None
         if need_input:
             packed = self._packs.get("backward", (parameter,), lambda: F.linear_pack_backward(weight))
-        grad_y = as_numbers("grad_output", grad_output).reshape(-1, len(weight))
         with gradient_slots(parameter, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.linear_backward(
                 grad_y,

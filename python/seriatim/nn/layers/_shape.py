@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seriatim._arrays import as_numbers
+from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import AnyArray, ArrayLike
 from seriatim.nn.base._module import Module
 
@@ -37,9 +37,7 @@ class Identity(Module):
     def pullback(self, context: Any, grad_output: Any) -> Any:
         """Return ``grad_output``."""
         (shape,) = self.kept(context)
-        if shape is not None and np.shape(grad_output) != shape:
-            raise ValueError(f"grad_output: expected shape {shape}, got {np.shape(grad_output)}")
-        return grad_output
+        return grad_output if shape is None else of_shape("grad_output", grad_output, shape)
 
 
 class Flatten(Module):
@@ -79,9 +77,7 @@ class Flatten(Module):
     def pullback(self, context: Any, grad_output: ArrayLike) -> AnyArray:
         """Split the axes again."""
         shape, out = self.kept(context)
-        if np.shape(grad_output) != out:
-            raise ValueError(f"grad_output: expected shape {out}, got {np.shape(grad_output)}")
-        return as_numbers("grad_output", grad_output).reshape(shape)
+        return of_shape("grad_output", grad_output, out).reshape(shape)
 
     def extra_repr(self) -> str:
         """Return the range."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seriatim._arrays import as_floats
+from seriatim._arrays import of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._module import Module
 from seriatim.nn.recurrent._stack import RecurrentStack
@@ -81,9 +81,7 @@ class LastState(_Part):
     def pullback(self, context: Any, grad_output: ArrayLike) -> Any:
         """Return the gradient of x."""
         shape, has_cell, wanted, inner = self.kept(context)
-        grad, count = as_floats("grad_output", grad_output), self.module.num_directions
-        if grad.shape != wanted:
-            raise ValueError(f"grad_output: expected shape {wanted}, got {grad.shape}")
+        grad, count = of_shape("grad_output", grad_output, wanted), self.module.num_directions
         grad_h = np.zeros(shape, np.float32)
         grad_h[-count:] = np.split(grad, count, axis=-1)
         grad_x, _ = self.module.pullback(inner, None, (grad_h, None) if has_cell else grad_h)
