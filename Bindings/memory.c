@@ -1,5 +1,5 @@
 #include "binding.h"
-#include "limits.h"
+#include "cgroups.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #define SRT_IMPORTS_NUMPY
 #include "binding.h"
-#include "limits.h"
+#include "cgroups.h"
 
 #include <sched.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // A group's limit holds for all groups below it: this process's path is gone up to the root of its hierarchy. Inside a
 // container the path may be the host's, of which there is the root alone.
-#include "limits.h"
+#include "cgroups.h"
 
 #include <limits.h>
 #include <stdio.h>
