@@ -180,7 +180,7 @@ def arrays(value):
 
 
 def gradient_of(output, wrong=False):
-    """A gradient for an output: the arguments of backward."""
+    """A gradient for an output: the arguments of backward. ``wrong``: another shape, or what a function makes of it."""
 
     def like(value, seed):
         if hasattr(value, "batch_sizes"):
@@ -190,6 +190,8 @@ def gradient_of(output, wrong=False):
         if isinstance(value, tuple):
             return tuple(like(one, seed + 1) for one in value)
         shape = np.shape(value)
+        if callable(wrong):
+            return wrong(normal(*shape, seed=seed))
         return normal(*((*shape[:-1], shape[-1] + 1) if wrong else shape), seed=seed)
 
     return like(output, 7)

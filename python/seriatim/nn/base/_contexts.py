@@ -60,6 +60,33 @@ def _keeping(trace: Callable[..., Any]) -> Any:
     return outer
 
 
+# ---- Whose a context is
+
+
+class Kept:
+    """What a module's ``keep`` makes of a context: its pullback tells it from other modules', and from outdated ones."""
+
+    __slots__ = ("_module", "_values", "context")
+
+    def __init__(self, module: Module, context: Any) -> None:
+        self.context, self._module, self._values = context, weakref.ref(module), module._values()
+
+    def open(self, module: Module) -> Any:
+        """Return the context, or raise RuntimeError."""
+        if self._module() is not module:
+            raise RuntimeError(
+                f"{type(module).__name__}.pullback(): this is the context of another module, or of one that this is a "
+                "copy of. Each module pulls back what its own trace has given."
+            )
+        if self._values != module._values():
+            raise RuntimeError(
+                f"{type(module).__name__}.pullback(): the weights have changed since this forward (by an optimizer's "
+                "step, by load_state_dict, or assigned): gradients would be of neither. Call backward before the step, "
+                "and forward again after it."
+            )
+        return self.context
+
+
 # ---- Open forwards
 
 
@@ -350,7 +377,7 @@ def _complete_by_hand(cls: type[Module], forward: Callable[..., Any], backward: 
         output, context = trace(self, *inputs, **options)
         if infers_only:
             # There is no backward that could want it; what it has called may have one that is called by hand.
-            for module, entry in context:
+            for module, entry in self.kept(context):
                 _reopen(module, entry)
         else:
             _open(self, context, output)

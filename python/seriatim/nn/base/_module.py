@@ -159,7 +159,11 @@ class Module(Registry):
         if own.get("_used") != CLOCK.now:
             _undo.note(self, "used", lambda: partial(own.__setitem__, "_used", own.get("_used", -1)))
             own["_used"] = CLOCK.now
-        return context
+        return _contexts.Kept(self, context)
+
+    def _values(self) -> list[int]:
+        """Return what stays equal while the parameters do that the module computes with by itself."""
+        return [p._changes for p in self._parameters.values() if p is not None]
 
     def _keeps(self) -> bool:
         """Return whether backward may follow: in training mode, and as a part of what is."""
@@ -174,7 +178,8 @@ class Module(Registry):
         Raises
         ------
         RuntimeError
-            The context is None, which is that of a call in evaluation.
+            The context is None, which is that of a call in evaluation; or it is another module's; or parameters have
+            been assigned, loaded or moved by an optimiser since. (Writing to the arrays themselves is not seen.)
         """
         if context is None:
             self._refuse_quantized()
@@ -182,7 +187,7 @@ class Module(Registry):
                 f"{type(self).__name__}.backward(): no forward in training mode is open; call forward once for every "
                 "backward, after train()."
             )
-        return context
+        return context.open(self) if type(context) is _contexts.Kept else context
 
     def _refuse_quantized(self, owner: object = None) -> None:
         """Raise RuntimeError if a weight here or inside has been quantised; ``owner`` is named instead of self."""
@@ -197,11 +202,12 @@ class Module(Registry):
 
     def _unused(self, context: Any) -> Any:
         """Return a context that a pullback uses up: a list, which that empties."""
-        if not self.kept(context):
+        held = self.kept(context)
+        if not held:
             raise RuntimeError(
                 f"{type(self).__name__}.pullback(): the context was used up by a pullback before; call forward again"
             )
-        return context
+        return held
 
     def _runs_a_step(self) -> bool:
         """Whether a loop may well call the module once a step, so that thousands of forwards are open rightly."""

@@ -92,6 +92,7 @@ class Parameter:
     __slots__ = (
         "__weakref__",
         "_array",
+        "_changes",
         "_flat",
         "_fresh",
         "_gradient",
@@ -109,6 +110,8 @@ class Parameter:
         self._fresh = False
         self._lease: weakref.ref[_Lease] | None = None
         self._version = new_version()
+        # How often the values were assigned, loaded or moved: what tells a context that it is of others.
+        self._changes = 0
         self._flat: _Flat | None = None
         self._offset = 0
         # The module that has it, and when a gradient was last computed: what an optimiser's warnings go by.
@@ -123,7 +126,7 @@ class Parameter:
         if lease is None:
             lease = _Lease(self._array)
             self._lease = weakref.ref(lease)
-            self._touch()
+            self._version = new_version()
         return np.asarray(lease)
 
     @data.setter
@@ -238,6 +241,7 @@ class Parameter:
     def _touch(self) -> None:
         """Note that the values have changed."""
         self._version = new_version()
+        self._changes += 1
 
     def _stamp(self) -> int | None:
         """Return a number that stays equal while the values do; None while a user could change them unseen."""

@@ -133,10 +133,10 @@ class ConvCell(Module):
     def _pullback(
         self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]
     ) -> tuple[Array, tuple[Array | None, ...]]:
-        cache, steps, shape, out, state = self._unused(context)
+        cache, steps, shape, out, state = unused = self._unused(context)
         self._check_gradients(context, grad_y, grad_states)
         if steps is None:
-            context.clear()
+            unused.clear()
             clear_gradients(self.parameters())
             if not cache:  # No states were given.
                 return np.zeros(shape, np.float32), (None,) * self.states
@@ -155,7 +155,7 @@ class ConvCell(Module):
         given = {"grad_weight": grad_h, "grad_bias": bias if weights.x is None else None}
         back: Any = partial(run_spans_back, self) if isinstance(steps, Spans) else self._steps_backward
         grad_x, first = back(grad_y, grad_states, steps, packed=packed, **given)
-        context.clear()  # The gates have become gradients: there is no second time.
+        unused.clear()  # The gates have become gradients: there is no second time.
         grad_wx = None
         if weights.x is not None:
             wx = weights.x
@@ -178,6 +178,9 @@ class ConvCell(Module):
                     if slot is not None and grad is not None:
                         np.add(slot, grad, out=slot) if accumulate else np.copyto(slot, grad)
         return grad_x, first
+
+    def _values(self) -> list[int]:
+        return [p._changes for p in self._owned() if p is not None]
 
     def _check_gradients(
         self, context: Any, grad_y: ArrayLike | None, grad_states: tuple[ArrayLike | None, ...]

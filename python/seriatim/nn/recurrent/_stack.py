@@ -416,9 +416,9 @@ class RecurrentStack(_Regular):
         need_state: bool = True,
     ) -> tuple[Array | None, States | None]:
         size = self._kind.state_sizes[0]
-        caches, drops, batch, there = self._unused(context)
+        caches, drops, batch, there = unused = self._unused(context)
         if not there:
-            context.clear()
+            unused.clear()
             return self._nothing(batch, grad_states)
         first: list[States | None] = [None] * len(caches)
         place = len(caches)
@@ -440,7 +440,7 @@ class RecurrentStack(_Regular):
                     grad_x=below,
                 )
                 # The kernels turn the caches into gradients.
-                context.clear()
+                unused.clear()
             grad = below
             if layer > 0 and grad is not None:
                 grad = dropped(grad, drops[layer - 1])
@@ -548,14 +548,14 @@ class RecurrentCell(_Regular):
     def _pullback(
         self, context: Any, names: tuple[str, ...], grads: tuple[ArrayLike | None, ...]
     ) -> tuple[Array, States]:
-        cache, batch, single = self._unused(context)
+        cache, batch, single = unused = self._unused(context)
         given = self._states_in(names, grads, batch, single)
         if not batch:
-            context.clear()
+            unused.clear()
             clear_gradients(self.parameters())
             return np.zeros((0, self.input_size), np.float32), self._zeros()
         grad_x, first = self._direction.backward(None, given, cache, need_input=True, need_state=True)
-        context.clear()  # The kernel has turned the cache into gradients.
+        unused.clear()  # The kernel has turned the cache into gradients.
         assert grad_x is not None
         assert first is not None
         return (grad_x[0], tuple([state[0] for state in first])) if single else (grad_x, first)
