@@ -64,7 +64,7 @@ def _keeping(trace: Callable[..., Any]) -> Any:
 
 
 class Kept:
-    """What a module's ``keep`` makes of a context: its pullback tells it from other modules', and from outdated ones."""
+    """What ``keep`` makes of a context: a pullback tells it from other modules', and from those of other weights."""
 
     __slots__ = ("_module", "_values", "context")
 
