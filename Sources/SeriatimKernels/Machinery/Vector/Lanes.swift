@@ -93,7 +93,12 @@ func widened(_ source: UnsafeRawPointer) -> Lanes {
 /// The first `count` lanes from memory, zeros behind them: nothing beyond `source + count` is read.
 @inline(__always)
 func load(_ source: UnsafePointer<Float>, first count: Int) -> Lanes {
-  if count >= laneCount { return load(source) }
+  _fastPath(count >= laneCount) ? load(source) : loadPart(source, count)
+}
+
+// The ends of rows, called: they are rare, and there are hundreds of places that have one.
+@inline(never)
+private func loadPart(_ source: UnsafePointer<Float>, _ count: Int) -> Lanes {
   var value = Lanes(repeating: 0)
   for lane in 0..<count { value[lane] = source[lane] }
   return value
@@ -107,7 +112,11 @@ func load(_ source: UnsafeMutablePointer<Float>, first count: Int) -> Lanes {
 /// The first `count` lanes to memory: nothing beyond `target + count` is written.
 @inline(__always)
 func store(_ value: Lanes, _ target: UnsafeMutablePointer<Float>, first count: Int) {
-  if count >= laneCount { return store(value, target) }
+  if _fastPath(count >= laneCount) { store(value, target) } else { storePart(value, target, count) }
+}
+
+@inline(never)
+private func storePart(_ value: Lanes, _ target: UnsafeMutablePointer<Float>, _ count: Int) {
   for lane in 0..<count { target[lane] = value[lane] }
 }
 
