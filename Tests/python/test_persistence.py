@@ -248,8 +248,8 @@ def test_what_is_saved_the_wrong_way(tmp_path):
     model = fitted(["a", "b"] * 6)
     with pytest.raises(TypeError, match=r"the model comes first, save\(model, 'a.safetensors'\)"):
         seriatim.save("a.safetensors", model)
-    for wrong in (lambda: seriatim.load(b"x"), lambda: seriatim.read_metadata(3), lambda: seriatim.save(model, None)):
-        with pytest.raises(TypeError, match=r"path: expected a string or a pathlib.Path, got (bytes|int|NoneType)"):
+    for wrong in (lambda: seriatim.load([]), lambda: seriatim.read_metadata(3), lambda: seriatim.save(model, None)):
+        with pytest.raises(TypeError, match=r"path: expected a string or a pathlib.Path, got (list|int|NoneType)"):
             wrong()
     with pytest.raises(FileNotFoundError, match=r"no.model: there is no folder .*no to write it to"):
         seriatim.save(model, tmp_path / "no" / "model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seriatim._config import __version__
+from seriatim._files import replace_file
 from seriatim.models import DeepGRUClassifier
 from seriatim.persistence import load, save
 
@@ -92,7 +94,9 @@ def pictures(model: DeepGRUClassifier, test: Any, predicted: Any, folder: Path) 
 
     def keep(figure: Any, name: str) -> None:
         path = folder / name
-        figure.savefig(path, dpi=150)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=150, format="png")
+        replace_file(path, picture.getvalue())
         plt.close(figure)
         drawn.append(path)
 

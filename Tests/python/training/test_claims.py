@@ -18,7 +18,7 @@ def without_locks(monkeypatch):
     def refuse(*arguments):
         raise OSError(errno.ENOLCK, "no locks here")
 
-    monkeypatch.setattr(_claims.fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
 
 
 def test_what_is_held_is_not_taken(tmp_path):

@@ -23,8 +23,12 @@ class Stored(Linked):
     def _parameters_to_save(self) -> dict[str, Any]:
         """Return parameters as they are, and None for what stays behind."""
         given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
-        left = {name for cls in type(self).__mro__ for name in vars(cls).get("_unsaved_parameters", ())}
+        left = self._names_unsaved()
         return {name: None if name in left else value for name, value in given.items()}
+
+    @classmethod
+    def _names_unsaved(cls) -> set[str]:
+        return {name for base in cls.__mro__ for name in vars(base).get("_unsaved_parameters", ())}
 
     @answers
     def _fitted_state(self) -> dict[str, Any]:

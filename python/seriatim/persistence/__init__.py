@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from seriatim._files import as_path, parsed
 from seriatim._typing import AnyArray
 from seriatim.persistence._compare import Comparison
 from seriatim.persistence._drafts import pruned
@@ -21,7 +22,6 @@ from seriatim.persistence._files import (
     FORMAT,
     NARROW_FORMAT,
     checked_metadata,
-    checked_path,
     read,
     read_metadata,
     write,
@@ -90,7 +90,7 @@ def save(
     """
     if isinstance(model, (str, os.PathLike)):
         raise TypeError(f"model: expected a model, got a path: the model comes first, save(model, {str(model)!r})")
-    target, told = checked_path(path), checked_metadata(metadata)
+    target, told = as_path(path), checked_metadata(metadata)
     left = frozenset() if training else TRAINING
     writer = Writer(left)
     tree = pruned(writer.encode(model, "", type(model).__name__))
@@ -107,7 +107,7 @@ def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArra
     """Raise ValueError if the file would make another model."""
     kind = type(model).__name__
     try:
-        again = Reader(tensors).whole(json.loads(json.dumps(tree)))
+        again = Reader(tensors).whole(parsed(json.dumps(tree), finite=False))
     except Exception as error:
         raise ValueError(f"{kind}: a file of it could not be loaded, and none is written: {error}") from error
     difference = Comparison(left=left).find(model, again, kind)
@@ -143,7 +143,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         The file is cut short, or not one of ours, or in another format than this version's, or holds a module that is
         not registered, or something that this version does not know.
     """
-    header, tensors = read(checked_path(path))
+    header, tensors = read(as_path(path))
     try:
         return Reader(tensors).whole(header["model"])
     except Warning:

@@ -8,9 +8,11 @@ What compiled objects hold (trees, k-d trees, losses) cannot: bytes that their c
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from seriatim._config import __version__
+from seriatim.persistence._names import attribute
 from seriatim.persistence._registry import name_of
 from seriatim.persistence._scikit_learn import name_of as name_in_scikit_learn
 
@@ -101,6 +103,7 @@ def decode_estimator(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
     requests = fitted.pop(_REQUESTS, None)
     if hasattr(cls, "_restored"):
         _refuse_unknown(name, parameters, cls)
+        _refuse_running(name, parameters, cls._names_unsaved())
         made = cls._restored(parameters, fitted)
         for key, value in _checked(cls, {k: reader.decode(v) for k, v in node.get("attributes", {}).items()}).items():
             if key.startswith("_") or key in cls._names_of_state():
@@ -108,6 +111,7 @@ def decode_estimator(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
             setattr(made, key, value)
     elif hasattr(cls, "__sklearn_clone__"):
         _refuse_unknown(name, parameters, cls)
+        _refuse_running(name, parameters, LEFT)
         made = cls(**parameters)
         _plant(made, parameters, fitted)
         # scikit-learn's own way, which warns of another version.
@@ -132,12 +136,20 @@ def _refuse_unknown(name: str, parameters: dict[str, Any], cls: Any) -> None:
         )
 
 
+def _refuse_running(name: str, parameters: dict[str, Any], left: Collection[str]) -> None:
+    """Raise for parameters that say where a run keeps things, or what it calls: a file's reader decides that."""
+    said = sorted(key for key in left if parameters.get(key) is not None)
+    if said:
+        raise ValueError(f"{name} has {', '.join(said)} in the file, which say how a run goes: no file can set them")
+
+
 def _checked(cls: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Return state whose names are attributes of values; raises for those of methods."""
+    """Return state whose names are attributes of values; raises for those of methods, and of parameters."""
+    known = inspect.signature(cls.__init__).parameters if hasattr(cls, "get_params") else {}
     for name in state:
-        there = inspect.getattr_static(cls, name, None)
-        if name.startswith("__") or callable(there) or inspect.isdatadescriptor(there):
-            raise ValueError(f"{cls.__name__} has an attribute {name!r:.60} in the file, which is none that fit leaves")
+        if name in known:
+            raise ValueError(f"{cls.__name__} has the parameter {name!r:.60} in the file as what fit leaves")
+        attribute(cls, name)
     return state
 
 

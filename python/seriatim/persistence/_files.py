@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from seriatim._config import __version__
-from seriatim._files import replace_file
+from seriatim._files import as_path, parsed, read_tensors, read_texts, replace_file, to_bytes
 from seriatim._typing import AnyArray
 from seriatim.persistence._format2 import upgraded
 
@@ -24,8 +24,9 @@ FORMAT = 3
 # The same with weights that are quantised, which versions that know only 3 refuse.
 NARROW_FORMAT = 4
 
-# Tensors of this many bytes are written once, however often they are there.
-_WORTH = 256
+# Tensors of this many bytes are written once, however often they are there; but all of them are at most so many times
+# as large as what is written: nobody's small file becomes a large model.
+_WORTH, _TIMES = 256, 100
 
 
 def write(
@@ -36,14 +37,12 @@ def write(
     form: int = FORMAT,
 ) -> None:
     """Replace a file as a whole by a model's tree, its tensors and its user's metadata, in a format."""
-    from safetensors.numpy import save as to_bytes
-
     unique, alike = _unique(tensors)
     header = {"format": form, "version": __version__, "class": tree["class"], "model": tree, "alike": alike}
     texts = {"seriatim": json.dumps(header)}
     if metadata:
         texts["metadata"] = json.dumps(metadata)
-    replace_file(path, to_bytes(unique, metadata=texts))
+    replace_file(path, to_bytes(unique, texts))
 
 
 def _unique(tensors: dict[str, AnyArray]) -> tuple[dict[str, AnyArray], dict[str, str]]:
@@ -51,15 +50,18 @@ def _unique(tensors: dict[str, AnyArray]) -> tuple[dict[str, AnyArray], dict[str
     unique: dict[str, AnyArray] = {}
     alike: dict[str, str] = {}
     first: dict[Any, str] = {}
+    written = again = 0
     forms = Counter((array.dtype.str, array.shape) for array in tensors.values())
     for name, array in tensors.items():
         key, form = None, (array.dtype.str, array.shape)
         if array.nbytes >= _WORTH and forms[form] > 1:
             key = *form, hashlib.sha256(np.ascontiguousarray(array).data).digest()
-        if key in first:
+        if key in first and again + array.nbytes <= _TIMES * written:
             alike[name] = first[key]
+            again += array.nbytes
             continue
         unique[name] = array
+        written += array.nbytes
         if key is not None:
             first[key] = name
     return unique, alike
@@ -67,7 +69,7 @@ def _unique(tensors: dict[str, AnyArray]) -> tuple[dict[str, AnyArray], dict[str
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     """Return the header, as of this version's format, and the tensors of a file."""
-    texts, tensors = _open(path, with_tensors=True)
+    texts, tensors = read_tensors(path)
     header = _header(path, texts)
     if type(header["format"]) is not int:
         raise ValueError(f"{path}: its header's format is {header['format']!r:.60}: expected a number")
@@ -87,11 +89,19 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
             raise ValueError(f"{path}: is not as save writes it: {error!r}") from error
     if not (isinstance(alike, dict) and all(isinstance(other, str) for other in alike.values())):
         raise ValueError(f"{path}: its header's alike is {alike!r:.60}: expected names of tensors by names")
-    for name, other in alike.items():
-        if other not in tensors:
-            raise ValueError(f"{path}: {name!r} is said to be like {other!r}, which is not in the file")
-        tensors[name] = np.array(tensors[other])
+    _add_alike(path, tensors, alike)
     return header, tensors
+
+
+def _add_alike(path: Path, tensors: dict[str, AnyArray], alike: dict[str, str]) -> None:
+    wrong = next((name for name, other in alike.items() if other not in tensors or name in tensors), None)
+    if wrong is not None:
+        fault = "which is in the file as well" if wrong in tensors else "which is not in the file"
+        raise ValueError(f"{path}: {wrong!r:.60} is said to be like {alike[wrong]!r:.60}, {fault}")
+    there, asked = (sum(tensors[name].nbytes for name in names) for names in (tensors, alike.values()))
+    if asked > _TIMES * there:
+        raise ValueError(f"{path}: {asked} bytes are said to be like {there}: expected {_TIMES} times as many at most")
+    tensors.update({name: np.array(tensors[other]) for name, other in alike.items()})
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -112,28 +122,10 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         The file is cut short, or not one of :func:`save`'s.
     """
-    path = checked_path(path)
-    texts, _ = _open(path, with_tensors=False)
+    path = as_path(path)
+    texts = read_texts(path)
     _header(path, texts)
-    found = _parsed(path, texts.get("metadata", "{}"))
-    return found
-
-
-def _open(path: Path, with_tensors: bool) -> tuple[dict[str, str], dict[str, AnyArray]]:
-    from safetensors import safe_open
-
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: expected the path of a file, got that of a folder")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = list(file.keys()) if with_tensors else []
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
+    return _parsed(path, texts.get("metadata", "{}"))
 
 
 def _header(path: Path, texts: dict[str, str]) -> dict[str, Any]:
@@ -147,20 +139,10 @@ def _header(path: Path, texts: dict[str, str]) -> dict[str, Any]:
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: its header is no JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}: its header is no JSON object")
-    return found
-
-
-def checked_path(path: Any) -> Path:
-    """Return a path as one; raises TypeError for what is none."""
-    if isinstance(path, (str, os.PathLike)) and isinstance(os.fspath(path), str):
-        return Path(path)
-    todo = "os.fsdecode(path) is one" if isinstance(path, bytes) else "a file has a name of its own"
-    raise TypeError(f"path: expected a string or a pathlib.Path, got {type(path).__name__}: {todo}")
+        # A parameter may be NaN.
+        return parsed(text, finite=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: its header is no JSON of save's: {error}") from error
 
 
 def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

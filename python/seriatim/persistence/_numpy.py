@@ -88,7 +88,7 @@ def _encode_tensor(writer: Writer, value: AnyArray, name: str) -> Any:
 def _tensor(reader: Reader, node: dict[str, Any]) -> AnyArray:
     array = reader.tensors[node["tensor"]]
     if "dtype" in node:
-        dtype, shape = _dtype(node["dtype"], _RAW), _shape(node["shape"])
+        dtype, shape = dtype_of(node["dtype"], _RAW), shape_of(node["shape"])
         if array.dtype != np.uint8 or not dtype.itemsize or dtype.itemsize * math.prod(shape) != array.nbytes:
             raise ValueError(f"tensor {node['tensor']!r}: expected the bytes of {shape} numbers of {dtype}")
         # NumPy's own alignment, and room for types of no bytes, such as those of empty text.
@@ -100,7 +100,7 @@ def _tensor(reader: Reader, node: dict[str, Any]) -> AnyArray:
 
 
 def _objects(reader: Reader, node: dict[str, Any]) -> AnyArray:
-    shape, items = _shape(node["shape"]), node["objects"]
+    shape, items = shape_of(node["shape"]), node["objects"]
     if math.prod(shape) != len(items):
         raise ValueError(f"expected {shape} values, got {len(items)}")
     kind: Any = np.dtype(object) if node["dtype"] == "O" else np.dtypes.StringDType()
@@ -122,7 +122,7 @@ def _sparse(reader: Reader, node: dict[str, Any]) -> Any:
     if node["sparse"] not in _SPARSE:
         raise ValueError(f"unknown sparse matrix {node['sparse']!r}")
     data, indices, indptr = (reader.decode(node["parts"][name]) for name in ("data", "indices", "indptr"))
-    matrix = getattr(scipy.sparse, node["sparse"])((data, indices, indptr), shape=_shape(node["shape"]))
+    matrix = getattr(scipy.sparse, node["sparse"])((data, indices, indptr), shape=shape_of(node["shape"]))
     # Compiled code trusts these numbers.
     matrix.check_format(full_check=True)
     return matrix
@@ -134,7 +134,7 @@ def _sparse(reader: Reader, node: dict[str, Any]) -> Any:
 def _scalar(reader: Reader, node: dict[str, Any]) -> Any:
     if node["scalar"] in ("str_", "bytes_"):
         return getattr(np, node["scalar"])(reader.decode(node["value"]))
-    dtype, held = _dtype(node["scalar"], "fiubcMm"), bytes.fromhex(node["value"])
+    dtype, held = dtype_of(node["scalar"], "fiubcMm"), bytes.fromhex(node["value"])
     if len(held) != dtype.itemsize:
         raise ValueError(f"expected the bytes of one {dtype}, got {len(held)}")
     return np.frombuffer(held, dtype)[0]
@@ -150,10 +150,11 @@ def _type(reader: Reader, node: dict[str, Any]) -> Any:
     return found
 
 
-def _dtype(name: Any, kinds: str) -> np.dtype[Any]:
+def dtype_of(name: Any, kinds: str) -> np.dtype[Any]:
+    """Return a type of one of some kinds by NumPy's short name; raises ValueError for all else."""
     try:
         found = np.dtype(str(name))
-    except TypeError as error:
+    except (TypeError, SyntaxError, Warning) as error:
         raise ValueError(f"unknown type {name!r}: {error}") from None
     # Bytes of a file must never become addresses of objects.
     if (found.hasobject and "O" not in kinds) or found.kind not in kinds or found.names or found.subdtype:
@@ -161,7 +162,8 @@ def _dtype(name: Any, kinds: str) -> np.dtype[Any]:
     return found
 
 
-def _shape(values: Any) -> tuple[int, ...]:
+def shape_of(values: Any) -> tuple[int, ...]:
+    """Return a shape; raises ValueError for what is none."""
     shape = tuple(values)
     if len(shape) > 32 or not all(type(n) is int and 0 <= n < 2**48 for n in shape):
         raise ValueError(f"expected a shape, got {values!r:.60}")
@@ -201,13 +203,23 @@ def _generator(reader: Reader, node: dict[str, Any]) -> Any:
     return reader.known_as(node, made)
 
 
+def array_of(values: Any, name: Any) -> AnyArray:
+    """Return the array of a list, as format 2 has them."""
+    if name == "|O":
+        return np.array(values, dtype=object)
+    found, dtype = np.array(values), dtype_of(name, _RAW)
+    if dtype.kind in "SU" and dtype.itemsize > max(found.itemsize, 64):
+        raise ValueError(f"has texts of {dtype}, which are shorter")
+    return np.array(values, dtype=dtype)
+
+
 DECODERS: dict[str, Any] = {
     "tensor": _tensor,
     "objects": _objects,
     "masked": _masked,
     "sparse": _sparse,
     "scalar": _scalar,
-    "data type": lambda reader, node: _dtype(node["data type"], _RAW + "O"),
+    "data type": lambda reader, node: dtype_of(node["data type"], _RAW + "O"),
     "type": _type,
     "random_state": _random_state,
     "generator": _generator,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from seriatim._typing import AnyArray
+from seriatim.nn.base import _init
 from seriatim.persistence import _dates, _numpy, _plain
 from seriatim.persistence._building import decode_module, decode_same
 from seriatim.persistence._drafts import Drafts
@@ -70,6 +69,11 @@ class Writer:
         return name
 
 
+# How much more than its tensors a file's modules may have before what it changes is changed: parts that a constructor
+# makes are replaced by smaller ones.
+_NUMBERS, _PARTS, _TIMES = 1 << 24, 4096, 16
+
+
 class _Tensors(dict[str, AnyArray]):
     """The tensors of a file; knows which have been asked for."""
 
@@ -92,6 +96,9 @@ class Reader:
         # What a node with an id has made, for those that refer to it.
         self.same: dict[int, Any] = {}
         self.generators = Generators()
+        self.budget = _init.Budget(
+            _NUMBERS + _TIMES * sum(array.size for array in tensors.values()), _PARTS + _TIMES * len(tensors)
+        )
 
     def whole(self, tree: Any) -> Any:
         """Return the model of a whole tree."""
@@ -111,8 +118,7 @@ class Reader:
             if tag in _DECODERS:
                 return _DECODERS[tag](self, node)
         if "array" in node:
-            kind = np.dtype(object) if node["dtype"] == "|O" else np.dtype(node["dtype"])
-            return np.array(self.decode(node["array"]), dtype=kind)
+            return _numpy.array_of(self.decode(node["array"]), node["dtype"])
         if "same" in node:
             return decode_same(self, node)
         cls = known(str(node["class"]))

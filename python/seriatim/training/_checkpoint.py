@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from seriatim._config import __version__
+from seriatim._files import parsed, read_tensors, read_texts, to_bytes
 from seriatim._typing import AnyArray
 from seriatim._warnings import warn
 from seriatim.training import _claims
@@ -28,7 +29,7 @@ from seriatim.training._identity import identity, shown
 
 _ARRAYS = "arrays"
 # Of the file's own layout.
-FORMAT = 2
+FORMAT = 3
 _logger = logging.getLogger("seriatim")
 # Files that a warning of this process has named.
 _named: set[str] = set()
@@ -157,14 +158,12 @@ class Checkpoint:
         ----------
         state : dict
         """
-        from safetensors.numpy import save as to_bytes
-
         arrays: dict[str, AnyArray] = {}
         described = _take_apart({**state, "drawn": self.drawn}, arrays)
         since, self._saved = self._saved, time.monotonic()
         origin = {"name": self.origin.name, "settings": self.origin.settings}
-        metadata = {"training": described, "origin": origin, "owner": _claims.me(self._saved - since)}
-        content = to_bytes(arrays, metadata={name: json.dumps(value) for name, value in metadata.items()})
+        texts = {"training": json.dumps(described), "origin": json.dumps(origin)}
+        content = to_bytes(arrays, {**texts, "owner": _claims.me(self._saved - since)})
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
         before, path = self._claim, folder / f"{self.origin.stem}-{os.urandom(4).hex()}.safetensors"
@@ -241,9 +240,11 @@ class Checkpoint:
             if _claims.is_held(path, _owner):
                 continue
             try:
-                yield path, json.loads(_metadata(path)["origin"])["settings"]
+                settings = parsed(read_texts(path)["origin"])["settings"]
             except (OSError, ValueError, KeyError):
                 continue
+            if isinstance(settings, dict) and all(isinstance(said, list) for said in settings.values()):
+                yield path, settings
 
 
 def drawn(checkpoint: Checkpoint | None, name: str, value: Any) -> Any:
@@ -254,38 +255,31 @@ def drawn(checkpoint: Checkpoint | None, name: str, value: Any) -> Any:
 # ---- Files
 
 
-def _metadata(path: Path) -> dict[str, str]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-
-
 def _owner(path: Path) -> str:
     try:
-        return str(json.loads(_metadata(path)["owner"]))
+        return read_texts(path)["owner"]
     except (ValueError, KeyError):
         # Reading it says what is wrong.
         return _claims.NOBODY
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError, safe_open
-
     try:
-        described = json.loads(_metadata(path)["training"])
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state: dict[str, Any] = _put_together(described, arrays)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected a checkpoint of a training, got a file that cannot be read as one ({error}). "
-            "Remove it to train from the beginning."
-        ) from error
+        texts, arrays = read_tensors(path, wanted=True)
+        state: dict[str, Any] = _put_together(parsed(texts["training"], finite=False), arrays)
+        if not isinstance(state["drawn"], dict):
+            raise ValueError(f"{path}: what was drawn is {state['drawn']!r:.60}")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{refused(path)} ({error})") from error
     return state
+
+
+def refused(path: Path | None) -> str:
+    """Say that a file is no checkpoint that a training can go on from."""
+    return (
+        f"{path}: expected a checkpoint of a training, got a file that cannot be read as one: remove it to train from "
+        "the beginning"
+    )
 
 
 def _take_apart(value: Any, arrays: dict[str, AnyArray]) -> Any:

@@ -7,9 +7,8 @@ machine is taken for dead when it has not written for ten times as long as it la
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
+import re
 import socket
 import threading
 import time
@@ -18,7 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-_BUSY = {errno.EAGAIN, errno.EACCES}
+from seriatim._files import is_at, lock, naming, put
+
 _PATIENCE, _LEAST = 10, 60.0
 # What a file of no owner says.
 NOBODY = ""
@@ -91,13 +91,13 @@ def take(path: Path, owner: Callable[[Path], str] | None = None) -> Claim | None
 
 
 def _claimed(path: Path, descriptor: int, owner: Callable[[Path], str] | None) -> Claim | None:
-    locked = _lock(descriptor)
+    locked = lock(descriptor)
     if locked is None and owner is not None and not _is_alive(owner(path), path):
         moved = _unlike(path)
         os.rename(path, moved)
         return Claim(moved, descriptor, False)
     # Another one may have been put in its place, or the file been removed, before the lock was had.
-    return Claim(path, descriptor, True) if locked and _is_at(descriptor, path) else None
+    return Claim(path, descriptor, True) if locked and is_at(descriptor, path) else None
 
 
 def write(path: Path, content: bytes) -> Claim:
@@ -108,20 +108,17 @@ def write(path: Path, content: bytes) -> Claim:
     path : Path
     content : bytes
     """
-    temporary = _unlike(path)
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    with _guard:
+        is_new = str(path) not in _held
+        _held.add(str(path))
     try:
-        locked = bool(_lock(descriptor))
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(content)
-        with _guard:
-            _held.add(str(path))
-        os.replace(temporary, path)
+        with naming(path):
+            descriptor = put(path, content)
     except BaseException:
-        os.close(descriptor)
-        temporary.unlink(missing_ok=True)
+        if is_new:
+            _let_go(path)
         raise
-    return Claim(path, descriptor, locked)
+    return Claim(path, descriptor, bool(lock(descriptor)))
 
 
 def is_held(path: Path, owner: Callable[[Path], str]) -> bool:
@@ -170,27 +167,15 @@ def _let_go(path: Path) -> None:
         _held.discard(str(path))
 
 
-def _lock(descriptor: int) -> bool | None:
-    """Return whether a file could be locked, None where there are no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return False if error.errno in _BUSY else None
-    return True
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    ours, there = os.fstat(descriptor), os.stat(path)
-    return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
-
-
 def _is_alive(owner: str, path: Path) -> bool:
-    if owner == NOBODY:
+    said = owner.split("|")
+    # Of nobody, or no owner of ours.
+    if len(said) != 5 or not said[2].isdecimal() or not re.fullmatch(r"\d+(\.\d+)?(e[+-]?\d+)?", said[4]):
         return False
-    host, boot, process, started, seconds = owner.split("|")
+    host, boot, process, started, seconds = said
     if host != socket.gethostname():
         return time.time() - path.stat().st_mtime < _LEAST + _PATIENCE * float(seconds)
-    return boot == _boot() and process != str(os.getpid()) and started == _started(int(process)) != ""
+    return boot == _boot() and process != str(os.getpid()) and started == _started(process) != ""
 
 
 def _boot() -> str:
@@ -199,7 +184,7 @@ def _boot() -> str:
     return ""
 
 
-def _started(process: int) -> str:
+def _started(process: int | str) -> str:
     """Return when a process was started, empty of one that is not there: numbers of processes come again."""
     with suppress(OSError, IndexError):
         state, *rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

@@ -16,7 +16,7 @@ from seriatim._warnings import warn
 from seriatim.nn import Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
 from seriatim.training._batches import Batch
-from seriatim.training._checkpoint import Checkpoint
+from seriatim.training._checkpoint import Checkpoint, refused
 from seriatim.training._interrupt import called_by_hand
 from seriatim.training._patience import Measured, Patience
 from seriatim.training._progress import Progress
@@ -264,9 +264,18 @@ class Training:
 
     def _resume(self, patience: Patience | None, progress: Progress, n_batches: int) -> tuple[int, bool]:
         """Take the state of the last checkpoint, if there is one; returns the next epoch, and whether all is over."""
-        state = None if self.checkpoint is None else self.checkpoint.load()
-        if state is None:
+        checkpoint = self.checkpoint
+        state = None if checkpoint is None else checkpoint.load()
+        if checkpoint is None or state is None:
             return 1, False
+        try:
+            return self._take_up(state, patience, progress, n_batches)
+        except Exception as error:
+            raise ValueError(f"{refused(checkpoint.path)} ({error!r})") from error
+
+    def _take_up(
+        self, state: dict[str, Any], patience: Patience | None, progress: Progress, n_batches: int
+    ) -> tuple[int, bool]:
         self.module.load_state_dict(state["module"])
         for name, module in self.module._dropouts():
             module.seed, module.calls = state["dropout"][name]

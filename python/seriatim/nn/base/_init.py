@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,33 +15,88 @@ from seriatim._typing import Array, Seed
 _shared = np.random.default_rng()
 
 
+class Budget:
+    """How much may be made of a file, whose arguments anybody can have written.
+
+    Parameters
+    ----------
+    numbers : int or float
+        Elements of all arrays.
+    parts : int or float
+        Arrays and modules.
+    """
+
+    def __init__(self, numbers: float = math.inf, parts: float = math.inf) -> None:
+        self.numbers, self.parts = numbers, parts
+
+    def take(self, shape: Any = (), of: str = "arrays") -> None:
+        """Take one part of a shape; raises ValueError when there is not so much left."""
+        self.parts -= 1
+        if self.parts < 0:
+            raise ValueError("asks for more arrays and modules than the file can fill")
+        asked = math.prod(map(int, shape)) if isinstance(shape, (tuple, list)) else int(shape)
+        self.numbers -= asked
+        if self.numbers < 0:
+            raise ValueError(f"asks for {of} of {asked} numbers, which is more than the file can fill")
+
+
 class _Blank(np.random.Generator):
     """Draws zeros, which cost no time, and no memory until they are written to."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         super().__init__(np.random.PCG64(0))
+        self.budget = budget
+
+    def _zeros(self, size: Any, dtype: Any) -> Any:
+        self.budget.take(size or ())
+        return np.zeros(size or (), dtype)[()]
 
     def integers(self, low: Any, high: Any = None, size: Any = None, *others: Any, **options: Any) -> Any:
-        return np.zeros(size or (), np.int64)[()]
+        return self._zeros(size, np.int64)
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
-        return np.zeros(size or (), np.float32)[()]
+        return self._zeros(size, np.float32)
 
     def standard_normal(self, size: Any = None, *others: Any, **options: Any) -> Any:
-        return np.zeros(size or (), np.float32)[()]
+        return self._zeros(size, np.float32)
 
 
-_is_blank: ContextVar[bool] = ContextVar("is_blank", default=False)
+_blank: ContextVar[_Blank | None] = ContextVar("blank", default=None)
 
 
 @contextmanager
-def blank() -> Iterator[None]:
-    """Let modules that are made meanwhile begin with zeros, for values come from elsewhere; nothing is drawn."""
-    token = _is_blank.set(True)
+def blank(budget: Budget | None = None) -> Iterator[None]:
+    """Let modules that are made meanwhile begin with zeros, for values come from elsewhere; nothing is drawn.
+
+    Parameters
+    ----------
+    budget : Budget, optional
+        What they may take; ValueError is raised when it is used up. Without one there is no end.
+    """
+    token = _blank.set(_Blank(budget or Budget()))
     try:
         yield
     finally:
-        _is_blank.reset(token)
+        _blank.reset(token)
+
+
+def count_part(shape: Any = ()) -> None:
+    """Take a module, or an array of a shape, that is about to be made, off the budget of a file, if there is one."""
+    drawn = _blank.get()
+    if drawn is not None:
+        drawn.budget.take(shape)
+
+
+def zeros(shape: Any) -> Array:
+    """Return zeros that a module begins with."""
+    count_part(shape)
+    return np.zeros(shape, np.float32)
+
+
+def ones(shape: Any) -> Array:
+    """Return ones that a module begins with."""
+    count_part(shape)
+    return np.ones(shape, np.float32)
 
 
 def manual_seed(seed: int) -> None:
@@ -56,15 +112,16 @@ def manual_seed(seed: int) -> None:
 
 def generator(rng: Seed) -> np.random.Generator:
     """Return the generator that ``rng`` means: itself, one seeded by an integer, or the shared one for None."""
-    if _is_blank.get():
-        return _Blank()
+    drawn = _blank.get()
+    if drawn is not None:
+        return drawn
     return _shared if rng is None else np.random.default_rng(rng)
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], fan: int) -> Array:
     """Draw from ``[-1 / sqrt(fan), 1 / sqrt(fan)]``."""
     bound = fan**-0.5
-    return rng.uniform(-bound, bound, shape).astype(np.float32)
+    return rng.uniform(-bound, bound, shape).astype(np.float32, copy=False)
 
 
 def positive(**sizes: int) -> None:
@@ -72,10 +129,16 @@ def positive(**sizes: int) -> None:
     for name, size in sizes.items():
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(f"{name}: expected a positive integer, got {size!r}")
+        drawn = _blank.get()
+        if drawn is not None and size > drawn.budget.numbers:
+            raise ValueError(f"{name}: {size} is more than the file can fill")
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Draw an array whose rows, all axes but the first merged, are orthogonal; or its columns if those are fewer."""
+    if isinstance(rng, _Blank):
+        # Of zeros there is nothing to be made orthogonal, and it would take its time.
+        return zeros(shape)
     rows, columns = shape[0], int(np.prod(shape[1:]))
     drawn = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(drawn)

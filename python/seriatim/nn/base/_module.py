@@ -10,7 +10,7 @@ import numpy as np
 
 from seriatim._states import StateDict, as_floats_of, as_weight, fit, hints, other_manner, read_state, without_made_up
 from seriatim._typing import AnyArray
-from seriatim.nn.base import _contexts, _undo
+from seriatim.nn.base import _contexts, _init, _undo
 from seriatim.nn.base._narrow import advice, narrow_form
 from seriatim.nn.base._parameter import CLOCK, Parameter, as_switch, owned
 from seriatim.nn.base._registry import Registry
@@ -91,6 +91,7 @@ class Module(Registry):
 
     def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
         """Note the arguments: a file tells how to make the module again."""
+        _init.count_part()
         module = super().__new__(cls)
         module.__dict__["_arguments"] = (args, kwargs)
         return module

@@ -35,11 +35,11 @@ class _BatchNorm(ArrayModule):
         super().__init__()
         _init.positive(num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.register_parameter("weight", Parameter(np.ones(num_features)) if affine else None)
-        self.register_parameter("bias", Parameter(np.zeros(num_features)) if affine and bias else None)
+        self.register_parameter("weight", Parameter(_init.ones(num_features)) if affine else None)
+        self.register_parameter("bias", Parameter(_init.zeros(num_features)) if affine and bias else None)
         tracked = track_running_stats
-        self.register_buffer("running_mean", np.zeros(num_features, np.float32) if tracked else None)
-        self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
+        self.register_buffer("running_mean", _init.zeros(num_features) if tracked else None)
+        self.register_buffer("running_var", _init.ones(num_features) if tracked else None)
         self.register_buffer("num_batches_tracked", np.array(0, np.int64) if tracked else None)
 
     @property

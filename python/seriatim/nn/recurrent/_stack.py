@@ -71,9 +71,9 @@ class Kind:
     def initial(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
         """Draw the first value of a parameter; gains are ones."""
         if name.startswith("norm"):
-            return np.ones(shape, np.float32)
+            return _init.ones(shape)
         if name == "weight_hh" and self.state_range is not None:
-            return random.uniform(*self.state_range, shape).astype(np.float32)
+            return random.uniform(*self.state_range, shape).astype(np.float32, copy=False)
         return _init.uniform(random, shape, self.hidden_size)
 
 
