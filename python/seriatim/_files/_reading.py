@@ -88,8 +88,7 @@ class TensorFile:
     def raw(self, name: str) -> AnyArray:
         """Return the bytes of a tensor, in memory of their own."""
         entry = self.entries[name]
-        with naming(self.path):
-            self._file.seek(self._start + entry.start)
+        self._file.seek(self._start + entry.start)
         return self._bytes(entry.end - entry.start)
 
     def array(self, name: str) -> AnyArray:
@@ -109,8 +108,7 @@ class TensorFile:
         held = np.empty(size, np.uint8)
         rest = held.data
         while rest:
-            with naming(self.path):
-                read = self._file.readinto(rest)
+            read = self._file.readinto(rest)
             if not read:
                 self._refuse("it was cut while it was read")
             rest = rest[read:]
@@ -132,9 +130,8 @@ def opened(path: Path) -> Iterator[TensorFile]:
         It is not a whole one.
     """
     try:
-        with naming(path):
-            # A pipe would wait for its writer.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # A pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     there = os.fstat(descriptor)
@@ -143,7 +140,7 @@ def opened(path: Path) -> Iterator[TensorFile]:
         if stat.S_ISDIR(there.st_mode):
             raise IsADirectoryError(f"{path}: expected the path of a file, got that of a folder")
         raise ValueError(f"{path}: expected the path of a file, got that of a pipe or a device")
-    with io.FileIO(descriptor) as file:
+    with naming(path), io.FileIO(descriptor) as file:
         yield TensorFile(path, file, there.st_size)
 
 

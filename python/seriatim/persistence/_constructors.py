@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,10 +26,15 @@ class Arguments:
     by_name: dict[str, Any] = field(default_factory=dict)
 
 
-def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
+def parameters_of(cls: type) -> Mapping[str, inspect.Parameter]:
     """Return the constructor's parameters without the first, the object."""
     made: Any = cls
-    return dict(list(inspect.signature(made.__init__).parameters.items())[1:])
+    return _parameters(made.__init__)
+
+
+@functools.lru_cache(maxsize=512)
+def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
+    return types.MappingProxyType(dict(list(inspect.signature(function).parameters.items())[1:]))
 
 
 # What an annotation means where a number, a flag or a word stands: kinds of NumPy's types.

@@ -7,11 +7,11 @@ What compiled objects hold (trees, k-d trees, losses) cannot: bytes that their c
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from seriatim._config import __version__
+from seriatim.persistence._constructors import parameters_of
 from seriatim.persistence._names import attribute
 from seriatim.persistence._registry import name_of
 from seriatim.persistence._scikit_learn import name_of as name_in_scikit_learn
@@ -95,7 +95,7 @@ def _requests(held: Any) -> dict[str, Any]:
 
 def decode_estimator(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
     """Return the estimator of a tree."""
-    if "steps" in node:
+    if "steps" in node and node["class"] == "Pipeline":
         # So format 2 has pipelines.
         return reader.known_as(node, cls([(name, reader.decode(step)) for name, step in node["steps"]]))
     name = cls.__name__
@@ -127,8 +127,7 @@ def decode_estimator(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
 
 
 def _refuse_unknown(name: str, parameters: dict[str, Any], cls: Any) -> None:
-    known = inspect.signature(cls.__init__).parameters
-    unknown = sorted(set(parameters) - set(known) | {"self"} & set(parameters))
+    unknown = sorted(set(parameters) - set(parameters_of(cls)))
     if unknown:
         raise ValueError(
             f"{name} has the parameters {', '.join(unknown)} in the file, which this version does not know (seriatim "
@@ -145,7 +144,7 @@ def _refuse_running(name: str, parameters: dict[str, Any], left: Collection[str]
 
 def _checked(cls: Any, state: dict[str, Any]) -> dict[str, Any]:
     """Return state whose names are attributes of values; raises for those of methods, and of parameters."""
-    known = inspect.signature(cls.__init__).parameters if hasattr(cls, "get_params") else {}
+    known = parameters_of(cls) if hasattr(cls, "get_params") else {}
     for name in state:
         if name in known:
             raise ValueError(f"{cls.__name__} has the parameter {name!r:.60} in the file as what fit leaves")

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from seriatim._typing import AnyArray
+from seriatim.nn import Module
 from seriatim.nn.base import _init
+from seriatim.nn.losses._loss import Loss
 from seriatim.persistence import _dates, _numpy, _plain
 from seriatim.persistence._building import decode_module, decode_same
 from seriatim.persistence._drafts import Drafts
@@ -31,9 +33,6 @@ class Writer:
 
     def encode(self, value: Any, prefix: str, path: str, weights: bool = True) -> Any:
         """Return what JSON holds of a value; arrays go to ``tensors`` under names that begin with ``prefix``."""
-        from seriatim.nn import Module
-        from seriatim.nn.losses._loss import Loss
-
         if value is None:
             return None
         if isinstance(value, (Module, Loss)):
@@ -124,7 +123,7 @@ class Reader:
         cls = known(str(node["class"]))
         if cls is None:
             raise unknown_class(node["class"], node.get("home"))
-        if "config" in node:
+        if issubclass(cls, (Module, Loss)):
             return decode_module(self, cls, node)
         return decode_estimator(self, cls, node)
 

@@ -130,7 +130,7 @@ def positive(**sizes: int) -> None:
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(f"{name}: expected a positive integer, got {size!r}")
         drawn = _blank.get()
-        if drawn is not None and size > drawn.budget.numbers:
+        if drawn is not None and size > (drawn.budget.parts if name.endswith("layers") else drawn.budget.numbers):
             raise ValueError(f"{name}: {size} is more than the file can fill")
 
 
