@@ -23,6 +23,7 @@ class NarrowParameter(Parameter):
         self._narrow = narrow
         self._gradient, self._fresh, self._lease, self._flat, self._offset = None, False, None, None, 0
         self._version, self._owner, self._written, self._requires_grad = new_version(), None, -1, False
+        self._changes = 0
 
     @property
     def form(self) -> str:
