@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -95,6 +96,7 @@ class Open(NamedTuple):
 
     context: Any
     output: Output | None
+    thread: int
 
 
 class Output:
@@ -144,7 +146,7 @@ _record: ContextVar[_Record | None] = ContextVar("record", default=None)
 
 
 def _open(module: Module, context: Any, output: Any) -> None:
-    entry, stack = Open(context, Output.of(output)), module._contexts
+    entry, stack = Open(context, Output.of(output), get_ident()), module._contexts
     _note_stack(module)
     if not stack:
         waiting[id(module)] = module
@@ -277,10 +279,25 @@ def _backward_of(pullback: Callable[..., Any]) -> Any:
     return backward
 
 
+def _last_open(self: Module) -> Open:
+    """Return the last open forward of this thread; of another one's where it is the only one that has such."""
+    stack: list[Open] = list(self._contexts)
+    own = get_ident()
+    mine: list[Open] = [entry for entry in stack if entry.thread == own]
+    if mine:
+        return mine[-1]
+    if any(entry.thread != stack[-1].thread for entry in stack):
+        raise RuntimeError(
+            f"{type(self).__name__}.backward(): forwards of several threads are open, and none of this one. Call "
+            "backward in the thread of its forward, or hand the context on: trace and pullback."
+        )
+    return stack[-1]
+
+
 def _run_backward(self: Module, pullback: Callable[..., Any], gradients: Any, options: Any) -> Any:
     if not self._contexts:
         self.kept(None)
-    entry = self._contexts[-1]
+    entry = _last_open(self)
     _refuse_others(self, entry, gradients)
     try:
         found = pullback(self, entry.context, *gradients, **options)
@@ -322,7 +339,7 @@ def _trace_of(forward: Callable[..., Any]) -> Any:
 def _pullback_of(backward: Callable[..., Any]) -> Any:
     @_named_as("pullback", backward)
     def pullback(self: Module, context: Any, *gradients: Any, **options: Any) -> Any:
-        opened = self.kept(context)
+        opened = [(module, entry._replace(thread=get_ident())) for module, entry in self.kept(context)]
         before = {id(module): (module, list(module._contexts)) for module, _ in opened}
         for module, entry in opened:
             _put_back(module, [*module._contexts, entry])

@@ -17,6 +17,7 @@ import numpy as np
 from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.nn.base import _undo
+from seriatim.nn.base._guards import guard_of
 
 
 class _Clock:
@@ -197,7 +198,9 @@ class Parameter:
         new = as_numbers("grad", values)
         if new.shape != self._array.shape:
             raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
-        if self.requires_grad:
+        if not self.requires_grad:
+            return
+        with guard_of(self):
             self._note_gradient()
             slot, accumulate = self._grad_slot()
             np.add(slot, new, out=slot, casting="unsafe") if accumulate else np.copyto(slot, new, casting="unsafe")
@@ -292,13 +295,23 @@ def owned(array: AnyArray) -> AnyArray:
 class _Lent:
     """The arrays of one backward call; a context manager by hand, for there is one for every layer and step."""
 
-    __slots__ = ("_before", "_parameters")
+    __slots__ = ("_before", "_guard", "_parameters")
 
     def __init__(self, parameters: tuple[Parameter | None, ...]) -> None:
         self._parameters = parameters
         self._before: list[tuple[Parameter, Array | None, bool]] = []
+        # Parameters that are lent together have the same first one: a module's weight.
+        self._guard = guard_of(parameters[0])
 
     def __enter__(self) -> tuple[list[Array | None], bool]:
+        self._guard.acquire()
+        try:
+            return self._lend()
+        except BaseException:
+            self._guard.release()
+            raise
+
+    def _lend(self) -> tuple[list[Array | None], bool]:
         wanted = [p if p is not None and p._requires_grad else None for p in self._parameters]
         self._before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
         if _undo.is_composed():
@@ -313,9 +326,12 @@ class _Lent:
         return [slot for slot, _ in slots], accumulate
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if kind is not None:
-            for p, gradient, fresh in self._before:
-                p._gradient, p._fresh = gradient, fresh
+        try:
+            if kind is not None:
+                for p, gradient, fresh in self._before:
+                    p._gradient, p._fresh = gradient, fresh
+        finally:
+            self._guard.release()
 
 
 def gradient_slots(*parameters: Parameter | None) -> _Lent:

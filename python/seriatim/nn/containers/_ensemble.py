@@ -97,12 +97,13 @@ def _side_by_side(call: Callable[[Any], Item], items: Sequence[Any]) -> list[Ite
     if threads == 1:
         return [call(item) for item in items]
     global _workers
+    workers = _workers
     # After a fork the threads are the parent's.
-    if _workers is None or _workers[:2] != (os.getpid(), threads):
+    if workers is None or workers[:2] != (os.getpid(), threads):
         made = ThreadPoolExecutor(threads, "seriatim", _core.set_runs_alone, (True,))
-        _workers = (os.getpid(), threads, made)
+        _workers = workers = (os.getpid(), threads, made)
     # What holds for this thread, such as to evaluate for a while, holds for its workers.
-    running = [_workers[2].submit(copy_context().run, call, item) for item in items]
+    running = [workers[2].submit(copy_context().run, call, item) for item in items]
     try:
         return [one.result() for one in running]
     finally:

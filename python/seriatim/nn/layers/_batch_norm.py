@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
+from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 
 
@@ -93,20 +95,21 @@ class _BatchNorm(ArrayModule):
         if update and self.momentum is None:
             momentum = 1 / float((self.num_batches_tracked or 0) + 1)
         statistics = running if update or not batch_statistics else (None, None)
-        if update:
-            for buffer in (*statistics, self.num_batches_tracked):
-                _undo.note_values(buffer)
-        y, cache = F.batch_norm(
-            array,
-            None if weight is None else weight._array,
-            None if bias is None else bias._array,
-            *statistics,
-            training=batch_statistics,
-            momentum=momentum,
-            eps=self.eps,
-        )
-        if update and self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
+        with guard_of(self) if update else nullcontext():
+            if update:
+                for buffer in (*statistics, self.num_batches_tracked):
+                    _undo.note_values(buffer)
+            y, cache = F.batch_norm(
+                array,
+                None if weight is None else weight._array,
+                None if bias is None else bias._array,
+                *statistics,
+                training=batch_statistics,
+                momentum=momentum,
+                eps=self.eps,
+            )
+            if update and self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
         return y, self.keep(cache)
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:

@@ -11,6 +11,7 @@ from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
+from seriatim.nn.base._guards import guard_of
 
 # What one call drops: probability, seed and number.
 Drop = tuple[float, int, int]
@@ -70,8 +71,9 @@ class Dropout(ArrayModule):
     def number(self) -> int:
         """Return the number of a new draw: what is drawn depends on the seed and on it alone."""
         _undo.note(self, "calls")
-        self.calls += 1
-        return self.calls - 1
+        with guard_of(self):
+            self.calls += 1
+            return self.calls - 1
 
     def extra_repr(self) -> str:
         """Return the probability."""

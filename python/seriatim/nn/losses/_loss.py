@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from seriatim._arrays import as_floats
 from seriatim._brief import brief
 from seriatim._typing import Array, ArrayLike
-from seriatim.nn.base._contexts import Open, Output, note_gradient
+from seriatim.nn.base._contexts import Output, note_gradient
 from seriatim.nn.base._layouts import check_same_batch
 from seriatim.sequences import PackedSequence
 
@@ -24,6 +25,15 @@ else:
     Result = TypeVar("Result")
 
 
+class _Call(NamedTuple):
+    """The last call of a loss: whose it was, and whether none of another thread was waiting."""
+
+    context: Any
+    output: Output | None
+    thread: int
+    alone: bool
+
+
 class Loss(Generic[Result]):
     """The pair of :class:`~seriatim.nn.Module`, and the last call, which waits for its backward.
 
@@ -32,7 +42,7 @@ class Loss(Generic[Result]):
     """
 
     def __init__(self) -> None:
-        self._last: Open | None = None
+        self._last: _Call | None = None
 
     def trace(self, *inputs: Any) -> tuple[Any, Any]:
         """Return the loss and the context of its :meth:`pullback`."""
@@ -44,7 +54,8 @@ class Loss(Generic[Result]):
 
     def _keep(self, pred: Any, loss: Any, context: Any) -> Any:
         """Keep a call for its backward, and return the loss."""
-        self._last = Open(context, Output.of(pred))
+        last, own = self._last, get_ident()
+        self._last = _Call(context, Output.of(pred), own, last is None or last.thread == own)
         return loss
 
     def backward(self, grad_output: Any = None) -> Array:
@@ -65,13 +76,14 @@ class Loss(Generic[Result]):
         ValueError
             ``grad_output`` has another shape.
         """
-        if self._last is None:
+        last = self._last
+        if last is None or not (last.alone or last.thread == get_ident()):
             raise RuntimeError(
                 f"{type(self).__name__}.backward(): call the loss first. It remembers its last call, for one backward: "
-                "several losses at a time need a criterion each."
+                "several losses at a time, and several threads, need a criterion each."
             )
-        grad: Array = self.pullback(self._last.context, grad_output)
-        note_gradient(grad, self._last.output)
+        grad: Array = self.pullback(last.context, grad_output)
+        note_gradient(grad, last.output)
         self._last = None
         return grad
 
