@@ -9,7 +9,7 @@ CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
 LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \
           $(if $(filter x86_64,$(shell uname -m)),x86-64:BASELINE,armv8-a:NEON)
 
-.PHONY: demo test test-swift test-python test-versions lint lint-python lint-native docs docs-site docs-examples bench clean
+.PHONY: demo test test-swift test-python test-versions lint lint-python lint-native docs docs-site docs-examples bench wheels clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m seriatim demo
@@ -66,6 +66,11 @@ docs-site: $(VENV)/.docs
 
 docs-examples: $(VENV)/.docs
 	$(BIN)/python docs/check_examples.py
+
+# Wheels for x86-64 and aarch64 in dist/, checked, and tested from the wheel alone: ten minutes of two cores.
+wheels: $(VENV)/.tools
+	$(BIN)/pip install --quiet build "setuptools>=77" wheel "numpy>=2" -r Packaging/requirements.txt
+	$(BIN)/python Packaging/wheels.py
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py

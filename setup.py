@@ -5,6 +5,10 @@ the names of the C ABI visible and appends the level to them. Without that, the 
 copies of shared Swift generics, and the baseline kernels would call AVX code. Bindings/dispatch.c picks a level at import.
 SERIATIM_LEVELS names the levels to build where not all are wanted: "v3" is that and the baseline.
 
+The machine that is built for is the one that Python's own variable for cross-building, _PYTHON_HOST_PLATFORM, names, or
+this one; `make wheels` (Packaging/wheels.py) builds for others that way, with the C compiler that CC and LDSHARED name.
+On macOS, where nothing of this has been run yet, there is one level and its names stay as they are.
+
 Everything else about the package is in pyproject.toml.
 """
 
@@ -14,10 +18,12 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,16 +47,32 @@ LEVELS = {
     },
     "aarch64": {"neon": ("armv8-a", "NEON")},
 }
+# Swift has Embedded mode for its own system, and for others as a bare machine alone.
+BARE = {"aarch64": "aarch64-none-none-elf"}
 
 
-def machine_levels() -> dict[str, tuple[str, str]]:
-    """Return the levels that are built on this machine: all, or the first and those that SERIATIM_LEVELS names."""
-    machine = platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
-    if not sys.platform.startswith("linux") or machine not in LEVELS:
+def target() -> tuple[str, str]:
+    """Return the system and the machine that are built for."""
+    system, _, machine = sysconfig.get_platform().partition("-")
+    if system.startswith("win"):
         raise PlatformError(
-            f"seriatim builds on Linux, on {' and '.join(LEVELS)}; this is {sys.platform} on {machine}."
+            "seriatim does not build on Windows: its kernels need POSIX threads. It works in WSL, the Windows Subsystem for "
+            "Linux: run `wsl --install` once, and there `pip install seriatim`. See https://learn.microsoft.com/windows/wsl/install."
         )
+    machine = machine.rpartition("-")[2].replace("arm64", "aarch64")
+    if system not in ("linux", "macosx") or machine not in LEVELS:
+        raise PlatformError(
+            f"seriatim builds on Linux and macOS, on {' and '.join(LEVELS)}; this is {system} on {machine}."
+        )
+    return system, machine
+
+
+def wanted_levels(system: str, machine: str) -> dict[str, tuple[str, str]]:
+    """Return the levels to build: all, or the first and those that SERIATIM_LEVELS names."""
     levels = LEVELS[machine]
+    if system == "macosx":
+        # Apple's linker cannot rename: there is room for one, which every CPU must be able to run.
+        levels = dict([next(iter(levels.items()))])
     named = [name for name in re.split(r"[,\s]+", os.environ.get("SERIATIM_LEVELS", "")) if name]
     unknown = sorted(set(named) - set(levels))
     if unknown:
@@ -108,6 +130,45 @@ def run(*command: str | Path) -> None:
         raise PlatformError(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
 
 
+def libc_folders() -> list[str]:
+    """Return the folders in which the C compiler finds the headers of its target's libc."""
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    done = subprocess.run([*compiler, "-E", "-v", "-x", "c", os.devnull], capture_output=True, text=True, check=True)
+    listed = done.stderr.split("#include <...> search starts here:")[-1].split("End of search list.")[0].split("\n")
+    # Swift brings the compiler's own headers.
+    return [name for line in listed if (name := line.strip()) and not Path(name, "stddef.h").exists()]
+
+
+def target_flags(system: str, machine: str) -> list[str]:
+    """Return what tells swiftc which machine to compile for, where that is not this one."""
+    if system == "macosx":
+        sdk = subprocess.run(["xcrun", "--show-sdk-path"], capture_output=True, text=True, check=True).stdout.strip()
+        flags = ["-target", f"{machine.replace('aarch64', 'arm64')}-apple-macosx11.0", "-sdk", sdk]
+    elif machine == platform.machine() and sys.platform == "linux":
+        flags = []
+    elif machine in BARE:
+        headers = [part for folder in libc_folders() for part in ("-isystem", folder)]
+        options = ["-D__linux__", "-Wno-macro-redefined", *headers]
+        flags = ["-target", BARE[machine], *(part for option in options for part in ("-Xcc", option))]
+    else:
+        raise PlatformError(f"seriatim is cross-built for {', '.join(BARE)}, not for {machine}.")
+    return flags
+
+
+def localise(swiftc: Path, level: str, compiled: Path, made: Path) -> None:
+    """Hide all names but those of the C ABI, to which the level is appended, and dissolve section groups."""
+    # Swift's own tools know every machine; not every toolchain has them.
+    tools = [(swiftc.parent / "ld.lld", "ld"), (swiftc.parent / "llvm-objcopy", "objcopy")]
+    link, copy = (mine if mine.exists() else system for mine, system in tools)
+    whole, keep, renames = (compiled.with_name(name) for name in ("whole.o", "keep.txt", "renames.txt"))
+    names = abi_names()
+    keep.write_text("".join(f"srt_{name}\n" for name in names))
+    renames.write_text("".join(f"srt_{name} srt_{name}_{level}\n" for name in names))
+    run(link, "-r", "--unique", "--force-group-allocation", compiled, "-o", whole)
+    run(copy, f"--keep-global-symbols={keep}", whole)
+    run(copy, "--strip-debug", f"--redefine-syms={renames}", whole, made)
+
+
 def build_level(swiftc: Path, level: str, march: str, flag: str) -> Path:
     """Compile the kernels for one level into one object whose only global names are `srt_<function>_<level>`.
 
@@ -115,34 +176,40 @@ def build_level(swiftc: Path, level: str, march: str, flag: str) -> Path:
     kernel, which costs as much time as the first and is thrown away by the linker. For the same reason there is no
     debugging information. -Osize keeps the inner loops as they are written and does not copy what surrounds them.
     """
-    scratch = ROOT / "build" / "swift" / level
+    system, machine = target()
+    swift = ROOT / "build" / "swift"
+    scratch = swift / (level if system == "linux" else f"{level}-{system}")
     scratch.mkdir(parents=True, exist_ok=True)
-    compiled, whole, renamed = scratch / "kernels.o", scratch / "whole.o", scratch / f"seriatim_{level}.o"
-    modules = ROOT / "build" / "swift" / "module.modulemap"
+    # SwiftPM writes this map of SeriatimSystem by itself.
+    modules = scratch / "module.modulemap"
+    modules.write_text(f'module SeriatimSystem {{ header "{SYSTEM / "SeriatimSystem.h"}" export * }}\n')
+    compiled, made = scratch / "kernels.o", scratch / f"seriatim_{level}.o"
     command = [
-        swiftc, "-module-name", "SeriatimKernels", "-parse-as-library", "-wmo", "-swift-version", "6",
+        swiftc, *target_flags(system, machine),
+        "-module-name", "SeriatimKernels", "-parse-as-library", "-wmo", "-swift-version", "6",
         "-Osize", "-gnone", "-enforce-exclusivity=unchecked", f"-D{flag}",
         "-enable-experimental-feature", "Embedded", "-enable-experimental-feature", "BuiltinModule",
         # A section for each function lets the linker drop what nobody calls.
         "-Xfrontend", "-function-sections",
         "-Xcc", "-fPIC", "-Xcc", f"-march={march}", "-Xcc", f"-fmodule-map-file={modules}",
         "-Xcc", f"-fmodule-map-file={HEADER.parent / 'module.modulemap'}",
-        "-module-cache-path", ROOT / "build" / "swift" / "cache",
+        "-module-cache-path", swift / "cache",
         "-c", *swift_sources(), "-o", compiled,
     ]  # fmt: skip
-    names = abi_names()
-    keep, renames, made_from = scratch / "keep.txt", scratch / "renames.txt", scratch / "made_from.txt"
-    key = fingerprint(command)
-    if renamed.exists() and made_from.exists() and made_from.read_text() == key:
-        return renamed
+    made_from, key = scratch / "made_from.txt", fingerprint(command)
+    if made.exists() and made_from.exists() and made_from.read_text() == key:
+        print(f"seriatim: kernels for {level} are as they were", flush=True)
+        return made
+    began = time.monotonic()
+    print(f"seriatim: compiling the kernels for {level} ({machine}), up to a minute of one core ...", flush=True)
     run(*command)
-    keep.write_text("".join(f"srt_{name}\n" for name in names))
-    renames.write_text("".join(f"srt_{name} srt_{name}_{level}\n" for name in names))
-    run("ld", "-r", "--unique", "--force-group-allocation", compiled, "-o", whole)
-    run("objcopy", f"--keep-global-symbols={keep}", whole)
-    run("objcopy", "--strip-debug", f"--redefine-syms={renames}", whole, renamed)
+    if system == "linux":
+        localise(swiftc, level, compiled, made)
+    else:
+        compiled.replace(made)
     made_from.write_text(key)
-    return renamed
+    print(f"seriatim: kernels for {level}: {time.monotonic() - began:.0f} s", flush=True)
+    return made
 
 
 class BuildExtension(build_ext):
@@ -157,23 +224,32 @@ class BuildExtension(build_ext):
         """Compiles every level, then links."""
         import numpy
 
+        system, machine = target()
         swiftc = find_swift()
-        levels = machine_levels()
-        # SwiftPM writes this map of SeriatimSystem by itself.
-        modules = ROOT / "build" / "swift" / "module.modulemap"
-        modules.parent.mkdir(parents=True, exist_ok=True)
-        modules.write_text(f'module SeriatimSystem {{ header "{SYSTEM / "SeriatimSystem.h"}" export * }}\n')
-        # One compiler is busy with one level for a minute or two, on one core.
+        levels = wanted_levels(system, machine)
+        # One compiler is busy with one level, on one core.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = pool.map(lambda level: build_level(swiftc, level, *levels[level]), levels)
             ext.extra_objects = [str(made) for made in objects]
         ext.define_macros += [(f"SRT_HAS_{level.upper()}", "1") for level in levels]
         ext.include_dirs.append(numpy.get_include())
-        exports = ROOT / "build" / "exports.map"
-        exports.write_text("{ global: PyInit__core; local: *; };\n")
-        ext.extra_link_args.append(f"-Wl,--version-script={exports}")
+        if system == "linux":
+            exports = ROOT / "build" / "exports.map"
+            exports.write_text("{ global: PyInit__core; local: *; };\n")
+            ext.extra_link_args += [
+                "-Wl,--gc-sections", "-Wl,-z,relro,-z,now", "-Wl,-s", f"-Wl,--version-script={exports}", "-lpthread",
+            ]  # fmt: skip
+        else:
+            ext.define_macros += [(f"srt_{name}_{level}", f"srt_{name}") for level in levels for name in abi_names()]
+            ext.extra_link_args += ["-Wl,-dead_strip", "-Wl,-x", "-Wl,-exported_symbol,_PyInit__core"]
         super().build_extension(ext)
 
+
+if sys.platform == "darwin" and "_PYTHON_HOST_PLATFORM" not in os.environ:
+    # Python may be for both kinds of Mac; the kernels are for one.
+    os.environ["ARCHFLAGS"] = f"-arch {platform.machine()}"
+    os.environ["MACOSX_DEPLOYMENT_TARGET"] = "11.0"
+    os.environ["_PYTHON_HOST_PLATFORM"] = f"macosx-11.0-{platform.machine()}"
 
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 macros: list[tuple[str, str | None]] = [
@@ -208,13 +284,11 @@ setup(
             "seriatim._core",
             sources=sources,
             depends=watched,
-            include_dirs=["Bindings/include", "Bindings", "Sources/SeriatimSystem/include"],
+            # Not Bindings itself: a header of ours would hide the system's of the same name.
+            include_dirs=["Bindings/include", "Sources/SeriatimSystem/include"],
             define_macros=macros,
             py_limited_api=not free_threaded,
-            extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
-            extra_link_args=[
-                "-Wl,--gc-sections", "-Wl,--exclude-libs,ALL", "-Wl,-z,relro,-z,now", "-Wl,-s", "-lpthread",
-            ],
+            extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-ffunction-sections"],
         )
     ],
     options={} if free_threaded else {"bdist_wheel": {"py_limited_api": "cp310"}},

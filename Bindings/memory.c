@@ -114,7 +114,9 @@ static block *new_block(size_t size, size_t class) {
     if (before) munmap(mapped, before);
     munmap(mapped + before + whole, HUGE_PAGE - before);
     memory = mapped + before;
+#ifdef MADV_HUGEPAGE
     madvise(memory, whole, MADV_HUGEPAGE);
+#endif
   }
   block *made = memory;
   made->size = size;

@@ -14,8 +14,10 @@
 // The smallest of what the scheduler, the cgroup and the environment allow.
 static long initial_threads(void) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
+#ifdef __linux__
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) count = CPU_COUNT(&allowed);
+#endif
   const long long group = srt_group_cpus("");
   if (group && group < count) count = (long)group;
   const char *names[] = {"OMP_NUM_THREADS", "SERIATIM_NUM_THREADS"};

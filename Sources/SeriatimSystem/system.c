@@ -22,6 +22,8 @@ _Bool srt_thread_is_alone(void) { return runs_alone; }
 
 void srt_mark_thread_alone(_Bool alone) { runs_alone = alone; }
 
+#ifdef __linux__
+
 int srt_current_cpu(void) { return sched_getcpu(); }
 
 void srt_leave_cpu(int cpu) {
@@ -32,3 +34,12 @@ void srt_leave_cpu(int cpu) {
   if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
   sched_setaffinity(0, sizeof allowed, &allowed);
 }
+
+#else
+
+// Darwin neither says where a thread runs nor takes orders.
+int srt_current_cpu(void) { return -1; }
+
+void srt_leave_cpu(int cpu) { (void)cpu; }
+
+#endif

@@ -3,13 +3,16 @@
 import fcntl
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from setuptools.errors import PlatformError
 
 from seriatim import _core
 
@@ -151,14 +154,70 @@ def test_no_swift_gives_a_clear_error(tmp_path):
     assert "Traceback" not in text
 
 
-def test_an_unknown_level_to_build_is_refused():
-    env = {**os.environ, "SERIATIM_LEVELS": "v9"}
-    done = subprocess.run(
-        [sys.executable, "setup.py", "-q", "build_ext"], capture_output=True, text=True, cwd=ROOT, env=env
-    )
-    assert done.returncode != 0
-    assert "SERIATIM_LEVELS: expected some of" in done.stderr
-    assert "got v9" in done.stderr
+@pytest.fixture
+def setup(monkeypatch):
+    """What setup.py defines, for a platform that Python would say it runs on."""
+    monkeypatch.setattr("setuptools.setup", lambda **_: None)
+
+    def load(platform):
+        monkeypatch.setenv("_PYTHON_HOST_PLATFORM", platform)
+        return SimpleNamespace(**runpy.run_path(str(ROOT / "setup.py")))
+
+    return load
+
+
+def test_an_unknown_level_to_build_is_refused(setup, monkeypatch):
+    monkeypatch.setenv("SERIATIM_LEVELS", "v9")
+    made = setup("linux-x86_64")
+    with pytest.raises(PlatformError, match="SERIATIM_LEVELS: expected some of baseline, v3, v4, got v9"):
+        made.wanted_levels(*made.target())
+
+
+@pytest.mark.parametrize(
+    ("platform", "levels"),
+    [
+        ("linux-x86_64", ["baseline", "v3", "v4"]),
+        ("linux-aarch64", ["neon"]),
+        ("macosx-11.0-arm64", ["neon"]),
+        ("macosx-11.0-x86_64", ["baseline"]),
+    ],
+)
+def test_each_platform_has_its_levels(setup, monkeypatch, platform, levels):
+    monkeypatch.delenv("SERIATIM_LEVELS", raising=False)
+    made = setup(platform)
+    assert list(made.wanted_levels(*made.target())) == levels
+
+
+@pytest.mark.parametrize("platform", ["win-amd64", "win-arm64", "win32"])
+def test_windows_is_told_of_wsl(setup, platform):
+    with pytest.raises(PlatformError, match=r"does not build on Windows.*WSL.*wsl --install"):
+        setup(platform).target()
+
+
+@pytest.mark.parametrize("platform", ["linux-riscv64", "linux-i686", "freebsd-14.0-amd64"])
+def test_other_platforms_are_refused_by_name(setup, platform):
+    with pytest.raises(PlatformError, match=f"on Linux and macOS, on x86_64 and aarch64.*{platform.split('-')[0]}"):
+        setup(platform).target()
+
+
+def test_a_recipe_and_a_workflow_say_what_the_project_says():
+    project = (ROOT / "pyproject.toml").read_text()
+    version = re.search(r'^version = "(.*)"', project, re.M)[1]
+    needed = re.findall(r'"([\w-]+>=[\d.]+)"', re.search(r"^dependencies = (.*)", project, re.M)[1])
+    recipe = (ROOT / "Packaging/conda/recipe.yaml").read_text()
+    assert f'version: "{version}"' in recipe
+    for name in needed:
+        assert f"    - {name.replace('>=', ' >=')}\n" in recipe
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+    for workflow in (ROOT / ".github/workflows").glob("*.yml"):
+        assert set(re.findall(r"run: make (\S+)", workflow.read_text())) <= set(targets)
+
+
+def test_what_make_wheels_tests_is_there():
+    wheels = (ROOT / "Packaging/wheels.py").read_text()
+    names = re.findall(r'"([\w/]+\.py)"', re.search(r"^TESTS = \[(.*?)\]", wheels, re.M | re.S)[1])
+    assert names
+    assert all((ROOT / "Tests/python" / name).exists() for name in names)
 
 
 def test_import_adds_little_to_numpy():

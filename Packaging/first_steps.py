@@ -1,0 +1,25 @@
+"""What a user does first, with the installed package: train, predict, save, load."""
+
+import pathlib
+import tempfile
+
+import numpy as np
+
+import seriatim
+from seriatim import nn
+from seriatim.models import DeepGRUClassifier
+
+rng = np.random.default_rng(0)
+x = [rng.normal(size=(n, 3)).astype(np.float32) + n % 2 for n in rng.integers(5, 20, 40)]
+y = np.array([len(sequence) % 2 for sequence in x])
+model = DeepGRUClassifier(max_epochs=3, random_state=0).fit(x, y)
+with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder, "model.safetensors")
+    seriatim.save(model, path)
+    same = np.array_equal(seriatim.load(path).predict_proba(x), model.predict_proba(x))
+assert same, "a loaded model predicts other numbers"
+output, _ = nn.GRU(3, 4)(np.zeros((2, 1, 3), np.float32))
+assert output.shape == (2, 1, 4)
+package = pathlib.Path(seriatim.__file__).parent
+assert not (package.parents[1] / "setup.py").exists(), f"this is a checkout: {package}"
+seriatim.show_config()
