@@ -123,6 +123,12 @@ def fingerprint(command: list[str | Path]) -> str:
     return state.hexdigest()
 
 
+def say(text: str) -> None:
+    """Tell how far the build is, which `pip -v` shows; levels speak at the same time, so a line is written at once."""
+    sys.stdout.write(f"seriatim: {text}\n")
+    sys.stdout.flush()
+
+
 def run(*command: str | Path) -> None:
     """Run a build step and show what it printed when it fails."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
@@ -198,17 +204,17 @@ def build_level(swiftc: Path, level: str, march: str, flag: str) -> Path:
     ]  # fmt: skip
     made_from, key = scratch / "made_from.txt", fingerprint(command)
     if made.exists() and made_from.exists() and made_from.read_text() == key:
-        print(f"seriatim: kernels for {level} are as they were", flush=True)
+        say(f"kernels for {level} are as they were")
         return made
     began = time.monotonic()
-    print(f"seriatim: compiling the kernels for {level} ({machine}), up to a minute of one core ...", flush=True)
+    say(f"compiling the kernels for {level} ({machine}), up to a minute of one core ...")
     run(*command)
     if system == "linux":
         localise(swiftc, level, compiled, made)
     else:
         compiled.replace(made)
     made_from.write_text(key)
-    print(f"seriatim: kernels for {level}: {time.monotonic() - began:.0f} s", flush=True)
+    say(f"kernels for {level}: {time.monotonic() - began:.0f} s")
     return made
 
 
