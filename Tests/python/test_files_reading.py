@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -266,6 +267,88 @@ def test_a_checksum_is_of_the_content_not_of_its_order(tmp_path):
     read_tensors(path)
     with pytest.raises(ValueError, match="has no checksum"):
         read_tensors(path, wanted=True)
+
+
+# ---- Other programs' files
+
+
+def npz(path, header, size, **others):
+    """Write an archive by hand whose array says something of itself."""
+    text = (repr(header) if isinstance(header, dict) else header).encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weight.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ({"descr": "<f4", "fortran_order": False, "shape": (2**30, 3)}, 8),
+        ({"descr": "<f4", "fortran_order": False, "shape": (2**62, 4)}, 0),
+        ({"descr": "|O", "fortran_order": False, "shape": (1,)}, 8),
+        ({"descr": "<f4", "fortran_order": False, "shape": (3,)}, 8),
+        ({"descr": "<f4", "fortran_order": False, "shape": (2**25,)}, 2**27),
+        ({"descr": "<f4"}, 8),
+        ("__import__('os')", 8),
+        ("(" * 100, 8),
+    ],
+)
+def test_archives_that_are_none(tmp_path, header, size):
+    path = tmp_path / "m.npz"
+    npz(path, header, size)
+    with pytest.raises(ValueError, match=r"m\.npz: not a whole file of numpy\.savez"):
+        nn.Linear(2, 2).load_state_dict(path)
+
+
+def test_every_cut_of_an_archive_is_noticed(tmp_path):
+    path = tmp_path / "m.npz"
+    np.savez(path, **nn.Linear(2, 2).state_dict())
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 5):
+        path.write_bytes(whole[:place])
+        with pytest.raises(ValueError, match=r"m\.npz: not a whole"):
+            nn.Linear(2, 2).load_state_dict(path)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        # Dates are not looked at, and what the numbers are the archive's own checksum says.
+        with suppress(ValueError, KeyError):
+            nn.Linear(2, 2).load_state_dict(path)
+
+
+def test_files_of_keras_that_lead_elsewhere_or_ask_for_more(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "m.weights.h5"
+
+    def outside(file):
+        file["layers"] = h5py.ExternalLink("/etc/passwd", "/")
+
+    def circle(file):
+        file["layers/a"] = file.create_group("layers")
+
+    def elsewhere(file):
+        file.create_dataset("a", (4,), "f4", external=[("/etc/passwd", 0, 16)])
+
+    def large(file):
+        file.create_dataset("a", (3, 2**30), "f4")
+
+    for make, words in (
+        (outside, "a link to another place"),
+        (circle, "at another place as well"),
+        (elsewhere, "in another file"),
+        (large, "12884901888 bytes are to be unpacked"),
+        (lambda file: file.attrs.update(layer_names=[b"none"]), "not a whole file of Keras"),
+    ):
+        with h5py.File(path, "w") as file:
+            make(file)
+        with pytest.raises(ValueError, match=words):
+            convert.keras_gru(path)
+    with zipfile.ZipFile(tmp_path / "m.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", bytes(2**26))
+    with pytest.raises(ValueError, match="are to be unpacked"):
+        convert.keras_gru(tmp_path / "m.keras")
+    for content in (b"", b"PK\3\4", b"\x89HDF\r\n\x1a\n" + bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"m\.weights\.h5: "):
+            convert.keras_gru(path)
 
 
 # ---- Mutations

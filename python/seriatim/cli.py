@@ -33,14 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from seriatim.demo import main as run
 
-    run(
-        options.output,
-        options.epochs,
-        options.seed,
-        options.fraction,
-        not options.no_peers,
-        0 if options.quiet else 1,
-    )
+    try:
+        run(
+            options.output,
+            options.epochs,
+            options.seed,
+            options.fraction,
+            not options.no_peers,
+            0 if options.quiet else 1,
+        )
+    except OSError as error:
+        parser.exit(1, f"seriatim demo: {error}\n")
     return 0
 
 

@@ -32,6 +32,29 @@ KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "
          "U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "BOOL": "|b1"}  # fmt: skip
 
 
+# How many times as large as a file what is unpacked of it may be, and from what size on that is looked at.
+_TIMES, _LEAST = 100, 1 << 26
+
+
+def at_most(path: Path, asked: int) -> None:
+    """Raise ValueError if what is to be unpacked is far larger than the file that it is in."""
+    size = os.stat(path).st_size
+    if asked > max(_LEAST, _TIMES * size):
+        raise ValueError(f"{path}: {asked} bytes are to be unpacked of {size}: expected {_TIMES} times as many at most")
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise for what is no file with a content of its own: a folder, a pipe, a device, or nothing."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{path}: expected the path of a file, got that of a folder")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path}: expected the path of a file, got that of a pipe or a device")
+
+
 class Entry(NamedTuple):
     """Where a tensor is, and what."""
 
@@ -129,19 +152,9 @@ def opened(path: Path) -> Iterator[TensorFile]:
     ValueError
         It is not a whole one.
     """
-    try:
-        # A pipe would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    there = os.fstat(descriptor)
-    if not stat.S_ISREG(there.st_mode):
-        os.close(descriptor)
-        if stat.S_ISDIR(there.st_mode):
-            raise IsADirectoryError(f"{path}: expected the path of a file, got that of a folder")
-        raise ValueError(f"{path}: expected the path of a file, got that of a pipe or a device")
-    with naming(path), io.FileIO(descriptor) as file:
-        yield TensorFile(path, file, there.st_size)
+    refuse_no_file(path)
+    with naming(path), open(path, "rb", buffering=0) as file:
+        yield TensorFile(path, file, os.fstat(file.fileno()).st_size)
 
 
 def _texts(said: Any) -> dict[str, str]:

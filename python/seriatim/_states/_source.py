@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from seriatim._arrays import as_numbers, in_range
+from seriatim._files import as_path, refuse_no_file
 from seriatim._states._folded import folded
+from seriatim._states._npz import read_npz
 from seriatim._states._safetensors import read_safetensors
 from seriatim._typing import AnyArray
 
@@ -78,7 +80,7 @@ def bare_name(name: str, known: Collection[str]) -> str:
 
 def _mapping(source: Any) -> Mapping[Any, Any]:
     if isinstance(source, (str, os.PathLike)):
-        return _from_file(Path(source))
+        return _from_file(as_path(source))
     if isinstance(source, Mapping):
         return source
     if callable(getattr(source, "state_dict", None)):
@@ -116,13 +118,11 @@ def _unwrapped(given: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
 
 def _from_file(path: Path) -> Mapping[str, Any]:
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: expected the path of a file, got that of a folder")
+    refuse_no_file(path)
     with path.open("rb") as file:
         start = file.read(8)
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        return read_npz(path)
     if path.suffix == ".keras":
         raise ValueError(
             f"{path}: a model of Keras: seriatim.convert has functions for its layers, which take the path, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -11,14 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from seriatim._files import as_path, at_most, refuse_no_file
 from seriatim._typing import Array
 from seriatim.convert._keras._source import Setting, Source, inner, is_model, settings
 
 
 def read_file(path: str | os.PathLike[str]) -> Source:
     """Return arrays by name and, of a whole model, its layers' plan; no code of the file is run."""
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such file")
+    path = as_path(path)
+    refuse_no_file(path)
     try:
         import h5py
     except ImportError as error:
@@ -26,20 +28,58 @@ def read_file(path: str | os.PathLike[str]) -> Source:
             f"{path}: a file of Keras is read by h5py, which is not installed (pip install h5py); without it, give "
             "{variable.path: variable.numpy() for variable in model.weights}"
         ) from error
+    try:
+        return _read(path, h5py)
+    except (MemoryError, ValueError):
+        raise
+    except Exception as error:
+        # Of the system; the other ones are of what is asked for by numbers in the file.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise ValueError(f"{path}: not a whole file of Keras: {error!r}") from error
+
+
+def _read(path: Path, h5py: Any) -> Source:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
             if missing:
                 raise ValueError(f"{path}: no .keras file: {', '.join(sorted(missing))} missing")
+            at_most(path, sum(archive.getinfo(name).file_size for name in ("config.json", "model.weights.h5")))
             model = json.loads(archive.read("config.json"))
             with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+                _look_at(path, file, h5py)
                 return _of_groups(file, model)
     if not h5py.is_hdf5(path):
         raise ValueError(f"{path}: expected a file of Keras, .keras, .weights.h5 or .h5, got another")
     with h5py.File(path, "r") as file:
+        _look_at(path, file, h5py)
         if "layer_names" in file.attrs or "model_weights" in file:
             return _of_names(file)
         return _of_groups(file, None)
+
+
+def _look_at(path: Path, root: Any, h5py: Any) -> None:
+    """Raise ValueError for what leads out of a file or in a circle, and for arrays that are larger than it can fill."""
+    left, seen, asked = [root], set(), 0
+    while left:
+        group = left.pop()
+        for name in group:
+            place = f"{path}: {group.name}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{place} is a link to another place, which Keras does not write")
+            one = group[name]
+            address = h5py.h5o.get_info(one.id).addr
+            if address in seen:
+                raise ValueError(f"{place} is at another place as well, which Keras does not write")
+            seen.add(address)
+            if hasattr(one, "items"):
+                left.append(one)
+                continue
+            if one.external or one.is_virtual:
+                raise ValueError(f"{place} has its numbers in another file, which Keras does not write")
+            asked += one.nbytes
+    at_most(path, asked)
 
 
 def _arrays(group: Any, path: str = "") -> Iterator[tuple[str, Array]]:
