@@ -161,11 +161,14 @@ def target_flags(system: str, machine: str) -> list[str]:
     return flags
 
 
+def tool(swiftc: Path, own: str, others: str) -> Path | str:
+    """Return Swift's own tool, which knows every machine, or where the toolchain has none the system's."""
+    return path if (path := swiftc.parent / own).exists() else others
+
+
 def localise(swiftc: Path, level: str, compiled: Path, made: Path) -> None:
     """Hide all names but those of the C ABI, to which the level is appended, and dissolve section groups."""
-    # Swift's own tools know every machine; not every toolchain has them.
-    tools = [(swiftc.parent / "ld.lld", "ld"), (swiftc.parent / "llvm-objcopy", "objcopy")]
-    link, copy = (mine if mine.exists() else system for mine, system in tools)
+    link, copy = tool(swiftc, "ld.lld", "ld"), tool(swiftc, "llvm-objcopy", "objcopy")
     whole, keep, renames = (compiled.with_name(name) for name in ("whole.o", "keep.txt", "renames.txt"))
     names = abi_names()
     keep.write_text("".join(f"srt_{name}\n" for name in names))
@@ -173,6 +176,22 @@ def localise(swiftc: Path, level: str, compiled: Path, made: Path) -> None:
     run(link, "-r", "--unique", "--force-group-allocation", compiled, "-o", whole)
     run(copy, f"--keep-global-symbols={keep}", whole)
     run(copy, "--strip-debug", f"--redefine-syms={renames}", whole, made)
+
+
+def refuse_allocations(swiftc: Path, made: Path) -> None:
+    """Raise an error if kernels call what takes memory from the system: Swift ends the process where there is none."""
+    # Linked alone, it keeps what is called: Swift's own functions, which may allocate, are in every object.
+    linked = made.with_name("alone.so")
+    run(tool(swiftc, "ld.lld", "ld"), "-shared", "--gc-sections", made, "-o", linked)
+    command = [tool(swiftc, "llvm-nm", "nm"), "--dynamic", "--undefined-only", linked]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    calls = sorted(set(listed.split()) & {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "free"})
+    if calls:
+        made.unlink()
+        raise PlatformError(
+            f"a kernel allocates, by {', '.join(calls)}: all its memory is the caller's, or of the stack by withStack "
+            "(Sources/SeriatimKernels/Machinery/Scratch.swift)"
+        )
 
 
 def build_level(swiftc: Path, level: str, march: str, flag: str) -> Path:
@@ -211,6 +230,7 @@ def build_level(swiftc: Path, level: str, march: str, flag: str) -> Path:
     run(*command)
     if system == "linux":
         localise(swiftc, level, compiled, made)
+        refuse_allocations(swiftc, made)
     else:
         compiled.replace(made)
     made_from.write_text(key)

@@ -227,6 +227,8 @@ bool srt_keep(srt_call *call, PyObject *object) {
 void srt_release(srt_call *call) {
   while (call->owned_count) Py_DECREF(call->owned[--call->owned_count]);
   while (call->scratch_count) free_block(call->scratch[--call->scratch_count]);
+  if (call->keeps_threads) srt->keep_thread_limit(0);
+  call->keeps_threads = false;
 }
 
 PyObject *srt_fail(srt_call *call) {

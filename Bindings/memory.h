@@ -14,6 +14,7 @@ typedef struct {
   int owned_count;
   void *scratch[3];
   int scratch_count;
+  bool keeps_threads;  // and the limit of threads that the scratch is for
 } srt_call;
 
 // Gives everything back. srt_fail returns NULL with the exception that is set. srt_finish returns `result` (whose

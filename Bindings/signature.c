@@ -581,6 +581,7 @@ static bool derive(srt_frame *f) {
 bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *given, Py_ssize_t count) {
   const srt_parameter *table = signature->parameters;
   f->call.owned_count = f->call.scratch_count = 0;
+  f->call.keeps_threads = srt->keep_thread_limit(1);
   f->signature = signature;
   f->is_empty = false;
   f->known = 0;

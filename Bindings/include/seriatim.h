@@ -3,7 +3,8 @@
 // Everything here holds for every function unless its comment says otherwise:
 //   - All matrices are float32, row-major, and dense: row stride = number of columns. A stride argument counts floats.
 //   - The caller owns all memory and keeps it alive for the call; nothing is allocated or kept.
-//   - Outputs must not overlap inputs or each other. Pointers need the alignment of a float; 64 bytes are faster.
+//   - Outputs must not overlap inputs or each other, and what is changed in place counts as both: Bindings/ refuses that.
+//     Pointers need the alignment of a float; 64 bytes are faster.
 //   - Sizes are checked by the caller (Bindings/): a wrong size is undefined behaviour, not an error.
 //   - A function returns a status: SRT_OK, or the reason why nothing was written.
 //   - Functions are thread-safe; results do not depend on the number of threads.
@@ -37,6 +38,7 @@ enum {
 #define SRT_FUNCTIONS(X)          \
   X(thread_limit)                 \
   X(set_thread_limit)             \
+  X(keep_thread_limit)            \
   X(set_runs_alone)               \
   X(set_caches)                   \
   X(get_caches)                   \
@@ -117,6 +119,10 @@ ptrdiff_t srt_thread_limit(void);
 
 // Sets it, at least 1. Called once at import before any other function, and by set_num_threads.
 int32_t srt_set_thread_limit(ptrdiff_t count);
+
+// Keeps the limit as it is for the calling thread, whatever others set meanwhile, until it is called with 0: from the first
+// question for a size of scratch to the end of the call that is given it. 0 if it was kept already, else 1.
+int32_t srt_keep_thread_limit(int32_t keeps);
 
 // Says whether functions that the calling thread calls run on it alone, whatever the limit; 0 in a new thread.
 int32_t srt_set_runs_alone(int32_t alone);

@@ -13,6 +13,9 @@ public func srt_set_thread_limit(_ count: Int) -> Int32 {
   return done
 }
 
+@_cdecl("srt_keep_thread_limit") @implementation
+public func srt_keep_thread_limit(_ keeps: Int32) -> Int32 { keepThreadLimit(keeps != 0) ? 1 : 0 }
+
 @_cdecl("srt_set_runs_alone") @implementation
 public func srt_set_runs_alone(_ alone: Int32) -> Int32 {
   setRunsAlone(alone != 0)

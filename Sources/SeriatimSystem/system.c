@@ -16,11 +16,101 @@ int srt_start_thread(void *(*body)(void *), void *argument) {
   return error;
 }
 
-static _Thread_local _Bool runs_alone;
+static _Thread_local struct {
+  ptrdiff_t threads_of_call;
+  _Bool runs_alone;
+} own;
 
-_Bool srt_thread_is_alone(void) { return runs_alone; }
+_Bool srt_thread_is_alone(void) { return own.runs_alone; }
 
-void srt_mark_thread_alone(_Bool alone) { runs_alone = alone; }
+void srt_mark_thread_alone(_Bool alone) { own.runs_alone = alone; }
+
+ptrdiff_t srt_threads_of_call(void) { return own.threads_of_call; }
+
+void srt_keep_threads_of_call(ptrdiff_t count) { own.threads_of_call = count; }
+
+static struct {
+  _Alignas(64) unsigned char pool[SRT_POOL_SIZE];
+  uint64_t progress[SRT_MOST_THREADS * SRT_COUNTERS_PER_LINE];
+} memory;
+
+void *srt_pool_memory(void) { return memory.pool; }
+
+uint64_t *srt_pool_progress(void) { return memory.progress; }
+
+// Calls a function by Swift's convention, which is C's but for one more register, that of the context.
+#ifdef __clang__
+static ptrdiff_t call_swift(ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdiff_t d, ptrdiff_t e, ptrdiff_t f,
+                            const struct srt_lent *lent) {
+  typedef __attribute__((swiftcall)) ptrdiff_t function(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                                                        __attribute__((swift_context)) void *);
+  return ((function *)lent->function)(a, b, c, d, e, f, lent->context);
+}
+#else
+// Others do not know the convention. The first six arguments are where they must be.
+#if defined(__x86_64__)
+__asm__(
+    ".pushsection .text\n"
+    ".type srt_call_swift, @function\n"
+    "srt_call_swift:\n"
+    ".cfi_startproc\n"
+    "push %r13\n"
+    ".cfi_adjust_cfa_offset 8\n"
+    ".cfi_rel_offset r13, 0\n"
+    "mov 16(%rsp), %rax\n"
+    "mov 8(%rax), %r13\n"
+    "call *(%rax)\n"
+    "pop %r13\n"
+    ".cfi_adjust_cfa_offset -8\n"
+    ".cfi_restore r13\n"
+    "ret\n"
+    ".cfi_endproc\n"
+    ".size srt_call_swift, . - srt_call_swift\n"
+    ".popsection\n");
+#elif defined(__aarch64__)
+__asm__(
+    ".pushsection .text\n"
+    ".type srt_call_swift, %function\n"
+    "srt_call_swift:\n"
+    ".cfi_startproc\n"
+    "stp x20, x30, [sp, #-16]!\n"
+    ".cfi_def_cfa_offset 16\n"
+    ".cfi_offset x20, -16\n"
+    ".cfi_offset x30, -8\n"
+    "ldp x9, x20, [x6]\n"
+    "blr x9\n"
+    "ldp x20, x30, [sp], #16\n"
+    ".cfi_def_cfa_offset 0\n"
+    ".cfi_restore x20\n"
+    ".cfi_restore x30\n"
+    "ret\n"
+    ".cfi_endproc\n"
+    ".size srt_call_swift, . - srt_call_swift\n"
+    ".popsection\n");
+#else
+#error "compile this with clang: it knows how Swift's functions are called"
+#endif
+__attribute__((visibility("hidden"))) ptrdiff_t call_swift(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                                                           ptrdiff_t, const struct srt_lent *) __asm__("srt_call_swift");
+#endif
+
+void srt_lend_task(void *function, void *context, ptrdiff_t tasks, void (*use)(void *lent, ptrdiff_t tasks)) {
+  struct srt_lent lent = {function, context};
+  use(&lent, tasks);
+}
+
+void srt_lend_pass(void *function, void *context, void *argument,
+                   void (*use)(const struct srt_lent *lent, void *argument)) {
+  const struct srt_lent lent = {function, context};
+  use(&lent, argument);
+}
+
+void srt_call_task(void *lent, ptrdiff_t task, ptrdiff_t tasks) { (void)call_swift(task, tasks, 0, 0, 0, 0, lent); }
+
+_Bool srt_call_pass(const struct srt_lent *lent, ptrdiff_t position, ptrdiff_t pass, ptrdiff_t group, ptrdiff_t groups,
+                    ptrdiff_t member, ptrdiff_t members) {
+  return call_swift(position, pass, group, groups, member, members, lent) & 1;
+}
 
 #ifdef __linux__
 

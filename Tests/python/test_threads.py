@@ -4,12 +4,13 @@ import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import core_arguments
 import numpy as np
 import pytest
 from support import threads
 
 import seriatim
-from seriatim import nn
+from seriatim import _core, nn
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,28 @@ def test_same_bits_for_any_number_of_threads():
     for other in outputs[1:]:
         for a, b in zip(outputs[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_a_call_keeps_the_threads_that_its_scratch_is_for():
+    name, seen = "recurrent_forward", []
+    arguments = core_arguments.recurrent(*core_arguments.RECURRENT[-1])
+    place = [row["name"] for row in core_arguments.TABLES[name]["parameters"]].index("h0")
+    h0 = arguments[place]
+
+    class Late:
+        """Read when the size of the scratch is known, as another thread could run then."""
+
+        def __array__(self, dtype=None, copy=None):
+            seriatim.set_num_threads(16)
+            seen.append(seriatim.get_num_threads())
+            return h0
+
+    want = _core.recurrent_forward(*core_arguments.grouped(name, arguments))[0]
+    arguments[place] = Late()
+    got = _core.recurrent_forward(*core_arguments.grouped(name, arguments))[0]
+    assert set(seen) == {2}
+    assert seriatim.get_num_threads() == 16
+    np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -82,6 +83,25 @@ int srt_start_thread(void *(*body)(void *), void *argument);
 // says so, since they would wait for each other's workers. False in a new thread.
 _Bool srt_thread_is_alone(void);
 void srt_mark_thread_alone(_Bool alone);
+
+// The threads that the calling thread's call may use, whatever the limit becomes meanwhile; 0: there is no such call.
+ptrdiff_t srt_threads_of_call(void);
+void srt_keep_threads_of_call(ptrdiff_t count);
+
+// Memory of the worker pool, zeros at first: there is one pool, and nobody has to ask the system for it.
+enum { SRT_POOL_SIZE = 512, SRT_MOST_THREADS = 256, SRT_COUNTERS_PER_LINE = 8 };
+void *srt_pool_memory(void) __attribute__((returns_nonnull));
+uint64_t *srt_pool_progress(void) __attribute__((returns_nonnull));
+
+// A function of Swift that somebody else may call as long as the one that lent it has not returned: its two words, which
+// stay on the stack. (What Swift itself makes of such a function, to pass it on, is allocated.) srt_lend_task and
+// srt_lend_pass make it; called by Swift's convention, they are declared where they are used.
+struct srt_lent {
+  void *function, *context;
+};
+__attribute__((nonnull)) void srt_call_task(void *lent, ptrdiff_t task, ptrdiff_t tasks);
+__attribute__((nonnull)) _Bool srt_call_pass(const struct srt_lent *lent, ptrdiff_t position, ptrdiff_t pass, ptrdiff_t group, ptrdiff_t groups,
+                    ptrdiff_t member, ptrdiff_t members);
 
 // The CPU that the calling thread runs on, or -1.
 int srt_current_cpu(void);

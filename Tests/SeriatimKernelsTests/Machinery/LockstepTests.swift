@@ -5,6 +5,21 @@ import XCTest
 
 @testable import SeriatimKernels
 
+/// What a dissolved team leaves, and the first position that is left after `finish`.
+private struct Finishing {
+  let positions: Range<Int>
+  let passes, size: Int
+  let progress: UnsafeMutablePointer<UInt64>
+  let count: UInt64
+  var next = 0
+
+  mutating func finish(_ body: LentBody) {
+    var team = Team(
+      body: body, positions: positions, passes: passes, together: size, patience: 0, pieces: 0, progress: progress)
+    next = SeriatimKernels.finish(&team, count: count, size: size)
+  }
+}
+
 final class LockstepTests: XCTestCase {
   override func tearDown() { setThreadLimit(2) }
 
@@ -85,17 +100,17 @@ final class LockstepTests: XCTestCase {
           for task in 0..<size {
             for stamp in 0..<done[task] { for share in share(of: 6, task, size) { runs[stamp * 6 + share] += 1 } }
           }
-          withoutActuallyEscaping(mark) { body in
-            var team = Team(
-              body: body, positions: positions, passes: passes, together: size, patience: 0, pieces: 0,
-              progress: progress)
-            let next = finish(&team, count: UInt64(count), size: size)
-            let most = done.max() ?? 0
-            XCTAssertEqual(next, 10 + (most + passes - 1) / passes)
-            for stamp in 0..<30 {
-              let want = stamp < (next - 10) * passes ? 1 : 0
-              XCTAssert((0..<6).allSatisfy { runs[stamp * 6 + $0] == want }, "pass \(stamp), done \(done)")
-            }
+          var job = Finishing(
+            positions: positions, passes: passes, size: size, progress: progress, count: UInt64(count))
+          lend(mark, &job) { body, job in
+            let job = job.assumingMemoryBound(to: Finishing.self)
+            job.pointee.finish(LentBody(lent: body))
+          }
+          let most = done.max() ?? 0
+          XCTAssertEqual(job.next, 10 + (most + passes - 1) / passes)
+          for stamp in 0..<30 {
+            let want = stamp < (job.next - 10) * passes ? 1 : 0
+            XCTAssert((0..<6).allSatisfy { runs[stamp * 6 + $0] == want }, "pass \(stamp), done \(done)")
           }
         }
       }

@@ -62,8 +62,7 @@ private func edgeTile(rows: Int, _ tile: ProductTile) {
 /// Runs `compute(inner)` on a buffer of `width` columns in the place of a tile's output, and copies what there is.
 @inline(__always)
 func edgeTile(rows: Int, width: Int, _ tile: ProductTile, _ compute: (ProductTile) -> Void) {
-  withUnsafeTemporaryAllocation(of: Float.self, capacity: (tileRows &+ 1) &* panelWidth) { space in
-    guard let buffer = space.baseAddress else { return }
+  withStack(of: Float.self, count: (tileRows &+ 1) &* panelWidth) { buffer in
     var inner = tile
     inner.c = buffer
     inner.outputStride = panelWidth

@@ -48,10 +48,25 @@ let leastRestraint = 32
 private let mostRestraint = 4096
 
 /// Counters in a cache line: each member has a line of its own.
-let countersPerLine = 8
+let countersPerLine = SRT_COUNTERS_PER_LINE
+
+/// A `LockstepBody` of a call that has not returned.
+struct LentBody {
+  let lent: UnsafePointer<srt_lent>
+
+  func callAsFunction(_ position: Int, _ pass: Int, _ seat: Seat) -> Bool {
+    srt_call_pass(lent, position, pass, seat.group, seat.groups, seat.member, seat.members)
+  }
+}
+
+/// What `lockstep` is asked for.
+private struct Order {
+  let positions: Range<Int>
+  let passes, tasks, together, pieces, patience: Int
+}
 
 struct Team {
-  let body: LockstepBody
+  let body: LentBody
   let positions: Range<Int>
   let passes: Int
   let together: Int
@@ -81,43 +96,42 @@ func lockstep(
   positions: Range<Int>, passes: Int, tasks: Int, together: Int? = nil, pieces: Int = 0, patience: Int = 0,
   _ body: LockstepBody
 ) {
-  withoutActuallyEscaping(body) { escapable in
-    // Through memory: the compiler would make a copy of all that follows for every body.
-    var body = escapable
-    withUnsafeMutablePointer(to: &body) {
-      keepStep(
-        positions, passes: passes, tasks: tasks, together: together ?? tasks, pieces: pieces,
-        patience: max(leastPatience, patience), $0)
+  var order = Order(
+    positions: positions, passes: passes, tasks: tasks, together: together ?? tasks, pieces: pieces,
+    patience: max(leastPatience, patience))
+  withUnsafeMutablePointer(to: &order) {
+    lend(body, UnsafeMutableRawPointer($0)) { lent, order in
+      keepStep(order.assumingMemoryBound(to: Order.self).pointee, LentBody(lent: lent))
     }
   }
 }
 
-@inline(never)
-private func keepStep(
-  _ positions: Range<Int>, passes: Int, tasks: Int, together: Int, pieces: Int, patience: Int,
-  _ body: UnsafeMutablePointer<LockstepBody>
-) {
-  let pool = pool()
+/// Calls `use` with the body as others may call it.
+@_silgen_name("srt_lend_pass")
+func lend(
+  _ body: LockstepBody, _ argument: UnsafeMutableRawPointer,
+  _ use: @convention(c) (_ lent: UnsafePointer<srt_lent>, _ argument: UnsafeMutableRawPointer) -> Void)
+
+private func keepStep(_ order: Order, _ body: LentBody) {
+  let (pool, positions, passes, tasks) = (pool(), order.positions, order.passes, order.tasks)
   if tasks > 1, !positions.isEmpty, pthread_mutex_trylock(&pool.pointee.turn) == 0 {
     var first = positions.lowerBound
     while first < positions.upperBound {
       let alone = min(positions.upperBound &- first, (pool.pointee.restraint &+ passes &- 1) / passes)
-      runAlone(first..<(first &+ alone), passes, body.pointee)
+      runAlone(first..<(first &+ alone), passes, body)
       pool.pointee.restraint = max(0, pool.pointee.restraint &- alone &* passes)
       first &+= alone
       if first < positions.upperBound {
-        first = runTeam(
-          pool, first..<positions.upperBound, passes, tasks, together: together, pieces: pieces, patience: patience,
-          body.pointee)
+        first = runTeam(pool, first..<positions.upperBound, order, body)
       }
     }
     pthread_mutex_unlock(&pool.pointee.turn)
   } else {
-    runAlone(positions, passes, body.pointee)
+    runAlone(positions, passes, body)
   }
 }
 
-private func runAlone(_ positions: Range<Int>, _ passes: Int, _ body: LockstepBody) {
+private func runAlone(_ positions: Range<Int>, _ passes: Int, _ body: LentBody) {
   for position in positions {
     for pass in 0..<passes { _ = body(position, pass, Seat(0, of: 1, together: 1)) }
   }
@@ -125,17 +139,16 @@ private func runAlone(_ positions: Range<Int>, _ passes: Int, _ body: LockstepBo
 
 /// Gives the first position that is not done: the team was dissolved there.
 private func runTeam(
-  _ pool: UnsafeMutablePointer<Pool>, _ positions: Range<Int>, _ passes: Int, _ tasks: Int, together: Int,
-  pieces: Int, patience: Int, _ body: @escaping LockstepBody
+  _ pool: UnsafeMutablePointer<Pool>, _ positions: Range<Int>, _ order: Order, _ body: LentBody
 ) -> Int {
-  let progress = pool.pointee.progress
+  let (progress, tasks) = (srt_pool_progress(), order.tasks)
   for task in 0..<tasks {
     srt_atomic_store(progress + task &* countersPerLine, 0)
     srt_atomic_store(progress + (task &* countersPerLine &+ 1), Pieces.none)
   }
   var team = Team(
-    body: body, positions: positions, passes: passes, together: together, patience: patience, pieces: pieces,
-    progress: progress)
+    body: body, positions: positions, passes: order.passes, together: order.together, patience: order.patience,
+    pieces: order.pieces, progress: progress)
   return withUnsafeMutablePointer(to: &team) { team in
     publish(pool, tasks: tasks, from: 1, UnsafeMutableRawPointer(team)) { context, task, _ in
       member(context.assumingMemoryBound(to: Team.self), task)

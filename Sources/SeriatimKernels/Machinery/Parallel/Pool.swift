@@ -11,16 +11,15 @@ import SeriatimSystem
 
 typealias JobFunction = @convention(c) (UnsafeMutableRawPointer, Int, Int) -> Void
 
-/// The most threads that may be asked for.
-let mostThreads = 256
-
 /// Rounds of a spin loop before a worker sleeps: some tens of microseconds, the time between two kernels of one model.
 private let spins = 2_000
 
 struct Pool {
-  var threadLimit = 1
+  var threadLimit: UInt64 = 1
   /// Workers alive.
   var started = 0
+  /// Whether a fork finds its way; without that there are no workers.
+  var survivesFork = false
   /// Held by the caller whose job runs.
   var turn = pthread_mutex_t()
   /// Guards `wake`.
@@ -38,29 +37,23 @@ struct Pool {
   var tasks: UInt64 = 0
   var context: UInt64 = 0
   var function: UInt64 = 0
-  // Of teams in lockstep: their members' counters, a line each; how many passes must go alone, and how many after the
-  // next failure. Guarded by `turn`.
-  var progress: UnsafeMutablePointer<UInt64>
+  // Of teams in lockstep: how many passes must go alone, and how many after the next failure. Guarded by `turn`.
   var restraint = 0
   var penalty = leastRestraint
 }
 
 /// Made by the first call, which the binding makes at import, before there can be a second thread.
-private nonisolated(unsafe) var sharedPool: UnsafeMutablePointer<Pool>?
-
-@inline(__always)
 func pool() -> UnsafeMutablePointer<Pool> {
-  if let sharedPool { return sharedPool }
-  return makePool()
+  let pool = srt_pool_memory().assumingMemoryBound(to: Pool.self)
+  if pool.pointee.threadLimit == 0 { makePool(pool) }
+  return pool
 }
 
-private func makePool() -> UnsafeMutablePointer<Pool> {
-  let made = UnsafeMutablePointer<Pool>.allocate(capacity: 1)
-  made.initialize(to: Pool(progress: .allocate(capacity: mostThreads &* countersPerLine)))
-  initializeLocks(made)
-  sharedPool = made
-  pthread_atfork(beforeFork, afterForkInParent, afterForkInChild)
-  return made
+private func makePool(_ pool: UnsafeMutablePointer<Pool>) {
+  precondition(MemoryLayout<Pool>.size <= SRT_POOL_SIZE)
+  pool.initialize(to: Pool())
+  initializeLocks(pool)
+  pool.pointee.survivesFork = pthread_atfork(beforeFork, afterForkInParent, afterForkInChild) == 0
 }
 
 private func initializeLocks(_ pool: UnsafeMutablePointer<Pool>) {
@@ -72,7 +65,7 @@ private func initializeLocks(_ pool: UnsafeMutablePointer<Pool>) {
 /// Runs `function(context, task, tasks)` for every task and returns when all are done.
 func run(tasks: Int, _ context: UnsafeMutableRawPointer, _ function: @escaping JobFunction) {
   let pool = pool()
-  guard pool.pointee.threadLimit > 1, pthread_mutex_trylock(&pool.pointee.turn) == 0 else {
+  guard tasks > 1, threadLimit() > 1, pthread_mutex_trylock(&pool.pointee.turn) == 0 else {
     for task in 0..<tasks { function(context, task, tasks) }
     return
   }
@@ -87,7 +80,7 @@ func publish(
   _ pool: UnsafeMutablePointer<Pool>, tasks: Int, from first: Int, _ context: UnsafeMutableRawPointer,
   _ function: @escaping JobFunction
 ) -> UInt64 {
-  startWorkers(min(tasks, pool.pointee.threadLimit) &- 1, pool)
+  startWorkers(min(tasks, threadLimit()) &- 1, pool)
   srt_atomic_store(&pool.pointee.function, UInt64(UInt(bitPattern: unsafeBitCast(function, to: Int.self))))
   srt_atomic_store(&pool.pointee.context, UInt64(UInt(bitPattern: context)))
   srt_atomic_store(&pool.pointee.tasks, UInt64(tasks))
@@ -128,8 +121,9 @@ func close(_ pool: UnsafeMutablePointer<Pool>, tasks: Int) -> Int {
   }
 }
 
+/// As many as the system gives: the caller does what nobody fetches.
 private func startWorkers(_ wanted: Int, _ pool: UnsafeMutablePointer<Pool>) {
-  while pool.pointee.started < wanted {
+  while pool.pointee.started < wanted, pool.pointee.survivesFork {
     if srt_start_thread(workerBody, UnsafeMutableRawPointer(pool)) != 0 { return }
     pool.pointee.started &+= 1
   }
@@ -186,22 +180,21 @@ private func sleep(after done: UInt64, _ pool: UnsafeMutablePointer<Pool>) {
 }
 
 private func beforeFork() {
-  guard let pool = sharedPool else { return }
+  let pool = pool()
   pthread_mutex_lock(&pool.pointee.turn)
   pthread_mutex_lock(&pool.pointee.mutex)
 }
 
 private func afterForkInParent() {
-  guard let pool = sharedPool else { return }
+  let pool = pool()
   pthread_mutex_unlock(&pool.pointee.mutex)
   pthread_mutex_unlock(&pool.pointee.turn)
 }
 
 private func afterForkInChild() {
-  guard let pool = sharedPool else { return }
+  let pool = pool()
   // The workers are gone, in whatever condition they left the locks: start again with no worker and the same limit.
   let limit = pool.pointee.threadLimit
-  pool.initialize(to: Pool(progress: pool.pointee.progress))
-  pool.pointee.threadLimit = limit
+  pool.initialize(to: Pool(threadLimit: limit, survivesFork: true))
   initializeLocks(pool)
 }

@@ -11,7 +11,7 @@ public enum WindowKind { case mean, median }
 
 /// Floats of scratch that `raggedFilter` needs for medians, 0 for means.
 public func raggedFilterScratchSize(width: Int, kind: WindowKind) -> Int {
-  kind == .median ? mostThreads &* width &* laneCount : 0
+  kind == .median ? threadLimit() &* width &* laneCount : 0
 }
 
 /// - Parameters:

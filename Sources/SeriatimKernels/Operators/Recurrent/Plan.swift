@@ -20,7 +20,8 @@
 // order, so bits depend on none of this.
 
 /// Bytes a cycle from the second-level cache, and from what is behind it.
-private let (nearRate, farRate) = (32, 5)
+private let nearRate = 32
+private let farRate = 5
 
 /// Bytes a cycle from another core's cache.
 private let exchangeRate = 8
@@ -33,7 +34,8 @@ private let roundCycles = 20
 
 /// A member's part of a step that takes so many cycles is cut into so many pieces: what a step loses to cores of different
 /// speed is one of them. The number depends on nothing else, for steps that are shared out alike make one stretch.
-private let (piecesOfMember, leastCyclesInPieces) = (12, 24_000)
+private let piecesOfMember = 12
+private let leastCyclesInPieces = 24_000
 
 /// Frames whose inputs are multiplied together.
 private let framesTogether = 256

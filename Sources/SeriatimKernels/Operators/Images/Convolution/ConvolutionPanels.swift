@@ -111,7 +111,7 @@ func withRuns(
   let outputs = images &* rows &* pitch &- (pitch &- columns)
   let mine = share(of: (outputs &+ laneCount &- 1) / laneCount, panel, panelCount(of: outputs))
   let first = mine.lowerBound &* laneCount
-  withUnsafeTemporaryAllocation(of: PanelRun.self, capacity: panelWidth) { runs in
+  withStack(of: PanelRun.self, count: panelWidth) { runs in
     let last = min(mine.upperBound &* laneCount, outputs)
     var (position, count) = (first, 0)
     while position < last {
@@ -122,12 +122,12 @@ func withRuns(
         continue
       }
       let width = min(columns &- column, last &- position)
-      (runs.baseAddress.unsafelyUnwrapped + count).initialize(
+      (runs + count).initialize(
         to: PanelRun(lane: position &- first, count: width, image: line / rows, row: line % rows, column: column))
       count &+= 1
       position &+= width
     }
-    body(PanelRuns(UnsafePointer(runs.baseAddress.unsafelyUnwrapped), count: count), first, last &- first)
+    body(PanelRuns(UnsafePointer(runs), count: count), first, last &- first)
   }
 }
 

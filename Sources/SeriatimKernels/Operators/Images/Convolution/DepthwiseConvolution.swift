@@ -6,8 +6,12 @@
 // enough for the multiply-adds' latency, which share what they read of the output's gradient.
 
 func depthwiseScratchSize(_ pass: ConvolutionPass) -> Int {
-  let layout = PhasedPlane(spreading: pass)
-  return threadLimit() &* (depthwiseCopySize(layout) &+ rowsAtATime(layout) &* layout.columns &+ 4 &* laneCount)
+  integersSize(pass.taps) &+ threadLimit() &* depthwiseWorkSize(PhasedPlane(spreading: pass))
+}
+
+/// A worker's: the copy of a plane, and sums.
+private func depthwiseWorkSize(_ layout: PhasedPlane) -> Int {
+  depthwiseCopySize(layout) &+ rowsAtATime(layout) &* layout.columns &+ 4 &* laneCount
 }
 
 /// With what the last register of the last row reaches behind.
@@ -35,30 +39,29 @@ func depthwiseConvolution(
   let planes = pass.batch &* pass.groups
   let (vertical, horizontal) = (pass.vertical, pass.horizontal)
   let rows = rowsAtATime(layout)
-  let each = depthwiseScratchSize(pass) / threadLimit()
-  withTapOffsets(pass, layout) { offsets in
-    parallel(tasks: min(planes, taskLimit(work: planes &* pass.targetPlane &* pass.taps))) { task, tasks in
-      let copy = scratch + task &* each
-      let sums = copy + depthwiseCopySize(layout)
-      fillZero(copy + layout.size, 4 &* laneCount)
-      for plane in share(of: planes, task, tasks) {
-        let (image, channel) = (plane / pass.groups, plane % pass.groups)
-        layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
-        let output = target.base + image &* target.stride + channel &* pass.targetPlane
-        let shift = broadcast(end.bias.map { $0[channel] } ?? 0)
-        var row = 0
-        while row < vertical.outputs {
-          let count = min(rows, vertical.outputs &- row)
-          addTaps(
-            sums, UnsafePointer(copy) + row &* layout.columns, packed + channel &* pass.taps, offsets, shift,
-            length: (count &- 1) &* layout.columns &+ horizontal.outputs, end.activation)
-          for index in 0..<count {
-            addRow(
-              output + (row &+ index) &* horizontal.outputs, sums + index &* layout.columns, count: horizontal.outputs,
-              accumulate: end.accumulate)
-          }
-          row &+= count
+  let each = depthwiseWorkSize(layout)
+  let (offsets, scratch) = tapOffsets(pass, layout, from: scratch)
+  parallel(tasks: min(planes, taskLimit(work: planes &* pass.targetPlane &* pass.taps))) { task, tasks in
+    let copy = scratch + task &* each
+    let sums = copy + depthwiseCopySize(layout)
+    fillZero(copy + layout.size, 4 &* laneCount)
+    for plane in share(of: planes, task, tasks) {
+      let (image, channel) = (plane / pass.groups, plane % pass.groups)
+      layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
+      let output = target.base + image &* target.stride + channel &* pass.targetPlane
+      let shift = broadcast(end.bias.map { $0[channel] } ?? 0)
+      var row = 0
+      while row < vertical.outputs {
+        let count = min(rows, vertical.outputs &- row)
+        addTaps(
+          sums, UnsafePointer(copy) + row &* layout.columns, packed + channel &* pass.taps, offsets, shift,
+          length: (count &- 1) &* layout.columns &+ horizontal.outputs, end.activation)
+        for index in 0..<count {
+          addRow(
+            output + (row &+ index) &* horizontal.outputs, sums + index &* layout.columns, count: horizontal.outputs,
+            accumulate: end.accumulate)
         }
+        row &+= count
       }
     }
   }
@@ -86,23 +89,22 @@ private func addTaps(
 }
 
 /// Where each tap reads, from where the first output's first tap does.
-@inline(__always)
-private func withTapOffsets(
-  _ pass: ConvolutionPass, _ layout: PhasedPlane, _ body: (_ offsets: UnsafeBufferPointer<Int>) -> Void
-) {
-  withUnsafeTemporaryAllocation(of: Int.self, capacity: pass.taps) { offsets in
-    for i in 0..<pass.vertical.kernel {
-      for j in 0..<pass.horizontal.kernel {
-        offsets[i &* pass.horizontal.kernel &+ j] =
-          layout.place(i &* pass.vertical.dilation, j &* pass.horizontal.dilation)
-      }
+private func tapOffsets(
+  _ pass: ConvolutionPass, _ layout: PhasedPlane, from scratch: Output
+) -> (offsets: UnsafeBufferPointer<Int>, rest: Output) {
+  let (offsets, rest) = takeIntegers(pass.taps, from: scratch)
+  for i in 0..<pass.vertical.kernel {
+    for j in 0..<pass.horizontal.kernel {
+      offsets[i &* pass.horizontal.kernel &+ j] =
+        layout.place(i &* pass.vertical.dilation, j &* pass.horizontal.dilation)
     }
-    body(UnsafeBufferPointer(offsets))
   }
+  return (UnsafeBufferPointer(start: offsets, count: pass.taps), rest)
 }
 
 func depthwiseGradientScratchSize(_ shape: ConvolutionShape) -> Int {
-  threadLimit() &* gradientScratchSize(ConvolutionPass(shape, transposed: false))
+  let pass = ConvolutionPass(shape, transposed: false)
+  return integersSize(pass.taps) &+ threadLimit() &* gradientScratchSize(pass)
 }
 
 /// The copy of a plane, and the output's gradient with its rows in whole registers.
@@ -121,26 +123,25 @@ func depthwiseWeightGradient(
   let layout = PhasedPlane(spreading: pass)
   let each = gradientScratchSize(pass)
   let pitch = roundedUp(shape.outWidth, to: laneCount)
-  withTapOffsets(pass, layout) { offsets in
-    parallel(tasks: min(pass.groups, taskLimit(work: shape.work))) { task, tasks in
-      let copy = scratch + task &* each
-      let gradients = copy + depthwiseCopySize(layout)
-      fillZero(copy + layout.size, each &- layout.size)
-      for channel in share(of: pass.groups, task, tasks) {
-        let target = gradWeight + channel &* stride
-        if !accumulate { fillZero(target, pass.taps) }
-        for image in 0..<pass.batch {
-          layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
-          let plane = grad.base + image &* grad.stride + channel &* pass.targetPlane
-          for row in 0..<shape.outHeight {
-            copyRow(gradients + row &* pitch, plane + row &* shape.outWidth, shape.outWidth)
-          }
-          var tap = 0
-          while tap < offsets.count {
-            let totals = tapGradients(gradients, pitch, copy, layout.columns, offsets, first: tap, shape)
-            for index in 0..<min(9, offsets.count &- tap) { target[tap &+ index] += sum(totals[unchecked: index]) }
-            tap &+= 9
-          }
+  let (offsets, scratch) = tapOffsets(pass, layout, from: scratch)
+  parallel(tasks: min(pass.groups, taskLimit(work: shape.work))) { task, tasks in
+    let copy = scratch + task &* each
+    let gradients = copy + depthwiseCopySize(layout)
+    fillZero(copy + layout.size, each &- layout.size)
+    for channel in share(of: pass.groups, task, tasks) {
+      let target = gradWeight + channel &* stride
+      if !accumulate { fillZero(target, pass.taps) }
+      for image in 0..<pass.batch {
+        layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
+        let plane = grad.base + image &* grad.stride + channel &* pass.targetPlane
+        for row in 0..<shape.outHeight {
+          copyRow(gradients + row &* pitch, plane + row &* shape.outWidth, shape.outWidth)
+        }
+        var tap = 0
+        while tap < offsets.count {
+          let totals = tapGradients(gradients, pitch, copy, layout.columns, offsets, first: tap, shape)
+          for index in 0..<min(9, offsets.count &- tap) { target[tap &+ index] += sum(totals[unchecked: index]) }
+          tap &+= 9
         }
       }
     }

@@ -47,7 +47,8 @@ private struct GatheredRound {
 }
 
 func gatheredScratchSize(_ pass: ConvolutionPass) -> Int {
-  GatheredRound(pass).size(pass) &+ scratchSize(panel: gatheredPanelSize(pass), work: placingSize)
+  integersSize(2 &* pass.taps) &+ GatheredRound(pass).size(pass)
+    &+ scratchSize(panel: gatheredPanelSize(pass), work: placingSize)
 }
 
 /// Called for whole passes and for strips of Winograd's: its code exists once.
@@ -59,6 +60,7 @@ func gatheredConvolution(
 ) {
   let round = GatheredRound(pass)
   let together = pass.horizontal.phases == 2 ? 2 : 1
+  let (places, scratch) = takeIntegers(2 &* pass.taps, from: scratch)
   var image = 0
   while image < pass.batch {
     let images = min(round.images, pass.batch &- image)
@@ -71,17 +73,14 @@ func gatheredConvolution(
     for phaseY in 0..<min(pass.vertical.phases, pass.vertical.outputs) {
       var phaseX = 0
       while phaseX < pass.horizontal.phases {
-        withUnsafeTemporaryAllocation(of: Int.self, capacity: 2 &* pass.taps) { places in
-          guard let places = places.baseAddress else { return }
-          let method = GatheredConvolution(
-            pass: pass, layout: round.layout, images: images, source: copies,
-            target: Images(base: target.base + image &* target.stride, stride: target.stride), packed: packed, end: end,
-            phaseY: phaseY, phaseX: phaseX, phases: together, places)
-          if phaseX < pass.horizontal.outputs {
-            run(method, work: work, scratch: scratch + round.size(pass))
-          }
-          packed += method.packedSize
+        let method = GatheredConvolution(
+          pass: pass, layout: round.layout, images: images, source: copies,
+          target: Images(base: target.base + image &* target.stride, stride: target.stride), packed: packed, end: end,
+          phaseY: phaseY, phaseX: phaseX, phases: together, places)
+        if phaseX < pass.horizontal.outputs {
+          run(method, work: work, scratch: scratch + round.size(pass))
         }
+        packed += method.packedSize
         phaseX &+= together
       }
     }

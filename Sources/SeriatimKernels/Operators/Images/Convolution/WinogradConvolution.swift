@@ -190,8 +190,7 @@ private struct WinogradConvolution: ConvolutionMethod {
     _ products: Output, channel: Int, _ runs: PanelRuns, tiles: Int, outputs: Int
   ) {
     let shift = broadcast(end.bias.map { $0[channel] } ?? 0)
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: 4 &* panelWidth &* 4) { space in
-      guard let rows = space.baseAddress else { return }
+    withStack(of: Float.self, count: 4 &* panelWidth &* 4) { rows in
       var lane = 0
       while lane < tiles {
         var half = InlineArray<24, Lanes>(repeating: broadcast(0))
