@@ -89,11 +89,9 @@ def main():
                 cuts = tried(path, read, (content[:end] for end in range(0, len(content), step)))
                 assert not cuts["read"]
                 assert word == "without" or found["read"] <= 8 * len("sha256"), found
-                print(
-                    f"{path.stem[:11]:12} {word:9} {length:5} + {len(content) - length:4} bytes: "
-                    f"{sum(found.values())} flips, {found['refused']} refused, {found['read']} read; {cuts['refused']} cuts refused",
-                    flush=True,
-                )
+                sizes = f"{length:5} + {len(content) - length:4} bytes"
+                told = f"{found['refused']} refused, {found['read']} read; {cuts['refused']} cuts refused"
+                print(f"{path.stem[:11]:12} {word:9} {sizes}: {sum(found.values())} flips, {told}", flush=True)
 
 
 if __name__ == "__main__":
