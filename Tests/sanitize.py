@@ -166,7 +166,6 @@ def _with(env: dict[str, str]) -> list[str]:
 
 
 def valgrind(arguments: list[str]) -> None:
-    suppressions = ROOT / "Tests" / "valgrind.supp"
     command = [
         "valgrind",
         "--error-exitcode=99",
