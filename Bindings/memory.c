@@ -48,6 +48,10 @@ static size_t fair_share(long long group) {
 }
 
 void srt_memory_setup(void) {
+  // The module may be imported again, and blocks be kept: once for a process.
+  static bool is_done;
+  if (is_done) return;
+  is_done = true;
   by_age = (ring){&by_age, &by_age};
   for (int i = 0; i < SIZE_CLASSES; i++) of_size[i] = (ring){&of_size[i], &of_size[i]};
   bound = fair_share(srt_group_memory(""));

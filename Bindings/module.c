@@ -195,7 +195,17 @@ static int import_numpy(void) {
 #endif
 }
 
+// Threads, kept memory and NumPy's C API are one for a process; with a second interpreter they would be another one's.
+static int refuse_other_interpreters(void) {
+  if (PyInterpreterState_GetID(PyInterpreterState_Get()) == 0) return 0;
+  PyErr_SetString(PyExc_ImportError,
+                  "seriatim: expected to be imported in the main interpreter of a process, got a sub-interpreter; use "
+                  "threads, which run kernels side by side, or processes");
+  return -1;
+}
+
 static int execute(PyObject *module) {
+  if (refuse_other_interpreters() < 0) return -1;
   if (import_numpy() < 0) return -1;
   if (choose_level() < 0) return -1;
   srt->set_thread_limit(initial_threads());

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import core_arguments
@@ -114,3 +116,51 @@ def test_threadpoolctl_bounds_the_threads():
         assert seriatim.get_num_threads() == 2
     (found,) = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "seriatim"]
     assert (found["num_threads"], found["version"]) == (2, seriatim.__version__)
+
+
+TWICE = """
+import importlib.util, os, signal, sys
+from seriatim import _core
+
+def once_more(path):
+    spec = importlib.util.spec_from_file_location("seriatim._core", path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+# A second time in the main interpreter: what the process has once stays, and fork does not wait for ever.
+signal.alarm(20)
+kept = _core.empty(300, 300)
+once_more(_core.__file__)
+child = os.fork()
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+del kept
+assert _core.memory_info()["bytes_used"] == 0, _core.memory_info()
+try:
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+except ImportError:
+    sys.exit()
+run = getattr(interpreters, "run_string", None) or interpreters.exec
+other = interpreters.create()
+failed = run(other, f'''
+import importlib.util
+try:
+    spec = importlib.util.spec_from_file_location("seriatim._core", {_core.__file__!r})
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+except ImportError as error:
+    # Ours, or Python's own where each interpreter has its own lock.
+    assert "interpreter" in str(error), error
+else:
+    raise AssertionError("imported")
+''')
+assert not failed, failed
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_imported_again_and_in_another_interpreter():
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
