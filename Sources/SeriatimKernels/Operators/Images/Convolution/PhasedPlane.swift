@@ -104,7 +104,8 @@ extension ConvolutionAxis {
   /// The input positions that any output reads, whether they exist or not; all phases as long as the first.
   var reach: Range<Int> {
     var (first, last) = (Int.max, Int.min)
-    for phase in 0..<min(phases, outputs) {
+    // Two phases are computed together, even if the second has no output: it reads all the same.
+    for phase in 0..<(phases == 2 ? 2 : min(phases, outputs)) {
       for tap in 0..<kernel {
         guard let offset = offset(tap, phase: phase) else { continue }
         first = min(first, offset)
