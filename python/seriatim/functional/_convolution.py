@@ -21,8 +21,8 @@ def pair(value: Pair, name: str, least: int = 1) -> tuple[int, int]:
     """Return ``(vertical, horizontal)`` of one number or two; raises ValueError below ``least``."""
     both = tuple(value) if np.iterable(value) else (value, value)
     both = both * 2 if len(both) == 1 else both
-    if len(both) != 2 or any(not isinstance(v, (int, np.integer)) or v < least for v in both):
-        raise ValueError(f"{name}: expected an integer of at least {least} or a pair of them, got {value!r}")
+    if len(both) != 2 or any(not isinstance(v, (int, np.integer)) or not least <= v < 2**31 for v in both):
+        raise ValueError(f"{name}: expected an integer of at least {least}, below 2**31, or a pair of them, got {value!r}")
     return int(both[0]), int(both[1])
 
 
@@ -33,7 +33,7 @@ def conv2d_geometry(
 
     Parameters
     ----------
-    weight_shape : tuple
+    weight_shape : tuple of int
         ``(out_channels, in_channels / groups, kernel height, kernel width)``.
     stride, dilation : int or pair of int, default 1
     padding : int or pair of int, default 0
@@ -44,7 +44,7 @@ def conv2d_geometry(
     ValueError
         A number is too small, or the groups do not divide the output channels.
     """
-    if len(weight_shape) != 4:
+    if not isinstance(weight_shape, tuple) or len(weight_shape) != 4:
         raise ValueError(
             "weight: expected shape (out_channels, in_channels / groups, kernel height, kernel width), got "
             f"{weight_shape}"

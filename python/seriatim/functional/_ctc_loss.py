@@ -160,7 +160,7 @@ def ctc_greedy_decode(log_probs: ArrayLike, input_lengths: ArrayLike | None = No
     Raises
     ------
     ValueError
-        Shapes do not belong together, or lengths are more than there is.
+        Shapes do not belong together, the blank is no class, or lengths are more than there is.
     TypeError
         An array holds no real numbers, or lengths no integers.
     """
@@ -173,6 +173,8 @@ def ctc_greedy_decode(log_probs: ArrayLike, input_lengths: ArrayLike | None = No
     frames = frames[:, None] if frames.ndim == 2 else frames
     if frames.ndim != 3 or not frames.shape[-1]:
         raise ValueError(f"log_probs: expected shape (steps, batch, classes) or (steps, classes), got {frames.shape}")
+    if not 0 <= blank < frames.shape[-1]:
+        raise ValueError(f"blank: expected a class from 0 to {frames.shape[-1] - 1}, got {blank}")
     most = np.full(frames.shape[1], len(frames), np.int64)
     lengths = _lengths("input_lengths", input_lengths, most, "the frames that there are")
     best = frames.argmax(axis=-1).astype(np.int64)

@@ -44,6 +44,8 @@ def adam_step(
     ValueError, TypeError
         An array has another shape or type, or shares memory with one that is written to; nothing was changed.
     """
+    if step < 1:
+        raise ValueError(f"step: expected a positive integer, got {step!r}")
     numbers = (
         lr / (1 - beta1**step),
         (1 - beta2**step) ** -0.5,

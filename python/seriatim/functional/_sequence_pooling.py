@@ -71,6 +71,8 @@ def sequence_pool(
     if batch is None or batch == there > 0:
         pooled = _core.sequence_pool_forward(states, batch_sizes, wanted)
     else:
+        if not there <= batch < 2**31:
+            raise ValueError(f"batch: expected an integer from {there}, the sequences of h, to below 2**31, got {batch}")
         pooled = np.zeros((batch, sum(wanted) * states.shape[1]), np.float32)
         if there:
             pooled[:there] = _core.sequence_pool_forward(states, batch_sizes, wanted)

@@ -14,6 +14,9 @@ from seriatim._typing import Array, Seed
 
 _shared = np.random.default_rng()
 
+# What the kernels count to, and what no memory holds. Each layer is an object: of 2**31 the first 2**30 would take hours.
+_MOST, _MOST_NUMBERS, _MOST_LAYERS = 2**31 - 1, 1 << 48, 1024
+
 
 class Budget:
     """How much may be made of a file, whose arguments anybody can have written.
@@ -118,17 +121,27 @@ def generator(rng: Seed) -> np.random.Generator:
     return _shared if rng is None else np.random.default_rng(rng)
 
 
+def possible(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a parameter; raises a ValueError if no memory could hold it."""
+    if math.prod(shape) >= _MOST_NUMBERS:
+        raise ValueError(f"sizes: expected parameters of fewer than 2**48 numbers, got one of shape {shape}")
+    return shape
+
+
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], fan: int) -> Array:
     """Draw from ``[-1 / sqrt(fan), 1 / sqrt(fan)]``."""
+    possible(shape)
     bound = fan**-0.5
     return rng.uniform(-bound, bound, shape).astype(np.float32, copy=False)
 
 
 def positive(**sizes: int) -> None:
-    """Raise a ValueError for the first size that is not a positive integer."""
+    """Raise a ValueError for the first size that is not a positive integer below 2**31, for layers of at most 1024."""
     for name, size in sizes.items():
-        if not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{name}: expected a positive integer, got {size!r}")
+        most = _MOST_LAYERS if name.endswith("layers") else _MOST
+        if not isinstance(size, (int, np.integer)) or not 1 <= size <= most:
+            limit = "" if not isinstance(size, (int, np.integer)) or size < 1 else f" of at most {most}"
+            raise ValueError(f"{name}: expected a positive integer{limit}, got {size!r}")
         drawn = _blank.get()
         if drawn is not None and size > (drawn.budget.parts if name.endswith("layers") else drawn.budget.numbers):
             raise ValueError(f"{name}: {size} is more than the file can fill")
@@ -139,7 +152,7 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     if isinstance(rng, _Blank):
         # Of zeros there is nothing to be made orthogonal, and it would take its time.
         return zeros(shape)
-    rows, columns = shape[0], int(np.prod(shape[1:]))
+    rows, columns = shape[0], math.prod(possible(shape)[1:])
     drawn = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(drawn)
     q *= np.sign(np.diag(r))

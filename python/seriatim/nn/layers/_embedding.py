@@ -54,7 +54,7 @@ class Embedding(Module):
         _init.positive(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx: expected one of the {num_embeddings} rows or None, got {padding_idx}")
-        table = _init.generator(rng).standard_normal((num_embeddings, embedding_dim))
+        table = _init.generator(rng).standard_normal(_init.possible((num_embeddings, embedding_dim)))
         if padding_idx is not None:
             table[padding_idx] = 0
         self.weight = Parameter(table)
