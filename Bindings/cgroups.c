@@ -3,15 +3,24 @@
 #include "cgroups.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { LONGEST = 1024 };
 
+static bool is_among(const char *names, const char *wanted) {
+  const size_t length = strlen(wanted);
+  for (const char *name = names; name; name = strchr(name, ',') ? strchr(name, ',') + 1 : NULL) {
+    if (strcspn(name, ",") == length && strncmp(name, wanted, length) == 0) return true;
+  }
+  return false;
+}
+
 // The group of this process in the hierarchy of a controller, "" in that of version 2; "/" if it is not said.
 static void find_group(const char *root, const char *controller, char group[LONGEST]) {
   char line[LONGEST];
-  strcpy(group, "/");
+  snprintf(group, LONGEST, "/");
   snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
   FILE *file = fopen(line, "r");
   // Lines are "number:controllers:group", with commas between controllers.
@@ -20,12 +29,7 @@ static void find_group(const char *root, const char *controller, char group[LONG
     if (!path) continue;
     *path++ = 0;
     path[strcspn(path, "\n")] = 0;
-    const size_t length = strlen(controller);
-    for (const char *name = names; name; name = strchr(name + 1, ',')) {
-      if (strncmp(name + 1, controller, length) == 0 && (!name[1 + length] || name[1 + length] == ',')) {
-        strcpy(group, path);
-      }
-    }
+    if (is_among(names + 1, controller)) snprintf(group, LONGEST, "%s", path);
   }
   if (file) fclose(file);
 }

@@ -586,6 +586,7 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *giv
   f->is_empty = false;
   f->known = 0;
   f->written = 0;
+  f->tuple = NULL;
   memset(f->sizes, 0, sizeof f->sizes);
   PyObject *args[SRT_MOST_PARAMETERS];
   const int parameters = spread(signature, given, count, args);
@@ -629,6 +630,11 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *giv
     if (table[place].kind != SRT_RESULT_OBJECT) f->objects[place] = NULL;
     right = make_result(f, place, parameters);
   }
+  if (right && srt_is_result(table[parameters].kind) && srt_is_result(table[parameters + 1].kind)) {
+    int results = 2;
+    while (srt_is_result(table[parameters + results].kind)) results++;
+    right = (f->tuple = PyTuple_New(results)) != NULL;
+  }
   return right && !f->is_empty;
 }
 
@@ -663,15 +669,14 @@ static PyObject *result(srt_frame *f, int place) {
 }
 
 PyObject *srt_return(srt_frame *f, int32_t status) {
-  const srt_parameter *table = f->signature->parameters;
-  int count = 0;
-  while (srt_is_result(table[f->results + count].kind)) count++;
-  PyObject *all = NULL;
-  if (status != SRT_OK || count == 0) {
+  PyObject *all = f->tuple;
+  if (status != SRT_OK || !srt_is_result(f->signature->parameters[f->results].kind)) {
+    Py_XDECREF(all);
     all = Py_NewRef(Py_None);
-  } else if (count == 1) {
+  } else if (!all) {
     all = result(f, f->results);
-  } else if ((all = PyTuple_New(count))) {
+  } else {
+    const Py_ssize_t count = PyTuple_Size(all);
     for (int i = 0; all && i < count; i++) {
       PyObject *one = result(f, f->results + i);
       if (!one || PyTuple_SetItem(all, i, one) < 0) Py_CLEAR(all);

@@ -13,7 +13,7 @@
 //   3. `derive` computes those;
 //   4. derived dimensions are checked, arrays converted, and arrays that are written to held against all others' memory;
 //   5. `check` looks at contents;
-//   6. results and scratch are allocated.
+//   6. results and scratch are allocated, and all else that could fail once the kernel has written to an argument.
 // A size of 0 is refused unless the symbol is in `zero` (a size as any other) or in `empty`: then sums of nothing are given
 // without a kernel call: new results are zeros, and what is written to becomes zeros unless it is to be added to.
 #ifndef SRT_SIGNATURE_H
@@ -89,7 +89,8 @@ typedef struct {
 typedef struct {
   srt_call call;
   const srt_signature *signature;
-  int results;  // the place of the first result
+  int results;      // the place of the first result
+  PyObject *tuple;  // of several results; made before the kernel writes, for then nothing may fail any more
   bool is_empty, is_partly_checked;
   uint32_t known;                          // symbols that have a value
   uint64_t written;                        // places of arrays that the kernel writes to

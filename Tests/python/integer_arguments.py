@@ -14,9 +14,8 @@ import every_module
 import numpy as np
 from support import normal
 
-from seriatim import PackedSequence, Sequences, nn, optim, preprocessing, sequences
+from seriatim import PackedSequence, Sequences, models, nn, optim, preprocessing, sequences
 from seriatim import functional as F
-from seriatim import models
 
 ROOMS = (F, nn, optim, preprocessing, models, sequences)
 ABUSE = (-1, 0, 2**31, 2**60, 2**62, 2**63 - 1, 2**64)
@@ -36,7 +35,7 @@ def integer_parameters(thing):
         name: str(parameter.annotation)
         for name, parameter in inspect.signature(thing).parameters.items()
         if re.search(r"\b(int|Pair|Seed|RandomState)\b", str(parameter.annotation))
-        and not str(parameter.annotation).startswith("Callable")
+        and not str(parameter.annotation).startswith(("Callable", "Sequence[tuple"))
     }
     return {name: kind.lower().startswith(("sequence", "array_like")) for name, kind in {**kinds, **documented}.items()}
 
@@ -125,6 +124,8 @@ WITH = {
     "optim.ExponentialLR": {"gamma": 0.9},
     "optim.LambdaLR": {"lr_lambda": lambda epoch: 0.9**epoch},
     "optim.OneCycleLR": {"max_lr": 0.1, "total_steps": 9},
+    "sequences.collate_fn": {"batch": [(X, 0), (X[:2], 1)]},
+    "nn.manual_seed": {"seed": 0},
     "sequences.Sequences": {"X": X, "lengths": [4, 2]},
     "sequences.batch_to_time": {"x": X, "n": 2},
     "sequences.pack_padded_sequence": {"x": normal(2, 3, 1), "lengths": [3, 1], "batch_first": True},
@@ -193,6 +194,8 @@ def has(make, cls):
 
 
 KINDS = {}
+# What others are made of: they do nothing alone.
+BASES = ("optim.LRScheduler",)
 
 
 def use(name, changes):
@@ -204,7 +207,10 @@ def use(name, changes):
     if room == "optim":
         return use_schedule(optim, short, changes)
     if room == "preprocessing":
-        return thing(**changes).fit_transform(SEQUENCES)
+        made = thing(**changes)
+        if hasattr(made, "fit_transform"):
+            return made.fit_transform(SEQUENCES)
+        return made(SEQUENCES, np.random.default_rng(0))
     if short.endswith("Loss"):
         return use_loss(short, thing(**changes))
     if name == "nn.VGG16":

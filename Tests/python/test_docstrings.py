@@ -23,7 +23,6 @@ NOTHING_TO_REFUSE = {
     "Module": "the base of all: it takes nothing",
     "flatten": "NumPy's own errors",
     "manual_seed": "NumPy's own errors",
-    "reservoir_": "draws for every layer that there is; NumPy's own errors",
 }
 
 

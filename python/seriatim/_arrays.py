@@ -123,6 +123,7 @@ def as_integers(name: str, values: Any, bools: bool = False) -> Integers:
     """
     array = as_numbers(name, values)
     if array.dtype.kind not in ("iub" if bools else "iu") and array.size:
+        _refuse_large(name, values)
         raise TypeError(f"{name}: expected integers, got {array.dtype}")
     if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{name}: expected integers below 2**63, got {array.max()}")
@@ -148,8 +149,16 @@ def as_lengths(values: Any, name: str = "lengths") -> Integers:
     ):
         array = array.astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
+        _refuse_large(name, values)
         raise TypeError(f"{name}: expected a 1-D array of integers, got {array.dtype} of shape {array.shape}")
     return as_integers(name, array)
+
+
+def _refuse_large(name: str, values: Any) -> None:
+    """Raise ValueError for Python's integers beyond 64 bits, of which NumPy makes other things than integers."""
+    each = np.asarray(values, object).flat
+    if large := [v for v in each if isinstance(v, int) and not -(2**63) <= v < 2**63]:
+        raise ValueError(f"{name}: expected integers below 2**63, got {large[0]:.6g}")
 
 
 def as_labels(name: str, values: Any) -> AnyArray:

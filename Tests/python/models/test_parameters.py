@@ -54,7 +54,7 @@ def test_what_is_given_stays_as_it_is():
     [
         ({"effort": "much"}, "effort: expected one of"),
         ({"max_time": 0}, "max_time: expected a positive number"),
-        ({"n_estimators": 0}, "n_estimators: expected an integer of at least 1"),
+        ({"n_estimators": 0}, "n_estimators: expected an integer from 1 to 1000"),
         ({"batch_size": "many"}, "batch_size: expected an integer"),
         ({"learning_rate": "high"}, "learning_rate: expected a finite number"),
         ({"label_smoothing": "some"}, "label_smoothing: expected a number"),

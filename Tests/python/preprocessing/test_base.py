@@ -111,7 +111,7 @@ def test_data_frames_and_set_output():
 BAD = [
     (prep.Center("all"), "over: expected one of"),
     (prep.MinMaxScale((1, 0)), "feature_range"),
-    (prep.Downsample(0), "factor: expected an integer of at least 1, got 0"),
+    (prep.Downsample(0), "factor: expected an integer from 1 to below 2147483648, got 0"),
     (prep.Downsample(2, "max"), "method"),
     (prep.Filter(2.5), "window_size: expected an integer"),
     (prep.Resample(0), "length"),

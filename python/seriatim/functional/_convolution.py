@@ -22,7 +22,9 @@ def pair(value: Pair, name: str, least: int = 1) -> tuple[int, int]:
     both = tuple(value) if np.iterable(value) else (value, value)
     both = both * 2 if len(both) == 1 else both
     if len(both) != 2 or any(not isinstance(v, (int, np.integer)) or not least <= v < 2**31 for v in both):
-        raise ValueError(f"{name}: expected an integer of at least {least}, below 2**31, or a pair of them, got {value!r}")
+        raise ValueError(
+            f"{name}: expected an integer of at least {least}, below 2**31, or a pair of them, got {value!r}"
+        )
     return int(both[0]), int(both[1])
 
 

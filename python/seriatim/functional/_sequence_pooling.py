@@ -72,7 +72,9 @@ def sequence_pool(
         pooled = _core.sequence_pool_forward(states, batch_sizes, wanted)
     else:
         if not there <= batch < 2**31:
-            raise ValueError(f"batch: expected an integer from {there}, the sequences of h, to below 2**31, got {batch}")
+            raise ValueError(
+                f"batch: expected an integer from {there}, the sequences of h, to below 2**31, got {batch}"
+            )
         pooled = np.zeros((batch, sum(wanted) * states.shape[1]), np.float32)
         if there:
             pooled[:there] = _core.sequence_pool_forward(states, batch_sizes, wanted)

@@ -56,7 +56,7 @@ class Parameters:
         "max_epochs": [Number(1, whole=True)],
         "n_iter_no_change": [Number(1, whole=True)],
         "checkpoint_every": [Number(1, whole=True)],
-        "n_estimators": [Number(1, whole=True)],
+        "n_estimators": [Number(1, 1000, whole=True)],
         "learning_rate": [Number(0, below=np.inf)],
         "weight_decay": [Number(0, below=np.inf)],
         "schedule": [Choice(*SCHEDULES), callable],

@@ -250,7 +250,7 @@ class TimeWarp(Augmentation):
     """
 
     _of_frames = PIXELS
-    _parameter_rules: ClassVar[Rules] = {"strength": [Number(0, 1)], "waves": [Number(1, whole=True)]}
+    _parameter_rules: ClassVar[Rules] = {"strength": [Number(0, 1)], "waves": [Number(1, 1000, whole=True)]}
 
     def __init__(self, strength: float = 0.3, waves: int = 2) -> None:
         self.strength = strength
@@ -335,7 +335,7 @@ class MaskFeatures(Augmentation):
     _of_frames = None
     _parameter_rules: ClassVar[Rules] = {
         "most": [Number(0, whole=True)],
-        "bands": [Number(1, whole=True)],
+        "bands": [Number(1, 1000, whole=True)],
         "value": [Number()],
     }
 

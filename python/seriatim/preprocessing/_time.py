@@ -13,6 +13,9 @@ from seriatim.preprocessing._base import SequenceTransformer, offsets
 from seriatim.preprocessing._frames import PIXELS
 from seriatim.sequences import Sequences
 
+# Of observations: what no sequence has more of.
+MANY = Number(1, below=2**31, whole=True)
+
 
 def within(lengths: Integers) -> Integers:
     """Return the number of every row within its sequence: 0 ... T_i - 1, for all sequences behind each other."""
@@ -64,7 +67,7 @@ class Downsample(SequenceTransformer):
 
     _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {
-        "factor": [Number(1, whole=True)],
+        "factor": [MANY],
         "method": [Choice("decimate", "mean")],
     }
 
@@ -96,7 +99,7 @@ class Filter(SequenceTransformer):
 
     _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {
-        "window_size": [Number(1, whole=True)],
+        "window_size": [MANY],
         "method": [Choice("median", "mean")],
     }
 
@@ -119,7 +122,7 @@ class Resample(SequenceTransformer):
     """
 
     _of_frames = PIXELS
-    _parameter_rules: ClassVar[Rules] = {"length": [Number(1, whole=True)]}
+    _parameter_rules: ClassVar[Rules] = {"length": [MANY]}
 
     def __init__(self, length: int = 64) -> None:
         self.length = length
@@ -213,7 +216,7 @@ class Stack(SequenceTransformer):
     """
 
     _of_frames = PIXELS
-    _parameter_rules: ClassVar[Rules] = {"factor": [Number(1, whole=True)]}
+    _parameter_rules: ClassVar[Rules] = {"factor": [MANY]}
 
     def __init__(self, factor: int = 2) -> None:
         self.factor = factor
@@ -286,7 +289,7 @@ class Pad(SequenceTransformer):
 
     _of_frames = PIXELS
     _parameter_rules: ClassVar[Rules] = {
-        "length": [Number(1, whole=True), None],
+        "length": [MANY, None],
         "value": [Number()],
         "side": [Choice("post", "pre")],
     }

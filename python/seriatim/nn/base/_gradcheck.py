@@ -17,6 +17,7 @@ from seriatim.sequences import PackedSequence
 
 _EPSILON = float(np.finfo(np.float32).eps)
 # Relative to an array's own size. float32 rounds small steps away, large ones meet curvature: both are estimated.
+_MOST_DIRECTIONS = 1000
 _STEPS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 
 
@@ -72,6 +73,8 @@ def gradcheck(
     >>> nn.gradcheck(nn.GRU(3, 4), np.random.default_rng(0).normal(size=(5, 2, 3)))
     True
     """
+    if not 1 <= n_directions <= _MOST_DIRECTIONS:
+        raise ValueError(f"n_directions: expected an integer from 1 to {_MOST_DIRECTIONS}, got {n_directions!r}")
     random = np.random.default_rng(seed)
     inputs = tuple([_floats(value) for value in inputs])
     probe = _copy(module)

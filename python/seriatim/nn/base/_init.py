@@ -14,7 +14,7 @@ from seriatim._typing import Array, Seed
 
 _shared = np.random.default_rng()
 
-# What the kernels count to, and what no memory holds. Each layer is an object: of 2**31 the first 2**30 would take hours.
+# What the kernels count to, and what no memory holds. Each layer is an object: making 2**31 of them would take hours.
 _MOST, _MOST_NUMBERS, _MOST_LAYERS = 2**31 - 1, 1 << 48, 1024
 
 

@@ -89,6 +89,8 @@ class DeepGRU(SequenceModule):
         rng: Seed = None,
     ) -> None:
         super().__init__()
+        if not isinstance(dims, Mapping):
+            raise TypeError(f"dims: expected a dict of sizes, such as {DIMS}, got {dims!r}")
         unknown = set(dims) - set(DIMS)
         if unknown:
             raise ValueError(f"dims: expected keys out of {sorted(DIMS)}, got {sorted(unknown)}")

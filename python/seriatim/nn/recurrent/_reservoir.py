@@ -29,6 +29,11 @@ def reservoir_(
         Units that each unit listens to.
     rng : int, Generator or None
 
+    Raises
+    ------
+    ValueError
+        ``connections`` is not positive.
+
     Notes
     -----
     A row of ``W_hh`` has ``k`` normal weights of deviation ``spectral_radius / sqrt(k)``: the circular law puts the
@@ -39,6 +44,8 @@ def reservoir_(
     ----------
     Jaeger, "The echo state approach to analysing and training recurrent neural networks", GMD report 148, 2001.
     """
+    if connections < 1:
+        raise ValueError(f"connections: expected a positive integer, got {connections!r}")
     random = _init.generator(rng)
     hidden, heard = rnn.hidden_size, min(connections, rnn.hidden_size)
     for name, parameter in rnn.named_parameters():
