@@ -156,9 +156,9 @@ def as_lengths(values: Any, name: str = "lengths") -> Integers:
 
 def _refuse_large(name: str, values: Any) -> None:
     """Raise ValueError for Python's integers beyond 64 bits, of which NumPy makes other things than integers."""
-    each = np.asarray(values, object).flat
-    if large := [v for v in each if isinstance(v, int) and not -(2**63) <= v < 2**63]:
-        raise ValueError(f"{name}: expected integers below 2**63, got {large[0]:.6g}")
+    for value in np.asarray(values, object).flat:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{name}: expected integers below 2**63, got one of {value.bit_length()} bits")
 
 
 def as_labels(name: str, values: Any) -> AnyArray:
@@ -192,6 +192,8 @@ def _read(name: str, values: Any) -> AnyArray:
         raise ValueError(f"{name}: expected values that are all there, got {missing} missing: fill or drop them")
     try:
         array = _converted(values)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(f"{name}: expected an array, got {type(values).__name__}, which is none: {error}") from error
     if isinstance(values, np.generic) or array.ndim or array.dtype.kind != "O":

@@ -89,6 +89,8 @@ def _try(name: str, scorer: Any, targets: Targets, validation: Examples) -> None
     try:
         score = _scored(scorer, targets, validation, targets.ideal(validation.target))
         reason = "" if np.isfinite(score) else f"it is {score}"
+    except MemoryError:
+        raise
     except Exception as error:
         # Anything may go wrong in a scorer.
         reason = f"{type(error).__name__}: {error}"

@@ -108,6 +108,8 @@ def _refuse_another(model: Any, tree: dict[str, Any], tensors: dict[str, AnyArra
     kind = type(model).__name__
     try:
         again = Reader(tensors).whole(parsed(json.dumps(tree), finite=False))
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"{kind}: a file of it could not be loaded, and none is written: {error}") from error
     difference = Comparison(left=left).find(model, again, kind)
@@ -146,7 +148,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     header, tensors = read(as_path(path))
     try:
         return Reader(tensors).whole(header["model"])
-    except Warning:
+    except (MemoryError, Warning):
         raise
     except Exception as error:
         text = str(error) if isinstance(error, ValueError) else f"is not as save writes it: {error!r}"

@@ -39,6 +39,8 @@ def decode_module(reader: Reader, cls: Any, node: dict[str, Any]) -> Any:
         reader.budget.parts += _PARTS
         with _init.blank(reader.budget), reader.generators.kept():
             module = cls(*args, **config)
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"holds a {node['class']} that cannot be made: {type(error).__name__}: {error}") from error
     _change(reader, module, node)

@@ -182,6 +182,8 @@ def _equal(one: Any, other: Any) -> bool:
     """Return whether two objects say that they are equal; tensors answer with many values, which say nothing."""
     try:
         return bool(one == other)
+    except MemoryError:
+        raise
     except Exception:
         return False
 

@@ -85,6 +85,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     if header["format"] == 2:
         try:
             header["model"] = upgraded(model)
+        except MemoryError:
+            raise
         except Exception as error:
             raise ValueError(f"{path}: is not as save writes it: {error!r}") from error
     if not (isinstance(alike, dict) and all(isinstance(other, str) for other in alike.values())):

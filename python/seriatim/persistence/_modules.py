@@ -131,6 +131,8 @@ class _Description:
         node["config"] = {name: self._encode(value, path, name) for name, value in current.items()}
         try:
             draft = self._make(thing, given.by_place, current)
+        except MemoryError:
+            raise
         except Exception as error:
             raise TypeError(
                 f"{path}: {type(thing).__name__}() refuses the arguments that it was made with, so that no file can "
@@ -151,6 +153,8 @@ class _Description:
             return draft
         try:
             other = self._make(thing, arguments.by_place, {**arguments.by_name, **changed})
+        except MemoryError:
+            raise
         except Exception:
             return draft  # What was set is an attribute like any other.
         if any(self._drafts.differ(value, getattr(other, name)) for name, value in changed.items()):
@@ -222,6 +226,8 @@ class _Description:
             found[name] = self._writer.encode(value, f"{self._prefix}@{path}.{name}.", f"{path}.{name}")
             try:
                 setattr(draft, name, value)
+            except MemoryError:
+                raise
             except Exception as error:
                 raise TypeError(
                     f"{path}.{name}: is {value!r}, which is not what the constructor gives and cannot be set: {error}"
@@ -307,5 +313,7 @@ class _Description:
 def _has(thing: Any, name: str) -> bool:
     try:
         return hasattr(thing, name)
+    except MemoryError:
+        raise
     except Exception:
         return False  # A property that looks at a part which has been replaced.

@@ -187,6 +187,8 @@ class _Reader:
         try:
             registered = copyreg.dispatch_table.get(type(value))
             reduced = value.__reduce_ex__(4) if registered is None else registered(value)
+        except MemoryError:
+            raise
         except Exception as error:
             raise self.refused(value, str(error)) from error
         if isinstance(reduced, str):

@@ -270,6 +270,8 @@ class Training:
             return 1, False
         try:
             return self._take_up(state, patience, progress, n_batches)
+        except MemoryError:
+            raise
         except Exception as error:
             raise ValueError(f"{refused(checkpoint.path)} ({error!r})") from error
 
