@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,22 @@ from seriatim._typing import AnyArray
 class _Journal(dict[tuple[int, str], tuple[Any, Callable[[], None]]]):
     """How things were before they changed first: the thing, which lives as long as this, and what puts it back."""
 
-    __slots__ = ("composed",)
+    __slots__ = ("composed", "is_open")
 
     def __init__(self, composed: bool) -> None:
         super().__init__()
         self.composed = composed
+        # False once its call has ended: when there is no memory for setting the variable below, or for setting it back,
+        # it may have this one for ever.
+        self.is_open = True
+
+    def close(self, token: Token[_Journal | None] | None) -> None:
+        self.is_open = False
+        if token is not None:
+            try:  # noqa: SIM105 - making a context manager asks for memory
+                _journal.reset(token)
+            except MemoryError:
+                pass  # It is closed, and the call is done: an error would say that nothing has changed.
 
     def undo(self) -> None:
         for _, put_back in self.values():
@@ -35,9 +46,14 @@ class _Journal(dict[tuple[int, str], tuple[Any, Callable[[], None]]]):
 _journal: ContextVar[_Journal | None] = ContextVar("journal", default=None)
 
 
+def _current() -> _Journal | None:
+    journal = _journal.get()
+    return journal if journal is not None and journal.is_open else None
+
+
 def note(owner: Any, name: str, how: Callable[[], Callable[[], None]] | None = None) -> None:
     """Note how an attribute is, before it is assigned to; or what ``how`` returns, which puts another thing back."""
-    journal = _journal.get()
+    journal = _current()
     if journal is not None and (id(owner), name) not in journal:
         put_back = functools.partial(setattr, owner, name, getattr(owner, name)) if how is None else how()
         journal[id(owner), name] = owner, put_back
@@ -50,7 +66,7 @@ def note_entry(store: dict[str, Any], name: str) -> None:
 
 def is_noting() -> bool:
     """Whether a module's call runs, which may have to be undone."""
-    return _journal.get() is not None
+    return _current() is not None
 
 
 def is_composed() -> bool:
@@ -71,18 +87,19 @@ def undone_on_error(composed: bool = True) -> Iterator[None]:
 
     ``composed`` says that other modules may still refuse when one has written its values; a single one refuses first.
     """
-    if _journal.get() is not None:
+    if _current() is not None:
         yield
         return
     journal = _Journal(composed)
-    token = _journal.set(journal)
+    token = None
     try:
+        token = _journal.set(journal)
         yield
     except BaseException:
         journal.undo()
         raise
     finally:
-        _journal.reset(token)
+        journal.close(token)
 
 
 def whole(call: Callable[..., Any]) -> Any:
@@ -90,16 +107,17 @@ def whole(call: Callable[..., Any]) -> Any:
 
     @functools.wraps(call)
     def called(self: Any, *inputs: Any, **options: Any) -> Any:
-        if _journal.get() is not None:
+        if _current() is not None:
             return call(self, *inputs, **options)
         journal = _Journal(bool(self._modules))
-        token = _journal.set(journal)
+        token = None
         try:
+            token = _journal.set(journal)
             return call(self, *inputs, **options)
         except BaseException:
             journal.undo()
             raise
         finally:
-            _journal.reset(token)
+            journal.close(token)
 
     return called
