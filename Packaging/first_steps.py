@@ -1,6 +1,7 @@
 """What a user does first, with the installed package: train, predict, save, load."""
 
 import pathlib
+import platform
 import tempfile
 
 import numpy as np
@@ -20,6 +21,10 @@ with tempfile.TemporaryDirectory() as folder:
 assert same, "a loaded model predicts other numbers"
 output, _ = nn.GRU(3, 4)(np.zeros((2, 1, 3), np.float32))
 assert output.shape == (2, 1, 4)
+if platform.machine() == "x86_64" and platform.system() == "Linux":
+    flags = pathlib.Path("/proc/cpuinfo").read_text()
+    best = "v4" if "avx512vl" in flags else "v3" if "avx2" in flags else "baseline"
+    assert seriatim._core.levels[0] == best, f"this CPU runs {best}, the wheel {seriatim._core.levels}"
 package = pathlib.Path(seriatim.__file__).parent
 assert not (package.parents[1] / "setup.py").exists(), f"this is a checkout: {package}"
 seriatim.show_config()
