@@ -81,7 +81,7 @@ def kernels(kind: str) -> Path:
     maps.write_text(f'module SeriatimSystem {{ header "{system}" export * }}\n')
     sources = sorted(p for part in ("SeriatimKernels", "SeriatimC") for p in (ROOT / "Sources" / part).rglob("*.swift"))
     command = [
-        SWIFT, "-module-name", "SeriatimKernels", "-parse-as-library", "-wmo", "-swift-version", "6", "-O", "-g",
+        SWIFT, "-module-name", "SeriatimKernels", "-parse-as-library", "-wmo", "-swift-version", "6", "-Osize", "-g",
         f"-D{flag}", "-enable-experimental-feature", "Embedded", "-enable-experimental-feature", "BuiltinModule",
         "-Xcc", "-fPIC", "-Xcc", f"-march={march}", "-Xcc", f"-fmodule-map-file={maps}",
         "-Xcc", f"-fmodule-map-file={ROOT / 'Bindings' / 'include' / 'module.modulemap'}",
