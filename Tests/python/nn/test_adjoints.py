@@ -1,4 +1,4 @@
-"""What is linear and its gradient are adjoint: <A x, g> is <x, A^T g>, whatever the shape; and collation is undone exactly."""
+"""What is linear and its gradient are adjoint, <A x, g> = <x, A^T g>, whatever the shape; packing is undone exactly."""
 
 from __future__ import annotations
 
