@@ -14,10 +14,10 @@ import every_module
 import numpy as np
 from support import normal
 
-from seriatim import PackedSequence, Sequences, models, nn, optim, preprocessing, sequences
+from seriatim import PackedSequence, Sequences, models, nn, optim, preprocessing, recipes, sequences
 from seriatim import functional as F
 
-ROOMS = (F, nn, optim, preprocessing, models, sequences)
+ROOMS = (F, nn, optim, preprocessing, models, sequences, recipes)
 ABUSE = (-1, 0, 2**31, 2**60, 2**62, 2**63 - 1, 2**64)
 
 
@@ -125,6 +125,8 @@ WITH = {
     "optim.LambdaLR": {"lr_lambda": lambda epoch: 0.9**epoch},
     "optim.OneCycleLR": {"max_lr": 0.1, "total_steps": 9},
     "sequences.collate_fn": {"batch": [(X, 0), (X[:2], 1)]},
+    "recipes.log_mel": {"waveform": normal(400), "rate": 8000},
+    "recipes.Orientation": {"sensors": 1},
     "nn.manual_seed": {"seed": 0},
     "sequences.Sequences": {"X": X, "lengths": [4, 2]},
     "sequences.batch_to_time": {"x": X, "n": 2},
@@ -134,8 +136,11 @@ WITH = {
 }  # fmt: skip
 
 SEQUENCES = Sequences(np.concatenate([normal(n, 3) for n in (5, 4, 6, 5, 4, 6)]), [5, 4, 6, 5, 4, 6])
+WIDE = Sequences(np.concatenate([normal(n, 90, seed=n) for n in (5, 4, 6)]), [5, 4, 6])
+# Of what has its own features: two bodies of 15 joints, strokes in the plane, bands.
+FEATURES = {name: WIDE for name in ("Bodies", "Facing", "Mirror", "Cepstra", "PadEnds")}
+FEATURES.update(dict.fromkeys(("EvenStroke", "Slant"), Sequences(normal(6, 2), [4, 2])))
 FRAMES = [normal(n, 3, 4, 4) for n in (2, 3, 2, 3)]
-TARGETS = {"CrossEntropyLoss": LABELS, "NLLLoss": LABELS}
 
 
 def use_loss(name, loss):
@@ -206,11 +211,11 @@ def use(name, changes):
         return use_estimator(thing, changes, name)
     if room == "optim":
         return use_schedule(optim, short, changes)
-    if room == "preprocessing":
-        made = thing(**changes)
+    if room == "preprocessing" or (room == "recipes" and inspect.isclass(thing)):
+        made = thing(**{**WITH.get(name, {}), **changes})
         if hasattr(made, "fit_transform"):
-            return made.fit_transform(SEQUENCES)
-        return made(SEQUENCES, np.random.default_rng(0))
+            return made.fit_transform(FEATURES.get(short, SEQUENCES))
+        return made(FEATURES.get(short, SEQUENCES), np.random.default_rng(0))
     if short.endswith("Loss"):
         return use_loss(short, thing(**changes))
     if name == "nn.VGG16":

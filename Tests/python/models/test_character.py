@@ -253,7 +253,7 @@ def test_errors_change_nothing(fitted):
         (lambda: fitted.bits_per_character(None), TypeError, "text: expected a str, got NoneType"),
         (lambda: fitted.sample(3, prime="ox𝄞!"), ValueError, "prime: expected .*, got '𝄞' at position 2"),
         (lambda: fitted.sample(3, prime=7), TypeError, "prime: expected a str, got int"),
-        (lambda: fitted.sample(-1), ValueError, "n: expected an integer of at least 0, got -1"),
+        (lambda: fitted.sample(-1), ValueError, "n: expected an integer from 0 to below 2147483648, got -1"),
         (lambda: fitted.sample(2.5), ValueError, "n: expected"),
         (lambda: fitted.sample(3, temperature=-0.1), ValueError, "temperature: expected a finite number"),
         (lambda: fitted.sample(3, temperature=float("inf")), ValueError, "temperature: expected a finite number"),

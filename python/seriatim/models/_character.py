@@ -266,7 +266,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         sklearn.exceptions.NotFittedError
         """
         check_is_fitted(self)
-        check_value("n", n, Number(0, whole=True))
+        check_value("n", n, Number(0, below=2**31, whole=True))
         check_value("temperature", temperature, _RATE)
         before = self._before(self._encode("prime", prime))
         rng = _generator(self.random_state if random_state is None else random_state)

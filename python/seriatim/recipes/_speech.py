@@ -91,7 +91,7 @@ def log_mel(
     samples = _samples(waveform)
     check_value("rate", rate, Number(1))
     check_value("bands", bands, Number(1, whole=True))
-    check_value("window", window, Number(2 / rate))
+    check_value("window", window, Number(2 / rate, below=2**31 / rate))
     check_value("hop", hop, Number(1 / rate))
     check_value("floor", floor, Number(float(np.finfo(np.float32).tiny)))
     top = rate / 2 if high is None else high
@@ -131,14 +131,15 @@ def _samples(waveform: ArrayLike) -> AnyArray:
 
 def _triangles(bands: int, size: int, rate: float, low: float, high: float) -> AnyArray:
     """Return what each frequency of a transform counts in each band, ``(size / 2 + 1, bands)``."""
-    mel = np.linspace(2595 * np.log10(1 + low / 700), 2595 * np.log10(1 + high / 700), bands + 2)
+    there = size // 2 + 1
+    mel = np.linspace(2595 * np.log10(1 + low / 700), 2595 * np.log10(1 + high / 700), min(bands, there + 1) + 2)
     corners = 700 * (10 ** (mel / 2595) - 1)
-    frequencies = np.arange(size // 2 + 1)[:, None] * (rate / size)
+    frequencies = np.arange(there)[:, None] * (rate / size)
     widths = np.maximum(np.diff(corners), np.finfo(np.float64).tiny)
     up = (frequencies - corners[:-2]) / widths[:-1]
     down = (corners[2:] - frequencies) / widths[1:]
     found: AnyArray = np.maximum(0, np.minimum(up, down))
-    if not found.any(axis=0).all():
+    if bands > there or not found.any(axis=0).all():
         raise ValueError(
             f"bands: expected so few that each has a frequency in it, got {bands} from {low:g} to {high:g} Hz, where "
             f"frequencies are {rate / size:.3g} Hz apart"
@@ -162,7 +163,7 @@ class PadEnds(Augmentation):
     """
 
     _parameter_rules: ClassVar[Rules] = {
-        "most": [Number(0, whole=True)],
+        "most": [Number(0, below=2**31, whole=True)],
         "probability": [Number(0, 1)],
     }
 

@@ -43,7 +43,7 @@ class EvenStroke(SequenceTransformer):
     """
 
     _parameter_rules: ClassVar[Rules] = {
-        "points": [Number(1, whole=True)],
+        "points": [Number(1, below=2**31, whole=True)],
         "by": [Choice("time", "path")],
         "dimensions": [Number(1, whole=True)],
     }
