@@ -588,7 +588,7 @@ bool srt_read(const srt_signature *signature, srt_frame *f, PyObject *const *giv
   f->written = 0;
   f->tuple = NULL;
   memset(f->sizes, 0, sizeof f->sizes);
-  PyObject *args[SRT_MOST_PARAMETERS];
+  PyObject *args[SRT_MOST_PARAMETERS] = {NULL};
   const int parameters = spread(signature, given, count, args);
   if (parameters < 0) return false;
   // 1: numbers. `first` and `later`: the arrays by their place.
