@@ -134,6 +134,36 @@ def test_what_is_refused(given, error, message):
         as_numbers("x", given)
 
 
+class Nulls:
+    """A column or a table as polars gives them: what is missing is NaN in the array, and is counted."""
+
+    def __init__(self, values, nulls):
+        self.values, self.nulls = np.asarray(values, float), nulls
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def null_count(self):
+        return self.nulls
+
+
+class Row(tuple):
+    __slots__ = ()
+
+    def row(self, index):
+        return self
+
+
+@pytest.mark.parametrize("values", [[1.0, np.nan], [[1.0, np.nan], [2.0, 3.0]]], ids=["column", "table"])
+def test_what_polars_counts_as_missing_is_refused(values):
+    def nulls(count):
+        return Row((0, count)) if np.ndim(values) == 2 else count
+
+    assert as_numbers("x", Nulls(values, nulls(0))).shape == np.shape(values)
+    with pytest.raises(ValueError, match="missing"):
+        as_numbers("x", Nulls(values, nulls(1)))
+
+
 def test_sparse_matrices_are_named():
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match="Sparse data was passed, expected a dense array"):

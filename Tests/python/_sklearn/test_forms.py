@@ -233,7 +233,7 @@ WAVES = np.sin(np.arange(20) / 3 + np.arange(6)[:, None])
         (WAVES, r"one step with 20 features.*series of 20 steps, give X\[:, :, None\]"),
         (WAVES[:, None], r"one step with 20 features.*X.transpose\(0, 2, 1\)"),
         (list(WAVES[:, None]), r"one step with 20 features.*\[x.T for x in X\]"),
-        (np.zeros((6, 3, 40)), r"If these are 3 channels of 40 steps, they are transposed"),
+        (np.zeros((6, 3, 40)), r"3 channels of 40 steps, they are transposed.* first, X.transpose\(0, 2, 1\)"),
     ],
 )
 def test_axes_that_are_hardly_meant_are_warned_of(given, words):

@@ -194,6 +194,14 @@ def test_sparse_images_and_planes_of_zeros_are_no_outliers():
     assert not F.conv2d(np.zeros_like(x), weight, padding=1)[0].any()
 
 
+def test_an_outlier_changes_nothing_far_from_it():
+    """Rows that see nothing large are computed as without it, bit for bit."""
+    x, weight = normal(1, 16, 40, 40), normal(16, 16, 3, 3, seed=1)
+    usual = F.conv2d(x, weight, padding=1)[0]
+    x[0, 3, 0, 0] = 1e6
+    np.testing.assert_array_equal(F.conv2d(x, weight, padding=1)[0][:, :, 12:], usual[:, :, 12:])
+
+
 def test_the_gradient_of_depthwise_weights_reads_nothing_behind_a_row():
     """A tap that never sees the last column has its gradient although that column is NaN."""
     x, weight = normal(1, 4, 9, 9), normal(4, 1, 3, 3, seed=1)

@@ -89,6 +89,11 @@ def test_interpolate_columns(lengths, features, columns):
     close(F.interpolate_columns(x, offsets, positions), twin.interpolate_columns(x, offsets, positions), 1e-5)
 
 
+def test_the_last_column_reads_nothing_of_the_next_row():
+    x = np.array([[1, 2], [np.nan, 3]], np.float32)
+    np.testing.assert_array_equal(F.interpolate_columns(x, np.array([0, 2]), [[1.0]]), [[2], [3]])
+
+
 @pytest.mark.parametrize("rows", [1, 2, 50, 5000])
 @pytest.mark.parametrize("features", FEATURES)
 def test_interpolate_rows(rows, features):

@@ -69,6 +69,10 @@ def test_frozen_embeddings_and_callables():
     assert model.fit(videos, labels).predict_proba(videos).shape == (24, 2)
 
 
+def test_a_table_is_no_video():
+    assert not classifier().__sklearn_tags__().input_tags.two_d_array
+
+
 def test_errors():
     videos, labels = moving_bars(4)
     with pytest.raises(ValueError, match=r"X\[1\]: expected a video"):

@@ -1,5 +1,6 @@
 """What is said of data before training."""
 
+import numpy as np
 import pytest
 from samples import ragged
 from sklearn.base import clone
@@ -12,6 +13,7 @@ from seriatim._warnings import warn
 from seriatim.models import (
     GRUClassifier,
 )
+from seriatim.models._warnings import warn_of_scales
 
 X, Y = ragged()
 
@@ -23,6 +25,11 @@ def test_unscaled_features_are_named():
         model.fit(far, Y)
     make_pipeline(prep.Standardize(), clone(model)).fit(far, Y)
     GRUClassifier(hidden_size=4, max_epochs=1).fit(far, Y)
+
+
+def test_small_features_are_named_as_well():
+    with pytest.warns(UserWarning, match="standard deviations from .* nothing scales them"):
+        warn_of_scales(Sequences(X.X / np.abs(X.X).max() * [1.0, 1e-5], X.lengths))
 
 
 @pytest.mark.filterwarnings("ignore:training reached its last epoch")

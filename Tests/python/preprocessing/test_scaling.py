@@ -24,6 +24,15 @@ def test_statistics_are_those_of_the_training_set_or_of_each_sequence():
     np.testing.assert_allclose(scaled, (test.X - low) / (high - low) * 4 - 1, atol=1e-5)
 
 
+def test_a_part_at_a_time_gives_the_same(monkeypatch):
+    s = data()
+    given = Sequences(s.X.astype(np.int64), s.lengths)
+    whole = prep.Standardize().fit(given).transform(given).X
+    for parts in (1, 3, len(given.X)):
+        monkeypatch.setattr("seriatim.preprocessing._scaling._MOST_AT_ONCE", parts * 3)
+        np.testing.assert_array_equal(prep.Standardize().fit(given).transform(given).X, whole)
+
+
 def test_what_does_not_vary_is_not_blown_up():
     x = np.full((50, 2), 0.1, np.float32)
     np.testing.assert_allclose(prep.Standardize().fit_transform([x, x])[0], 0, atol=1e-6)

@@ -23,6 +23,8 @@ def test_trim_constants():
     )
     assert [x.tolist() for x in found] == [[loud, quiet, loud], [loud], [quiet]]
     assert len(prep.TrimConstants(1.0).fit_transform([np.array([[1.0], [2.0], [1.0]])] * 2)[0]) == 1
+    # What is as far as the tolerance still counts as the constant.
+    assert len(prep.TrimConstants(0.0, tol=1.0).fit_transform([np.array([[1.0], [2.0], [1.0]])] * 2)[0]) == 1
 
 
 def test_downsample():

@@ -101,3 +101,5 @@ def test_what_cannot_be_read(change, arguments, words):
 def test_targets_among_the_features_are_warned_of():
     with pytest.warns(UserWarning, match="'label': the same in all rows of a sequence"):
         Sequences.from_frame(TABLE.assign(label=[1, 0, 1, 1, 0]), by="who")
+    # Of sequences of one step every column is the same throughout.
+    assert len(Sequences.from_frame(TABLE.assign(who=range(5)).drop(columns="t"), by="who")) == 5

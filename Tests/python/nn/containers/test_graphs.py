@@ -29,6 +29,14 @@ def test_split_parallel_and_join():
     assert repr(nn.Split([2, 3])) == "Split([2, 3], dim=-1)"
 
 
+def test_a_split_into_one_part():
+    x = normal(2, 3)
+    split = nn.Split([3])
+    (part,), context = split.trace(x)
+    np.testing.assert_array_equal(part, x)
+    np.testing.assert_array_equal(split.pullback(context, (part,)), x)
+
+
 def test_packed_sequences_go_through():
     net = nn.Sequential(
         nn.Split([1, 2]),
@@ -134,6 +142,8 @@ def test_errors():
     other = pack_padded_sequence(normal(4, 3, 3), [3, 3, 3, 3], batch_first=True)
     with pytest.raises(ValueError, match="part 1: expected a PackedSequence of the lengths of part 0"):
         nn.Join()((PACKED, other))
+    with pytest.raises(ValueError, match="expected parts that differ along axis 1 alone"):
+        nn.Join(1)((normal(2, 3), normal(4, 3)))
     with pytest.raises(TypeError, match="h: expected a PackedSequence, or packed rows and their batch_sizes"):
         nn.AttentionPool(3)(normal(4, 5, 3))
     with pytest.raises(ValueError, match=r"h: expected rows of shape \(rows, 3\), got \(4, 2\)"):

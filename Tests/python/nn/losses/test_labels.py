@@ -151,6 +151,12 @@ def test_labels_of_any_integers_and_of_no_others():
         criterion(logits, [0, 1, 0])
 
 
+def test_labels_that_are_ignored_may_be_far_away():
+    for far in (-(2**53), 2**53):
+        loss = nn.CrossEntropyLoss(ignore_index=far)
+        assert loss(normal(3, 4), np.array([1, far, 2])) > 0
+
+
 def test_gradients_and_weights_have_one_shape():
     pred, target = normal(3, 4, 2), RNG.integers(0, 4, (3, 2))
     criterion = nn.CrossEntropyLoss(reduction="none")
