@@ -37,6 +37,11 @@ def test_kinds_come_in_one_order(kinds):
         close(ours, wanted)
 
 
+def test_no_sequences():
+    pooled, _ = F.sequence_pool(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), ["mean"], batch=0)
+    assert pooled.shape == (0, 3)
+
+
 def test_a_tie_goes_to_its_first_step():
     h = np.array([[1.0], [2.0], [2.0], [0.0]])
     _, grad = run(F, h, np.ones(4, np.int64), [[5.0]], ("max",))

@@ -9,6 +9,7 @@ from support import close, normal
 from seriatim import Sequences, nn
 from seriatim import preprocessing as prep
 from seriatim.models import VideoClassifier
+from seriatim.preprocessing._frames import are_videos
 
 VIDEOS = [normal(t, 2, 3, 4, seed=t) + np.array([[[5.0]], [[0.0]]], np.float32) for t in (4, 1, 6, 9)]
 TARGET = np.array([0, 1, 0, 1])
@@ -118,3 +119,8 @@ def test_a_classifier_of_videos_takes_them():
     model.set_params(augmentation=prep.Rotate())
     with pytest.raises(ValueError, match="Rotate: is for"):
         model.fit(VIDEOS, TARGET)
+
+
+def test_videos_by_name_are_videos():
+    assert are_videos(dict(enumerate(VIDEOS)), None)
+    assert not are_videos({"a": VIDEOS[0][0]}, None)

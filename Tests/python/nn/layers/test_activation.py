@@ -58,3 +58,11 @@ def test_relu_keeps_nan_and_stops_at_zero():
 def test_an_axis_that_is_not_there():
     with pytest.raises(ValueError, match="axis 2"):
         nn.Softmax(dim=2)(np.ones((2, 3)))
+
+
+def test_a_negative_slope_has_its_gradient():
+    """The sign of what comes out does not say on which side it was."""
+    layer = nn.LeakyReLU(-0.5)
+    y, context = layer.trace(np.array([-2.0, 3.0], np.float32))
+    np.testing.assert_array_equal(y, [1, 3])
+    np.testing.assert_array_equal(layer.pullback(context, np.ones(2, np.float32)), [-0.5, 1])
