@@ -20,13 +20,26 @@
 // Raises ValueError unless all are whole numbers that int8 has: kernels convert them without a look. In linear.c.
 bool srt_are_int8(const char *name, const float *data, ptrdiff_t count);
 
-// Calls one kernel with the GIL released, denormal numbers being zero for so long.
-#define SRT_RUN(status, call)                                                       \
-  int32_t status;                                                                   \
-  Py_BEGIN_ALLOW_THREADS const srt_float_state float_state = srt_flush_denormals(); \
-  status = (call);                                                                  \
-  srt_restore_denormals(float_state);                                               \
-  Py_END_ALLOW_THREADS
+// Calls one kernel with the GIL released, denormal numbers being zero for so long. The thread that gets Python's signals can
+// be interrupted, if `can_end`: then the status is SRT_INTERRUPTED, and the exception of the signal's handler is set.
+#define SRT_RUN(status, can_end, call) \
+  srt_running running;                 \
+  srt_start(&running, can_end);        \
+  const int32_t status = srt_end(&running, (call))
+
+// A kernel's call (running.c).
+typedef struct {
+  struct srt_watch watch;
+  void *watch_before;
+  PyThreadState *thread;
+  srt_float_state floats;
+  bool is_watched;
+} srt_running;
+void srt_start(srt_running *running, bool can_end);
+int32_t srt_end(srt_running *running, int32_t status);
+
+// Notes which thread gets Python's signals. Once at import; false with an exception.
+bool srt_running_setup(void);
 
 // The functions of each operator, ended by an empty entry; module.c gathers them.
 extern const srt_operator srt_activation_operators[], srt_attention_operators[], srt_batch_norm_operators[],

@@ -211,6 +211,7 @@ static int execute(PyObject *module) {
   srt->set_thread_limit(initial_threads());
   if (choose_caches() < 0) return -1;
   srt_memory_setup();
+  if (!srt_running_setup()) return -1;
   if (add_operators(module) < 0) return -1;
   return 0;
 }

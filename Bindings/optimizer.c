@@ -21,10 +21,9 @@ SRT_SIGNATURE(
           ARRAY(WRITTEN, exp_avg_sq, OF(ELEMENTS)),
           ARRAY(FLOATS, gradients, OF(ELEMENTS)),
           VALUES(NUMBERS, numbers, 7)))
-SRT_OPERATOR(adam_step,
-             srt->adam_step(a.parameters, a.exp_avg, a.exp_avg_sq, a.gradients, n[ELEMENTS], (float)a.numbers[0],
-                            (float)a.numbers[1], (float)a.numbers[2], (float)a.numbers[3], (float)a.numbers[4],
-                            (float)a.numbers[5], (float)a.numbers[6]))
+SRT_UPDATE(adam_step, srt->adam_step(a.parameters, a.exp_avg, a.exp_avg_sq, a.gradients, n[ELEMENTS],
+                                     (float)a.numbers[0], (float)a.numbers[1], (float)a.numbers[2], (float)a.numbers[3],
+                                     (float)a.numbers[4], (float)a.numbers[5], (float)a.numbers[6]))
 
 SRT_SIGNATURE(
     sgd_step, "One step of SGD. Numbers: lr, momentum, dampening, weight_decay.",
@@ -35,9 +34,9 @@ SRT_SIGNATURE(
           VALUES(NUMBERS, numbers, 4),
           VALUE(FLAG, nesterov),
           VALUE(FLAG, is_first)))
-SRT_OPERATOR(sgd_step, srt->sgd_step(a.parameters, a.momentum_buffer, a.gradients, n[ELEMENTS], (float)a.numbers[0],
-                                     (float)a.numbers[1], (float)a.numbers[2], (float)a.numbers[3], (int32_t)a.nesterov,
-                                     (int32_t)a.is_first))
+SRT_UPDATE(sgd_step, srt->sgd_step(a.parameters, a.momentum_buffer, a.gradients, n[ELEMENTS], (float)a.numbers[0],
+                                   (float)a.numbers[1], (float)a.numbers[2], (float)a.numbers[3], (int32_t)a.nesterov,
+                                   (int32_t)a.is_first))
 
 SRT_SIGNATURE(
     rmsprop_step, "One step of RMSprop. Numbers: lr, alpha, eps, weight_decay, momentum.",
@@ -48,9 +47,9 @@ SRT_SIGNATURE(
           ARRAY(WRITTEN, grad_avg, OF(ELEMENTS), OPTIONAL),
           ARRAY(FLOATS, gradients, OF(ELEMENTS)),
           VALUES(NUMBERS, numbers, 5)))
-SRT_OPERATOR(rmsprop_step, srt->rmsprop_step(a.parameters, a.square_avg, a.momentum_buffer, a.grad_avg, a.gradients,
-                                             n[ELEMENTS], (float)a.numbers[0], (float)(1 - a.numbers[1]),
-                                             (float)a.numbers[2], (float)a.numbers[3], (float)a.numbers[4]))
+SRT_UPDATE(rmsprop_step, srt->rmsprop_step(a.parameters, a.square_avg, a.momentum_buffer, a.grad_avg, a.gradients,
+                                           n[ELEMENTS], (float)a.numbers[0], (float)(1 - a.numbers[1]),
+                                           (float)a.numbers[2], (float)a.numbers[3], (float)a.numbers[4]))
 
 SRT_SIGNATURE(
     average_step, "average += (1 - decay) (data - average).",
@@ -58,7 +57,7 @@ SRT_SIGNATURE(
     TABLE(ARRAY(WRITTEN, average, OF(ELEMENTS)),
           ARRAY(FLOATS, data, OF(ELEMENTS)),
           VALUE(NUMBER, decay)))
-SRT_OPERATOR(average_step, srt->average_step(a.average, a.data, n[ELEMENTS], (float)(1 - a.decay)))
+SRT_UPDATE(average_step, srt->average_step(a.average, a.data, n[ELEMENTS], (float)(1 - a.decay)))
 
 static bool derive_scratch(void *given, ptrdiff_t *n) {
   (void)given;
@@ -79,7 +78,7 @@ SRT_SIGNATURE(
     .empty = SRT_BIT(ELEMENTS),
     TABLE(ARRAY(WRITTEN, x, OF(ELEMENTS)),
           VALUE(NUMBER, factor)))
-SRT_OPERATOR(scale, srt->scale(a.x, (float)a.factor, n[ELEMENTS]))
+SRT_UPDATE(scale, srt->scale(a.x, (float)a.factor, n[ELEMENTS]))
 
 const srt_operator srt_optimizer_operators[] = {SRT_ENTRY(adam_step),
                                                 SRT_ENTRY(sgd_step),

@@ -169,14 +169,19 @@ PyObject *srt_describe(const srt_operator *operators);
   }
 
 // The function itself: read, one kernel call, return. The call sees `a`, the arguments, and `n`, the sizes by symbol.
-#define SRT_OPERATOR(function, ...)                                                          \
+#define SRT_OPERATOR(function, ...) SRT_CALLING(function, true, __VA_ARGS__)
+
+// The same of what changes arrays in place: a signal waits for its end, so that nobody sees them half changed.
+#define SRT_UPDATE(function, ...) SRT_CALLING(function, false, __VA_ARGS__)
+
+#define SRT_CALLING(function, can_end, ...)                                                  \
   static PyObject *function(PyObject *self, PyObject *const *args, Py_ssize_t count) {       \
     (void)self;                                                                              \
     arguments a;                                                                             \
     const ptrdiff_t *const n = a.frame.sizes;                                                \
     (void)n;                                                                                 \
     if (!srt_read(&function##_signature, &a.frame, args, count)) return srt_leave(&a.frame); \
-    SRT_RUN(status, __VA_ARGS__);                                                            \
+    SRT_RUN(status, can_end, __VA_ARGS__);                                                   \
     return srt_return(&a.frame, status);                                                     \
   }
 

@@ -31,6 +31,8 @@ enum {
   SRT_OK = 0,
   SRT_BAD_SIZE = 1,         // a size is not positive, or two sizes do not fit together
   SRT_MISSING_POINTER = 2,  // a pointer is NULL that these arguments need
+  SRT_INTERRUPTED = 3,      // of the binding: the call was cancelled
+  SRT_TOO_LARGE = 4,        // values are so large that float32 does not hold their variance; nothing was changed in place
 };
 
 // ---- Every function below, once. dispatch.c makes a table per instruction-set level of this list, and setup.py
@@ -40,6 +42,7 @@ enum {
   X(set_thread_limit)             \
   X(keep_thread_limit)            \
   X(set_runs_alone)               \
+  X(watch_calls)                  \
   X(set_caches)                   \
   X(get_caches)                   \
   X(packed_size)                  \
@@ -126,6 +129,11 @@ int32_t srt_keep_thread_limit(int32_t keeps);
 
 // Says whether functions that the calling thread calls run on it alone, whatever the limit; 0 in a new thread.
 int32_t srt_set_runs_alone(int32_t alone);
+
+// Watches the kernels that the calling thread calls from now on, which can be cancelled then: `watch` is an srt_watch of
+// SeriatimSystem.h, or NULL for none. Gives the watch before. Of a call that was cancelled outputs hold anything; what is
+// added to is added to in part, and what is changed in place (optimizer steps, running statistics) not at all or wholly.
+void *SRT_NULLABLE srt_watch_calls(void *SRT_NULLABLE watch);
 
 // ---- Caches (Caches+C.swift)
 

@@ -13,11 +13,11 @@ public func srt_batch_norm_forward(
 ) -> Int32 {
   guard rows > 0, columns > 0 else { return badSize }
   guard training != 0 || (runningMean != nil && runningVariance != nil) else { return missingPointer }
-  batchNormForward(
+  let isDone = batchNormForward(
     y: y, mean: mean, inverse: inverse, runningMean: runningMean, runningVariance: runningVariance, x: x,
     weight: weight, bias: bias, rows: rows, columns: columns, training: training != 0, momentum: momentum,
     epsilon: epsilon)
-  return done
+  return isDone ? done : tooLarge
 }
 
 @_cdecl("srt_batch_norm_backward") @implementation
@@ -43,11 +43,11 @@ public func srt_image_norm_forward(
 ) -> Int32 {
   guard images > 0, channels > 0, pixels > 0 else { return badSize }
   guard training != 0 || (runningMean != nil && runningVariance != nil) else { return missingPointer }
-  imageNormForward(
+  let isDone = imageNormForward(
     y: y, mean: mean, inverse: inverse, runningMean: runningMean, runningVariance: runningVariance, x: x,
     weight: weight, bias: bias, images: images, channels: channels, pixels: pixels, training: training != 0,
     momentum: momentum, epsilon: epsilon)
-  return done
+  return isDone ? done : tooLarge
 }
 
 @_cdecl("srt_image_norm_backward") @implementation

@@ -6,3 +6,5 @@ let done: Int32 = 0
 let badSize: Int32 = 1
 /// A pointer is missing that these arguments need. Nothing was written.
 let missingPointer: Int32 = 2
+/// Values are so large that a float does not hold what must be kept of them. Nothing was changed in place.
+let tooLarge: Int32 = 4

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "SeriatimSystem.h"
 
+#include <time.h>
+
 int srt_start_thread(void *(*body)(void *), void *argument) {
   sigset_t all, previous;
   pthread_attr_t attributes;
@@ -133,3 +135,66 @@ int srt_current_cpu(void) { return -1; }
 void srt_leave_cpu(int cpu) { (void)cpu; }
 
 #endif
+// A worker has `followed` alone.
+static _Thread_local struct {
+  struct srt_watch *own, *followed;
+} watch;
+
+struct srt_watch *srt_set_watch(struct srt_watch *new) {
+  struct srt_watch *const before = watch.own;
+  watch.own = watch.followed = new;
+  return before;
+}
+
+struct srt_watch *srt_watch_of_call(void) { return watch.own; }
+
+void srt_follow(struct srt_watch *followed) { watch.followed = followed; }
+
+// A clock that costs no call: about 25 ms are so many of its ticks.
+#if defined(__x86_64__)
+// Of 1.3 to 5.4 GHz.
+static uint64_t ticks(void) { return __rdtsc(); }
+static uint64_t ticks_between(void) { return UINT64_C(1) << 26; }
+#elif defined(__aarch64__)
+static uint64_t ticks(void) {
+  uint64_t count;
+  __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(count));
+  return count;
+}
+static uint64_t ticks_between(void) {
+  uint64_t frequency;
+  __asm__ __volatile__("mrs %0, cntfrq_el0" : "=r"(frequency));
+  return frequency / 40;
+}
+#else
+static uint64_t ticks(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+static uint64_t ticks_between(void) { return 25000; }
+#endif
+
+static void __attribute__((noinline)) ask(struct srt_watch *own, uint64_t now) {
+  const uint64_t least = ticks_between();
+  if (own->interval) {
+    if (!own->goes_on(own)) __atomic_store_n(&own->cancelled, 1, __ATOMIC_RELAXED);
+    // Where other threads keep Python's lock, asking means to wait for it: then less often, up to three times.
+    const uint64_t took = ticks() - now;
+    own->interval = took >= least / 8 ? 3 * least : took <= least / 24 ? least : 24 * took;
+  } else {
+    own->interval = least;
+  }
+  own->asked = ticks();
+}
+
+_Bool srt_is_cancelled(void) {
+  struct srt_watch *const followed = watch.followed;
+  if (!followed) return 0;
+  if (watch.own) {
+    // A clock that went back asks too often, not never.
+    const uint64_t now = ticks();
+    if (now - followed->asked >= followed->interval) ask(followed, now);
+  }
+  return __atomic_load_n(&followed->cancelled, __ATOMIC_RELAXED) != 0;
+}

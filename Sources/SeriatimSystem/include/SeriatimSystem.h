@@ -103,6 +103,25 @@ __attribute__((nonnull)) void srt_call_task(void *lent, ptrdiff_t task, ptrdiff_
 __attribute__((nonnull)) _Bool srt_call_pass(const struct srt_lent *lent, ptrdiff_t position, ptrdiff_t pass, ptrdiff_t group, ptrdiff_t groups,
                     ptrdiff_t member, ptrdiff_t members);
 
+// Whether a call goes on. It belongs to one call of one thread: others at the same time know nothing of it.
+struct srt_watch {
+  // Called by the thread that made the call, and between two loops of a kernel, some 20 ms after the last time: false ends the
+  // call. It may take long, and call kernels.
+  _Bool (*goes_on)(struct srt_watch *watch);
+  uint64_t asked, interval;  // of a clock, 0 at first
+  uint64_t cancelled;        // not 0: every thread of the call leaves its loops
+};
+
+// Watches the kernels that the calling thread calls from now on; NULL: none. Gives the watch before.
+struct srt_watch *srt_set_watch(struct srt_watch *watch);
+
+// The watch of the calling thread's call; and for a worker, that its task belongs to such a call.
+struct srt_watch *srt_watch_of_call(void);
+void srt_follow(struct srt_watch *watch);
+
+// Whether the call that the calling thread works for is cancelled: asks `goes_on` if it is time to, and it made the call.
+_Bool srt_is_cancelled(void);
+
 // The CPU that the calling thread runs on, or -1.
 int srt_current_cpu(void);
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from seriatim import _core
 from seriatim._arrays import as_floats
-from seriatim._typing import Array, ArrayLike
+from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.functional._loss import REDUCTIONS, check_reduction, loss_gradient, sample_weights
 
 # The numbers of the C ABI.
@@ -24,10 +24,13 @@ _KINDS = {
 }
 
 
+_OF_DIFFERENCES = ("mse", "l1", "huber", "smooth_l1")
+
+
 class PointLossCache(NamedTuple):
     """What :func:`point_loss_backward` needs of a forward call."""
 
-    grad: Array
+    grad: AnyArray
     reduction: str
     total_weight: float
 
@@ -90,6 +93,8 @@ def point_loss(
         used.reshape(-1), wanted.reshape(-1), None if positive is None else positive.ravel(), bound, _KINDS[kind]
     )
     losses, grad = losses.reshape(used.shape), grad.reshape(used.shape)
+    if kind in _OF_DIFFERENCES and not np.isfinite(np.sum(losses, dtype=np.float64)):
+        losses, grad = _widened(kind, losses, grad, used, wanted, bound)
     if weight is not None:
         factor = _broadcast("weight", weight, used.shape)
         losses, grad = np.asarray(losses * factor), np.asarray(grad * factor)
@@ -105,11 +110,29 @@ def point_loss(
         amount *= (len(used) if used.ndim else 1) / max(losses.size, 1)
     cache = PointLossCache(grad, reduction, amount)
     if reduction == "none":
-        return losses, cache
+        return _as_float32(losses), cache
     total = float(np.sum(losses, dtype=np.float64))
     if reduction == "sum":
         return total, cache
     return (total / amount if amount else float("nan")), cache
+
+
+def _widened(
+    kind: str, losses: Array, grad: Array, pred: Array, target: Array, bound: float
+) -> tuple[AnyArray, AnyArray]:
+    """Return losses and slopes in float64 where float32 does not hold them: a mean of them may be a float none the less."""
+    large = ~np.isfinite(losses)
+    difference = pred[large].astype(np.float64) - target[large]
+    size = np.abs(difference)
+    losses, grad = losses.astype(np.float64), grad.astype(np.float64)
+    if kind == "mse":
+        losses[large], grad[large] = difference * difference, 2 * difference
+    elif kind == "l1":
+        losses[large], grad[large] = size, np.sign(difference)
+    else:
+        losses[large] = (size - bound / 2) * (1 if kind == "smooth_l1" else bound)
+        grad[large] = np.clip(difference, -bound, bound) / (bound if kind == "smooth_l1" else 1)
+    return losses, grad
 
 
 def _broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
@@ -154,4 +177,9 @@ def point_loss_backward(cache: PointLossCache, grad_output: ArrayLike | None = N
     scale = loss_gradient(grad_output, cache.reduction, cache.grad.shape)
     if cache.reduction in ("mean", "batchmean"):
         scale = scale / np.float32(cache.total_weight or np.nan)
-    return np.asarray(cache.grad * scale)
+    return _as_float32(cache.grad * scale)
+
+
+def _as_float32(values: AnyArray) -> Array:
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float32)

@@ -21,6 +21,8 @@ from seriatim.nn import Module, Parameter, flatten
 from seriatim.nn.base._contexts import warn_before_step
 from seriatim.nn.base._parameter import CLOCK, owned, runs
 
+# A power of two, so that nothing is rounded.
+_LEAST_FACTOR = 2.0**-100
 # Settings of torch's groups, and a name that lr has elsewhere, that no rule here has.
 _NOT_HERE = ("amsgrad", "maximize", "learning_rate")
 
@@ -214,10 +216,13 @@ class Optimizer:
             if len(found) == 1 and len(found[0][0]) == len(params) and len(set(steps)) == 1:
                 # All of them, as they lie: what nearly every step of a training is.
                 _, data, grad = found[0]
-                self._update(index, group, slice(0, len(data)), data, grad, steps[0] + 1)
-                steps[:] = [steps[0] + 1] * len(steps)
-                for p in params:
-                    p._touch()
+                try:
+                    self._update(index, group, slice(0, len(data)), data, grad, steps[0] + 1)
+                    steps[:] = [steps[0] + 1] * len(steps)
+                finally:
+                    # Whatever Ctrl-C comes between: packed weights are never older than the parameters.
+                    for p in params:
+                        p._touch()
                 continue
             places = {id(p): place for place, p in enumerate(params)}
             offsets = list(accumulate((p.size for p in params), initial=0))
@@ -547,6 +552,10 @@ def clip_grad_norm_(params: Iterable[Parameter], max_norm: float) -> float:
     found = runs(params)
     norm = float(np.sqrt(sum(F.sum_of_squares(grad) for _, _, grad in found)))
     if norm > max_norm:
+        factor = max_norm / (norm + 1e-6)
         for _, _, grad in found:
-            F.scale(grad, max_norm / (norm + 1e-6))
+            # A factor that float32 does not hold with all its digits is two.
+            if 0 < factor < _LEAST_FACTOR:
+                F.scale(grad, _LEAST_FACTOR)
+            F.scale(grad, factor / _LEAST_FACTOR if 0 < factor < _LEAST_FACTOR else factor)
     return norm

@@ -53,7 +53,7 @@ func packNarrow(
 ) {
   let panels = panelCount(columns)
   parallel(tasks: min(panels, taskLimit(work: depth &* panels &* panelWidth))) { task, tasks in
-    for panel in share(of: panels, task, tasks) {
+    for panel in untilCancelled(share(of: panels, task, tasks), work: 8 &* depth &* panelWidth) {
       let target = packed + panel &* form.panelSize(depth: depth)
       for lane in 0..<panelWidth {
         let source = row(panel &* panelWidth &+ lane)

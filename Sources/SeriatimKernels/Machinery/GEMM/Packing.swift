@@ -22,7 +22,7 @@ public func packPanels(
 ) {
   let panels = roundedUp(columns, to: panelWidth) / panelWidth
   parallel(tasks: min(panels, taskLimit(work: depth &* columns))) { task, tasks in
-    for panel in share(of: panels, task, tasks) {
+    for panel in untilCancelled(share(of: panels, task, tasks), work: depth &* panelWidth) {
       let column = panel &* panelWidth
       packPanel(
         packed + panel &* panelWidth &* depth, stride: panelWidth, width: panelWidth, b + column &* columnStride,

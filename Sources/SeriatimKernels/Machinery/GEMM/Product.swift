@@ -1,5 +1,7 @@
 // c = start + a b with b packed beforehand: the forward product of a linear layer, and every input gradient.
 
+import SeriatimSystem
+
 /// `c = start + a b` over all threads.
 ///
 /// - Parameters:
@@ -65,7 +67,8 @@ func productBlock(
   }
 }
 
-/// Cuts `count` rows into as few tiles as there must be, of nearly equal height: `body(first, rows)`.
+/// Cuts `count` rows into as few tiles as there must be, of nearly equal height: `body(first, rows)`, until the call is
+/// cancelled.
 @inline(__always)
 func forEachTile(of count: Int, limit: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
   if count <= limit {
@@ -75,6 +78,7 @@ func forEachTile(of count: Int, limit: Int, _ body: (_ first: Int, _ rows: Int) 
   let tiles = (count &+ limit &- 1) / limit
   var (first, left) = (0, tiles)
   while left > 0 {
+    if left & 7 == 1, count > 2 &* limit, srt_is_cancelled() { return }
     let rows = (count &- first &+ left &- 1) / left
     body(first, rows)
     first &+= rows

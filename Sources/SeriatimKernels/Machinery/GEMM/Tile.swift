@@ -7,6 +7,8 @@
 // A chain takes a multiply-add's latency, four cycles, for every step of the depth. One or two rows have too few chains
 // to fill the two multiply-add units, so they take two or three panels of weights at a time.
 
+import SeriatimSystem
+
 typealias Tile<let rows: Int, let columns: Int> = InlineArray<rows, InlineArray<columns, Lanes>>
 
 /// The same rows against several panels.
@@ -72,7 +74,7 @@ protocol TileBody {
 }
 
 /// Runs `body(panel, panels)` for consecutive groups of `range`: one panel at a time, or two or three for so few rows that
-/// one has too few chains. `descending`: the last group first.
+/// one has too few chains. `descending`: the last group first. Until the call is cancelled.
 @inline(__always)
 func forEachPanelGroup(
   of range: Range<Int>, rows: Int, descending: Bool = false, _ body: (_ panel: Int, _ panels: Int) -> Void
@@ -81,6 +83,7 @@ func forEachPanelGroup(
   let groups = (range.count &+ most &- 1) / most
   var (first, left) = (descending ? range.upperBound : range.lowerBound, groups)
   while left > 0 {
+    if left & 7 == 0, srt_is_cancelled() { return }
     // As equal as can be: a lone panel would take as long as three.
     let panels = ((descending ? first &- range.lowerBound : range.upperBound &- first) &+ left &- 1) / left
     if descending { first &-= panels }

@@ -114,6 +114,7 @@ private struct GradientBlock {
     if let second { clearSums(of: second, tiles) }
     var step = 0
     repeat {
+      if srt_is_cancelled() { return }
       let steps = min(depthBlock, depth &- step)
       packTiles(tiles, first: step, steps: steps)
       multiply(first, tiles, first: step, steps: steps)
@@ -126,7 +127,8 @@ private struct GradientBlock {
     let packedB = scratch + rowBlock &* depthBlock
     let start: ProductStart = accumulate || first > 0 ? .output : .zero
     var column = 0
-    while column < target.columns {
+    var lookout = Lookout()
+    while column < target.columns, !lookout.isCancelled(after: steps &* tiles.count &* tileRows &* panelWidth) {
       let width = target.columns &- column
       packPanel(packedB, target.b.offset(by: column), first: first, steps: steps, columns: min(panelWidth, width))
       forEachTile(tiles) { index, group, row, rows in
@@ -220,11 +222,13 @@ public func columnSums(
 ) {
   let strips = roundedUp(columns, to: laneCount) / laneCount
   parallel(tasks: min(strips, taskLimit(work: depth &* columns))) { task, tasks in
-    for strip in share(of: strips, task, tasks) {
+    for strip in untilCancelled(share(of: strips, task, tasks), work: 4 &* depth &* laneCount) {
       let column = strip &* laneCount
       let width = columns &- column
       var total = accumulate ? load(sums + column, first: width) : broadcast(0)
-      for row in 0..<depth { total += load(a + row &* stride + column, first: width) }
+      for rows in inParts(0..<depth, work: 4 &* laneCount) {
+        for row in rows { total += load(a + row &* stride + column, first: width) }
+      }
       store(total, sums + column, first: width)
     }
   }

@@ -47,6 +47,9 @@ private let welcome = 200
 let leastRestraint = 32
 private let mostRestraint = 4096
 
+/// Work of a step, for the questions between steps; long ones ask in their products, too.
+let shortStep = 1 << 14
+
 /// Counters in a cache line: each member has a line of its own.
 let countersPerLine = SRT_COUNTERS_PER_LINE
 
@@ -132,7 +135,7 @@ private func keepStep(_ order: Order, _ body: LentBody) {
 }
 
 private func runAlone(_ positions: Range<Int>, _ passes: Int, _ body: LentBody) {
-  for position in positions {
+  for position in untilCancelled(positions, work: shortStep) {
     for pass in 0..<passes { _ = body(position, pass, Seat(0, of: 1, together: 1)) }
   }
 }
@@ -166,6 +169,13 @@ private func lead(_ team: UnsafeMutablePointer<Team>, _ pool: UnsafeMutablePoint
   var count: UInt64 = 0
   var looks = 0
   for position in team.pointee.positions {
+    if srt_is_cancelled() {
+      if !open { begun = close(pool, tasks: tasks) }
+      srt_atomic_store(&team.pointee.dissolved, 1)
+      srt_atomic_store(&team.pointee.gate, 1 &<< 16)
+      waitForTasks(pool, begun)
+      return team.pointee.positions.upperBound
+    }
     if !open {
       // A step of pieces is long: the first one is worth a moment's waiting for those who are about to come.
       if position == team.pointee.positions.lowerBound, team.pointee.pieces > 0 {

@@ -37,6 +37,8 @@ struct Pool {
   var tasks: UInt64 = 0
   var context: UInt64 = 0
   var function: UInt64 = 0
+  /// The watch of the call whose job it is (Cancelling.swift), or 0.
+  var watch: UInt64 = 0
   // Of teams in lockstep: how many passes must go alone, and how many after the next failure. Guarded by `turn`.
   var restraint = 0
   var penalty = leastRestraint
@@ -53,7 +55,7 @@ private func makePool(_ pool: UnsafeMutablePointer<Pool>) {
   precondition(MemoryLayout<Pool>.size <= SRT_POOL_SIZE)
   pool.initialize(to: Pool())
   initializeLocks(pool)
-  pool.pointee.survivesFork = pthread_atfork(beforeFork, afterForkInParent, afterForkInChild) == 0
+  pool.pointee.survivesFork = pthread_atfork(nil, nil, afterForkInChild) == 0
 }
 
 private func initializeLocks(_ pool: UnsafeMutablePointer<Pool>) {
@@ -83,6 +85,7 @@ func publish(
   startWorkers(min(tasks, threadLimit()) &- 1, pool)
   srt_atomic_store(&pool.pointee.function, UInt64(UInt(bitPattern: unsafeBitCast(function, to: Int.self))))
   srt_atomic_store(&pool.pointee.context, UInt64(UInt(bitPattern: context)))
+  srt_atomic_store(&pool.pointee.watch, UInt64(UInt(bitPattern: srt_watch_of_call())))
   srt_atomic_store(&pool.pointee.tasks, UInt64(tasks))
   srt_atomic_store(&pool.pointee.callerCPU, UInt64(truncatingIfNeeded: srt_current_cpu()))
   srt_atomic_store(&pool.pointee.finished, UInt64(first))
@@ -101,7 +104,13 @@ func waitForTasks(_ pool: UnsafeMutablePointer<Pool>, _ tasks: Int) {
   var waited = 0
   while srt_atomic_load(&pool.pointee.finished) < UInt64(tasks) {
     waited &+= 1
-    if waited < spins { srt_pause() } else { sched_yield() }
+    if waited < spins {
+      srt_pause()
+    } else {
+      // What others still do may be long. They see it when the call is cancelled.
+      _ = srt_is_cancelled()
+      sched_yield()
+    }
   }
 }
 
@@ -139,9 +148,11 @@ private func work(on job: UInt64, _ pool: UnsafeMutablePointer<Pool>) {
     guard ticket &>> 32 == job, task < tasks, address != 0,
       let context = UnsafeMutableRawPointer(bitPattern: UInt(srt_atomic_load(&pool.pointee.context)))
     else { return }
+    let watch = UnsafeMutablePointer<srt_watch>(bitPattern: UInt(srt_atomic_load(&pool.pointee.watch)))
     let function = unsafeBitCast(address, to: JobFunction.self)
     // What was read above belongs to `job` if the ticket is still the same: the next job is published after it changes.
     guard srt_atomic_exchange_if(&pool.pointee.ticket, ticket, ticket &+ 1) else { continue }
+    srt_follow(watch)
     function(context, task, tasks)
     _ = srt_atomic_add(&pool.pointee.finished, 1)
   }
@@ -179,22 +190,15 @@ private func sleep(after done: UInt64, _ pool: UnsafeMutablePointer<Pool>) {
   pthread_mutex_unlock(&pool.pointee.mutex)
 }
 
-private func beforeFork() {
-  let pool = pool()
-  pthread_mutex_lock(&pool.pointee.turn)
-  pthread_mutex_lock(&pool.pointee.mutex)
-}
-
-private func afterForkInParent() {
-  let pool = pool()
-  pthread_mutex_unlock(&pool.pointee.mutex)
-  pthread_mutex_unlock(&pool.pointee.turn)
-}
-
+/// Nobody waits for a job to end before a fork: who forks holds Python's lock, and a job may want that (Cancelling.swift).
 private func afterForkInChild() {
   let pool = pool()
   // The workers are gone, in whatever condition they left the locks: start again with no worker and the same limit.
   let limit = pool.pointee.threadLimit
   pool.initialize(to: Pool(threadLimit: limit, survivesFork: true))
   initializeLocks(pool)
+  // A fork inside a call, by what was asked whether it goes on: its workers' part of it is lost.
+  guard let watch = srt_watch_of_call() else { return }
+  watch.pointee.cancelled = 1
+  pool.pointee.finished = UInt64.max
 }

@@ -203,6 +203,16 @@ import Builtin
   }
 #endif
 
+/// Where a register holds numbers, neither infinity nor NaN.
+@_transparent
+func isFinite(_ x: Lanes) -> SIMDMask<IntegerLanes> { x - x .== Lanes(repeating: 0) }
+
+/// `x`, but what a float does not hold the square of held at 2^63 with its sign; infinity and NaN stay.
+@_transparent
+func squarable(_ x: Lanes) -> Lanes {
+  x.replacing(with: clamp(x, from: -0x1p63, to: 0x1p63), where: isFinite(x))
+}
+
 extension Lanes {
   @_transparent
   static func += (a: inout Self, b: Self) { a = a + b }

@@ -5,9 +5,15 @@
 func forEachRegister(of count: Int, leastWork: Int = 16_384, _ body: (_ first: Int, _ width: Int) -> Void) {
   let registers = roundedUp(count, to: laneCount) / laneCount
   parallel(tasks: taskLimit(work: count, leastWork: leastWork)) { task, tasks in
-    for register in share(of: registers, task, tasks) {
-      let first = register &* laneCount
-      body(first, min(laneCount, count &- first))
+    // Together they are worth a few of `leastWork`.
+    for part in inParts(share(of: registers, task, tasks), work: mostWork / leastWork &* laneCount) {
+      for register in part {
+        let first = register &* laneCount
+        body(first, min(laneCount, count &- first))
+      }
     }
   }
 }
+
+/// An element's work where a worker is worth its waking for one element.
+private let mostWork = 131_072

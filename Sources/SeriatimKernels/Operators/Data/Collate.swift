@@ -44,11 +44,13 @@ public func collatePacked(_ packed: UnsafeMutablePointer<Float>, _ sources: Sequ
     // Blocks shrink with the batch: they are shared out by rows.
     let mine = share(of: ragged.rows, task, tasks)
     var row = 0
+    var lookout = Lookout(asksAtOnce: true)
     for block in 0..<blocks {
       let first = block &* stepBlock
       let last = min(ragged.steps, first &+ stepBlock)
       if mine.contains(row) {
         for sequence in 0..<ragged.size(first) {
+          if lookout.isCancelled(after: 2 &* stepBlock &* size) { return }
           var target = row &+ sequence
           var step = first
           while step < last, ragged.size(step) > sequence {
@@ -90,9 +92,11 @@ public struct PaddedBatch {
 
   @inline(__always)
   func pad(_ sequence: Int, from step: Int, features: Int) {
-    for step in step..<max(step, length) {
-      let target = row(sequence, step)
-      for index in 0..<features { target[index] = padding }
+    for part in inParts(step..<max(step, length), work: features) {
+      for step in part {
+        let target = row(sequence, step)
+        for index in 0..<features { target[index] = padding }
+      }
     }
   }
 }
@@ -106,9 +110,11 @@ public func collatePadded(
 ) {
   let work = batch &* padded.length &* sources.features
   parallel(tasks: min(batch, taskLimit(work: work))) { task, tasks in
-    for sequence in share(of: batch, task, tasks) {
+    for sequence in untilCancelled(share(of: batch, task, tasks), work: 2 &* padded.length &* sources.features) {
       let length = Int(lengths[sequence])
-      for step in 0..<length { sources.copyRow(sequence, step, to: padded.row(sequence, step)) }
+      for part in inParts(0..<length, work: 2 &* sources.features) {
+        for step in part { sources.copyRow(sequence, step, to: padded.row(sequence, step)) }
+      }
       padded.pad(sequence, from: length, features: sources.features)
     }
   }
@@ -124,11 +130,12 @@ public func unpack(
   features: Int
 ) {
   parallel(tasks: min(ragged.batch, taskLimit(work: ragged.rows &* features))) { task, tasks in
+    var lookout = Lookout(asksAtOnce: true)
     for sequence in share(of: ragged.batch, task, tasks) {
       let target = Int(order[sequence])
       var row = sequence
       var step = 0
-      while step < ragged.steps, ragged.size(step) > sequence {
+      while step < ragged.steps, ragged.size(step) > sequence, !lookout.isCancelled(after: 2 &* features) {
         copyPadded(padded.row(target, step), packed + row &* features, features, width: features)
         row &+= ragged.size(step)
         step &+= 1

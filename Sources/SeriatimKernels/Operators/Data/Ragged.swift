@@ -35,18 +35,26 @@ public struct ConcatenatedSequences {
   }
 
   /// Runs `body(sequence, rows)` for pieces that together are all rows; one task's are of about as many rows as another's.
+  /// Until the call is cancelled.
   @inline(__always)
   func forEachPiece(work: Int, _ body: (_ sequence: Int, _ rows: Range<Int>, _ task: Int) -> Void) {
     parallel(tasks: min(max(total, 1), taskLimit(work: work))) { task, tasks in
       let mine = share(of: total, task, tasks)
+      let most = max(1, pieceWork / max(1, work / max(total, 1)))
       var first = mine.lowerBound
       var index = mine.isEmpty ? 0 : sequence(of: first)
+      var lookout = Lookout(asksAtOnce: true)
       while first < mine.upperBound {
-        let last = min(mine.upperBound, Int(offsets[index &+ 1]))
+        let end = Int(offsets[index &+ 1])
+        let last = min(mine.upperBound, end, first &+ most)
+        if lookout.isCancelled(after: (last &- first) &* (pieceWork / most)) { return }
         if last > first { body(index, first..<last, task) }
         first = last
-        index &+= 1
+        if last == end { index &+= 1 }
       }
     }
   }
 }
+
+/// Work of the longest piece.
+private let pieceWork = 1 << 19

@@ -24,7 +24,8 @@ private func loadColumns(_ source: UnsafePointer<Double>, first count: Int) -> C
 private func sum(_ rows: Range<Int>, _ term: (_ row: Int) -> Columns) -> Columns {
   var total = Columns(repeating: 0)
   var first = rows.lowerBound
-  while first < rows.upperBound {
+  var lookout = Lookout()
+  while first < rows.upperBound, !lookout.isCancelled(after: 8 &* rowsPerPart &* columnCount) {
     let last = min(rows.upperBound, first &+ rowsPerPart)
     var part = Columns(repeating: 0)
     for row in first..<last { part += term(row) }
@@ -49,7 +50,8 @@ public func raggedMomentsDouble(
   let blocks = roundedUp(features, to: columnCount) / columnCount
   let all = sequences.count &* blocks
   parallel(tasks: min(all, taskLimit(work: 2 &* sequences.total &* features))) { task, tasks in
-    for place in share(of: all, task, tasks) {
+    let work = 8 &* columnCount &* (sequences.total / max(1, sequences.count))
+    for place in untilCancelled(share(of: all, task, tasks), work: work) {
       let rows = sequences.rows(place / blocks)
       let column = place % blocks &* columnCount
       let width = min(columnCount, features &- column)
@@ -67,8 +69,10 @@ private func moments(
   rows: Range<Int>, stride: Int, width: Int
 ) {
   var greatest = Columns(repeating: 0)
-  for row in rows {
-    for lane in 0..<width { greatest[lane] = max(greatest[lane], x[row &* stride &+ lane].magnitude) }
+  for part in inParts(rows, work: 8 &* columnCount) {
+    for row in part {
+      for lane in 0..<width { greatest[lane] = max(greatest[lane], x[row &* stride &+ lane].magnitude) }
+    }
   }
   var (unit, inverse) = (Columns(repeating: 1), Columns(repeating: 1))
   for lane in 0..<width {

@@ -85,7 +85,7 @@ public func interpolateRows(
   weight: UnsafePointer<Float>, rows: Int
 ) {
   parallel(tasks: min(rows, taskLimit(work: rows &* features))) { task, tasks in
-    for row in share(of: rows, task, tasks) {
+    for row in untilCancelled(share(of: rows, task, tasks), work: 16 &+ 2 &* features) {
       let (source, target) = (x + Int(index[row]) &* features, y + row &* features)
       if weight[row] == 0 {
         copyPadded(target, source, features, width: features)

@@ -30,7 +30,8 @@ private func forEachColumn(
   let registers = roundedUp(sequences.features, to: laneCount) / laneCount
   let all = sequences.count &* registers
   parallel(tasks: min(all, taskLimit(work: sequences.total &* sequences.features))) { task, tasks in
-    for place in share(of: all, task, tasks) {
+    let work = 4 &* laneCount &* (sequences.total / max(1, sequences.count))
+    for place in untilCancelled(share(of: all, task, tasks), work: work) {
       let column = place % registers &* laneCount
       body(place / registers, column, min(laneCount, sequences.features &- column))
     }
@@ -42,7 +43,8 @@ private func forEachColumn(
 private func compensatedSum(_ rows: Range<Int>, _ term: (_ sum: Lanes, _ row: Int) -> Lanes) -> Lanes {
   var sum = CompensatedSum()
   var first = rows.lowerBound
-  while first < rows.upperBound {
+  var lookout = Lookout()
+  while first < rows.upperBound, !lookout.isCancelled(after: 4 &* rowsPerPart &* laneCount) {
     let last = min(rows.upperBound, first &+ rowsPerPart)
     var part = broadcast(0)
     for row in first..<last { part = term(part, row) }
@@ -89,10 +91,12 @@ public func raggedExtrema(
     let source = x + column
     var low = rows.isEmpty ? broadcast(0) : load(source + rows.lowerBound &* features, first: width)
     var high = low
-    for row in rows {
-      let value = load(source + row &* features, first: width)
-      low = low.atMost(value)
-      high = high.atLeast(value)
+    for part in inParts(rows, work: 4 &* laneCount) {
+      for row in part {
+        let value = load(source + row &* features, first: width)
+        low = low.atMost(value)
+        high = high.atLeast(value)
+      }
     }
     store(low, least + sequence &* features + column, first: width)
     store(high, greatest + sequence &* features + column, first: width)

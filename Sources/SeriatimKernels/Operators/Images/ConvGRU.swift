@@ -13,6 +13,8 @@
 // Per pixel and step 3 H^2 k^2 multiply-adds forward and as many each for the states' and the weights' gradients; kept
 // for backward: 3 H floats of gates and the H of the output.
 
+import SeriatimSystem
+
 /// Floats of the packed hidden weights: those of r and z, then those of n.
 public func convGRUPackedSize(_ shape: ConvRecurrentShape, backward: Bool) -> Int {
   convolutionPackedSize(shape.convolution(gates: 2, images: 1), transposed: backward)
@@ -63,7 +65,7 @@ public func convGRUForward(
   let packedCandidate = packed + convolutionPackedSize(both, transposed: false)
   let resetState = scratch
   let convolutionScratch = scratch + shape.state
-  for step in 0..<shape.steps {
+  for step in untilCancelled(0..<shape.steps, work: shape.state) {
     let now = gates + step &* shape.batch &* image
     let before = step > 0 ? UnsafePointer(y + (step &- 1) &* shape.state) : h0
     if let before {
@@ -154,7 +156,7 @@ public func convGRUBackward(
   let grad = gradH0
   copyState(grad, gradState, count: shape.state)
   var step = shape.steps &- 1
-  while step >= 0 {
+  while step >= 0, !srt_is_cancelled() {
     let now = gates + step &* shape.batch &* image
     let before = step > 0 ? y + (step &- 1) &* shape.state : h0
     let gradNow = gradY + step &* shape.state

@@ -12,6 +12,8 @@
 // Per pixel and step 4 H^2 k^2 multiply-adds forward and as many each for the states' and the weights' gradients; kept
 // for backward: 4 H floats of gates, H of cells and the H of the output.
 
+import SeriatimSystem
+
 /// Floats of the packed hidden weights.
 public func convLSTMPackedSize(_ shape: ConvRecurrentShape, backward: Bool) -> Int {
   convolutionPackedSize(shape.convolution(gates: 4, images: 1), transposed: backward)
@@ -48,7 +50,7 @@ public func convLSTMForward(
   let functions = GateFunctions(hard: hard)
   let (hidden, pixels) = (shape.hidden, shape.pixels)
   let image = 4 &* hidden &* pixels
-  for step in 0..<shape.steps {
+  for step in untilCancelled(0..<shape.steps, work: shape.state) {
     let now = gates + step &* shape.batch &* image
     if let before = step > 0 ? UnsafePointer(y + (step &- 1) &* shape.state) : h0 {
       convolution(
@@ -115,7 +117,7 @@ public func convLSTMBackward(
   copyState(gradH0, gradH, count: shape.state)
   copyState(gradC0, gradC, count: shape.state)
   var step = shape.steps &- 1
-  while step >= 0 {
+  while step >= 0, !srt_is_cancelled() {
     let now = gates + step &* shape.batch &* image
     let cellsBefore = step > 0 ? cells + (step &- 1) &* shape.state : c0
     let (cellsNow, gradNow) = (cells + step &* shape.state, gradY + step &* shape.state)

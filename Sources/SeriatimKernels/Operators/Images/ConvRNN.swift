@@ -4,6 +4,8 @@
 //
 // Kept for backward: the outputs alone.
 
+import SeriatimSystem
+
 /// Floats of the packed hidden weights.
 public func convRNNPackedSize(_ shape: ConvRecurrentShape, backward: Bool) -> Int {
   convolutionPackedSize(shape.convolution(gates: 1, images: 1), transposed: backward)
@@ -38,7 +40,7 @@ public func convRNNForward(
   scratch: UnsafeMutablePointer<Float>
 ) {
   let size = shape.hidden &* shape.pixels
-  for step in 0..<shape.steps {
+  for step in untilCancelled(0..<shape.steps, work: shape.state) {
     let now = y + step &* shape.state
     if let before = step > 0 ? UnsafePointer(y + (step &- 1) &* shape.state) : h0 {
       convolution(
@@ -83,7 +85,7 @@ public func convRNNBackward(
   let size = shape.hidden &* shape.pixels
   copyState(gradH0, gradState, count: shape.state)
   var step = shape.steps &- 1
-  while step >= 0 {
+  while step >= 0, !srt_is_cancelled() {
     let first = step &* shape.state
     shape.forEachPlane(cost: 4) { batch, channel in
       let place = (batch &* shape.hidden &+ channel) &* shape.pixels

@@ -38,7 +38,9 @@ public struct ConvRecurrentShape {
   func forEachPlane(cost: Int, _ body: (_ image: Int, _ channel: Int) -> Void) {
     let planes = batch &* hidden
     parallel(tasks: min(planes, taskLimit(work: planes &* pixels &* cost))) { task, tasks in
-      for plane in share(of: planes, task, tasks) { body(plane / hidden, plane % hidden) }
+      for plane in untilCancelled(share(of: planes, task, tasks), work: pixels &* cost) {
+        body(plane / hidden, plane % hidden)
+      }
     }
   }
 
@@ -131,7 +133,7 @@ func gateBiasGradient(
     task, tasks in
     for channel in share(of: channels, task, tasks) {
       var total = broadcast(0)
-      for image in 0..<(shape.steps &* shape.batch) {
+      for image in untilCancelled(0..<(shape.steps &* shape.batch), work: shape.pixels) {
         let plane = grads + (image &* channels &+ channel) &* shape.pixels
         shape.forEachPixel { pixel, width in total += load(plane + pixel, first: width) }
       }

@@ -2,19 +2,23 @@
 // N * pixels values a channel. Channels are shared out; a channel's sums run over images and pixels in order, a register's
 // lanes at a time.
 
+import SeriatimSystem
+
 /// - Parameters:
 ///   - y, x: `(images, channels, pixels)`
 ///   - the others: `(channels,)`, as in `batchNormForward`
+/// - Returns: false if a batch has a variance that is infinite: the running ones are then as they were
+@discardableResult
 public func imageNormForward(
   y: UnsafeMutablePointer<Float>, mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>,
   runningMean: UnsafeMutablePointer<Float>?, runningVariance: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>,
   weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, images: Int, channels: Int, pixels: Int,
   training: Bool, momentum: Float, epsilon: Float
-) {
+) -> Bool {
   let count = images &* pixels
   parallel(tasks: min(channels, taskLimit(work: channels &* count))) { task, tasks in
-    for channel in share(of: channels, task, tasks) {
-      var (average, variance) = (Float(0), Float(1))
+    for channel in untilCancelled(share(of: channels, task, tasks), work: images &* pixels) {
+      var (average, variance, spread) = (Float(0), Float(1), Float(0))
       if training {
         var total = broadcast(0)
         forEachPlane(images, channels, channel, pixels) { first, width in total += load(x + first, first: width) }
@@ -26,18 +30,15 @@ public func imageNormForward(
           let difference = width < laneCount ? partial(x + first, width, middle) : load(x + first) - middle
           squares = multiplyAdd(squares, difference, difference)
         }
-        let spread = sum(squares)
+        spread = sum(squares)
         variance = spread / Float(count)
-        if let runningMean, let runningVariance {
-          runningMean[channel] += momentum * (average - runningMean[channel])
-          runningVariance[channel] += momentum * (spread / Float(max(count &- 1, 1)) - runningVariance[channel])
-        }
       } else if let runningMean, let runningVariance {
         (average, variance) = (runningMean[channel], runningVariance[channel])
       }
       let inverted = 1 / (variance + epsilon).squareRoot()
       mean[channel] = average
-      inverse[channel] = inverted
+      // Of a batch the spread, until all channels are done.
+      inverse[channel] = training ? spread : inverted
       let scale = broadcast(inverted * (weight.map { $0[channel] } ?? 1))
       let (middle, shift) = (broadcast(average), broadcast(bias.map { $0[channel] } ?? 0))
       forEachPlane(images, channels, channel, pixels) { first, width in
@@ -45,6 +46,18 @@ public func imageNormForward(
       }
     }
   }
+  // Running statistics move last, and all: a call that is cancelled leaves them as they were.
+  if !training || srt_is_cancelled() { return true }
+  for channel in 0..<channels where inverse[channel] == .infinity { return false }
+  for channel in 0..<channels {
+    let spread = inverse[channel]
+    if let runningMean, let runningVariance {
+      runningMean[channel] += momentum * (mean[channel] - runningMean[channel])
+      runningVariance[channel] += momentum * (spread / Float(max(count &- 1, 1)) - runningVariance[channel])
+    }
+    inverse[channel] = 1 / (spread / Float(count) + epsilon).squareRoot()
+  }
+  return true
 }
 
 /// The gradients of `imageNormForward`, as `batchNormBackward`.
@@ -55,7 +68,7 @@ public func imageNormBackward(
   channels: Int, pixels: Int, training: Bool
 ) {
   parallel(tasks: min(channels, taskLimit(work: channels &* images &* pixels))) { task, tasks in
-    for channel in share(of: channels, task, tasks) {
+    for channel in untilCancelled(share(of: channels, task, tasks), work: images &* pixels) {
       let (middle, inverted) = (broadcast(mean[channel]), broadcast(inverse[channel]))
       var (totals, weighteds) = (broadcast(0), broadcast(0))
       forEachPlane(images, channels, channel, pixels) { first, width in
@@ -79,12 +92,14 @@ public func imageNormBackward(
   }
 }
 
-/// `body(first, width)` for every register of a channel's planes.
+/// `body(first, width)` for every register of a channel's planes, until the call is cancelled.
 @inline(__always)
 private func forEachPlane(
   _ images: Int, _ channels: Int, _ channel: Int, _ pixels: Int, _ body: (_ first: Int, _ width: Int) -> Void
 ) {
+  var lookout = Lookout()
   for image in 0..<images {
+    if lookout.isCancelled(after: 4 &* pixels) { return }
     let plane = (image &* channels &+ channel) &* pixels
     var pixel = 0
     while pixel < pixels {

@@ -36,6 +36,7 @@ public struct PoolingShape {
 
   fileprivate var inPlane: Int { height &* width }
   fileprivate var outPlane: Int { outHeight &* outWidth }
+  fileprivate var rowWork: Int { 4 &* outWidth &* kernelHeight &* kernelWidth }
   fileprivate var tasks: Int { min(planes, taskLimit(work: planes &* outPlane &* kernelHeight &* kernelWidth)) }
 
   /// The taps of a window along an axis that are inside, and the first one's position.
@@ -71,18 +72,20 @@ public func maxPool(
   y: UnsafeMutablePointer<Float>, index: UnsafeMutablePointer<Int32>?, x: UnsafePointer<Float>, shape: PoolingShape
 ) {
   parallel(tasks: shape.tasks) { task, tasks in
+    var lookout = Lookout(asksAtOnce: true)
     for plane in share(of: shape.planes, task, tasks) {
+      if lookout.isCancelled(after: shape.outPlane) { return }
       let input = x + plane &* shape.inPlane
       let output = y + plane &* shape.outPlane
       if let index {
-        maxPlane(output, index + plane &* shape.outPlane, input, shape)
+        maxPlane(output, index + plane &* shape.outPlane, input, shape, &lookout)
       } else if shape.kernelHeight == 2, shape.kernelWidth == 2, shape.strideY == 2, shape.strideX == 2,
         shape.paddingY == 0, shape.paddingX == 0, shape.dilationY == 1, shape.dilationX == 1,
         2 &* shape.outHeight <= shape.height, 2 &* shape.outWidth <= shape.width
       {
         maxPlaneByTwo(output, input, shape)
       } else {
-        maxPlane(output, nil, input, shape)
+        maxPlane(output, nil, input, shape, &lookout)
       }
     }
   }
@@ -112,8 +115,11 @@ private func maxPlaneByTwo(_ y: Output, _ x: Input, _ shape: PoolingShape) {
   }
 }
 
-private func maxPlane(_ y: Output, _ index: UnsafeMutablePointer<Int32>?, _ x: Input, _ shape: PoolingShape) {
+private func maxPlane(
+  _ y: Output, _ index: UnsafeMutablePointer<Int32>?, _ x: Input, _ shape: PoolingShape, _ lookout: inout Lookout
+) {
   for row in 0..<shape.outHeight {
+    if lookout.isCancelled(after: shape.rowWork) { return }
     let rows = shape.rows(row)
     for column in 0..<shape.outWidth {
       let columns = shape.columns(column)
@@ -145,7 +151,7 @@ public func maxPoolBackward(
   gradX: UnsafeMutablePointer<Float>, gradY: UnsafePointer<Float>, index: UnsafePointer<Int32>, shape: PoolingShape
 ) {
   parallel(tasks: shape.tasks) { task, tasks in
-    for plane in share(of: shape.planes, task, tasks) {
+    for plane in untilCancelled(share(of: shape.planes, task, tasks), work: shape.inPlane &+ 4 &* shape.outPlane) {
       let target = gradX + plane &* shape.inPlane
       fillZero(target, shape.inPlane)
       for place in plane &* shape.outPlane..<(plane &+ 1) &* shape.outPlane {
@@ -191,19 +197,21 @@ public func averagePool(
   y: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, shape: PoolingShape, divisor: AverageDivisor
 ) {
   parallel(tasks: shape.tasks) { task, tasks in
+    var lookout = Lookout(asksAtOnce: true)
     for plane in share(of: shape.planes, task, tasks) {
       let input = x + plane &* shape.inPlane
       let output = y + plane &* shape.outPlane
       for row in 0..<shape.outHeight {
+        if lookout.isCancelled(after: shape.rowWork) { return }
         for column in 0..<shape.outWidth {
           let columns = shape.columns(column)
           let first = column &* shape.strideX &- shape.paddingX &+ columns.lowerBound
-          var total: Float = 0
-          for i in shape.rows(row) {
-            total += rowSum(
-              input + (row &* shape.strideY &- shape.paddingY &+ i) &* shape.width + first, columns.count)
+          let lines = shape.rows(row)
+          let corner = input + (row &* shape.strideY &- shape.paddingY &+ lines.lowerBound) &* shape.width + first
+          let weight = shape.weight(row, column, divisor)
+          output[row &* shape.outWidth &+ column] = windowMean(corner, shape.width, lines.count, columns.count) {
+            $0 * weight
           }
-          output[row &* shape.outWidth &+ column] = total * shape.weight(row, column, divisor)
         }
       }
     }
@@ -215,10 +223,12 @@ public func averagePoolBackward(
   gradX: UnsafeMutablePointer<Float>, gradY: UnsafePointer<Float>, shape: PoolingShape, divisor: AverageDivisor
 ) {
   parallel(tasks: shape.tasks) { task, tasks in
+    var lookout = Lookout(asksAtOnce: true)
     for plane in share(of: shape.planes, task, tasks) {
       let target = gradX + plane &* shape.inPlane
       fillZero(target, shape.inPlane)
       for row in 0..<shape.outHeight {
+        if lookout.isCancelled(after: shape.rowWork) { return }
         for column in 0..<shape.outWidth {
           let columns = shape.columns(column)
           let first = column &* shape.strideX &- shape.paddingX &+ columns.lowerBound
@@ -232,6 +242,20 @@ public func averagePoolBackward(
       }
     }
   }
+}
+
+/// `share` of the sum of a window's elements, in another unit where that is too large for a float.
+@inline(__always)
+private func windowMean(_ corner: Input, _ stride: Int, _ rows: Int, _ columns: Int, _ share: (Float) -> Float) -> Float
+{
+  var total: Float = 0
+  for row in 0..<rows { total += rowSum(corner + row &* stride, columns) }
+  if total - total == 0 { return share(total) }
+  total = 0
+  for row in 0..<rows {
+    for column in 0..<columns { total += corner[row &* stride &+ column] * 0x1p-64 }
+  }
+  return share(total) * 0x1p64
 }
 
 @inline(__always)
@@ -275,15 +299,18 @@ public func adaptiveAveragePool(
   outWidth: Int
 ) {
   parallel(tasks: min(planes, taskLimit(work: planes &* height &* width))) { task, tasks in
+    var lookout = Lookout(asksAtOnce: true)
     for plane in share(of: planes, task, tasks) {
       let input = x + plane &* height &* width
       for row in 0..<outHeight {
         let rows = part(row, of: height, outHeight)
+        if lookout.isCancelled(after: rows.count &* width &+ 16 &* outWidth) { return }
         for column in 0..<outWidth {
           let columns = part(column, of: width, outWidth)
-          var total: Float = 0
-          for line in rows { total += rowSum(input + line &* width + columns.lowerBound, columns.count) }
-          y[(plane &* outHeight &+ row) &* outWidth &+ column] = total / Float(rows.count &* columns.count)
+          let corner = input + rows.lowerBound &* width + columns.lowerBound
+          y[(plane &* outHeight &+ row) &* outWidth &+ column] = windowMean(corner, width, rows.count, columns.count) {
+            $0 / Float(rows.count &* columns.count)
+          }
         }
       }
     }
@@ -296,11 +323,13 @@ public func adaptiveAveragePoolBackward(
   outHeight: Int, outWidth: Int
 ) {
   parallel(tasks: min(planes, taskLimit(work: planes &* height &* width))) { task, tasks in
+    var lookout = Lookout(asksAtOnce: true)
     for plane in share(of: planes, task, tasks) {
       let target = gradX + plane &* height &* width
       fillZero(target, height &* width)
       for row in 0..<outHeight {
         let rows = part(row, of: height, outHeight)
+        if lookout.isCancelled(after: rows.count &* width &+ 16 &* outWidth) { return }
         for column in 0..<outWidth {
           let columns = part(column, of: width, outWidth)
           let grad =

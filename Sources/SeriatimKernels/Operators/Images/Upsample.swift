@@ -27,12 +27,15 @@ public struct UpsampleShape {
     (self.rowWeights, self.columnWeights) = (rowWeights, columnWeights)
   }
 
-  /// `body(output's row in all planes, upper and lower input row, weight of the lower)`, for all rows of a task's planes.
+  /// `body(output's row in all planes, upper and lower input row, weight of the lower)`, for all rows of a task's planes, until the
+  /// call is cancelled.
   @inline(__always)
   fileprivate func forEachRow(_ planes: Range<Int>, _ body: (_ output: Int, _ upper: Int, _ lower: Int, Float) -> Void)
   {
+    var lookout = Lookout(asksAtOnce: true)
     for plane in planes {
       for row in 0..<outHeight {
+        if lookout.isCancelled(after: 8 &* outWidth) { return }
         let (upper, weight) = (Int(rows[row]), rowWeights.map { $0[row] } ?? 0)
         let start = plane &* height
         body(

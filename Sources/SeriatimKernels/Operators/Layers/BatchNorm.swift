@@ -11,6 +11,8 @@
 //
 // Columns are shared out a register at a time, so a column's sums run in the order of the rows.
 
+import SeriatimSystem
+
 /// What normalises a column: kept for backward.
 ///
 /// - Parameters:
@@ -18,45 +20,68 @@
 ///   - mean, inverse: `(columns,)`: the mean and 1 / sqrt(var + eps) that were used
 ///   - runningMean, runningVariance: `(columns,)`; read in evaluation, updated in training; nil in training only
 ///   - weight, bias: `(columns,)` or nil for 1 and 0
+/// - Returns: false if a batch has a variance that is infinite: the running ones are then as they were
+@discardableResult
 public func batchNormForward(
   y: UnsafeMutablePointer<Float>, mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>,
   runningMean: UnsafeMutablePointer<Float>?, runningVariance: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>,
   weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, rows: Int, columns: Int, training: Bool,
   momentum: Float, epsilon: Float
-) {
+) -> Bool {
   forEachRegister(of: columns, leastWork: max(laneCount, 16_384 / rows)) { column, width in
-    var (average, variance) = (broadcast(0), broadcast(0))
+    var (average, variance, spread) = (broadcast(0), broadcast(0), broadcast(0))
     if training {
-      for row in 0..<rows { average += load(x + row &* columns + column, first: width) }
+      for part in inParts(0..<rows, work: rowWork) {
+        for row in part { average += load(x + row &* columns + column, first: width) }
+      }
       average /= broadcast(Float(rows))
-      for row in 0..<rows {
-        let difference = load(x + row &* columns + column, first: width) - average
-        variance = multiplyAdd(variance, difference, difference)
+      for part in inParts(0..<rows, work: rowWork) {
+        for row in part {
+          let difference = load(x + row &* columns + column, first: width) - average
+          variance = multiplyAdd(variance, difference, difference)
+        }
       }
-      let unbiased = variance / broadcast(Float(max(rows &- 1, 1)))
+      spread = variance
       variance /= broadcast(Float(rows))
-      if let runningMean, let runningVariance {
-        let (target, spread) = (runningMean + column, runningVariance + column)
-        let (old, oldSpread) = (load(target, first: width), load(spread, first: width))
-        store(multiplyAdd(old, broadcast(momentum), average - old), target, first: width)
-        store(multiplyAdd(oldSpread, broadcast(momentum), unbiased - oldSpread), spread, first: width)
-      }
     } else if let runningMean, let runningVariance {
       average = load(runningMean + column, first: width)
       variance = load(runningVariance + column, first: width)
     }
     let inverted = broadcast(1) / (variance + broadcast(epsilon)).squareRoot()
     store(average, mean + column, first: width)
-    store(inverted, inverse + column, first: width)
+    // Of a batch the spread, until all columns are done.
+    store(training ? spread : inverted, inverse + column, first: width)
     var (scale, shift) = (inverted, broadcast(0))
     if let weight { scale *= load(weight + column, first: width) }
     if let bias { shift = load(bias + column, first: width) }
-    for row in 0..<rows {
-      let value = load(x + row &* columns + column, first: width)
-      store(multiplyAdd(shift, value - average, scale), y + row &* columns + column, first: width)
+    for part in inParts(0..<rows, work: rowWork) {
+      for row in part {
+        let value = load(x + row &* columns + column, first: width)
+        store(multiplyAdd(shift, value - average, scale), y + row &* columns + column, first: width)
+      }
     }
   }
+  // Running statistics move last, and all: a call that is cancelled leaves them as they were.
+  if !training || srt_is_cancelled() { return true }
+  for column in 0..<columns where inverse[column] == .infinity { return false }
+  for column in stride(from: 0, to: columns, by: laneCount) {
+    let width = columns &- column
+    let (average, spread) = (load(mean + column, first: width), load(inverse + column, first: width))
+    if let runningMean, let runningVariance {
+      let (target, variance) = (runningMean + column, runningVariance + column)
+      let (old, oldVariance) = (load(target, first: width), load(variance, first: width))
+      let unbiased = spread / broadcast(Float(max(rows &- 1, 1)))
+      store(multiplyAdd(old, broadcast(momentum), average - old), target, first: width)
+      store(multiplyAdd(oldVariance, broadcast(momentum), unbiased - oldVariance), variance, first: width)
+    }
+    let inverted = broadcast(1) / (spread / broadcast(Float(rows)) + broadcast(epsilon)).squareRoot()
+    store(inverted, inverse + column, first: width)
+  }
+  return true
 }
+
+/// A register's: it stands for a line of memory.
+private let rowWork = 4 &* laneCount
 
 /// The gradients of `batchNormForward`.
 ///
@@ -74,11 +99,13 @@ public func batchNormBackward(
     let average = load(mean + column, first: width)
     let inverted = load(inverse + column, first: width)
     var (total, weighted) = (broadcast(0), broadcast(0))
-    for row in 0..<rows {
-      let grad = load(gradY + row &* columns + column, first: width)
-      let normal = (load(x + row &* columns + column, first: width) - average) * inverted
-      total += grad
-      weighted = multiplyAdd(weighted, grad, normal)
+    for part in inParts(0..<rows, work: 2 &* rowWork) {
+      for row in part {
+        let grad = load(gradY + row &* columns + column, first: width)
+        let normal = (load(x + row &* columns + column, first: width) - average) * inverted
+        total += grad
+        weighted = multiplyAdd(weighted, grad, normal)
+      }
     }
     if let gradWeight {
       let old = accumulate ? load(gradWeight + column, first: width) : broadcast(0)
@@ -92,11 +119,13 @@ public func batchNormBackward(
     var scale = inverted
     if let weight { scale *= load(weight + column, first: width) }
     let part = broadcast(training ? 1 / Float(rows) : 0)
-    for row in 0..<rows {
-      let grad = load(gradY + row &* columns + column, first: width)
-      let normal = (load(x + row &* columns + column, first: width) - average) * inverted
-      store(
-        scale * (grad - part * multiplyAdd(total, normal, weighted)), gradX + row &* columns + column, first: width)
+    for rows in inParts(0..<rows, work: 2 &* rowWork) {
+      for row in rows {
+        let grad = load(gradY + row &* columns + column, first: width)
+        let normal = (load(x + row &* columns + column, first: width) - average) * inverted
+        store(
+          scale * (grad - part * multiplyAdd(total, normal, weighted)), gradX + row &* columns + column, first: width)
+      }
     }
   }
 }

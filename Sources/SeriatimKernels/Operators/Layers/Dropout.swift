@@ -17,7 +17,7 @@ public func dropout(
   let stripe = 4 &* laneCount
   let stripes = roundedUp(count, to: stripe) / stripe
   parallel(tasks: min(stripes, taskLimit(work: count, leastWork: 8_192))) { task, tasks in
-    for index in share(of: stripes, task, tasks) {
+    for index in untilCancelled(share(of: stripes, task, tasks), work: 8 &* stripe) {
       dropStripe(
         y: y, x: x, first: index &* stripe, count: count, threshold: threshold, scale: scale,
         block: UInt64(index &* laneCount), key: key,

@@ -15,14 +15,27 @@ public func sequencePoolForward(
   stride: Int, h: UnsafePointer<Float>, ragged: RaggedBatch, size: Int
 ) {
   forEachColumns(of: size, work: ragged.rows &* size) { columns in
+    addSteps(columns, unit: 1)
+    // Sums that were too large for a float, in another unit.
+    guard let mean else { return }
+    for sequence in 0..<ragged.batch {
+      for column in columns where !mean[sequence &* stride &+ column].isFinite {
+        addSteps(column..<(column &+ 1), unit: 0x1p-24)
+      }
+    }
+  }
+
+  func addSteps(_ columns: Range<Int>, unit: Float) {
     var offset = 0
+    var lookout = Lookout(asksAtOnce: true)
     for step in 0..<ragged.steps {
       let count = ragged.size(step)
       let going = step &+ 1 < ragged.steps ? ragged.size(step &+ 1) : 0
+      if lookout.isCancelled(after: 4 &* count &* columns.count) { return }
       for sequence in 0..<count {
         let source = h + (offset &+ sequence) &* size
         let length: Float? = sequence < going ? nil : Float(step &+ 1)
-        if let mean { addRow(mean + sequence &* stride, source, columns, first: step == 0, length: length) }
+        if let mean { addRow(mean + sequence &* stride, source, columns, first: step == 0, length: length, unit: unit) }
         if let positive {
           addRow(positive + sequence &* stride, source, columns, first: step == 0, length: length, signs: true)
         }
@@ -58,8 +71,10 @@ public func sequencePoolBackward(
       going = next
     }
     var offset = 0
+    var lookout = Lookout(asksAtOnce: true)
     for step in 0..<ragged.steps {
       let count = ragged.size(step)
+      if lookout.isCancelled(after: 4 &* count &* columns.count) { return }
       for sequence in 0..<count {
         let row = (offset &+ sequence) &* size
         var column = columns.lowerBound
@@ -98,15 +113,16 @@ private func forEachColumns(of size: Int, work: Int, _ body: (Range<Int>) -> Voi
 /// above 0, and 0, in the place of the source.
 @inline(__always)
 private func addRow(
-  _ target: Output, _ source: Input, _ columns: Range<Int>, first: Bool, length: Float?, signs: Bool = false
+  _ target: Output, _ source: Input, _ columns: Range<Int>, first: Bool, length: Float?, signs: Bool = false,
+  unit: Float = 1
 ) {
   var column = columns.lowerBound
   while column < columns.upperBound {
     let width = columns.upperBound &- column
     var value = load(source + column, first: width)
-    if signs { value = broadcast(0).replaced(by: broadcast(1), below: value) }
+    value = signs ? broadcast(0).replaced(by: broadcast(1), below: value) : value * broadcast(unit)
     if !first { value = load(target + column, first: width) + value }
-    if let length { value = value / broadcast(length) }
+    if let length { value = value / broadcast(length) / broadcast(unit) }
     store(value, target + column, first: width)
     column &+= laneCount
   }

@@ -10,8 +10,8 @@ public func softmaxForward(
   y: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, rows: Int, columns: Int, logarithm: Bool
 ) {
   parallel(tasks: min(rows, taskLimit(work: rows &* columns, leastWork: 8_192))) { task, tasks in
-    for row in share(of: rows, task, tasks) {
-      softmaxRow(y + row &* columns, x + row &* columns, columns, logarithm: logarithm)
+    for part in inParts(share(of: rows, task, tasks), work: 8 &* columns) {
+      for row in part { softmaxRow(y + row &* columns, x + row &* columns, columns, logarithm: logarithm) }
     }
   }
 }
@@ -63,7 +63,7 @@ public func softmaxBackward(
   logarithm: Bool
 ) {
   parallel(tasks: min(rows, taskLimit(work: rows &* columns, leastWork: 8_192))) { task, tasks in
-    for row in share(of: rows, task, tasks) {
+    for row in untilCancelled(share(of: rows, task, tasks), work: 8 &* columns) {
       let (grad, value, target) = (gradY + row &* columns, y + row &* columns, gradX + row &* columns)
       var total = broadcast(0)
       var first = 0
@@ -72,13 +72,21 @@ public func softmaxBackward(
         total += logarithm ? part : part * load(value + first, first: columns &- first)
         first &+= laneCount
       }
-      let all = broadcast(sum(total))
+      var (all, unit, back) = (broadcast(sum(total)), broadcast(1), broadcast(1))
+      if logarithm, all[0] - all[0] != 0 {
+        // The sum of large gradients, in another unit.
+        (unit, back) = (broadcast(0x1p-32), broadcast(0x1p32))
+        all = broadcast(0)
+        for column in 0..<columns { all[0] += grad[column] * unit[0] }
+        all = broadcast(all[0])
+      }
       first = 0
       while first < columns {
         let width = columns &- first
         let (part, output) = (load(grad + first, first: width), load(value + first, first: width))
         store(
-          logarithm ? part - exponential(output) * all : output * (part - all), target + first, first: width)
+          logarithm ? (part * unit - exponential(output) * all) * back : output * (part - all), target + first,
+          first: width)
         first &+= laneCount
       }
     }

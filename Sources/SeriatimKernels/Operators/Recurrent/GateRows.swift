@@ -24,7 +24,7 @@ struct GateRows {
     let panels = panelCount(columns)
     let depth = count &* units
     parallel(tasks: min(panels, taskLimit(work: depth &* columns))) { task, tasks in
-      for panel in share(of: panels, task, tasks) {
+      for panel in untilCancelled(share(of: panels, task, tasks), work: depth &* panelWidth) {
         let column = panel &* panelWidth
         for gate in 0..<count {
           let row = (first &+ gate) % gates &* hiddenSize

@@ -76,7 +76,7 @@ func run(
   if split.members == 1 {
     parallel(tasks: split.groups) { task, tasks in
       let share = RowShare(task: task, tasks: tasks)
-      for position in positions {
+      for position in untilCancelled(positions, work: shortStep) {
         let step = schedule.step(at: position)
         for pass in 0..<passes { _ = runPass(pass, step, share, member: 0, members: 1) }
       }

@@ -82,14 +82,16 @@ struct RecurrentFactors {
     let rows = schedule.ragged.rows
     let registers = roundedUp(hiddenSize, to: laneCount) / laneCount
     parallel(tasks: min(registers, taskLimit(work: rows &* hiddenSize))) { task, tasks in
-      for register in share(of: registers, task, tasks) {
+      for register in untilCancelled(share(of: registers, task, tasks), work: 4 &* rows &* laneCount) {
         let unit = register &* laneCount
         let width = hiddenSize &- unit
         let source = sums.base + column + unit
         var total = broadcast(0)
-        for row in 0..<rows where previousRows[row] >= 0 {
-          let state = load(call.y + Int(previousRows[row]) &* call.output_stride + unit, first: width)
-          total = multiplyAdd(total, load(source + row &* sums.stride), state)
+        for part in inParts(0..<rows, work: 4 &* laneCount) {
+          for row in part where previousRows[row] >= 0 {
+            let state = load(call.y + Int(previousRows[row]) &* call.output_stride + unit, first: width)
+            total = multiplyAdd(total, load(source + row &* sums.stride), state)
+          }
         }
         if let initialState = call.initial_states.h {
           for sequence in 0..<schedule.ragged.batch {

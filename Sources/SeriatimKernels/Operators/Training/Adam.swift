@@ -4,6 +4,9 @@
 //   g = grad + decay p                        (Adam);   p = p (1 - lr decay)     (AdamW)
 //   m = b1 m + (1 - b1) g;   v = b2 v + (1 - b2) g^2;   p = p - stepSize m / (sqrt(v) secondScale + eps)
 //   stepSize = lr / (1 - b1^t),   secondScale = 1 / sqrt(1 - b2^t)
+//
+// The step is a ratio: a gradient of 1e30 makes the same as one of 1e18, and counts as 2^63, for v would be infinite and
+// the parameter never move again.
 
 /// The numbers of one step, equal for all parameters.
 public struct AdamStep {
@@ -38,7 +41,7 @@ public func adamStep(
 ) {
   forEachRegister(of: count) { index, width in
     var value = load(parameters + index, first: width)
-    let gradient = multiplyAdd(load(gradients + index, first: width), broadcast(step.decay), value)
+    let gradient = squarable(multiplyAdd(load(gradients + index, first: width), broadcast(step.decay), value))
     value *= broadcast(step.shrink)
     let oldFirst = load(first + index, first: width)
     let mean = multiplyAdd(oldFirst, broadcast(1 - step.beta1), gradient - oldFirst)

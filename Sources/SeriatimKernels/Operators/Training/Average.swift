@@ -12,6 +12,9 @@ public func averageStep(
   forEachRegister(of: count) { index, width in
     let old = load(average + index, first: width)
     let difference = load(data + index, first: width) - old
-    store(multiplyAdd(old, broadcast(weight), difference), average + index, first: width)
+    // Of numbers so far apart that their difference is infinite the two parts.
+    let parts = multiplyAdd(old * broadcast(1 - weight), broadcast(weight), load(data + index, first: width))
+    let sum = parts.replacing(with: multiplyAdd(old, broadcast(weight), difference), where: isFinite(difference))
+    store(sum, average + index, first: width)
   }
 }

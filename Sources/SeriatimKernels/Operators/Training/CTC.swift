@@ -87,7 +87,9 @@ private struct CTCPath {
   var states = 0
 
   init(_ batch: CTCBatch, _ scratch: Output, _ stride: Int) {
-    for index in 0..<(batch.steps &+ 4) &* stride { scratch[index] = -.infinity }
+    for part in inParts(0..<(batch.steps &+ 4) &* stride, work: 1) {
+      for index in part { scratch[index] = -.infinity }
+    }
     let first = scratch + laneCount
     self.batch = batch
     self.stride = stride
@@ -105,7 +107,8 @@ private struct CTCPath {
     for label in 1..<max(count, 1) where labels[label] != labels[label &- 1] { skip[2 &* label &+ 1] = 0 }
     let length = Int(batch.lengths[sequence])
     var (row, lastRow, peaks) = (sequence, sequence, 0.0)
-    for step in 0..<batch.steps where Int(batch.batchSizes[step]) > sequence {
+    for step in untilCancelled(0..<batch.steps, work: 16 &* states &+ batch.classes)
+    where Int(batch.batchSizes[step]) > sequence {
       if step < length {
         peaks += Double(advance(step, row))
         lastRow = row
@@ -144,7 +147,8 @@ private struct CTCPath {
     for state in 0..<stride &- laneCount { (beta[state], spare[state]) = (-.infinity, -.infinity) }
     for state in max(0, states &- 2)..<states { beta[state] = 0 }
     var (now, other, row, step) = (beta, spare, lastRow, length &- 1)
-    while true {
+    var lookout = Lookout(asksAtOnce: true)
+    while !lookout.isCancelled(after: 16 &* states &+ 8 &* batch.classes) {
       let (target, logs) = (grad + row &* batch.classes, batch.logProbabilities + row &* batch.classes)
       for first in Swift.stride(from: 0, to: batch.classes, by: laneCount) {
         let width = batch.classes &- first

@@ -49,7 +49,9 @@ public struct LabelTargets {
   @inline(__always)
   fileprivate func forEachRow(_ body: (Int) -> Void) {
     parallel(tasks: min(rows, taskLimit(work: rows &* classes))) { task, tasks in
-      for row in share(of: rows, task, tasks) { body(row) }
+      for part in inParts(share(of: rows, task, tasks), work: 2 &* classes) {
+        for row in part { body(row) }
+      }
     }
   }
 }
@@ -79,9 +81,11 @@ public func negativeLogLikelihood(
     }
   }
   var (loss, weight) = (0.0, 0.0)
-  for row in 0..<wish.rows {
-    loss += Double(losses[row])
-    weight += Double(weights[row])
+  for part in inParts(0..<wish.rows, work: 4) {
+    for row in part {
+      loss += Double(losses[row])
+      weight += Double(weights[row])
+    }
   }
   return (loss, weight)
 }
@@ -98,7 +102,16 @@ private func labelLoss(_ logs: Input, _ row: Int, _ label: Int, _ wish: LabelTar
       let weight = wish.classWeight?[index] ?? 1
       if weight != 0 { total -= weight * logs[index] }
     }
-    value = (wish.smoothing == 1 ? 0 : (1 - wish.smoothing) * value) + spread * total
+    var share = spread * total
+    if !total.isFinite {
+      // Too large for a sum of them before they are divided.
+      share = 0
+      for index in 0..<wish.classes {
+        let weight = wish.classWeight?[index] ?? 1
+        if weight != 0 { share -= spread * weight * logs[index] }
+      }
+    }
+    value = (wish.smoothing == 1 ? 0 : (1 - wish.smoothing) * value) + share
   }
   return (value, factor)
 }

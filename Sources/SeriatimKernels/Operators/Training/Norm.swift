@@ -10,12 +10,22 @@ public func sumOfSquaresScratchSize(count: Int) -> Int { (count &+ normBlock &- 
 public func sumOfSquares(_ x: UnsafePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>) -> Double {
   let blocks = sumOfSquaresScratchSize(count: count)
   parallel(tasks: min(blocks, taskLimit(work: count))) { task, tasks in
-    for block in share(of: blocks, task, tasks) {
+    for block in untilCancelled(share(of: blocks, task, tasks), work: normBlock) {
       scratch[block] = blockSum(x + block &* normBlock, min(normBlock, count &- block &* normBlock))
     }
   }
   var total = 0.0
-  for block in 0..<blocks { total += Double(scratch[block]) }
+  for block in untilCancelled(0..<blocks, work: normBlock) {
+    let sum = Double(scratch[block])
+    total += sum.isFinite ? sum : wideSum(x + block &* normBlock, min(normBlock, count &- block &* normBlock))
+  }
+  return total
+}
+
+/// `blockSum` of numbers whose squares a float does not hold.
+private func wideSum(_ x: Input, _ count: Int) -> Double {
+  var total = 0.0
+  for index in 0..<count { total += Double(x[index]) * Double(x[index]) }
   return total
 }
 

@@ -35,7 +35,8 @@ public func rmspropStep(
 ) {
   forEachRegister(of: count) { index, width in
     let value = load(parameters + index, first: width)
-    let gradient = multiplyAdd(load(gradients + index, first: width), broadcast(step.decay), value)
+    // As in Adam.swift.
+    let gradient = squarable(multiplyAdd(load(gradients + index, first: width), broadcast(step.decay), value))
     let oldSquare = load(square + index, first: width)
     let newSquare = multiplyAdd(oldSquare, broadcast(step.weight), gradient * gradient - oldSquare)
     store(newSquare, square + index, first: width)

@@ -38,6 +38,11 @@ public func sgdStep(
         moved = multiplyAdd(
           broadcast(1 - step.dampening) * direction, broadcast(step.momentum), load(momentum + index, first: width))
       }
+      // Many large ones: held at the largest float, where their sum would be infinite.
+      let most = Float.greatestFiniteMagnitude
+      moved = moved.replacing(
+        with: clamp(moved, from: -most, to: most),
+        where: isFinite(direction) .& isFinite(load(momentum + index, first: width)))
       store(moved, momentum + index, first: width)
       direction = step.nesterov ? multiplyAdd(direction, broadcast(step.momentum), moved) : moved
     }

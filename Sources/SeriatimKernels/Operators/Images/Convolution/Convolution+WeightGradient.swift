@@ -8,6 +8,8 @@
 // as many as the second-level caches like, and within them a tile runs over some rows at a time, so that what it reads of
 // grad_y stays near. Every sum runs over images, rows and columns in order, whatever the number of threads.
 
+import SeriatimSystem
+
 /// Floats of the turned grad_y of one round: more than one image only if they fit.
 private let roundSize = 1 << 19
 /// Pixels that a tile runs over at a time.
@@ -73,7 +75,7 @@ public func convolutionWeightGradient(
   let sums = padded + layout.paddedSize
   let tiles = (layout.rows &+ tileRows &- 1) / tileRows
   var image = 0
-  while image < shape.batch {
+  while image < shape.batch, !srt_is_cancelled() {
     let images = min(layout.images, shape.batch &- image)
     turn(turned, grad, first: image, images: images, layout)
     pad(padded, source, first: image, images: images, layout)
@@ -99,7 +101,7 @@ private func turn(_ turned: Output, _ grad: Images<Input>, first: Int, images: I
   let pixels = shape.outPlane
   let jobs = shape.groups &* layout.panels &* images
   parallel(tasks: min(jobs, taskLimit(work: jobs &* pixels &* panelWidth))) { task, tasks in
-    for job in share(of: jobs, task, tasks) {
+    for job in untilCancelled(share(of: jobs, task, tasks), work: pixels &* panelWidth) {
       let (panel, image) = (job / images, job % images)
       let group = panel / layout.panels
       let channel = (panel &- group &* layout.panels) &* panelWidth
@@ -118,7 +120,7 @@ private func pad(_ padded: Output, _ source: Images<Input>, first: Int, images: 
   let shape = layout.shape
   let planes = images &* shape.inChannels
   parallel(tasks: min(planes, taskLimit(work: planes &* layout.plane))) { task, tasks in
-    for plane in share(of: planes, task, tasks) {
+    for plane in untilCancelled(share(of: planes, task, tasks), work: layout.plane) {
       let (image, channel) = (plane / shape.inChannels, plane % shape.inChannels)
       let input = source.base + (first &+ image) &* source.stride + channel &* shape.inPlane
       for row in 0..<(shape.height &+ 2 &* shape.paddingY) {
@@ -167,10 +169,12 @@ private struct GradientTile: TileBody {
         &+ j &* shape.dilationX
     }
     let lines = max(1, chunkPixels / shape.outWidth)
+    var lookout = Lookout()
     for image in 0..<images {
       var line = 0
       while line < shape.outHeight {
         let count = min(lines, shape.outHeight &- line)
+        if lookout.isCancelled(after: count &* shape.outWidth &* tileRows &* panelWidth &* layout.panels) { return }
         let fresh = first && image == 0 && line == 0
         for panel in 0..<layout.panels {
           let index = group &* layout.panels &+ panel
@@ -241,7 +245,7 @@ private func unpackSums(
 ) {
   let shape = layout.shape
   parallel(tasks: min(shape.outChannels, taskLimit(work: shape.outChannels &* layout.rows))) { task, tasks in
-    for channel in share(of: shape.outChannels, task, tasks) {
+    for channel in untilCancelled(share(of: shape.outChannels, task, tasks), work: 16 &* layout.rows) {
       let (group, inner) = (channel / shape.groupOutputs, channel % shape.groupOutputs)
       let panel = group &* layout.panels &+ inner / panelWidth
       let source = sums + panel &* layout.rows &* panelWidth + inner % panelWidth
@@ -262,7 +266,7 @@ private func biasGradient(
   parallel(tasks: min(shape.outChannels, taskLimit(work: shape.outChannels &* shape.batch &* pixels))) { task, tasks in
     for channel in share(of: shape.outChannels, task, tasks) {
       var total = broadcast(0)
-      for image in 0..<shape.batch {
+      for image in untilCancelled(0..<shape.batch, work: pixels) {
         let plane = grad.base + image &* grad.stride + channel &* pixels
         var first = 0
         while first < pixels {

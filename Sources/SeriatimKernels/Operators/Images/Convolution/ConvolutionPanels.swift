@@ -31,7 +31,7 @@ func run(_ method: some ConvolutionMethod, work: Int, scratch: Output) {
   if tasks == 1 || method.panels >= 3 &* tasks {
     parallel(tasks: min(tasks, method.panels)) { task, tasks in
       let memory = scratch + task &* each
-      for panel in share(of: method.panels, task, tasks) {
+      for panel in untilCancelled(share(of: method.panels, task, tasks), work: work / method.panels) {
         method.prepare(panel, sources: 0..<method.sources, memory, work: memory + method.panelSize)
         method.finish(panel, tiles: 0..<method.tiles, memory, work: memory + method.panelSize)
       }
@@ -42,7 +42,9 @@ func run(_ method: some ConvolutionMethod, work: Int, scratch: Output) {
     // Nothing to prepare: no round waits for another.
     parallel(tasks: tasks) { task, tasks in
       let mine = share(of: method.tiles, task, tasks)
-      for panel in 0..<method.panels { method.finish(panel, tiles: mine, scratch, work: scratch + task &* each) }
+      for panel in untilCancelled(0..<method.panels, work: work / (tasks &* method.panels)) {
+        method.finish(panel, tiles: mine, scratch, work: scratch + task &* each)
+      }
     }
     return
   }
@@ -51,14 +53,14 @@ func run(_ method: some ConvolutionMethod, work: Int, scratch: Output) {
     let count = min(tasks, method.panels &- first)
     parallel(tasks: tasks) { task, tasks in
       let mine = share(of: method.sources, task, tasks)
-      for panel in 0..<count {
+      for panel in untilCancelled(0..<count, work: work / (tasks &* method.panels)) {
         method.prepare(
           first &+ panel, sources: mine, scratch + panel &* each, work: scratch + task &* each + method.panelSize)
       }
     }
     parallel(tasks: tasks) { task, tasks in
       let mine = share(of: method.tiles, task, tasks)
-      for panel in 0..<count {
+      for panel in untilCancelled(0..<count, work: work / (tasks &* method.panels)) {
         method.finish(
           first &+ panel, tiles: mine, scratch + panel &* each, work: scratch + task &* each + method.panelSize)
       }

@@ -45,6 +45,7 @@ func depthwiseConvolution(
     let copy = scratch + task &* each
     let sums = copy + depthwiseCopySize(layout)
     fillZero(copy + layout.size, 4 &* laneCount)
+    var lookout = Lookout(asksAtOnce: true)
     for plane in share(of: planes, task, tasks) {
       let (image, channel) = (plane / pass.groups, plane % pass.groups)
       layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
@@ -53,6 +54,7 @@ func depthwiseConvolution(
       var row = 0
       while row < vertical.outputs {
         let count = min(rows, vertical.outputs &- row)
+        if lookout.isCancelled(after: count &* layout.columns &* pass.taps) { return }
         addTaps(
           sums, UnsafePointer(copy) + row &* layout.columns, packed + channel &* pass.taps, offsets, shift,
           length: (count &- 1) &* layout.columns &+ horizontal.outputs, end.activation)
@@ -131,7 +133,7 @@ func depthwiseWeightGradient(
     for channel in share(of: pass.groups, task, tasks) {
       let target = gradWeight + channel &* stride
       if !accumulate { fillZero(target, pass.taps) }
-      for image in 0..<pass.batch {
+      for image in untilCancelled(0..<pass.batch, work: pass.targetPlane &* pass.taps) {
         layout.fill(copy, source.base + image &* source.stride + channel &* pass.sourcePlane)
         let plane = grad.base + image &* grad.stride + channel &* pass.targetPlane
         for row in 0..<shape.outHeight {

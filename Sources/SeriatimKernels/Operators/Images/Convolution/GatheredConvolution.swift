@@ -12,6 +12,8 @@
 // reads them side by side. Of an input gradient with stride 2 the two phases of a row are computed together, so that whole
 // registers are written.
 
+import SeriatimSystem
+
 /// Floats of the copies: more than one image only if they fit. They stay in the second-level cache.
 private let copySize = 1 << 18
 /// Cycles to gather a register.
@@ -36,7 +38,7 @@ private struct GatheredRound {
     let channels = pass.groups &* pass.sources
     let planes = images &* channels
     parallel(tasks: min(planes, taskLimit(work: planes &* layout.size))) { task, tasks in
-      for plane in share(of: planes, task, tasks) {
+      for plane in untilCancelled(share(of: planes, task, tasks), work: layout.size) {
         let (image, channel) = (plane / channels, plane % channels)
         layout.fill(
           copies + plane &* layout.stride,
@@ -62,7 +64,7 @@ func gatheredConvolution(
   let together = pass.horizontal.phases == 2 ? 2 : 1
   let (places, scratch) = takeIntegers(2 &* pass.taps, from: scratch)
   var image = 0
-  while image < pass.batch {
+  while image < pass.batch, !srt_is_cancelled() {
     let images = min(round.images, pass.batch &- image)
     var copies = source
     if !round.layout.isPlain {
@@ -213,7 +215,9 @@ private struct GatheredConvolution: ConvolutionMethod {
     let isWhole =
       pass.horizontal.step == 1 && !end.accumulate && runs.first.count == width
       && width == (wide ? 3 : 2) &* laneCount
+    var lookout = Lookout()
     for tile in tiles {
+      if lookout.isCancelled(after: tileRows &* panelWidth &* pass.sources &* taps) { return }
       let channel = group &* pass.targets &+ tile &* tileRows
       let height = min(tileRows, pass.targets &- tile &* tileRows)
       for row in 0..<tileRows { shifts[row] = row < height ? end.bias.map { $0[channel &+ row] } ?? 0 : 0 }
@@ -323,7 +327,7 @@ func packGathered(_ packed: Output, _ weights: ConvolutionWeights, _ pass: Convo
       let depth = pass.sources &* vertical.taps(phase: phaseY) &* horizontal.taps(phase: phaseX)
       let start = phaseStart
       parallel(tasks: min(blocks, taskLimit(work: blocks &* tileRows &* depth))) { task, tasks in
-        for block in share(of: blocks, task, tasks) {
+        for block in untilCancelled(share(of: blocks, task, tasks), work: 4 &* tileRows &* depth) {
           let (group, tile) = (block / pass.tiles, block % pass.tiles)
           let height = min(tileRows, pass.targets &- tile &* tileRows)
           let stride = weights.targetStride

@@ -156,7 +156,9 @@ private struct WinogradConvolution: ConvolutionMethod {
     let pointStride = winogradPointStride(pass)
     withRuns(panel: panel &- group &* groupPanels, images: pass.batch, rows: rows, columns: columns) { runs, _, count in
       var first = tiles.lowerBound
-      while first < tiles.upperBound {
+      var lookout = Lookout()
+      let blockWork = blockTiles &* winogradPoints &* winogradProducts &* pass.sources
+      while first < tiles.upperBound, !lookout.isCancelled(after: blockWork) {
         let last = min(first &+ blockTiles, tiles.upperBound)
         for point in 0..<winogradPoints {
           for tile in first..<last {
@@ -261,7 +263,7 @@ func packWinograd(_ packed: Output, _ weights: ConvolutionWeights, _ pass: Convo
   let pointStride = winogradPlace(pass, block: 0, point: 1)
   packGathered(packed + winogradPlace(pass, block: blocks, point: 0), weights, pass)
   parallel(tasks: min(blocks, taskLimit(work: pass.packedSize))) { task, tasks in
-    for block in share(of: blocks, task, tasks) {
+    for block in untilCancelled(share(of: blocks, task, tasks), work: 8 &* pass.packedSize / blocks) {
       let (group, tile) = (block / pass.tiles, block % pass.tiles)
       let channels = min(tileRows, pass.targets &- tile &* tileRows)
       for source in 0..<pass.sources {

@@ -32,7 +32,7 @@ func markOutliers(
   let planes = pass.batch &* channels
   let (largest, typical) = (marks + pass.batch &* strips, marks + (pass.batch &* strips &+ planes))
   parallel(tasks: min(planes, taskLimit(work: planes &* pass.sourcePlane / 4))) { task, tasks in
-    for plane in share(of: planes, task, tasks) {
+    for plane in untilCancelled(share(of: planes, task, tasks), work: pass.sourcePlane) {
       let channel = plane % channels
       let base = source.base + plane / channels &* source.stride + channel &* pass.sourcePlane
       largest[plane] = largestMagnitude(base, count: pass.sourcePlane)
@@ -56,7 +56,8 @@ func markOutliers(
   }
   if suspects == 0 { return false }
   parallel(tasks: min(suspects, taskLimit(work: suspects &* channels &* pass.sourcePlane))) { task, tasks in
-    for image in share(of: pass.batch, task, tasks) where marks[image &* strips] != 0 {
+    for image in untilCancelled(share(of: pass.batch, task, tasks), work: 4 &* channels &* pass.sourcePlane)
+    where marks[image &* strips] != 0 {
       OutlierJudge(base: source.base + image &* source.stride, pass: pass, channels: channels, outputs: outputs)
         .mark(marks + image &* strips, strips: strips)
     }

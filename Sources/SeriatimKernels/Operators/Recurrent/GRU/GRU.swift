@@ -51,7 +51,7 @@ struct GRU: TrainedCell {
     let (hidden, width) = (hiddenSize, laneCount)
     let (weightIH, weightHH) = (weights.weight_ih.unsafelyUnwrapped, weights.weight_hh.unsafelyUnwrapped)
     parallel(tasks: min(panels, taskLimit(work: packedSize))) { task, tasks in
-      for panel in share(of: panels, task, tasks) {
+      for panel in untilCancelled(share(of: panels, task, tasks), work: packedSize / panels) {
         let unit = panel &* width
         let count = min(width, hidden &- unit)
         let target = packed + panel &* panelSize

@@ -63,18 +63,20 @@ struct LSTMBackward: BackwardLoop {
   private func addPeepholeGradients(_ target: Output, _ factors: RecurrentFactors) {
     let (units, hidden, rows) = (shape.units, shape.hiddenSize, factors.schedule.ragged.rows)
     parallel(tasks: min(shape.panels, taskLimit(work: rows &* units))) { task, tasks in
-      for panel in share(of: shape.panels, task, tasks) {
+      for panel in untilCancelled(share(of: shape.panels, task, tasks), work: 16 &* rows &* laneCount) {
         let unit = panel &* laneCount
         let width = hidden &- unit
         var sums = (broadcast(0), broadcast(0), broadcast(0))
-        for row in 0..<rows {
-          let gate = gates + row &* shape.cacheStride + unit
-          sums.2 = multiplyAdd(sums.2, load(gate + 3 &* units), load(gate + 4 &* units))
-          let previous = Int(factors.previousRows[row])
-          guard previous >= 0 else { continue }
-          let cell = load(gates + previous &* shape.cacheStride + unit + 4 &* units)
-          sums.0 = multiplyAdd(sums.0, load(gate), cell)
-          sums.1 = multiplyAdd(sums.1, load(gate + units), cell)
+        for part in inParts(0..<rows, work: 16 &* laneCount) {
+          for row in part {
+            let gate = gates + row &* shape.cacheStride + unit
+            sums.2 = multiplyAdd(sums.2, load(gate + 3 &* units), load(gate + 4 &* units))
+            let previous = Int(factors.previousRows[row])
+            guard previous >= 0 else { continue }
+            let cell = load(gates + previous &* shape.cacheStride + unit + 4 &* units)
+            sums.0 = multiplyAdd(sums.0, load(gate), cell)
+            sums.1 = multiplyAdd(sums.1, load(gate + units), cell)
+          }
         }
         if let initialCell = call.initial_states.c {
           for sequence in 0..<factors.schedule.ragged.batch {

@@ -101,7 +101,7 @@ struct NormBackward<Cell: NormalizedCell>: BackwardLoop {
         rows: ragged.rows)
     }
     parallel(tasks: min(ragged.rows, taskLimit(work: 8 &* ragged.rows &* shape.width))) { task, tasks in
-      for index in share(of: ragged.rows, task, tasks) {
+      for index in untilCancelled(share(of: ragged.rows, task, tasks), work: 16 &* shape.width) {
         let row = row(index)
         stateGradient(row, row.state)
         RowNorm(shape, gates: shape.gates).gradient(
@@ -116,15 +116,17 @@ struct NormBackward<Cell: NormalizedCell>: BackwardLoop {
   private func addSums(_ bias: Output?, _ gain: Output?, gradient: Int, normalized: Int, rows: Int) {
     let registers = shape.units / laneCount
     parallel(tasks: min(registers, taskLimit(work: 2 &* rows &* shape.units))) { task, tasks in
-      for register in share(of: registers, task, tasks) {
+      for register in untilCancelled(share(of: registers, task, tasks), work: 8 &* rows &* laneCount) {
         let unit = register &* laneCount
         let width = shape.hiddenSize &- unit
         var (shift, scale) = (broadcast(0), broadcast(0))
-        for row in 0..<rows {
-          let source = cache + row &* shape.cacheStride + unit
-          let value = load(source + gradient)
-          shift += value
-          scale = multiplyAdd(scale, value, load(source + normalized))
+        for part in inParts(0..<rows, work: 8 &* laneCount) {
+          for row in part {
+            let source = cache + row &* shape.cacheStride + unit
+            let value = load(source + gradient)
+            shift += value
+            scale = multiplyAdd(scale, value, load(source + normalized))
+          }
         }
         if let bias { add(shift, bias + unit, first: width) }
         if let gain { add(scale, gain + unit, first: width) }

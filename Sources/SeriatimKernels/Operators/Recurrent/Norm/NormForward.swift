@@ -30,7 +30,7 @@ struct NormForward<Cell: NormalizedCell>: ForwardLoop {
     let norm = RowNorm(shape, gates: shape.gates)
     parallel(tasks: min(gates.readyRows.count, taskLimit(work: 4 &* gates.readyRows.count &* shape.width))) {
       task, tasks in
-      for row in share(of: gates.readyRows.count, task, tasks) {
+      for row in untilCancelled(share(of: gates.readyRows.count, task, tasks), work: 8 &* shape.width) {
         let inverse = norm.normalize(gates.ready + row &* gates.readyStride)
         if gates.keeps { shape.row(gates.ready + row &* gates.stride).deviations[0] = inverse }
       }

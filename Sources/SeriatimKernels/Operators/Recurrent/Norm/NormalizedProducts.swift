@@ -85,7 +85,7 @@ extension NormalizedCell {
   private func packColumns(_ packed: Output, _ weight: Input, depth: Int) {
     let panels = panelCount(width)
     parallel(tasks: min(panels, taskLimit(work: depth &* width))) { task, tasks in
-      for panel in share(of: panels, task, tasks) {
+      for panel in untilCancelled(share(of: panels, task, tasks), work: depth &* panelWidth) {
         for register in 0..<panelRegisters {
           let column = panel &* panelWidth &+ register &* laneCount
           let (gate, unit) = (column / units, column % units)
@@ -193,18 +193,34 @@ struct RowNorm {
   /// - Returns: 1 / sqrt(var(v) + epsilon)
   @inline(never)
   func normalize(_ row: Output) -> Float {
+    var unit: Float = 1
+    var squares = center(row)
+    if squares - squares != 0 {
+      // Squares that a float does not hold: N(v) is the same in any unit, and epsilon nothing beside them.
+      unit = 0x1p-80
+      forEach { _, place, _ in store(load(row + place) * broadcast(unit), row + place) }
+      squares = center(row)
+    }
+    let inverse = 1 / (squares * mean + (unit == 1 ? epsilon : 0)).squareRoot()
+    forEach { _, place, _ in store(load(row + place) * broadcast(inverse), row + place) }
+    return inverse * unit
+  }
+
+  /// Takes the mean off v, if it is finite.
+  ///
+  /// - Returns: the sum of the squares
+  private func center(_ row: Output) -> Float {
     var total = broadcast(0)
     forEach { _, place, _ in total += load(row + place) }
     let center = broadcast(sum(total) * mean)
+    if center[0] - center[0] != 0 { return .infinity }
     var squares = broadcast(0)
     forEach { _, place, width in
       let value = first(width, of: load(row + place) - center)
       squares = multiplyAdd(squares, value, value)
       store(value, row + place)
     }
-    let inverse = 1 / (sum(squares) * mean + epsilon).squareRoot()
-    forEach { _, place, _ in store(load(row + place) * broadcast(inverse), row + place) }
-    return inverse
+    return sum(squares)
   }
 
   /// `target` = the gradient of v, from that of N(v) * gain: `block(gate)` has a gate's. Target may be `normalized`.

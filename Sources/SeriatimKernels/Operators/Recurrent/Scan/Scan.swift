@@ -67,7 +67,7 @@ struct Scan<Rule: ScanRule>: TrainedCell {
     let registers = biasSize / laneCount
     let weightIH = weights.weight_ih.unsafelyUnwrapped
     parallel(tasks: min(registers, taskLimit(work: packedSize))) { task, tasks in
-      for register in share(of: registers, task, tasks) {
+      for register in untilCancelled(share(of: registers, task, tasks), work: inputSize &* laneCount) {
         let column = register &* laneCount
         let (gate, unit) = (column / units, column % units)
         // Past the last gate is nothing.
