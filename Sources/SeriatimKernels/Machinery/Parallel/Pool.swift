@@ -200,5 +200,6 @@ private func afterForkInChild() {
   // A fork inside a call, by what was asked whether it goes on: its workers' part of it is lost.
   guard let watch = srt_watch_of_call() else { return }
   watch.pointee.cancelled = 1
-  pool.pointee.finished = UInt64.max
+  // More than any job has, and room for those that are done yet.
+  pool.pointee.finished = 1 << 32
 }

@@ -5,8 +5,8 @@
 //   m = b1 m + (1 - b1) g;   v = b2 v + (1 - b2) g^2;   p = p - stepSize m / (sqrt(v) secondScale + eps)
 //   stepSize = lr / (1 - b1^t),   secondScale = 1 / sqrt(1 - b2^t)
 //
-// The step is a ratio: a gradient of 1e30 makes the same as one of 1e18, and counts as 2^63, for v would be infinite and
-// the parameter never move again.
+// The step is a ratio, which hardly depends on how large gradients are: one beyond 2^63 counts as that, for v would be
+// infinite and the parameter never move again.
 
 /// The numbers of one step, equal for all parameters.
 public struct AdamStep {
