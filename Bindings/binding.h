@@ -30,7 +30,7 @@ bool srt_are_int8(const char *name, const float *data, ptrdiff_t count);
 // A kernel's call (running.c).
 typedef struct {
   struct srt_watch watch;
-  void *watch_before;
+  struct srt_watch *watch_before;
   PyThreadState *thread;
   srt_float_state floats;
   bool is_watched;

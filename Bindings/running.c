@@ -38,7 +38,7 @@ void srt_start(srt_running *running, bool can_end) {
   running->watch = (struct srt_watch){.goes_on = goes_on};
   running->is_watched = PyThread_get_thread_ident() == main_thread;
   // A handler that runs in the middle of a call may make others.
-  if (running->is_watched) running->watch_before = srt->watch_calls(can_end ? &running->watch : NULL);
+  if (running->is_watched) running->watch_before = srt_set_watch(can_end ? &running->watch : NULL);
   running->thread = PyEval_SaveThread();
   running->floats = srt_flush_denormals();
 }
@@ -46,7 +46,7 @@ void srt_start(srt_running *running, bool can_end) {
 int32_t srt_end(srt_running *running, int32_t status) {
   srt_restore_denormals(running->floats);
   PyEval_RestoreThread(running->thread);
-  if (running->is_watched) srt->watch_calls(running->watch_before);
+  if (running->is_watched) srt_set_watch(running->watch_before);
   if (status == SRT_TOO_LARGE) {
     PyErr_SetString(PyExc_ValueError,
                     "x: expected values whose variance float32 can hold, below about 1e18, got larger ones: scale them "

@@ -8,6 +8,8 @@
 //   - Sizes are checked by the caller (Bindings/): a wrong size is undefined behaviour, not an error.
 //   - A function returns a status: SRT_OK, or the reason why nothing was written.
 //   - Functions are thread-safe; results do not depend on the number of threads.
+//   - A call that is watched (srt_set_watch in SeriatimSystem.h) may be cancelled: then outputs hold anything, what is added
+//     to is added to in part, and running statistics are as they were. Calls that change arrays in place are not watched.
 //
 // Packed ragged batches: `data` is (N, D), one row per observation, time-major: step t's rows are those of the
 // batch_sizes[t] longest sequences, in descending order of length. N = sum(batch_sizes); batch_sizes never grows.
@@ -42,7 +44,6 @@ enum {
   X(set_thread_limit)             \
   X(keep_thread_limit)            \
   X(set_runs_alone)               \
-  X(watch_calls)                  \
   X(set_caches)                   \
   X(get_caches)                   \
   X(packed_size)                  \
@@ -129,11 +130,6 @@ int32_t srt_keep_thread_limit(int32_t keeps);
 
 // Says whether functions that the calling thread calls run on it alone, whatever the limit; 0 in a new thread.
 int32_t srt_set_runs_alone(int32_t alone);
-
-// Watches the kernels that the calling thread calls from now on, which can be cancelled then: `watch` is an srt_watch of
-// SeriatimSystem.h, or NULL for none. Gives the watch before. Of a call that was cancelled outputs hold anything; what is
-// added to is added to in part, and what is changed in place (optimizer steps, running statistics) not at all or wholly.
-void *SRT_NULLABLE srt_watch_calls(void *SRT_NULLABLE watch);
 
 // ---- Caches (Caches+C.swift)
 

@@ -21,6 +21,3 @@ public func srt_set_runs_alone(_ alone: Int32) -> Int32 {
   setRunsAlone(alone != 0)
   return done
 }
-
-@_cdecl("srt_watch_calls") @implementation
-public func srt_watch_calls(_ watch: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? { watchCalls(watch) }

@@ -340,7 +340,7 @@ def stop(number, frame):
 
 
 def latency(run, delay):
-    """Milliseconds from a signal that comes after `delay` seconds to its exception; None if the call was over before."""
+    """Milliseconds from a signal, `delay` seconds from now, to its exception; None if the call was over before."""
     signal.setitimer(signal.ITIMER_REAL, delay)
     began = time.perf_counter()
     try:

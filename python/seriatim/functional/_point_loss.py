@@ -120,7 +120,7 @@ def point_loss(
 def _widened(
     kind: str, losses: Array, grad: Array, pred: Array, target: Array, bound: float
 ) -> tuple[AnyArray, AnyArray]:
-    """Return losses and slopes in float64 where float32 does not hold them: a mean of them may be a float none the less."""
+    """Return losses and slopes in float64, for what float32 does not hold: their mean may be a number none the less."""
     large = ~np.isfinite(losses)
     difference = pred[large].astype(np.float64) - target[large]
     size = np.abs(difference)

@@ -42,6 +42,9 @@ struct UntilCancelled: Sequence, IteratorProtocol {
   init(_ range: Range<Int>, work: Int) { (place, end, self.work) = (range.lowerBound, range.upperBound, work) }
 
   @inline(__always)
+  func makeIterator() -> Self { self }
+
+  @inline(__always)
   mutating func next() -> Int? {
     if place == end || lookout.isCancelled(after: work) { return nil }
     place &+= 1
@@ -66,6 +69,9 @@ struct Parts: Sequence, IteratorProtocol {
   }
 
   @inline(__always)
+  func makeIterator() -> Self { self }
+
+  @inline(__always)
   mutating func next() -> Range<Int>? {
     if place >= end || (place != first && srt_is_cancelled()) { return nil }
     let begin = place
@@ -77,11 +83,3 @@ struct Parts: Sequence, IteratorProtocol {
 /// `range` in parts, between which is asked whether the call is cancelled; `work` is that of one of its numbers.
 @inline(__always)
 func inParts(_ range: Range<Int>, work: Int) -> Parts { Parts(range, work: work) }
-
-/// Watches the kernels that the calling thread calls from now on; nil: none.
-///
-/// - Parameter watch: an `srt_watch` of SeriatimSystem.h
-/// - Returns: the watch before
-public func watchCalls(_ watch: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  UnsafeMutableRawPointer(srt_set_watch(watch?.assumingMemoryBound(to: srt_watch.self)))
-}
