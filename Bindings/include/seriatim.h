@@ -34,7 +34,7 @@ enum {
   SRT_BAD_SIZE = 1,         // a size is not positive, or two sizes do not fit together
   SRT_MISSING_POINTER = 2,  // a pointer is NULL that these arguments need
   SRT_INTERRUPTED = 3,      // of the binding: the call was cancelled
-  SRT_TOO_LARGE = 4,        // values are so large that float32 does not hold their variance; nothing was changed in place
+  SRT_TOO_LARGE = 4,        // float32 does not hold the variance of so large values; nothing was changed in place
 };
 
 // ---- Every function below, once. dispatch.c makes a table per instruction-set level of this list, and setup.py

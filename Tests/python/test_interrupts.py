@@ -50,8 +50,9 @@ def alarm():
     signal.signal(signal.SIGALRM, before)
 
 
-def again(run):
-    """Call it, and again: on a machine so fast that a call is over before its signal it comes right behind."""
+def again(run, begin, *arguments):
+    """Begin the timer, and call until the signal comes: behind a call, on a machine so fast that it is over before."""
+    begin(*arguments)
     while True:
         run()
 
@@ -63,10 +64,9 @@ def test_a_handler_that_raises_ends_the_call(name, threads, alarm):
     before = _core.get_num_threads()
     _core.set_num_threads(threads)
     try:
-        alarm(interrupts.stop, 0.02)
         began = time.perf_counter()
         with pytest.raises(interrupts.Stop):
-            again(run)
+            again(run, alarm, interrupts.stop, 0.02)
         # Alone on a machine it is a tenth of a second at most.
         assert time.perf_counter() - began < 2
     finally:
@@ -76,9 +76,8 @@ def test_a_handler_that_raises_ends_the_call(name, threads, alarm):
 def test_ctrl_c():
     run = LONG["convolution"]()
     timer = threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
-        again(run)
+        again(run, timer.start)
     timer.join()
 
 
@@ -104,9 +103,8 @@ def test_other_threads_are_not_ended(alarm):
     run, results = LONG["steps of images"](), []
     thread = threading.Thread(target=lambda: results.append(run()))
     thread.start()
-    alarm(interrupts.stop, 0.02)
     with pytest.raises(interrupts.Stop):
-        time.sleep(5)
+        again(lambda: time.sleep(5), alarm, interrupts.stop, 0.02)
     thread.join()
     assert len(results) == 1
 
@@ -119,9 +117,8 @@ def test_running_statistics_stay(alarm):
         mean[:], var[:] = 0, 1
         F.batch_norm(x, None, None, mean, var, training=True)
 
-    alarm(interrupts.stop, 0.02)
     with pytest.raises(interrupts.Stop):
-        again(run)
+        again(run, alarm, interrupts.stop, 0.02)
     # Before it, or after it.
     one, other = np.zeros(64, np.float32), np.ones(64, np.float32)
     F.batch_norm(x, None, None, one, other, training=True)
@@ -142,9 +139,8 @@ def test_a_step_of_training_that_is_ended_leaves_the_parameters(alarm):
         y = layer(x)[0]
         layer.backward(np.ones_like(y))
 
-    alarm(interrupts.stop, 0.05)
     with pytest.raises(interrupts.Stop):
-        again(run)
+        again(run, alarm, interrupts.stop, 0.05)
     layer.eval()
     assert all(np.array_equal(p.data, b) for p, b in zip(layer.parameters(), before, strict=True))
     assert np.isfinite(layer(x[:5])[0]).all()
