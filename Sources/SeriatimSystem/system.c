@@ -135,6 +135,7 @@ int srt_current_cpu(void) { return -1; }
 void srt_leave_cpu(int cpu) { (void)cpu; }
 
 #endif
+
 // A worker has `followed` alone.
 static _Thread_local struct {
   struct srt_watch *own, *followed;
