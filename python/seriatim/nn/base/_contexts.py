@@ -296,7 +296,7 @@ def _last_open(self: Module) -> Open:
 
 def _run_backward(self: Module, pullback: Callable[..., Any], gradients: Any, options: Any) -> Any:
     if not self._contexts:
-        self.kept(None)
+        type(self).kept(self, None)
     entry = _last_open(self)
     _refuse_others(self, entry, gradients)
     try:
@@ -331,7 +331,7 @@ def _trace_of(forward: Callable[..., Any]) -> Any:
         finally:
             _record.reset(token)
             opened = record.take()
-        return output, self.keep(_ByHand(opened))
+        return output, type(self).keep(self, _ByHand(opened))
 
     return trace
 
@@ -339,7 +339,7 @@ def _trace_of(forward: Callable[..., Any]) -> Any:
 def _pullback_of(backward: Callable[..., Any]) -> Any:
     @_named_as("pullback", backward)
     def pullback(self: Module, context: Any, *gradients: Any, **options: Any) -> Any:
-        opened = [(module, entry._replace(thread=get_ident())) for module, entry in self.kept(context)]
+        opened = [(module, entry._replace(thread=get_ident())) for module, entry in type(self).kept(self, context)]
         before = {id(module): (module, list(module._contexts)) for module, _ in opened}
         for module, entry in opened:
             _put_back(module, [*module._contexts, entry])
@@ -394,7 +394,7 @@ def _complete_by_hand(cls: type[Module], forward: Callable[..., Any], backward: 
         output, context = trace(self, *inputs, **options)
         if infers_only:
             # There is no backward that could want it; what it has called may have one that is called by hand.
-            for module, entry in self.kept(context):
+            for module, entry in type(self).kept(self, context):
                 _reopen(module, entry)
         else:
             _open(self, context, output)

@@ -203,7 +203,7 @@ class Module(Registry):
 
     def _unused(self, context: Any) -> Any:
         """Return a context that a pullback uses up: a list, which that empties."""
-        held = self.kept(context)
+        held = type(self).kept(self, context)
         if not held:
             raise RuntimeError(
                 f"{type(self).__name__}.pullback(): the context was used up by a pullback before; call forward again"
