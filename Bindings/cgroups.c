@@ -28,7 +28,8 @@ static void find_group(const char *root, const char *controller, char group[LONG
     char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
     if (!path) continue;
     *path++ = 0;
-    path[strcspn(path, "\n")] = 0;
+    char *end = strchr(path, '\n');
+    if (end) *end = 0;
     if (is_among(names + 1, controller)) snprintf(group, LONGEST, "%s", path);
   }
   if (file) fclose(file);

@@ -52,6 +52,15 @@ class OfPython:
         _testcapi.remove_mem_hooks()
 
 
+def tells_of_memory(error):
+    """Whether it is a MemoryError, or what CPython (locks) and NumPy (no exception at all) say in its place."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "can't allocate" in str(error) or "without" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def attempts(manner, job, places, enough=12):
     """Call job() with a request failing at each place; yield what it gave, or None. Ends when so many did not fail."""
     unharmed, end = 0, manner.end
@@ -62,10 +71,9 @@ def attempts(manner, job, places, enough=12):
             results[0] = job()
             end()
             unharmed += 1
-        except (MemoryError, SystemError) as error:
+        except Exception as error:
             end()
-            # NumPy's own: it returns NULL without an exception where a small request of its own failed.
-            if isinstance(error, SystemError) and "without" not in str(error):
+            if not tells_of_memory(error):
                 raise
             unharmed = 0
         yield results.pop()
