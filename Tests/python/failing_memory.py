@@ -185,15 +185,14 @@ def state_of(model):
 class Estimator:
     """A model that is fitted again, predicts, is saved and loaded."""
 
-    def __init__(self):
+    def __init__(self, folder):
         self.model = models.GRUClassifier(
             hidden_size=4, max_epochs=1, batch_size=4, n_estimators=1, random_state=0, warm_start=False
         )
         self.x = [core_arguments.floats(n, 3) * k for k, n in enumerate((5, 4, 6, 5, 4, 6, 7, 3), 1)]
         self.y = [0, 1] * 4
         self.model.fit(self.x, self.y)
-        self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name, "model.safetensors")
+        self.path = Path(folder, "model.safetensors")
         seriatim.save(self.model, self.path)
         self.wanted = self.model.predict_proba(self.x).tobytes()
         self.bytes = self.path.read_bytes()
@@ -218,7 +217,7 @@ class Estimator:
             if name == "predict" and result is not None:
                 assert result.tobytes() == self.wanted, "predict: other numbers"
             if name == "save":
-                assert os.listdir(self.folder.name) == [self.path.name], "save: files are left behind"
+                assert os.listdir(self.path.parent) == [self.path.name], "save: files are left behind"
                 assert result or self.path.read_bytes() == self.bytes, "save: half a file"
                 self.bytes = self.path.read_bytes()
             if name == "load" and result is not None:
@@ -242,10 +241,11 @@ def main(rounds=2000):
                 gc.collect()
                 assert sys.getallocatedblocks() <= blocks + 40, (name, sys.getallocatedblocks() - blocks)
         print(f"functions: {total} of {words} requests failed", flush=True)
-        step, estimator = TrainingStep(), Estimator()
-        print(f"training step: {step.check(manner, range(rounds))}", flush=True)
-        for name in ("predict", "save", "load", "fit"):
-            print(f"{name}: {estimator.check(name, manner, range(rounds))}", flush=True)
+        print(f"training step: {TrainingStep().check(manner, range(rounds))}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            estimator = Estimator(folder)
+            for name in ("predict", "save", "load", "fit"):
+                print(f"{name}: {estimator.check(name, manner, range(rounds))}", flush=True)
 
 
 if __name__ == "__main__":

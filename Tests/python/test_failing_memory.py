@@ -20,8 +20,8 @@ def test_a_training_step():
 
 
 @pytest.fixture(scope="module")
-def estimator():
-    return failing_memory.Estimator()
+def estimator(tmp_path_factory):
+    return failing_memory.Estimator(tmp_path_factory.mktemp("estimator"))
 
 
 @pytest.mark.parametrize("job", ["predict", "save", "load", "fit"])
