@@ -163,7 +163,7 @@ def target_flags(system: str, machine: str) -> list[str]:
 
 def tool(swiftc: Path, own: str, others: str) -> Path | str:
     """Return Swift's own tool, which knows every machine, or where the toolchain has none the system's."""
-    return path if (path := swiftc.parent / own).exists() else others
+    return path if (path := swiftc.resolve().with_name(own)).exists() else others
 
 
 def localise(swiftc: Path, level: str, compiled: Path, made: Path) -> None:
