@@ -176,7 +176,8 @@ def use_estimator(cls, changes, name):
 
 def use_module(cls, changes):
     """Call the first of every_module's that is or has a module of the class, which is made with other arguments."""
-    make, *inputs = next(entry for entry in every_module.MODULES.values() if has(entry[0], cls))
+    entries = [entry for entry in every_module.MODULES.values() if has(entry[0], cls)]
+    make, *inputs = next((entry for entry in entries if type(entry[0]()) is cls), entries[0])
     own = cls.__init__
 
     def changed(self, *args, **kwargs):

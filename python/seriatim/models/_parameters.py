@@ -42,6 +42,8 @@ _FOLDER = Kind(
 )
 _SCORER = Choice(*MONITORS, described="'loss', one of sklearn.metrics.get_scorer_names()")
 _ROWS = Number(1, whole=True)
+# More than there are anywhere: rows are counted in 64 bits.
+_MOST_ROWS = 1 << 40
 
 
 class Parameters:
@@ -170,7 +172,7 @@ class Parameters:
     def _settle_rows(self, longest: Sequences, settled: Mapping[str, Any]) -> int:
         """Return ``predict_rows``, from the longest sequence as the network takes it."""
         if not self._is_auto("predict_rows"):
-            return int(self.predict_rows)
+            return min(int(self.predict_rows), _MOST_ROWS)
         return _policy.predict_rows(longest, settled.get("batch_size", 1), self._least_rows)
 
     def _rows(self) -> int:
@@ -178,7 +180,7 @@ class Parameters:
         if self._is_auto("predict_rows"):
             return int(getattr(self, "predict_rows_", self._least_rows))
         check_value("predict_rows", self.predict_rows, _ROWS)
-        return int(self.predict_rows)
+        return min(int(self.predict_rows), _MOST_ROWS)
 
     def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
         """Say what is trained on, and what "auto" became."""
