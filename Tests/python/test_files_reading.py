@@ -65,7 +65,7 @@ def test_a_small_file_makes_no_large_model(tmp_path, model, monkeypatch):
         monkeypatch.setattr(
             np, name, lambda shape, *a, _real=real, **k: asked.append(np.prod(shape)) or _real(shape, *a, **k)
         )
-    with pytest.raises(ValueError, match=r"can fill|expected at most|a positive integer of at most|unknown type|which are shorter"):
+    with pytest.raises(ValueError, match=r"can fill|at most|unknown type|which are shorter"):
         seriatim.load(written(tmp_path / "m", model))
     assert sum(asked) <= 2**24
 
