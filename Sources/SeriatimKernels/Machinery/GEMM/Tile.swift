@@ -65,6 +65,14 @@ func multiplyAdd<let panels: Int, let rows: Int, let columns: Int>(
   tiles = sums
 }
 
+/// Lends the sums in order of panels, rows and registers to code that exists once for tiles of every size.
+@inline(__always)
+func withSums<let panels: Int, let rows: Int, let columns: Int>(
+  _ tiles: inout Tiles<panels, rows, columns>, _ body: (Input) -> Void
+) {
+  withUnsafePointer(to: &tiles) { body(UnsafeRawPointer($0).assumingMemoryBound(to: Float.self)) }
+}
+
 /// The type that stands for a number of panels and rows.
 enum TileSize<let panels: Int, let rows: Int> {}
 

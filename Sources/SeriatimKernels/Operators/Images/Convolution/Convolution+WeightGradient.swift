@@ -155,19 +155,22 @@ private struct GradientTile: TileBody {
   @inline(never)
   func run(rows: Int) { withTile(rows: rows, self) }
 
+  /// Where the inputs of a (c, i, j) begin.
+  @inline(never)
+  private func offset(of place: Int) -> Int {
+    let shape = layout.shape
+    let (channel, tap) = (place / shape.taps, place % shape.taps)
+    let (i, j) = (tap / shape.kernelWidth, tap % shape.kernelWidth)
+    return (group &* shape.groupInputs &+ channel) &* layout.plane &+ i &* shape.dilationY &* layout.pitch
+      &+ j &* shape.dilationX
+  }
+
   @inline(__always)
   @_optimize(speed)
   func run<let panels: Int, let rows: Int>(_ size: TileSize<panels, rows>.Type) {
     let shape = layout.shape
     var offsets = InlineArray<rows, Int>(repeating: 0)
-    for index in 0..<rows {
-      let place = row &+ index
-      let (channel, tap) = (place / shape.taps, place % shape.taps)
-      let (i, j) = (tap / shape.kernelWidth, tap % shape.kernelWidth)
-      offsets[unchecked: index] =
-        (group &* shape.groupInputs &+ channel) &* layout.plane &+ i &* shape.dilationY &* layout.pitch
-        &+ j &* shape.dilationX
-    }
+    for index in 0..<rows { offsets[unchecked: index] = offset(of: row &+ index) }
     let lines = max(1, chunkPixels / shape.outWidth)
     var lookout = Lookout()
     for image in 0..<images {

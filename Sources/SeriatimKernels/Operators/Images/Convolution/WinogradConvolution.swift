@@ -29,7 +29,6 @@ func winogradScratchSize(_ pass: ConvolutionPass) -> Int {
       gatheredScratchSize(pass.strip(from: 0, rows: tiling.outputs)))
 }
 
-@_optimize(speed)
 func winogradConvolution(
   _ target: Images<Output>, _ source: Images<Input>, _ packed: Input, _ end: ConvolutionEnd, _ pass: ConvolutionPass,
   work: Int, scratch: Output

@@ -197,14 +197,21 @@ private struct GRUStateTile: TileBody {
       multiplyAdd(
         &tiles, state, rowStride: stateStride, depthStride: 1, weights, panelStride: panelStride, depth: hiddenSize)
     }
+    withSums(&tiles) { finish($0, panels: panels, rows: rows) }
+  }
+
+  /// The gates of a tile's sums: called, since they are longer than the product, and there is a tile for every size.
+  @inline(never)
+  @_optimize(speed)
+  private func finish(_ sums: Input, panels: Int, rows: Int) {
     for panel in 0..<panels {
       let first = panel &* laneCount
       let width = hiddenSize &- unit &- first
       for row in 0..<rows {
+        let sum = sums + (panel &* rows &+ row) &* 3 &* laneCount
         let target = gates + row &* gateStride + first
-        let (r, z) = sigmoids(
-          tiles[unchecked: panel][unchecked: row][unchecked: 0], tiles[unchecked: panel][unchecked: row][unchecked: 1])
-        let q = tiles[unchecked: panel][unchecked: row][unchecked: 2]
+        let (r, z) = sigmoids(load(sum), load(sum + laneCount))
+        let q = load(sum + 2 &* laneCount)
         let n = hyperbolicTangent(multiplyAdd(load(target), r, q))
         var previous = broadcast(0)
         if let state { previous = load(state + row &* stateStride + unit + first, first: width) }

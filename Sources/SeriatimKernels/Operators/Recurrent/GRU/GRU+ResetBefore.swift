@@ -63,12 +63,19 @@ private struct ResetUpdateTile: TileBody {
       multiplyAdd(
         &tiles, state, rowStride: stateStride, depthStride: 1, weights, panelStride: panelStride, depth: hiddenSize)
     }
+    withSums(&tiles) { finish($0, panels: panels, rows: rows) }
+  }
+
+  /// The gates of a tile's sums: called, since they are longer than the product, and there is a tile for every size.
+  @inline(never)
+  @_optimize(speed)
+  private func finish(_ sums: Input, panels: Int, rows: Int) {
     for panel in 0..<panels {
       let first = panel &* laneCount
       for row in 0..<rows {
+        let sum = sums + (panel &* rows &+ row) &* 2 &* laneCount
         let target = gates + row &* gateStride + first
-        let (r, z) = sigmoids(
-          tiles[unchecked: panel][unchecked: row][unchecked: 0], tiles[unchecked: panel][unchecked: row][unchecked: 1])
+        let (r, z) = sigmoids(load(sum), load(sum + laneCount))
         var previous = broadcast(0)
         if let state { previous = load(state + row &* stateStride + unit + first, first: hiddenSize &- unit &- first) }
         store(r, target + units)
@@ -116,12 +123,19 @@ private struct CandidateTile: TileBody {
         &tiles, Input(gates + 3 &* units), rowStride: gateStride, depthStride: 1, weights, panelStride: panelStride,
         depth: hiddenSize)
     }
+    withSums(&tiles) { finish($0, panels: panels, rows: rows) }
+  }
+
+  /// The gates of a tile's sums: called, since they are longer than the product, and there is a tile for every size.
+  @inline(never)
+  @_optimize(speed)
+  private func finish(_ sums: Input, panels: Int, rows: Int) {
     for panel in 0..<panels {
       let first = panel &* laneCount
       let width = hiddenSize &- unit &- first
       for row in 0..<rows {
         let target = gates + row &* gateStride + unit + first
-        let n = hyperbolicTangent(tiles[unchecked: panel][unchecked: row][unchecked: 0])
+        let n = hyperbolicTangent(load(sums + (panel &* rows &+ row) &* laneCount))
         let z = load(target + 2 &* units)
         var previous = broadcast(0)
         if let state { previous = load(state + row &* stateStride + unit + first, first: width) }

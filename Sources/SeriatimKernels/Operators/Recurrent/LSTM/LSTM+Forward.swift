@@ -201,26 +201,34 @@ private struct LSTMStateTile: TileBody {
       multiplyAdd(
         &tiles, state, rowStride: stateStride, depthStride: 1, weights, panelStride: panelStride, depth: stateSize)
     }
+    withSums(&tiles) { finish($0, panels: panels, rows: rows) }
+  }
+
+  /// The gates of a tile's sums: called, since they are longer than the product, and there is a tile for every size.
+  @inline(never)
+  @_optimize(speed)
+  private func finish(_ sums: Input, panels: Int, rows: Int) {
     for panel in 0..<panels {
       let first = panel &* laneCount
       for row in 0..<rows {
-        var sums = tiles[unchecked: panel][unchecked: row]
+        let sum = sums + (panel &* rows &+ row) &* 4 &* laneCount
+        var (input, forget, output) = (load(sum), load(sum + laneCount), load(sum + 3 &* laneCount))
         let target = gates + row &* gateStride + first
         if let peepholes, let cell {
           let previous = load(cell + row &* cellStride + first, first: width &- first)
           let weights = peepholes + panel &* panelStride
-          sums[unchecked: 0] = multiplyAdd(sums[unchecked: 0], load(weights), previous)
-          sums[unchecked: 1] = multiplyAdd(sums[unchecked: 1], load(weights + laneCount), previous)
+          input = multiplyAdd(input, load(weights), previous)
+          forget = multiplyAdd(forget, load(weights + laneCount), previous)
         }
-        let (i, f) = sigmoids(sums[unchecked: 0], sums[unchecked: 1])
-        let g = hyperbolicTangent(sums[unchecked: 2])
+        let (i, f) = sigmoids(input, forget)
+        let g = hyperbolicTangent(load(sum + 2 &* laneCount))
         var c = i * g
         if let cell { c = multiplyAdd(c, f, load(cell + row &* cellStride + first, first: width &- first)) }
         if let peepholes {
           let weights = load(peepholes + panel &* panelStride + 2 &* laneCount)
-          sums[unchecked: 3] = multiplyAdd(sums[unchecked: 3], weights, c)
+          output = multiplyAdd(output, weights, c)
         }
-        let o = sigmoid(sums[unchecked: 3])
+        let o = sigmoid(output)
         store(c, target + 4 &* units)
         store(o * hyperbolicTangent(c), h + row &* hStride + first, first: width &- first)
         if keepsGates {
