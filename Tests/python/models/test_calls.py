@@ -48,8 +48,8 @@ def _deepgru(epochs):
     ("make", "step", "prediction"),
     [
         (_gru, 800, 450),
-        (lambda epochs: _gru(epochs, augmentation=None, preprocessing=None), 480, 220),
-        (_deepgru, 1900, 700),
+        (lambda epochs: _gru(epochs, augmentation=None, preprocessing=None), 540, 220),
+        (_deepgru, 2050, 700),
     ],
 )
 def test_calls_of_a_step_and_of_a_prediction(make, step, prediction):

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import fcntl
 import logging
 import threading
 import warnings
@@ -15,7 +16,6 @@ from sklearn.preprocessing import StandardScaler
 from seriatim import nn
 from seriatim import preprocessing as prep
 from seriatim.models import GRUClassifier, VideoClassifier
-from seriatim.training import _claims
 
 X, Y = rising(16)
 EPOCHS = 4
@@ -242,7 +242,7 @@ def test_without_locks(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise OSError(errno.ENOLCK, "no locks here")
 
-    monkeypatch.setattr(_claims.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     whole = new().fit(X, Y)
     run(new(tmp_path), kill=3)
     again = new(tmp_path)
@@ -267,7 +267,7 @@ def test_a_file_that_is_cut_short_is_named(tmp_path):
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])
     for _ in range(2):
-        with pytest.raises(ValueError, match=rf"{file.name}: expected a checkpoint of a training.*Remove it"):
+        with pytest.raises(ValueError, match=rf"{file.name}: expected a checkpoint of a training.*remove it to train"):
             run(new(tmp_path))
     # Of another training it is nobody's business.
     assert run(new(tmp_path, hidden_size=3)) == EPOCHS
