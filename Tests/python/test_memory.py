@@ -125,7 +125,8 @@ def test_the_child_of_a_fork_gives_back_its_own():
 
 @pytest.fixture
 def refusing():
-    """Let requests for memory fail: so many, after so many that are answered."""
+    """Let requests for memory fail: so many, after so many that are answered; nothing is kept that could answer."""
+    _core.release_memory(0)
     yield _core.refuse_memory
     _core.refuse_memory(0, 0)
 
