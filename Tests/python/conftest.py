@@ -1,8 +1,16 @@
 """What holds for every test."""
 
+import signal
+
 import pytest
 
 import seriatim
+
+
+def pytest_configure():
+    """Hear Ctrl-C even where a shell started the tests in the background, which ignores it for them."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
