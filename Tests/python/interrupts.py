@@ -99,11 +99,16 @@ def norm(name, *shape, backward=False):
         call = getattr(_core, name + "_backward")
         return lambda: call(x, (x, m, inverse, w, True), True, (w.copy(), b, False))
 
+    after = before[0].copy(), before[1].copy()
+    forward(x, w, b, after, True, 0.1, 1e-5)
+
     def run():
+        mean[:], var[:] = before
         try:
             forward(x, w, b, (mean, var), True, 0.1, 1e-5)
         except BaseException:
-            assert all(np.array_equal(a, c) for a, c in zip((mean, var), before, strict=True)), "changed running ones"
+            # The signal may have come when all was done.
+            assert any(all(map(np.array_equal, (mean, var), whole)) for whole in (before, after)), "half changed"
             raise
 
     return run
