@@ -47,7 +47,7 @@ def _deepgru(epochs):
 @pytest.mark.parametrize(
     ("make", "step", "prediction"),
     [
-        (_gru, 800, 450),
+        (_gru, 860, 450),
         (lambda epochs: _gru(epochs, augmentation=None, preprocessing=None), 540, 220),
         (_deepgru, 2050, 700),
     ],

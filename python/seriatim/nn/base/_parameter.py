@@ -293,25 +293,19 @@ def owned(array: AnyArray) -> AnyArray:
 
 
 class _Lent:
-    """The arrays of one backward call; a context manager by hand, for there is one for every layer and step."""
+    """The arrays of one backward call; a context manager by hand, for there is one for every layer and step.
 
-    __slots__ = ("_before", "_guard", "_parameters")
+    Who enters it holds the guard of the first parameter, which stands for all that are lent together. This class does not
+    take it: Ctrl-C may arrive within ``__enter__`` and ``__exit__`` of Python, and the lock would stay held for ever.
+    """
+
+    __slots__ = ("_before", "_parameters")
 
     def __init__(self, parameters: tuple[Parameter | None, ...]) -> None:
         self._parameters = parameters
         self._before: list[tuple[Parameter, Array | None, bool]] = []
-        # Parameters that are lent together have the same first one: a module's weight.
-        self._guard = guard_of(parameters[0])
 
     def __enter__(self) -> tuple[list[Array | None], bool]:
-        self._guard.acquire()
-        try:
-            return self._lend()
-        except BaseException:
-            self._guard.release()
-            raise
-
-    def _lend(self) -> tuple[list[Array | None], bool]:
         wanted = [p if p is not None and p._requires_grad else None for p in self._parameters]
         self._before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
         if _undo.is_composed():
@@ -326,12 +320,9 @@ class _Lent:
         return [slot for slot, _ in slots], accumulate
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        try:
-            if kind is not None:
-                for p, gradient, fresh in self._before:
-                    p._gradient, p._fresh = gradient, fresh
-        finally:
-            self._guard.release()
+        if kind is not None:
+            for p, gradient, fresh in self._before:
+                p._gradient, p._fresh = gradient, fresh
 
 
 def gradient_slots(*parameters: Parameter | None) -> _Lent:
@@ -344,7 +335,8 @@ def gradient_slots(*parameters: Parameter | None) -> _Lent:
 
 def clear_gradients(parameters: Iterable[Parameter]) -> None:
     """Add zeros to gradients: what a backward of nothing does."""
-    with gradient_slots(*parameters) as (slots, accumulate):
+    lent = tuple(parameters)
+    with guard_of(lent[0]), gradient_slots(*lent) as (slots, accumulate):
         for slot in slots:
             if slot is not None and not accumulate:
                 slot.fill(0)

@@ -16,6 +16,7 @@ from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init, _undo
+from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
@@ -173,7 +174,7 @@ class ConvCell(Module):
             assert found is not None
             grad_x = found.reshape(shape)
         if grad_h is not None:
-            with gradient_slots(*owned) as (slots, accumulate):
+            with guard_of(owned[0]), gradient_slots(*owned) as (slots, accumulate):
                 for slot, grad in zip(slots, self._disassemble(Weights(grad_wx, grad_h, bias)), strict=True):
                     if slot is not None and grad is not None:
                         np.add(slot, grad, out=slot) if accumulate else np.copyto(slot, grad)

@@ -12,6 +12,7 @@ from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._convolution import Geometry, Pair, pair
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
+from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 
@@ -219,7 +220,7 @@ class Conv2d(ArrayModule):
             # As it was in that forward, whatever has been set since.
             packs = self._packs if geometry == self._geometry else Packs()
             packed = packs.get("backward", (self.weight,), lambda: F.conv2d_pack_backward(weight, geometry))
-        with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
+        with guard_of(self.weight), gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.conv2d_backward(
                 grad.reshape(out),
                 cache,

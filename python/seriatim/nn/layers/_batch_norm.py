@@ -116,7 +116,7 @@ class _BatchNorm(ArrayModule):
         """Return the input's gradient; add to those of weight and bias."""
         cache = self.kept(context)
         grad = of_shape("grad_output", grad_output, cache.x.shape)
-        with gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
+        with guard_of(self.weight), gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x = F.batch_norm_backward(
                 grad, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
             )

@@ -9,6 +9,7 @@ import numpy as np
 from seriatim._arrays import as_integers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
+from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._layouts import like, rows_of
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._parameter import Parameter, gradient_slots
@@ -105,7 +106,7 @@ class Embedding(Module):
         index, padding_idx = self.kept(context)
         given = rows_of(grad_output, "grad_output")
         grad = of_shape("grad_output", given, (*index.shape, self.embedding_dim)).astype(np.float32, copy=False)
-        with gradient_slots(self.weight) as ((slot,), accumulate):
+        with guard_of(self.weight), gradient_slots(self.weight) as ((slot,), accumulate):
             if slot is not None:
                 kept = slice(None) if padding_idx is None else index.reshape(-1) != padding_idx
                 if not accumulate:

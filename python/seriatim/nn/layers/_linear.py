@@ -9,6 +9,7 @@ from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
+from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, gradient_slots
 
@@ -83,7 +84,7 @@ class Linear(ArrayModule):
         packed = None
         if need_input:
             packed = self._packs.get("backward", (parameter,), lambda: F.linear_pack_backward(weight))
-        with gradient_slots(parameter, self.bias) as ((grad_weight, grad_bias), accumulate):
+        with guard_of(parameter), gradient_slots(parameter, self.bias) as ((grad_weight, grad_bias), accumulate):
             grad_x, _, _ = F.linear_backward(
                 grad_y,
                 cache,

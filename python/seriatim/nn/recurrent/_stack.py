@@ -17,6 +17,7 @@ from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _init
+from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._layouts import RecurrentInput
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._narrow import narrow_form
@@ -174,7 +175,7 @@ class _Direction:
             )
         else:
             packed = F.recurrent_pack_backward(self.cell, _dropped(parameters, drop), need_input)
-        with gradient_slots(*parameters) as (slots, accumulate):
+        with guard_of(parameters[0]), gradient_slots(*parameters) as (slots, accumulate):
             recurrent = slots[1]
             if drop is not None and recurrent is not None:
                 slots[1] = np.zeros_like(recurrent)
