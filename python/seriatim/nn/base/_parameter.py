@@ -295,8 +295,8 @@ def owned(array: AnyArray) -> AnyArray:
 class _Lent:
     """The arrays of one backward call; a context manager by hand, for there is one for every layer and step.
 
-    Who enters it holds the guard of the first parameter, which stands for all that are lent together. This class does not
-    take it: Ctrl-C may arrive within ``__enter__`` and ``__exit__`` of Python, and the lock would stay held for ever.
+    Who enters it holds the guard of the first parameter, which stands for all that are lent together. This class does
+    not take it: Ctrl-C may arrive within ``__enter__`` and ``__exit__`` of Python, and the lock would stay held.
     """
 
     __slots__ = ("_before", "_parameters")
