@@ -19,7 +19,7 @@ Model = TypeVar("Model")
 # The attribute that a draft alone has.
 _DRAFT = "_is_draft"
 _guard = threading.Lock()
-_being_fitted: set[int] = set()
+_being_fitted: dict[int, object] = {}
 
 
 def state_of(model: Any) -> dict[str, Any]:
@@ -62,21 +62,24 @@ def learns(fit: Method) -> Method:
     def called(self: Any, *args: Any, **options: Any) -> Any:
         if _DRAFT in vars(self):
             return fit(self, *args, **options)
-        with _guard:
-            if id(self) in _being_fitted:
+        key, claim = id(self), object()
+        try:
+            with _guard:
+                first = _being_fitted.setdefault(key, claim)
+            if first is not claim:
                 raise RuntimeError(
                     f"{type(self).__name__}.{fit.__name__}: expected one fit of an estimator at a time, got another "
                     "while the first still runs (in another thread, or it has called this itself). Wait for it, or fit "
                     "a clone (sklearn.base.clone, or copy.deepcopy of what is fitted)."
                 )
-            _being_fitted.add(id(self))
-        try:
             draft = _draft(self)
             before = dict(vars(draft))
             found = fit(draft, *args, **options)
             _publish(self, before, vars(draft))
         finally:
-            _being_fitted.discard(id(self))
+            # No call, and so no moment in which Ctrl-C could leave the claim.
+            if key in _being_fitted and _being_fitted[key] is claim:
+                del _being_fitted[key]
         return self if found is draft else found
 
     return cast(Method, called)

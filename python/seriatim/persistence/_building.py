@@ -17,7 +17,7 @@ from seriatim.persistence._compare import BESIDE, STORES
 from seriatim.persistence._constructors import is_of_kind, is_plain, is_simple, parameters_of
 from seriatim.persistence._drafts import arrays_of, unique_arrays, zeros_of
 from seriatim.persistence._generators import GENERATORS
-from seriatim.persistence._names import attribute
+from seriatim.persistence._names import KEPT, attribute
 from seriatim.persistence._numpy import dtype_of, shape_of
 from seriatim.persistence._registry import is_registered
 
@@ -82,6 +82,8 @@ def _set(module: Any, name: str, value: Any) -> None:
     if not (is_registered(cls) or is_plain(now) or isinstance(now, GENERATORS)):
         raise ValueError(f"holds a {cls.__name__} whose {name} is set, which no file can set")
     _check_kind(cls, public, value)
+    if name in KEPT and not (isinstance(value, tuple) and all(isinstance(item, str) for item in value)):
+        raise ValueError(f"holds a {cls.__name__} whose {name} is {value!r:.60}: expected names")
     setting, parameter = inspect.getattr_static(cls, public, None), parameters_of(cls).get(public)
     checks = isinstance(setting, property) and setting.fset is not None
     checks = checks and parameter is not None and is_simple(parameter) and not is_registered(cls)

@@ -7,7 +7,7 @@ from typing import Any
 
 _PLAIN = (type(None), bool, int, float, str)
 # The one that a file has to give back: which buffers are in no state dict.
-_KEPT = ("_left_out",)
+KEPT = ("_left_out",)
 
 
 def attribute(cls: type, name: Any, *, settable: bool = False) -> str:
@@ -29,7 +29,7 @@ def attribute(cls: type, name: Any, *, settable: bool = False) -> str:
     setter = settable and isinstance(there, property) and there.fset is not None
     works = callable(there) or hasattr(type(there), "__get__")
     # What a class keeps for itself, as its rules of parameters.
-    works |= isinstance(name, str) and name.startswith("_") and not isinstance(there, _PLAIN) and name not in _KEPT
+    works |= isinstance(name, str) and name.startswith("_") and not isinstance(there, _PLAIN) and name not in KEPT
     if not isinstance(name, str) or name.startswith("__") or (works and not setter):
         raise ValueError(f"{cls.__name__} has an attribute {name!r:.60} in the file, which no file can set")
     return name
