@@ -1,4 +1,4 @@
-"""Ctrl-C where any function of the library begins, which is where signals are heard: no lock and no claim stays held."""
+"""Ctrl-C where any function of the library begins, where signals are heard: no lock and no claim stays held."""
 
 import sys
 
