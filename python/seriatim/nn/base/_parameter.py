@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -272,6 +274,9 @@ class Parameter:
 
     def _grad_slot(self) -> tuple[Array, bool]:
         """Return the array that backward writes to, and whether it must add to what is there."""
+        elsewhere = _elsewhere.get()
+        if elsewhere is not None:
+            return elsewhere.slot(self)
         if self._gradient is None:
             if self._flat is not None:
                 part = self._flat.grad[self._offset : self._offset + self._array.size]
@@ -282,6 +287,62 @@ class Parameter:
         accumulate, self._fresh = not self._fresh, False
         self._written = CLOCK.now
         return self._gradient, accumulate
+
+
+class Gradients:
+    """Gradients of one backward beside those that the parameters have: inside of :meth:`receive` they go here.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        Whose gradients are wanted; those of others go where they always go.
+    arrays : iterable of ndarray of float32, optional
+        Where they go, of the parameters' shapes and C-contiguous; new ones by default. What they hold is written over.
+    """
+
+    __slots__ = ("_arrays", "_written")
+
+    def __init__(self, parameters: Iterable[Parameter], arrays: Iterable[Array] | None = None) -> None:
+        listed = list(parameters)
+        given = [np.empty(p.shape, np.float32) for p in listed] if arrays is None else list(arrays)
+        self._arrays: dict[Parameter, Array] = dict(zip(listed, given, strict=True))
+        self._written: set[Parameter] = set()
+
+    @contextmanager
+    def receive(self) -> Iterator[None]:
+        """Let backwards that this context runs write here; what a last one has left counts as nothing."""
+        self._written.clear()
+        token = _elsewhere.set(self)
+        try:
+            yield
+        finally:
+            _elsewhere.reset(token)
+
+    def slot(self, parameter: Parameter) -> tuple[Array, bool]:
+        """Return the array that backward writes to, and whether it must add to what is there."""
+        array = self._arrays.get(parameter)
+        if array is None:
+            token = _elsewhere.set(None)
+            try:
+                return parameter._grad_slot()
+            finally:
+                _elsewhere.reset(token)
+        accumulate = parameter in self._written
+        self._written.add(parameter)
+        return array, accumulate
+
+    def found(self) -> dict[Parameter, Array]:
+        """Return the gradients that were written."""
+        return {p: array for p, array in self._arrays.items() if p in self._written}
+
+    def fill(self) -> None:
+        """Make those that no backward has written zeros."""
+        for p, array in self._arrays.items():
+            if p not in self._written:
+                array.fill(0)
+
+
+_elsewhere: ContextVar[Gradients | None] = ContextVar("elsewhere", default=None)
 
 
 def owned(array: AnyArray) -> AnyArray:
