@@ -16,6 +16,7 @@ from seriatim._typing import Array, ArrayLike
 from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import like, rows_of
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._together import together
 from seriatim.nn.losses._loss import TargetLoss
 
 Item = TypeVar("Item")
@@ -94,7 +95,8 @@ _workers: tuple[int, int, ThreadPoolExecutor] | None = None
 def _side_by_side(call: Callable[[Any], Item], items: Sequence[Any]) -> list[Item]:
     """Return what ``call`` gives of each item; kernels that it calls run on its own thread alone."""
     threads = min(_core.get_num_threads(), len(items))
-    if threads == 1:
+    # Micro-batches that run together meet at each batch normalisation, in one order.
+    if threads == 1 or together.get() is not None:
         return [call(item) for item in items]
     global _workers
     workers = _workers

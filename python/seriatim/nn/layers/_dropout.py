@@ -12,9 +12,13 @@ from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._guards import guard_of
+from seriatim.nn.base._together import together
 
 # What one call drops: probability, seed and number.
 Drop = tuple[float, int, int]
+
+# How many numbers a micro-batch has for one module.
+_DRAWS = 1 << 16
 
 
 class Dropout(ArrayModule):
@@ -69,7 +73,20 @@ class Dropout(ArrayModule):
         return None if self.p == 0 else (self.p, self.seed, self.number())
 
     def number(self) -> int:
-        """Return the number of a new draw: what is drawn depends on the seed and on it alone."""
+        """Return the number of a new draw: what is drawn depends on the seed and on it alone.
+
+        Of micro-batches that run together each has numbers of its own, by its place and not by who runs it; ``calls``
+        then is the number of the step, which whoever runs them advances.
+        """
+        part = together.get()
+        if part is not None:
+            drawn = part.draw(self)
+            if drawn >= _DRAWS:
+                raise RuntimeError(
+                    f"dropout: a micro-batch drew more than {_DRAWS:,} masks with one module, which have no numbers of "
+                    "their own; train with micro_shards=None, or give the module's uses a Dropout each"
+                )
+            return (self.calls * part.of + part.shard) * _DRAWS + drawn
         _undo.note(self, "calls")
         with guard_of(self):
             self.calls += 1
