@@ -1,0 +1,107 @@
+"""How functions of NumPy arrays become operators of torch. All twins use what is here.
+
+A twin is a subclass of torch's class: its ``forward`` runs our kernels where :func:`takes` says so, and torch's own
+code (``super().forward``) everywhere else. Two ways lead to the kernels, both over the same functions of tensors:
+
+- a ``torch.autograd.Function`` where :func:`is_eager`, because it costs 20 microseconds and an operator 130;
+- a ``torch.library.custom_op`` named ``seriatim::...`` under ``torch.compile``, ``torch.export``, ``torch.func`` and
+  dispatch modes, with :func:`operator` to define it; its backward is an operator of its own, whose derivative is
+  :func:`refuse_twice`.
+
+Inside of both, :func:`array` and :func:`tensor` go from torch to NumPy and back without a copy. What backward needs
+are tensors that ``ctx.save_for_backward`` takes, so that hooks on saved tensors, checkpointing and torch's check for
+changes in place see them. Kernels that use a saved tensor up ask :func:`is_kept` first, and copy it if it is True.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+_KEEPS_GRAPH = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+_TRANSFORMS = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+_MODES = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_fake = torch._subclasses.FakeTensor
+
+
+def operator(name: str, function: Callable[..., Any], fake: Callable[..., Any]) -> Any:
+    """Register ``seriatim::name`` for the CPU.
+
+    Parameters
+    ----------
+    name : str
+    function : callable
+        With annotations that ``torch.library.custom_op`` knows; changes none of its arguments, returns new tensors.
+    fake : callable
+        The same for tensors without numbers: gives the shapes of the results.
+
+    Returns
+    -------
+    torch.library.CustomOpDef
+        Call it; ``register_autograd`` is still to be called.
+    """
+    made = torch.library.custom_op(f"seriatim::{name}", function, mutates_args=(), device_types="cpu")
+    made.register_fake(fake)
+    return made
+
+
+def takes(tensors: Iterable[torch.Tensor]) -> bool:
+    """Return whether our kernels can take these as they are: all float32, dense, on the CPU, and no autocast.
+
+    Subclasses of ``torch.Tensor`` mean something of their own and go to torch's code; so does ``torch.jit.trace``,
+    whose result must not need this library.
+    """
+    for t in tensors:
+        if t.dtype is not torch.float32 or t.device.type != "cpu" or t.layout is not torch.strided:
+            return False
+        if type(t) not in _PLAIN and not isinstance(t, _fake):
+            return False
+    return not torch.is_autocast_enabled("cpu") and not torch.jit.is_tracing()
+
+
+def is_eager(*tensors: torch.Tensor) -> bool:
+    """Return whether nothing traces or transforms the call: then it may take the short way."""
+    if torch.compiler.is_compiling() or _TRANSFORMS() or _MODES():
+        return False
+    return all(type(t) in _PLAIN for t in tensors)
+
+
+def is_kept() -> bool:
+    """Return whether the backward pass that runs may be asked for again (``retain_graph=True``)."""
+    return True if _KEEPS_GRAPH is None else bool(_KEEPS_GRAPH())
+
+
+def array(t: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return the memory of a tensor of the CPU as a NumPy array."""
+    return t.detach().resolve_neg().numpy()  # type: ignore[no-any-return]
+
+
+def tensor(a: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Return the memory of an array as a tensor."""
+    return torch.from_numpy(a)
+
+
+def refuse_twice(*_: Any) -> NoReturn:
+    """Say that there is no second derivative."""
+    raise RuntimeError(
+        "seriatim.torch: expected one differentiation, got create_graph=True and a second one, which our kernels have "
+        "not: use torch's own module for this (undo the patch, or make a torch.nn one with the same state dict)"
+    )
+
+
+class Once(torch.autograd.Function):  # type: ignore[misc]
+    """Passes gradients through; refuses to be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        """Return what it is given."""
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> NoReturn:
+        """Refuse."""
+        refuse_twice()
