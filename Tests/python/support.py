@@ -84,3 +84,13 @@ def with_threads(run):
 
 def sizes_of(lengths):
     return np.array([sum(n > t for n in lengths) for t in range(max(lengths))], np.int64)
+
+
+def far_apart(seed, n, size):
+    """Return float32 numbers whose sum depends on the order, with infinities and NaN among them."""
+    rng = np.random.default_rng(seed)
+    array = (rng.standard_normal((n, size)) * 10.0 ** rng.integers(-6, 7, (n, size))).astype(np.float32)
+    array.reshape(-1)[rng.integers(0, n * size, 2)] = [np.inf, -np.inf]
+    array.reshape(-1)[rng.integers(0, n * size)] = np.nan
+    array[:, 0] = -0.0
+    return array

@@ -26,6 +26,8 @@ ALLOWED = {
     "nn": BASE | {"_core", "functional", "sequences"},
     "optim": BASE | {"functional", "nn"},
     "convert": BASE,
+    # Arrays and processes: nothing of modules or estimators.
+    "distributed": BASE,
     # scikit-learn's manners: what is below knows nothing of scikit-learn, but for the loop's kinds of warnings.
     "_sklearn": BASE | {"sequences"},
     "training": BASE | {"functional", "nn", "optim", "sequences"},

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from . import compat as compat
     from . import convert as convert
+    from . import distributed as distributed
     from . import export as export
     from . import functional as functional
     from . import models as models
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "compat",
     "convert",
+    "distributed",
     "export",
     "functional",
     "models",
