@@ -15,6 +15,7 @@ except ImportError as error:
         f"seriatim.torch: expected torch 2.4 or later, got: {error}; install it by pip install 'seriatim[torch]'"
     ) from error
 
+from seriatim.torch._module import as_module
 from seriatim.torch._recurrent import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN"]
+__all__ = ["GRU", "LSTM", "RNN", "as_module"]

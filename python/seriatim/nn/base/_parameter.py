@@ -248,6 +248,14 @@ class Parameter:
         self._version = new_version()
         self._changes += 1
 
+    def _adopt(self, array: Array) -> None:
+        """Take another's memory for the values, who may write to it at any time: packed copies of it are never kept."""
+        lease = _Lease(array)
+        # The array keeps its lease alive, so that there always is one.
+        self._array, self._lease = np.asarray(lease), weakref.ref(lease)
+        self._flat, self._offset = None, 0
+        self._touch()
+
     def _stamp(self) -> int | None:
         """Return a number that stays equal while the values do; None while a user could change them unseen."""
         if self._lease is not None:
