@@ -120,7 +120,8 @@ def pull_back(module: Module, context: Any, output: Any, grads: list[AnyArray | 
     given = gradients(output, grads)
     if type(output) is not tuple or _is_packed(output):
         return module.pullback(context, given, **options)
-    if not _takes_one(type(module)):
+    kind: Any = type(module)
+    if not _takes_one(kind):
         return module.pullback(context, *given, **options)
     try:
         return module.pullback(context, given, **options)
