@@ -7,6 +7,7 @@ Members of a team trust each other: they exchange pickles, and whoever can send 
 """
 
 from seriatim.distributed._background import Pending
+from seriatim.distributed._current import current, use
 from seriatim.distributed._engine import Call, Came, Engine, TeamError
 from seriatim.distributed._local import LocalEngine, local_engines, run_threads
 from seriatim.distributed._team import Team, alone
@@ -22,6 +23,8 @@ __all__ = [
     "TeamError",
     "TreeSum",
     "alone",
+    "current",
     "local_engines",
     "run_threads",
+    "use",
 ]

@@ -85,6 +85,11 @@ class Team:
     def __repr__(self) -> str:
         return f"<Team: rank {self.rank} of {self.size}>"
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether sums that are begun run beside what the calling thread does."""
+        return self.size > 1 and self._engine.parallel
+
     def own(self, n_leaves: int) -> range:
         """Return which of some shards are this rank's: ``rank * n // size`` up to ``(rank + 1) * n // size``."""
         return own(self.rank, self.size, n_leaves)
