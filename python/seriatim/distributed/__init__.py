@@ -10,6 +10,8 @@ from seriatim.distributed._background import Pending
 from seriatim.distributed._current import current, use
 from seriatim.distributed._engine import Call, Came, Engine, TeamError
 from seriatim.distributed._local import LocalEngine, local_engines, run_threads
+from seriatim.distributed._mesh import listen
+from seriatim.distributed._sockets import SocketEngine, connect
 from seriatim.distributed._team import Team, alone
 from seriatim.distributed._tree import TreeSum
 
@@ -19,11 +21,14 @@ __all__ = [
     "Engine",
     "LocalEngine",
     "Pending",
+    "SocketEngine",
     "Team",
     "TeamError",
     "TreeSum",
     "alone",
+    "connect",
     "current",
+    "listen",
     "local_engines",
     "run_threads",
     "use",

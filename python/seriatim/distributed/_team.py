@@ -220,7 +220,7 @@ class Team:
 
     # ---- Arrays
 
-    def sum_arrays(self, nodes: Mapping[Node, Array], n_leaves: int, out: Array, *, channel: int = 1) -> None:
+    def sum_arrays(self, nodes: Mapping[Node, Array], n_leaves: int, out: Array, *, channel: int = 0) -> None:
         """Sum the shards' arrays in the fixed tree; every rank gets the sum.
 
         Each rank finishes the tree for its slice of the numbers, then all ranks exchange the slices: twice the array's
@@ -235,7 +235,7 @@ class Team:
             Shards of all ranks.
         out : float32 array, shape (n,)
             Where the sum goes; it may be one of the nodes' arrays. Zeros where all are missing.
-        channel : int, default 1
+        channel : int, default 0
             As in ``fold``.
 
         Raises
@@ -261,8 +261,10 @@ class Team:
 
         Parameters
         ----------
-        nodes, n_leaves, out, channel
+        nodes, n_leaves, out
             As in ``sum_arrays``.
+        channel : int, default 1
+            As in ``fold``.
 
         Returns
         -------
