@@ -16,6 +16,7 @@ except ImportError as error:
     ) from error
 
 from seriatim.torch._module import as_module
+from seriatim.torch._patch import Patch, patch
 from seriatim.torch._recurrent import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "as_module"]
+__all__ = ["GRU", "LSTM", "RNN", "Patch", "as_module", "patch"]

@@ -39,12 +39,17 @@ class Stack(NamedTuple):
     directions: int
     bias: bool
 
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Of h, which is also the output of a direction, and of c where there is one."""
+        size = self.proj_size or self.hidden_size
+        return (size, self.hidden_size) if self.mode == "LSTM" else (size,)
+
 
 class Shape(NamedTuple):
-    """What follows from a stack: its layers' cells, sizes, and how many weights a direction has."""
+    """What follows from a stack: its layers' cells, how wide outputs are, and how many weights a direction has."""
 
     cells: tuple[F.Cell, ...]
-    state_sizes: tuple[int, ...]
     width: int
     weights: int
     gates: tuple[int, ...]
@@ -54,11 +59,11 @@ class Shape(NamedTuple):
 def shape_of(stack: Stack) -> Shape:
     """Return what follows from a stack."""
     kind, options = _CELLS[stack.mode]
-    size = stack.proj_size or stack.hidden_size
+    size = stack.state_sizes[0]
     inputs = [stack.input_size] + [stack.directions * size] * (stack.num_layers - 1)
     cells = tuple(F.cell(kind, n, stack.hidden_size, stack.proj_size, options) for n in inputs)
     count = 2 + 2 * stack.bias + (stack.proj_size > 0)
-    return Shape(cells, cells[0].state_sizes, stack.directions * size, count, tuple(_gates(cell) for cell in cells))
+    return Shape(cells, stack.directions * size, count, tuple(_gates(cell) for cell in cells))
 
 
 def _gates(cell: F.Cell) -> int:
@@ -115,8 +120,8 @@ def forward(
     """
     shape, sizes = shape_of(stack), array(batch_sizes)
     first, arrays = [array(state) for state in states], [array(weight) for weight in weights]
-    count, size = stack.num_layers * stack.directions, shape.state_sizes[0]
-    last: list[Any] = [np.empty((count, int(sizes[0]), width), np.float32) for width in shape.state_sizes]
+    count, size = stack.num_layers * stack.directions, stack.state_sizes[0]
+    last: list[Any] = [np.empty((count, int(sizes[0]), width), np.float32) for width in stack.state_sizes]
     outputs: list[torch.Tensor] = []
     dropped: list[torch.Tensor] = []
     gates: list[torch.Tensor] = []
@@ -188,7 +193,7 @@ def backward(
         Empty where they are not wanted.
     grad_weights : list of Tensor or None
     """
-    shape, sizes, size = shape_of(stack), array(batch_sizes), shape_of(stack).state_sizes[0]
+    shape, sizes, size = shape_of(stack), array(batch_sizes), stack.state_sizes[0]
     first, arrays = [array(state) for state in states], [array(weight) for weight in weights]
     later = [None if grad is None else array(grad) for grad in grad_states]
     below, above = stack.num_layers - 1, 2 * (stack.num_layers - 1) if masks else stack.num_layers - 1
@@ -196,7 +201,7 @@ def backward(
     inputs = [x, *(kept[below:above] if masks else kept[:below])]
     gradients = [_room(w) if need else None for w, need in zip(arrays, needs.weights, strict=True)]
     found: list[Any] = [
-        np.empty((len(weights) // shape.weights, int(sizes[0]), n), np.float32) for n in shape.state_sizes
+        np.empty((len(weights) // shape.weights, int(sizes[0]), n), np.float32) for n in stack.state_sizes
     ]
     grad = grad_y
     for layer in reversed(range(stack.num_layers)):

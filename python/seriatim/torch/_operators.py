@@ -4,9 +4,9 @@ A twin is a subclass of torch's class: its ``forward`` runs our kernels where :f
 code (``super().forward``) everywhere else. Two ways lead to the kernels, both over the same functions of tensors:
 
 - a ``torch.autograd.Function`` where :func:`is_eager`, because it costs 20 microseconds and an operator 130;
-- a ``torch.library.custom_op`` named ``seriatim::...`` under ``torch.compile``, ``torch.export``, ``torch.func`` and
-  dispatch modes, with :func:`operator` to define it; its backward is an operator of its own, whose derivative is
-  :func:`refuse_twice`.
+- a ``torch.library.custom_op`` named ``seriatim::...`` under ``torch.compile``, ``torch.export`` and dispatch modes,
+  with :func:`operator` to define it; its backward is an operator of its own, whose derivative is :func:`refuse_twice`.
+  The Function's backward gives its gradients through :func:`once`.
 
 Inside of both, :func:`array` and :func:`tensor` go from torch to NumPy and back without a copy. What backward needs
 are tensors that ``ctx.save_for_backward`` takes, so that hooks on saved tensors, checkpointing and torch's check for
@@ -15,17 +15,18 @@ changes in place see them. Kernels that use a saved tensor up ask :func:`is_kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
 _KEEPS_GRAPH = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-_TRANSFORMS = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
-_MODES = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+_TRANSFORMS = torch._C._are_functorch_transforms_active
+_MODES = torch._C._len_torch_dispatch_stack
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
-_fake = torch._subclasses.FakeTensor
+_FAKE = torch._subclasses.FakeTensor
 
 
 def operator(name: str, function: Callable[..., Any], fake: Callable[..., Any]) -> Any:
@@ -52,22 +53,22 @@ def operator(name: str, function: Callable[..., Any], fake: Callable[..., Any]) 
 def takes(tensors: Iterable[torch.Tensor]) -> bool:
     """Return whether our kernels can take these as they are: all float32, dense, on the CPU, and no autocast.
 
-    Subclasses of ``torch.Tensor`` mean something of their own and go to torch's code; so does ``torch.jit.trace``,
-    whose result must not need this library.
+    What is left to torch's code besides: subclasses of ``torch.Tensor``, which mean something of their own; transforms
+    of ``torch.func`` and forward-mode derivatives; ``torch.jit.trace``, whose result must not need this library.
     """
     for t in tensors:
-        if t.dtype is not torch.float32 or t.device.type != "cpu" or t.layout is not torch.strided:
+        if t.dtype is not torch.float32 or not t.is_cpu or t.layout is not torch.strided:
             return False
-        if type(t) not in _PLAIN and not isinstance(t, _fake):
+        if type(t) not in _PLAIN and not isinstance(t, _FAKE):
             return False
-    return not torch.is_autocast_enabled("cpu") and not torch.jit.is_tracing()
+    return not (
+        torch.is_autocast_enabled("cpu") or _TRANSFORMS() or forward_ad._current_level >= 0 or torch.jit.is_tracing()
+    )
 
 
 def is_eager(*tensors: torch.Tensor) -> bool:
-    """Return whether nothing traces or transforms the call: then it may take the short way."""
-    if torch.compiler.is_compiling() or _TRANSFORMS() or _MODES():
-        return False
-    return all(type(t) in _PLAIN for t in tensors)
+    """Return whether nothing traces the call: then it may take the short way."""
+    return not (torch.compiler.is_compiling() or _MODES()) and all([type(t) in _PLAIN for t in tensors])
 
 
 def is_kept() -> bool:
@@ -77,7 +78,7 @@ def is_kept() -> bool:
 
 def array(t: torch.Tensor) -> np.ndarray[Any, Any]:
     """Return the memory of a tensor of the CPU as a NumPy array."""
-    return t.detach().resolve_neg().numpy()  # type: ignore[no-any-return]
+    return t.numpy(force=True)  # type: ignore[no-any-return]
 
 
 def tensor(a: np.ndarray[Any, Any]) -> torch.Tensor:
@@ -93,7 +94,7 @@ def refuse_twice(*_: Any) -> NoReturn:
     )
 
 
-class Once(torch.autograd.Function):  # type: ignore[misc]
+class _Once(torch.autograd.Function):  # type: ignore[misc]
     """Passes gradients through; refuses to be differentiated."""
 
     @staticmethod
@@ -105,3 +106,13 @@ class Once(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, *grads: torch.Tensor) -> NoReturn:
         """Refuse."""
         refuse_twice()
+
+
+def once(gradients: Sequence[torch.Tensor | None]) -> Sequence[torch.Tensor | None]:
+    """Return gradients as a ``backward`` gives them: under ``create_graph=True`` they refuse to be differentiated."""
+    if not torch.is_grad_enabled():
+        return gradients
+    found: tuple[torch.Tensor | None, ...] = _Once.apply(
+        *[None if g is None else g.detach().requires_grad_() for g in gradients]
+    )
+    return found

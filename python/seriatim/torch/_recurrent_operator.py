@@ -9,7 +9,7 @@ import torch
 
 from seriatim.torch import _layers
 from seriatim.torch._layers import Needs, Stack
-from seriatim.torch._operators import Once, is_eager, is_kept, operator, refuse_twice
+from seriatim.torch._operators import is_eager, is_kept, once, operator, refuse_twice
 
 
 def recurrent(
@@ -19,6 +19,7 @@ def recurrent(
     states: Sequence[torch.Tensor],
     weights: Sequence[torch.Tensor],
     masks: Sequence[torch.Tensor],
+    batch: int,
 ) -> tuple[torch.Tensor, ...]:
     """Run a stack over packed rows: y and the last states, with gradients for all but the masks.
 
@@ -26,17 +27,22 @@ def recurrent(
     ----------
     stack, x, batch_sizes, states, weights, masks
         As :func:`seriatim.torch._layers.forward` takes them.
+    batch : int
+        Sequences.
     """
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *states, *weights))
-    count = 1 + len(_layers.shape_of(stack).state_sizes)
+    keep = torch.is_grad_enabled() and any([t.requires_grad for t in (x, *states, *weights)])
+    sizes = stack.state_sizes
+    count = 1 + len(sizes)
     if not is_eager(x, *states, *weights):
+        # How many sequences there are is a number in batch_sizes; fake tensors have none, but shapes.
+        layers = stack.num_layers * stack.directions
+        states = states or [x.new_zeros(layers, batch, size) for size in sizes]
         found = _operator(x, batch_sizes, states, weights, masks, keep, stack.mode, _numbers(stack))
         return tuple(found[:count])
     if not keep:
         return tuple(_layers.forward(stack, x, batch_sizes, states, weights, masks, keep)[:count])
     counts = len(states), len(weights), len(masks)
-    found = _Recurrent.apply(stack, counts, count, x, batch_sizes, *states, *weights, *masks)
-    return tuple(found)
+    return tuple(_Recurrent.apply(stack, counts, count, x, batch_sizes, *states, *weights, *masks))
 
 
 # ---- The short way
@@ -86,9 +92,7 @@ class _Recurrent(torch.autograd.Function):  # type: ignore[misc]
             not is_kept(),
         )
         grad_x, first, grad_weights = grads
-        found = (grad_x, *(first or [None] * n_states), *grad_weights)
-        if torch.is_grad_enabled():
-            found = Once.apply(*found)
+        found = once((grad_x, *(first or [None] * n_states), *grad_weights))
         return (None, None, None, found[0], None, *found[1:], *([None] * n_masks))
 
 
@@ -121,7 +125,12 @@ def _forward(
     mode: str,
     numbers: Sequence[int],
 ) -> list[torch.Tensor]:
-    return _layers.forward(_stack(mode, numbers), x, batch_sizes, states, weights, masks, keep)
+    stack = _stack(mode, numbers)
+    found = _layers.forward(stack, x, batch_sizes, states, weights, masks, keep)
+    # What is given must be the same each time: kernels leave the register behind a row as it is.
+    for gates in found[1 + len(stack.state_sizes) + stack.num_layers - 1 + len(masks) :] if keep else ():
+        gates[:, -16:] = 0
+    return found
 
 
 def _forward_fake(
@@ -136,10 +145,9 @@ def _forward_fake(
 ) -> list[torch.Tensor]:
     stack = _stack(mode, numbers)
     shape, rows = _layers.shape_of(stack), x.shape[0]
-    # How many sequences there are is a number in batch_sizes; states tell it by their shape.
     batch = states[0].shape[1]
     count = stack.num_layers * stack.directions
-    found = [x.new_empty(rows, shape.width), *(x.new_empty(count, batch, n) for n in shape.state_sizes)]
+    found = [x.new_empty(rows, shape.width), *(x.new_empty(count, batch, n) for n in stack.state_sizes)]
     if keep:
         found += [x.new_empty(rows, shape.width) for _ in range(stack.num_layers - 1 + len(masks))]
         found += [x.new_empty(rows, n) for n in shape.gates if n for _ in range(stack.directions)]
