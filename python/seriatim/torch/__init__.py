@@ -15,8 +15,22 @@ except ImportError as error:
         f"seriatim.torch: expected torch 2.4 or later, got: {error}; install it by pip install 'seriatim[torch]'"
     ) from error
 
+from seriatim.torch._conv_recurrent import ConvGRU, ConvGRUCell, ConvLSTM, ConvLSTMCell
+from seriatim.torch._convolution import Conv2d
 from seriatim.torch._module import as_module
 from seriatim.torch._patch import Patch, patch
 from seriatim.torch._recurrent import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "Patch", "as_module", "patch"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Conv2d",
+    "ConvGRU",
+    "ConvGRUCell",
+    "ConvLSTM",
+    "ConvLSTMCell",
+    "Patch",
+    "as_module",
+    "patch",
+]
