@@ -11,7 +11,8 @@ from torch.nn.utils.rnn import PackedSequence
 from seriatim.nn.images._conv_cells import odd, per_layer
 from seriatim.torch._conv_recurrent_operator import run
 
-State = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
+# A tensor, or an LSTM's two.
+State = Any
 
 
 class _Cell(torch.nn.Module):  # type: ignore[misc]
@@ -191,7 +192,7 @@ class _Stack(torch.nn.Module):  # type: ignore[misc]
         for layer, kernel_size in enumerate(self.kernel_sizes):
             self.add_module(f"{self._name}_{layer:02d}", self._cell(sizes[layer], sizes[layer + 1], kernel_size))
 
-    def forward(self, x: torch.Tensor | PackedSequence, hidden: Sequence[State | None] | None = None) -> Any:
+    def forward(self, x: torch.Tensor | PackedSequence, hidden: Sequence[State] | None = None) -> Any:
         """Run one step ``(B, C, H, W)``, or all steps of a sequence.
 
         Parameters
@@ -227,7 +228,7 @@ class _Stack(torch.nn.Module):  # type: ignore[misc]
         self,
         y: torch.Tensor,
         sizes: torch.Tensor,
-        given: list[State | None],
+        given: list[State],
         batch: int,
         order: torch.Tensor | None,
         back: torch.Tensor | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,15 +104,15 @@ def _spans(cell: Any, sizes: Any, y: Any, gates: Any, cells: Any, first: Any) ->
     cuts = [0, *(np.flatnonzero(np.diff(sizes)) + 1).tolist(), len(sizes)]
     parts: list[tuple[int, int, int, Any]] = []
     row, before = 0, first
-    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for begin, end in pairwise(cuts):
         steps, batch = end - begin, int(sizes[begin])
         h0, c0 = (None, None) if before is None else (*[s[:batch] for s in before], None)[:2]
-        images = [
+        images: Any = [
             None if a is None else a[row : row + steps * batch].reshape(steps, batch, *a.shape[1:])
             for a in (gates, y, cells)
         ]
         settings = (cell.states - 1, cell.kernel_size, int(cell.hard), 0)
-        parts.append((row, steps, batch, ConvCache(*images, h0, c0, settings)))
+        parts.append((row, steps, batch, ConvCache(images[0], images[1], images[2], h0, c0, settings)))
         before = [a[-1] for a in images[1:] if a is not None]
         row += steps * batch
     return Spans(parts, int(sizes[0]))
@@ -120,7 +121,7 @@ def _spans(cell: Any, sizes: Any, y: Any, gates: Any, cells: Any, first: Any) ->
 def _backward(
     grads: Tensors, tensors: Any, kept: Any, numbers: Sequence[int], needs: Sequence[bool], use_up: bool
 ) -> list[torch.Tensor | None]:
-    x, weight, bias, *states, batch_sizes = tensors
+    x, weight, _, *states, batch_sizes = tensors
     cell, (wx, wh), (y, gates, *cells) = _steps(numbers, weight), _weights(weight, numbers[2]), map(array, kept)
     first = None if states[0] is None else [array(state.contiguous()) for state in states]
     used = gates if use_up else gates.copy()
@@ -130,6 +131,7 @@ def _backward(
     grad_b = np.empty(len(wh), np.float32) if needs[2] else None
     later = tuple([None if grad is None else array(grad) for grad in grads[1:]])
     own = {"grad_weight": grad_wh, "grad_bias": grad_b if wx is None else None}
+    grad_x: Any
     grad_x, grad_first = run_spans_back(cell, grad_y, later, spans, packed=cell._pack(wh, True), **own)
     grad_x = grad_x.reshape(-1, *grad_x.shape[-3:])
     grad_weight = grad_wh
@@ -137,7 +139,7 @@ def _backward(
         grad_wx = np.empty_like(wx) if needs[1] else None
         pad = cell.kernel_size // 2
         cache = Conv2dCache(np.ascontiguousarray(array(x)), F.conv2d_geometry(wx.shape, 1, pad))
-        more = {"need_parameters": False, "grad_weight": grad_wx, "grad_bias": grad_b}
+        more: Any = {"need_parameters": False, "grad_weight": grad_wx, "grad_bias": grad_b}
         grad_x, _, _ = F.conv2d_backward(grad_x, cache, wx, need_input=needs[0], **more)
         grad_weight = None if grad_wx is None or grad_wh is None else np.concatenate([grad_wx, grad_wh], axis=1)
     found = (grad_x if needs[0] else None, grad_weight, grad_b, *grad_first)
@@ -177,7 +179,7 @@ def _plain(
     batch: int,
     hard: bool,
 ) -> tuple[torch.Tensor, ...]:
-    """The same for tensors that our kernels do not take: other types and devices, autocast, transforms."""
+    """Do the same with tensors that our kernels do not take: other types and devices, autocast, transforms."""
     conv, pad = torch.nn.functional.conv2d, weight.shape[-1] // 2
     channels = weight.shape[1] - hidden
     wx, wh = weight[:, :channels], weight[:, channels:]

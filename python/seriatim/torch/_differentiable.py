@@ -23,8 +23,8 @@ class Differentiable:
     name : str
         The operators are ``seriatim::name`` and ``seriatim::name_backward``.
     forward : callable
-        ``forward(tensors, numbers, keep)`` returns the outputs and behind them, with ``keep``, what else backward needs;
-        all new tensors.
+        ``forward(tensors, numbers, keep)`` returns the outputs and behind them, with ``keep``, what else backward
+        needs; all new tensors.
     backward : callable
         ``backward(grads, tensors, kept, numbers, needs, use_up)`` returns a gradient, or None, for each tensor;
         ``grads`` are those of the outputs, None for zeros; ``kept`` what forward kept, the outputs of ``saved`` first;
