@@ -235,7 +235,7 @@ typedef struct {
   const float *SRT_NULLABLE hr;
 } srt_cell_scales;
 
-// Their gradients: the same members; NULL where nobody asks, which only the biases and what follows them may be.
+// Their gradients: the same members; NULL where nobody asks, which may be all, or of the biases and what follows them any.
 typedef struct {
   float *SRT_NULLABLE weight_ih;
   float *SRT_NULLABLE weight_hh;

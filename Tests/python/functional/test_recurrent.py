@@ -9,6 +9,7 @@ import pytest
 from reference import recurrent as twin
 from support import same, sizes_of, threads
 
+from seriatim import _core
 from seriatim import functional as F
 
 CELLS = sorted(twin.STEPS)
@@ -190,6 +191,25 @@ def test_weights_packed_without_the_input_give_no_gradient_of_it():
         F.recurrent_backward(cache, back, case.grad_y, gradients=(None, None))
     grad_x, _ = F.recurrent_backward(cache, back, case.grad_y, gradients=(None, None), need_input=False)
     assert grad_x is None
+
+
+@pytest.mark.parametrize(("name", "proj"), [(("gru",), 0), (("lstm",), 3), (("gru", "layer_norm"), 0)])
+def test_frozen_parameters_have_no_sums(name, proj):
+    case = Case(name, [4, 2], 3, 5, proj)
+    packed, back = F.recurrent_pack(case.cell, case.given()), F.recurrent_pack_backward(case.cell, case.given())
+    slots = [None if w is None else np.zeros_like(w) for w in case.given()]
+    found = []
+    for gradients in ((), slots):
+        _, cache = F.recurrent(case.cell, case.x, case.sizes, packed, training=True)
+        found.append(F.recurrent_backward(cache, back, case.grad_y, gradients=gradients)[0])
+    np.testing.assert_array_equal(*found)
+    # Of some, all that are no biases: else a sum would have nowhere to go.
+    batch, kept = (case.x, case.sizes, None, None, False), (cache.y, cache.gates)
+    some = (slots[0], *[None] * (len(slots) - 1), False)
+    with pytest.raises(ValueError, match="grad_weight_hh: expected an array, got None"):
+        _core.recurrent_backward(
+            case.cell, batch, F.NO_ZONEOUT, back, kept, (case.grad_y, None, None), some, (True, True, None)
+        )
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,8 @@ def recurrent_backward(
         Like the states, or None for zeros.
     gradients : sequence of ndarray of float32 or None
         Of the parameters, in the order of ``PARAMETERS``: written to, or added to with ``accumulate``. Biases may
-        be None: left out. Weights that are None are computed and thrown away.
+        be None: left out. All of them None: the parameters are frozen, and cost nothing. Of some, weights that are
+        None are computed and thrown away.
     need_input, need_state : bool
         Whether the gradients of x and of the initial states are wanted.
     accumulate : bool, default False
@@ -305,8 +306,9 @@ def recurrent_backward(
     """
     cell = cache.cell
     shapes = cell.shapes(bias=False)
+    asks = any(target is not None for target in gradients)
     gradients = [
-        np.zeros(shapes[name], np.float32) if target is None and name in shapes else target
+        np.zeros(shapes[name], np.float32) if asks and target is None and name in shapes else target
         for name, target in zip(PARAMETERS, _all(gradients), strict=True)
     ]
     grad, h, c = _core.recurrent_backward(

@@ -172,6 +172,8 @@ private func backward<Cell: TrainedCell>(_ cell: Cell, _ call: srt_recurrent_gra
       inputStride: sums.stride, packed: call.packed + cell.inputPackedOffset, rows: ragged.rows,
       depth: cell.gates &* units, columns: cell.inputSize)
   }
+  // Frozen parameters have no sums.
+  if call.gradients.weight_ih == nil { return }
   loop.addGradients(
     RecurrentFactors(
       schedule, cell, call, sums,
