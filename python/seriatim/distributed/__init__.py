@@ -9,8 +9,10 @@ Members of a team trust each other: they exchange pickles, and whoever can send 
 from seriatim.distributed._background import Pending
 from seriatim.distributed._current import current, use
 from seriatim.distributed._engine import Call, Came, Engine, TeamError
+from seriatim.distributed._gloo import GlooEngine, gloo
 from seriatim.distributed._local import LocalEngine, local_engines, run_threads
 from seriatim.distributed._mesh import listen
+from seriatim.distributed._mpi import MPIEngine, mpi
 from seriatim.distributed._sockets import SocketEngine, connect
 from seriatim.distributed._team import Team, alone
 from seriatim.distributed._tree import TreeSum
@@ -19,7 +21,9 @@ __all__ = [
     "Call",
     "Came",
     "Engine",
+    "GlooEngine",
     "LocalEngine",
+    "MPIEngine",
     "Pending",
     "SocketEngine",
     "Team",
@@ -28,8 +32,10 @@ __all__ = [
     "alone",
     "connect",
     "current",
+    "gloo",
     "listen",
     "local_engines",
+    "mpi",
     "run_threads",
     "use",
 ]

@@ -33,6 +33,10 @@ class Pending:
         if self._error is not None:
             raise self._error
 
+    def ended(self, seconds: float) -> bool:
+        """Wait for some seconds; return whether it is done, well or not."""
+        return self._ended.wait(seconds)
+
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
