@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from support import far_apart
 
-from seriatim.distributed import Team, TeamError, TreeSum, alone, local_engines, run_threads
+from seriatim.distributed import Team, TeamError, TreeSum, alone, current, local_engines, run_threads, team, use
 from seriatim.distributed import _sum as sums
 from seriatim.distributed import _team as teams
 from seriatim.distributed._tree import fold
@@ -323,3 +325,50 @@ def test_a_team_has_a_limit(timeout):
 def test_no_ranks():
     with pytest.raises(ValueError, match="at least one rank"):
         local_engines(0)
+
+
+# ---- The team that trains
+
+
+def test_fits_of_this_thread_see_the_team():
+    assert current() is None
+    engines = local_engines(1)
+    with team(engines[0], timeout=5) as made:
+        assert current() is made
+        assert made.timeout == 5
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(current()))
+        thread.start()
+        thread.join()
+        assert seen == [None]
+        with use(alone()) as other:
+            assert current() is other
+        assert current() is made
+    assert current() is None
+    with pytest.raises(KeyError), team(local_engines(1)[0]) as made:
+        raise KeyError
+    with pytest.raises(TeamError, match="of no more use"):
+        made._check()
+
+
+def test_an_exception_within_is_told():
+    engines = local_engines(2)
+    with pytest.raises(KeyError), team(engines[1]):
+        raise KeyError("a column")
+    with pytest.raises(TeamError, match="rank 1 has failed: KeyError: 'a column'"), team(engines[0]) as made:
+        made.barrier()
+
+
+def test_engines_by_name(monkeypatch):
+    with pytest.raises(ValueError, match="'mpi', 'gloo' or an object that exchanges bytes, not 'nccl'"), team("nccl"):
+        pass
+    for name, package in (("mpi", "mpi4py"), ("gloo", "torch")):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(ImportError, match=f"training over {name}.* needs .*pip install"), team(name):
+            pass
+
+
+def test_nothing_is_imported_that_was_not_asked_for():
+    code = "import sys, seriatim.distributed; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"mpi4py", "torch", "dask", "distributed", "sklearn"} & set(loaded)

@@ -7,7 +7,7 @@ Members of a team trust each other: they exchange pickles, and whoever can send 
 """
 
 from seriatim.distributed._background import Pending
-from seriatim.distributed._current import current, use
+from seriatim.distributed._current import current, team, use
 from seriatim.distributed._engine import Call, Came, Engine, TeamError
 from seriatim.distributed._gloo import GlooEngine, gloo
 from seriatim.distributed._local import LocalEngine, local_engines, run_threads
@@ -37,5 +37,6 @@ __all__ = [
     "local_engines",
     "mpi",
     "run_threads",
+    "team",
     "use",
 ]

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from seriatim.distributed._team import Team
+from seriatim.distributed._engine import Engine
+from seriatim.distributed._gloo import gloo
+from seriatim.distributed._mpi import mpi
+from seriatim.distributed._team import Team, checked_timeout
 
 _current: ContextVar[Team | None] = ContextVar("team", default=None)
 
@@ -39,3 +42,52 @@ def use(team: Team) -> Iterator[Team]:
         yield team
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def team(engine: Engine | str, *, timeout: float = 300.0) -> Iterator[Team]:
+    """Make a team for fits within, and close it behind them.
+
+    Every rank runs the same program. Of an exception the others are told before it goes on up: what they wait for
+    then raises `TeamError`.
+
+    Parameters
+    ----------
+    engine : "mpi", "gloo" or Engine
+        What carries bytes between the processes: "mpi" if ``mpirun`` or another launcher of MPI has started them,
+        "gloo" if ``torchrun`` has, or an engine of one's own, as `connect` makes.
+    timeout : float, default 300.0
+        Seconds that a rank waits for others, while nothing comes from them, before it raises TeamError.
+
+    Yields
+    ------
+    Team
+        The team, of one rank where nothing has launched several.
+
+    Raises
+    ------
+    ValueError
+        For another name, and a time limit that is not above zero.
+    ImportError
+        Without the package that the name stands for.
+    TeamError
+        When not all ranks come within the limit.
+
+    Examples
+    --------
+    >>> with seriatim.distributed.team("mpi") as ranks:
+    ...     model = DeepGRUClassifier(micro_shards=8).fit(X, y)
+    """
+    seconds = checked_timeout(timeout)
+    if engine == "mpi":
+        engine = mpi(limit=seconds)
+    elif engine == "gloo":
+        engine = gloo(limit=seconds)
+    elif isinstance(engine, str):
+        raise ValueError(f"engine is 'mpi', 'gloo' or an object that exchanges bytes, not {engine!r}")
+    made = Team(engine, timeout=seconds)
+    try:
+        with use(made), made.wrap():
+            yield made
+    finally:
+        made.close()

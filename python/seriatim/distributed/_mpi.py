@@ -181,7 +181,7 @@ def mpi(comm: Any = None, *, limit: float = 300.0) -> MPIEngine:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise ImportError(
-            "training over MPI needs mpi4py and a library of MPI: pip install 'seriatim[mpi]', and 'pip install mpich' "
+            "training over mpi needs mpi4py and a library of MPI: pip install 'seriatim[mpi]', and 'pip install mpich' "
             f"where the system has none ({error})"
         ) from error
     comm = MPI.COMM_WORLD if comm is None else comm

@@ -70,10 +70,9 @@ class Team:
     """
 
     def __init__(self, engine: Engine, *, timeout: float = 300.0) -> None:
-        if not 0 < timeout < float("inf"):
-            raise ValueError(f"timeout is seconds above zero, and never without end, not {timeout!r}")
+        self.timeout = checked_timeout(timeout)
         self._engine = engine
-        self.rank, self.size, self.timeout = engine.rank, engine.size, float(timeout)
+        self.rank, self.size = engine.rank, engine.size
         self._process = os.getpid()
         self._sequence = [0, 0]
         self._broken: str | None = None
@@ -347,6 +346,13 @@ class Team:
         except BaseException as error:
             self._fail(error)
             raise
+
+
+def checked_timeout(timeout: float) -> float:
+    """Return a number of seconds that ends."""
+    if not 0 < timeout < float("inf"):
+        raise ValueError(f"timeout is seconds above zero, and never without end, not {timeout!r}")
+    return float(timeout)
 
 
 def alone() -> Team:
