@@ -40,7 +40,7 @@ ALLOWED = {
     "export": BASE | {"functional", "models", "nn", "preprocessing"},
     "plotting": BASE,
     "quantization": BASE | {"functional", "nn"},
-    "torch": BASE | {"functional", "nn", "sequences"},
+    "torch": BASE | {"convert", "functional", "nn", "sequences"},
     "demo": BASE | {"models", "persistence", "plotting", "sequences"},
     "cli": BASE | {"demo"},
     "__main__": {"cli"},

@@ -17,6 +17,7 @@ except ImportError as error:
 
 from seriatim.torch._conv_recurrent import ConvGRU, ConvGRUCell, ConvLSTM, ConvLSTMCell
 from seriatim.torch._convolution import Conv2d
+from seriatim.torch._deepgru import DeepGRU
 from seriatim.torch._module import as_module
 from seriatim.torch._patch import Patch, patch
 from seriatim.torch._recurrent import GRU, LSTM, RNN
@@ -30,6 +31,7 @@ __all__ = [
     "ConvGRUCell",
     "ConvLSTM",
     "ConvLSTMCell",
+    "DeepGRU",
     "Patch",
     "as_module",
     "patch",

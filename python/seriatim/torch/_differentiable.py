@@ -56,7 +56,8 @@ class Differentiable:
         keep = torch.is_grad_enabled() and any([t.requires_grad for t in there])
         if not is_eager(*there):
             given = [t is not None for t in tensors]
-            return tuple(self._operator(there, given, list(numbers), keep)[: self.outputs])
+            # Autograd takes an empty list for one of tensors.
+            return tuple(self._operator(there, given, list(numbers) or [0], keep)[: self.outputs])
         if keep:
             return _Eager.apply(self, numbers, *tensors)  # type: ignore[no-any-return]
         return tuple(self.forward(tensors, numbers, False)[: self.outputs])
