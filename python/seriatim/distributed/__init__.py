@@ -1,7 +1,7 @@
 """Processes that train one model together, with the same bits as one: teams, and what carries their bytes.
 
-A `Team` gathers values and sums arrays over its ranks in one fixed tree over *shards* of the data, so that results do
-not depend, bit by bit, on how many ranks there are.
+A :class:`Team` gathers values and sums arrays over its ranks in one fixed tree over *shards* of the data, so that
+results do not depend, bit by bit, on how many ranks there are.
 
 Members of a team trust each other: they exchange pickles, and whoever can send one to a process can run code in it.
 """

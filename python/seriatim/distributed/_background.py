@@ -27,7 +27,7 @@ class Pending:
         Raises
         ------
         TeamError
-            As `Team.sum_arrays`, which is what runs; its limit bounds this wait as well.
+            As :meth:`Team.sum_arrays`, which is what runs; its limit bounds this wait as well.
         """
         self._ended.wait()
         if self._error is not None:

@@ -49,13 +49,13 @@ def team(engine: Engine | str, *, timeout: float = 300.0) -> Iterator[Team]:
     """Make a team for fits within, and close it behind them.
 
     Every rank runs the same program. Of an exception the others are told before it goes on up: what they wait for
-    then raises `TeamError`.
+    then raises :class:`TeamError`.
 
     Parameters
     ----------
     engine : "mpi", "gloo" or Engine
         What carries bytes between the processes: "mpi" if ``mpirun`` or another launcher of MPI has started them,
-        "gloo" if ``torchrun`` has, or an engine of one's own, as `connect` makes.
+        "gloo" if ``torchrun`` has, or an engine of one's own, as :func:`connect` makes.
     timeout : float, default 300.0
         Seconds that a rank waits for others, while nothing comes from them, before it raises TeamError.
 

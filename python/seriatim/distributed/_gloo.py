@@ -67,7 +67,7 @@ class _Transfer:
 
 
 class GlooEngine:
-    """One rank of a process group; `gloo` makes it."""
+    """One rank of a process group; :func:`gloo` makes it."""
 
     parallel = True
 
@@ -110,7 +110,7 @@ class GlooEngine:
         channel: int,
         limit: float,
     ) -> dict[int, Came]:
-        """Send to and receive from other ranks: `Engine.exchange`."""
+        """Send to and receive from other ranks: :meth:`Engine.exchange`."""
         transfer = _Transfer(self, call, channel, limit)
         pending = self._helpers[channel].submit(lambda: transfer.run(outgoing, incoming))
         try:
@@ -206,7 +206,7 @@ def gloo(group: Any = None, *, limit: float = 300.0) -> GlooEngine:
     Returns
     -------
     GlooEngine
-        For `Team`.
+        For :class:`Team`.
 
     Raises
     ------

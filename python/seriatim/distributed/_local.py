@@ -32,7 +32,7 @@ class _Room:
 
 
 class LocalEngine:
-    """One rank among threads; `local_engines` makes them all."""
+    """One rank among threads; :func:`local_engines` makes them all."""
 
     parallel = True
 
@@ -47,7 +47,7 @@ class LocalEngine:
         channel: int,
         limit: float,
     ) -> dict[int, Came]:
-        """Send to and receive from other ranks: `Engine.exchange`."""
+        """Send to and receive from other ranks: :meth:`Engine.exchange`."""
         room, came = self._room, dict[int, Came]()
         deadline = time.monotonic() + limit
         with room.changed:
@@ -127,7 +127,7 @@ def run_threads(size: int, function: Callable[[Team], T], *, timeout: float = 30
     size : int
         Ranks, at least 1.
     function : callable
-        Is called with each rank's `Team`, in a thread of its own, within ``team.wrap()`` and in a copy of this
+        Is called with each rank's :class:`Team`, in a thread of its own, within ``team.wrap()`` and in a copy of this
         thread's context.
     timeout : float, default 300.0
         The team's.

@@ -34,7 +34,7 @@ def listen(host: str = "127.0.0.1") -> tuple[socket.socket, Address]:
     Returns
     -------
     listener : socket.socket
-        For `connect`, which closes it.
+        For :func:`connect`, which closes it.
     address : tuple of str and int
         The host as given, and the port.
     """

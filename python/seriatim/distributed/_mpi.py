@@ -57,7 +57,7 @@ class _Arrival:
 
 
 class MPIEngine:
-    """One rank of a communicator; `mpi` makes it."""
+    """One rank of a communicator; :func:`mpi` makes it."""
 
     def __init__(self, MPI: Any, comm: Any, number: int) -> None:
         self._MPI, self._comm = MPI, comm
@@ -76,7 +76,7 @@ class MPIEngine:
         channel: int,
         limit: float,
     ) -> dict[int, Came]:
-        """Send to and receive from other ranks: `Engine.exchange`."""
+        """Send to and receive from other ranks: :meth:`Engine.exchange`."""
         tag = self._tag + channel
         arrivals = {rank: _Arrival(self._comm, rank, tag, room, call) for rank, room in incoming.items()}
         sends: list[tuple[int, Any, AnyArray]] = []
@@ -168,7 +168,8 @@ def mpi(comm: Any = None, *, limit: float = 300.0) -> MPIEngine:
     Returns
     -------
     MPIEngine
-        For `Team`. Sums run in the background where MPI was started with ``MPI_THREAD_MULTIPLE``, mpi4py's default.
+        For :class:`Team`. Sums run in the background where MPI was started with ``MPI_THREAD_MULTIPLE``, as mpi4py
+        does by default.
 
     Raises
     ------

@@ -90,7 +90,7 @@ class _Outgoing(_Message):
 
 
 class SocketEngine:
-    """One rank of a full mesh of connections; `connect` makes it."""
+    """One rank of a full mesh of connections; :func:`connect` makes it."""
 
     parallel = True
 
@@ -117,7 +117,7 @@ class SocketEngine:
         channel: int,
         limit: float,
     ) -> dict[int, Came]:
-        """Send to and receive from other ranks: `Engine.exchange`."""
+        """Send to and receive from other ranks: :meth:`Engine.exchange`."""
         links = self._links[channel]
         coming = {rank: _Incoming(links[rank], rank, room, call) for rank, room in incoming.items()}
         messages: list[tuple[int, _Message]] = [
@@ -259,19 +259,19 @@ def connect(
     rank : int
         Which of the addresses is this process's own.
     addresses : sequence of tuple of str and int
-        Host and port of each rank, in the same order everywhere: what `listen` gave there.
+        Host and port of each rank, in the same order everywhere: what :func:`listen` gave there.
     listener : socket.socket
-        This process's, of `listen`; it is closed.
+        This process's, of :func:`listen`; it is closed.
     authkey : bytes
         A secret that all ranks have and nobody else. Each side of a connection has to show that it knows it, by the
-        challenges of `multiprocessing`; what is sent is not encrypted.
+        challenges of ``multiprocessing``; what is sent is not encrypted.
     limit : float, default 60.0
         Seconds until all have to be there.
 
     Returns
     -------
     SocketEngine
-        For `Team`.
+        For :class:`Team`.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class Sum:
         self.packed = np.empty(len(self.nodes[rank]) * n if len(self.nodes[rank]) > 1 else 0, np.float32)
 
     def run(self, nodes: Mapping[Node, Array], out: Array, exchange: Exchange) -> None:
-        """Sum: `Team.sum_arrays`."""
+        """Sum: :meth:`Team.sum_arrays`."""
         self._check(nodes, out)
         if not self.others:
             _keep(nodes.get((0, self.n_leaves)), None, out)

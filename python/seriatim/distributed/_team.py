@@ -41,8 +41,9 @@ class _Alone:
 class Team:
     """Ranks (processes, each with an engine) that exchange values and sum arrays in one fixed order.
 
-    All ranks make the same calls in the same order; one that does another is found out and all raise `TeamError`.
-    Results do not depend, bit by bit, on how many ranks there are. Values are pickled: ranks trust each other.
+    All ranks make the same calls in the same order; one that does another is found out and all raise
+    :class:`TeamError`. Results do not depend, bit by bit, on how many ranks there are. Values are pickled: ranks trust
+    each other.
 
     Parameters
     ----------
@@ -228,8 +229,8 @@ class Team:
         Parameters
         ----------
         nodes : mapping of (int, int) to float32 array, shape (n,)
-            Sums over the largest nodes of the tree with this rank's shards alone, what `TreeSum.nodes` gives; those
-            that are not there are missing.
+            Sums over the largest nodes of the tree with this rank's shards alone, what :meth:`TreeSum.nodes` gives;
+            those that are not there are missing.
         n_leaves : int
             Shards of all ranks.
         out : float32 array, shape (n,)
