@@ -23,6 +23,9 @@ class TeamError(RuntimeError):
     checkpoint if there is one.
     """
 
+    # As users import it, and see it in a traceback.
+    __module__ = "seriatim.distributed"
+
     # Whether another rank has said so: then it has told all others too.
     told = False
 

@@ -327,7 +327,7 @@ class Team:
 
     def _fail(self, error: BaseException) -> None:
         """Tell others once, unless they know."""
-        reason = str(error) if isinstance(error, TeamError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, TeamError) else f"{type(error).__name__}: {error}".removesuffix(": ")
         if os.getpid() == self._process and self._break(reason) and not getattr(error, "told", False):
             self._engine.fail(reason)
 
