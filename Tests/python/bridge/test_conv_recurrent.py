@@ -114,6 +114,9 @@ def test_two_backwards_and_changed_values():
     first = x.grad.clone()
     y.sum().backward()
     assert torch.equal(x.grad, 2 * first)
+    x.grad = None
+    torch.utils.checkpoint.checkpoint(lambda x: model(x)[0], x, use_reentrant=False).sum().backward()
+    assert torch.equal(x.grad, first), "checkpointing gives saved tensors once"
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         model(x)[0].mul_(2).sum().backward()
     (grad,) = torch.autograd.grad(model(x)[0].sum(), x, create_graph=True)

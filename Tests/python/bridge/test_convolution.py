@@ -1,6 +1,7 @@
 """seriatim.torch's Conv2d beside torch's own."""
 
 import copy
+import sys
 import warnings
 
 import pytest
@@ -103,6 +104,7 @@ def test_transforms_copies_and_second_derivatives():
         y.sum().backward()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("settings", [{"padding": 1}, {"stride": 2, "groups": 2, "bias": False}])
 def test_compiled_whole_and_exported(settings):
     _, ours = pair(**settings)
@@ -112,6 +114,8 @@ def test_compiled_whole_and_exported(settings):
         assert torch.equal(a, b)
     exported = torch.export.export(ours, (x.detach(),)).module()
     assert torch.equal(exported(x.detach()), ours(x))
+    scripted = torch.jit.script(ours) if sys.version_info < (3, 14) else ours
+    torch.testing.assert_close(scripted(x), ours(x))
 
 
 @pytest.mark.filterwarnings("ignore:Input #", "ignore:The .grad attribute")

@@ -31,8 +31,8 @@ class _Cell(torch.nn.Module):  # type: ignore[misc]
         return run(self.kind, x, batch_sizes, *self._joined(), states, batch=batch, hard=self.hard)
 
 
-def _steps(x: torch.Tensor, steps: int, batch: int) -> torch.Tensor:
-    return torch.full((steps,), batch, dtype=torch.int64)
+def _sizes(steps: int, batch: int) -> torch.Tensor:
+    return torch.full((steps,), batch, dtype=torch.int64, device="cpu")
 
 
 class ConvGRUCell(_Cell):
@@ -80,7 +80,7 @@ class ConvGRUCell(_Cell):
         _check("x", x, (None, self.input_size, None, None))
         if h is not None:
             _check("h", h, (len(x), self.hidden_size, *x.shape[2:]))
-        return self._run(x, _steps(x, 1, len(x)), None if h is None else (h,), len(x))[1]
+        return self._run(x, _sizes(1, len(x)), None if h is None else (h,), len(x))[1]
 
     def extra_repr(self) -> str:
         """Return the sizes."""
@@ -152,7 +152,7 @@ class ConvLSTMCell(_Cell):
                 f"x: the memory of the call before has shape {tuple(self.memory[0].shape)}, this input needs "
                 f"{(batch, self.hidden_size, *x.shape[3:])}; call reset_all() between inputs of different sizes"
             )
-        y, h, c = self._run(x.flatten(0, 1), _steps(x, steps, batch), self.memory, batch)
+        y, h, c = self._run(x.flatten(0, 1), _sizes(steps, batch), self.memory, batch)
         self.memory = h.detach(), c.detach()
         return y.unflatten(0, (steps, batch))
 
@@ -216,11 +216,11 @@ class _Stack(torch.nn.Module):  # type: ignore[misc]
             return PackedSequence(y, sizes, order, back), last
         if x.dim() == 4:
             _check("x", x, (None, self.input_size, None, None))
-            return self._layers(x, _steps(x, 1, len(x)), given, len(x), None, None)[1]
+            return self._layers(x, _sizes(1, len(x)), given, len(x), None, None)[1]
         _check("x", x, (None, None, self.input_size, None, None))
         x = x.transpose(0, 1) if self.batch_first else x
         steps, batch = x.shape[:2]
-        y, last = self._layers(x.flatten(0, 1), _steps(x, steps, batch), given, batch, None, None)
+        y, last = self._layers(x.flatten(0, 1), _sizes(steps, batch), given, batch, None, None)
         y = y.unflatten(0, (steps, batch))
         return (y.transpose(0, 1) if self.batch_first else y), last
 

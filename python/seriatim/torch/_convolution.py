@@ -38,6 +38,12 @@ class Conv2d(torch.nn.Conv2d):  # type: ignore[misc]
         (y,) = conv2d((x, weight, bias), (*self.stride, *border, *self.dilation, self.groups))
         return y if input.dim() == 4 else y.squeeze(0)
 
+    def __prepare_scriptable__(self) -> torch.nn.Module:
+        """Give ``torch.jit.script`` torch's own module with these parameters: what it makes must not need us."""
+        module: torch.nn.Module = torch.nn.Conv2d.__new__(torch.nn.Conv2d)
+        module.__dict__.update(self.__dict__)
+        return module
+
 
 def _is_ours(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, groups: int) -> bool:
     """Return whether our kernels can do what is asked; torch's code says what is wrong with what is wrong."""

@@ -110,7 +110,7 @@ class DeepGRU(torch.nn.Module):  # type: ignore[misc]
             y, h_n = self.gru3(self.gru2(self.gru1(x)[0])[0])
             batch, steps, _ = x.shape
             rows = y.transpose(0, 1).reshape(steps * batch, -1)
-            return rows, h_n[-1], torch.full((steps,), batch, dtype=torch.int64), None
+            return rows, h_n[-1], torch.full((steps,), batch, dtype=torch.int64, device="cpu"), None
         packed = x if isinstance(x, PackedSequence) else _pack(x, lengths)
         y, h_n = self.gru3(self.gru2(self.gru1(packed)[0])[0])
         last = h_n[-1] if packed.sorted_indices is None else h_n[-1].index_select(0, packed.sorted_indices)

@@ -111,7 +111,8 @@ class Differentiable:
             ctx.mark_non_differentiable(*output[self.outputs :])
 
         def differentiate(ctx: Any, grads: list[torch.Tensor | None]) -> tuple[Any, ...]:
-            tensors, kept = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+            saved = ctx.saved_tensors  # Once: checkpointing computes them anew.
+            tensors, kept = saved[: ctx.count], saved[ctx.count :]
             needs = [bool(need) for need in ctx.needs_input_grad[0]]
             made = iter(back(grads[: self.outputs], tensors, ctx.given, kept, ctx.numbers, needs))
             return [next(made) if need else None for need in needs], None, None, None
@@ -149,7 +150,8 @@ class _Eager(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[Any, ...]:
-        tensors, kept = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        saved = ctx.saved_tensors
+        tensors, kept = saved[: ctx.count], saved[ctx.count :]
         needs = ctx.needs_input_grad[2:]
         with torch.no_grad():
             found: Any = ctx.function.backward(grads, tensors, kept, ctx.numbers, needs, not is_kept())
