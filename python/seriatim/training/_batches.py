@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -70,16 +71,49 @@ def bucketed(lengths: Integers, batch_size: int, rng: np.random.Generator) -> li
     -------
     list of ndarray of int64
     """
-    shuffled = rng.permutation(len(lengths))
-    batches: list[Integers] = []
-    pool = POOL * batch_size
-    for first in range(0, len(shuffled), pool):
-        part = shuffled[first : first + pool]
-        part = part[descending(lengths[part])]
-        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
-    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
-        last = batches.pop()
-        batches[-1] = np.concatenate([batches[-1], last])
+    return [parts[0] for parts in bucketed_by_shard([lengths], batch_size, rng)]
+
+
+def bucketed_by_shard(
+    lengths: Sequence[Integers], batch_size: int, rng: np.random.Generator
+) -> list[tuple[Integers, ...]]:
+    """Cut a training set that lies in shards into mini-batches, each of sequences of all shards.
+
+    Every mini-batch has as great a share of one shard as of any other, as far as whole sequences can, and of each the
+    longest of a pool or the shortest alike. The rules of :func:`bucketed` hold for the whole.
+
+    Parameters
+    ----------
+    lengths : sequence of ndarray of int64
+        Of the sequences of each shard; a shard may be empty.
+    batch_size : int
+        The most sequences of all shards together.
+    rng : Generator
+
+    Returns
+    -------
+    list of tuple of ndarray of int64
+        Of each mini-batch the indices within each shard.
+    """
+    counts = [len(some) for some in lengths]
+    shuffled = [rng.permutation(count) for count in counts]
+    shard = np.repeat(np.arange(len(counts)), counts)
+    places = np.concatenate([(np.arange(count) + 0.5) / max(count, 1) for count in counts])
+    dealt = np.lexsort((shard, places))
+    shard, index = shard[dealt], np.concatenate(shuffled)[dealt]
+    pool, cuts = POOL * batch_size, []
+    for first in range(0, len(index), pool):
+        part, where = index[first : first + pool], shard[first : first + pool]
+        for number, some in enumerate(lengths):
+            own = part[where == number]
+            part[where == number] = own[descending(some[own])]
+        cuts += list(range(first, first + len(part), batch_size))
+    if len(cuts) > 1 and len(index) - cuts[-1] == 1 < batch_size:
+        cuts.pop()
+    batches = []
+    for first, end in pairwise([*cuts, len(index)]):
+        part, where = index[first:end], shard[first:end]
+        batches.append(tuple(part[where == number] for number in range(len(counts))))
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
