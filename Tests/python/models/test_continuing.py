@@ -172,6 +172,7 @@ FOLLOWED = {
     "clip_norm": (1e-3, {}),
     "weight_averaging": (0.5, {}),
     "batch_size": (4, {}),
+    "micro_shards": (4, {}),
     "max_epochs": (3, {}),
     "max_time": (1e-9, {}),
     "augmentation": (prep.Jitter(0.5), {}),

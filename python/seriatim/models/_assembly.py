@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from seriatim.models._data import Examples
 from seriatim.models._parameters import OPTIMIZERS, Parameters
 from seriatim.nn import Module
 from seriatim.optim import CosineAnnealingLR, OneCycleLR, Optimizer, ReduceLROnPlateau, WeightAverage
@@ -29,6 +28,7 @@ def assemble(
     history: dict[str, list[float]],
     checkpoint: Checkpoint | None,
     higher_is_better: bool = False,
+    loop: Callable[..., Training] = Training,
 ) -> Training:
     """Return the loop.
 
@@ -44,6 +44,8 @@ def assemble(
         Added to.
     higher_is_better : bool
         Whether what the schedule may follow is a score, not a loss.
+    loop : callable
+        What is made.
     """
     kind: Any = OPTIMIZERS[estimator.optimizer]
     if optimizer is None or type(optimizer) is not kind:
@@ -54,7 +56,7 @@ def assemble(
     for group in optimizer.param_groups:
         group.update(lr=settled["learning_rate"], weight_decay=estimator.weight_decay)
     schedule = _schedule(estimator.schedule, optimizer, settled["learning_rate"], steps, higher_is_better)
-    return Training(
+    return loop(
         module,
         criterion,
         optimizer,
@@ -85,24 +87,20 @@ def _schedule(schedule: Any, optimizer: Optimizer, rate: float, steps: int, high
     return ReduceLROnPlateau(optimizer) if schedule == "plateau" else None
 
 
+def has_checkpoint(estimator: Any) -> bool:
+    """Return whether a fit of an estimator writes checkpoints."""
+    return getattr(estimator, "checkpoint_dir", None) is not None and estimator.max_epochs != 1
+
+
 def make_checkpoint(
-    estimator: Any,
-    examples: tuple[Examples, Examples | None],
-    targets: Any,
-    groups: Any,
-    *,
-    ordered: bool,
-    continues: bool,
+    estimator: Any, data: list[Any], continues: bool
 ) -> Checkpoint | AbstractContextManager[None]:
     """Return the checkpoint of a training, to be entered: it gives None where there is none.
 
     Parameters
     ----------
-    examples : (Examples, Examples or None)
-        What is trained on, and what is validated on if it was given.
-    groups : array_like or None
-    ordered : bool
-        Whether the order of the sequences makes a difference, as to what is held out of them.
+    data : list
+        All that is trained on and validated on.
     continues : bool
         Whether training goes on from the last fit's weights, optimiser and generator, which then are a part of it.
 
@@ -111,7 +109,7 @@ def make_checkpoint(
     TypeError
         A parameter is nothing but an address.
     """
-    if getattr(estimator, "checkpoint_dir", None) is None or estimator.max_epochs == 1:
+    if not has_checkpoint(estimator):
         return nullcontext()
     parameters = estimator.get_params(deep=False)
     settings = {name: value for name, value in parameters.items() if name not in estimator._parameters_of_the_run}
@@ -122,8 +120,5 @@ def make_checkpoint(
     if continues:
         optimizer, rng = getattr(estimator, "_optimizer", None), getattr(estimator, "_rng", None)
         begin = [estimator.module_, None if optimizer is None else optimizer.state_dict(), rng]
-    training, validation = examples
-    parts = (training if ordered else training.in_order()).parts()
-    data = [parts, None if validation is None else validation.parts(), getattr(targets, "classes", None), groups]
     origin = Origin.of(type(estimator), [data, begin], settings, seeded=seeded)
     return Checkpoint(estimator.checkpoint_dir, origin, estimator.checkpoint_every)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from seriatim.models._continuing import goes_on
 from seriatim.models._data import Examples, check_order, read_weights
 from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._labels import read_labels
+from seriatim.models._policy import Facts
 from seriatim.models._warnings import warn_of_single_class, warn_of_single_sequences
 from seriatim.nn import Module, NLLLoss
 from seriatim.preprocessing._targets import Labels, is_weightless
@@ -86,6 +87,11 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             As of :meth:`fit`; a label is none of those that were said to come, or these are others than before; or
             ``class_weight`` is "balanced", which no piece can say.
         """
+        with self._team() as team:
+            return self._fit_piece(team, X, y, classes, lengths, sample_weight)
+
+    def _fit_piece(self: Self, team: Any, X: Any, y: Any, classes: Any, lengths: Any, sample_weight: Any) -> Self:
+        """Train for one epoch, by the loop of this process or, with a team, in shards."""
         self._check_parameters()
         continues = hasattr(self, "module_")
         last = goes_on(self, in_pieces=True) if continues else None
@@ -99,7 +105,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             )
         training = Examples(reading.sequences, targets.encode(labels, _COMING), weights)
         class_weights = targets.weights(self.class_weight, None, None)
-        self._set_fitted(reading, self._learn(training, None, targets, class_weights, 1, continues, last), continues)
+        if team is None:
+            state = self._learn(training, None, targets, class_weights, 1, continues, last)
+        else:
+            state = self._learn_in_shards(
+                team, training, targets, class_weights, epochs=1, continues=continues, last=last
+            )
+        self._set_fitted(reading, state, continues)
         return self
 
     def _read_targets(self, y: Any) -> AnyArray:
@@ -130,9 +142,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         warn_of_single_class(targets.classes)
         warn_of_single_sequences(targets.classes, target)
 
-    def _settle(self, sequences: Sequences, epochs: int | None) -> dict[str, Any]:
+    def _settle(self, facts: Facts, learn: Callable[[Any], Any], epochs: int | None) -> dict[str, Any]:
         smoothing = _policy.LABEL_SMOOTHING if self._is_auto("label_smoothing") else self.label_smoothing
-        return {**super()._settle(sequences, epochs), "label_smoothing": smoothing}
+        return {**super()._settle(facts, learn, epochs), "label_smoothing": smoothing}
 
     # ---- Prediction
 

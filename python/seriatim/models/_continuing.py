@@ -41,7 +41,7 @@ HOW: dict[str, str | None] = {
     # As far as the number of networks stays, and as a whole fit can solve for a readout.
     **dict.fromkeys(("effort", "reservoir")),
     # The run.
-    **dict.fromkeys(("warm_start", "checkpoint_dir", "checkpoint_every", "verbose", "callbacks", "predict_rows")),
+    **dict.fromkeys(("warm_start", "checkpoint_dir", "checkpoint_every", "verbose", "callbacks", "predict_rows", "micro_shards")),
 }
 _COMPARED = ("effort", "reservoir", "random_state", "freeze")
 
@@ -131,12 +131,12 @@ def has_reservoir(module: Module) -> bool:
     return any(map(is_reservoir, members(module)))
 
 
-def kept(estimator: Any, settled: Mapping[str, Any], sequences: Sequences) -> dict[str, Any]:
+def kept(estimator: Any, settled: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     """Return settled parameters with what "auto" became in the last fit where the networks are made of it."""
     names = [name for name in settled if HOW.get(name, _NETWORK) is not None and hasattr(estimator, f"{name}_")]
     found = {**settled, **{name: getattr(estimator, f"{name}_") for name in names}}
     if estimator._is_auto("augmentation"):
-        found["augmentation"] = None if found["scaling"] is None else _policy.augmentation(Facts.of(sequences))
+        found["augmentation"] = None if found["scaling"] is None else _policy.augmentation(facts)
     return found
 
 

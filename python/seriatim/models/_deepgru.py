@@ -132,6 +132,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         where ``dims`` is "auto", and nothing, as in the paper, where it is given.
     [early stopping]
     [rows of prediction]
+    [micro-shards]
 
     Attributes
     ----------
@@ -198,6 +199,7 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
         pooling: Sequence[str] | str = "auto",
         monitor: str | Callable[..., float] = "loss",
         predict_rows: int | str = "auto",
+        micro_shards: int | None = None,
     ) -> None:
         keep(self, locals())
 
@@ -219,6 +221,7 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         where ``dims`` is "auto", and nothing, as in the paper, where it is given.
     [early stopping]
     [rows of prediction]
+    [micro-shards]
 
     Attributes
     ----------
@@ -281,5 +284,6 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
         pooling: Sequence[str] | str = "auto",
         monitor: str | Callable[..., float] = "loss",
         predict_rows: int | str = "auto",
+        micro_shards: int | None = None,
     ) -> None:
         keep(self, locals())

@@ -122,6 +122,14 @@ predict_rows : int or 'auto', default 'auto'
     training's longest sequences has, 4,096 at least, and no more than have 4 million numbers. Results are the same bits
     for any number, and it may be set behind a ``fit``; one sequence runs whatever its length.
 """,
+    "micro-shards": """
+micro_shards : int or None, default None
+    Cut the training set into so many blocks, in the order in which it is given, and run the part that each block has in
+    a mini-batch for itself; gradients are summed in one fixed tree over the blocks. Then the weights, batch
+    normalisation's statistics and the history have the same bits on one process and on any number of processes up to
+    that (:mod:`seriatim.distributed`, where None means 8). It takes more time on one process than None, which trains
+    whole mini-batches.
+""",
     "reservoir's preparation": """
 scaling : transformer, None or 'auto', default 'auto'
     Fitted on the training sequences and applied before everything else. 'auto' is ``Standardize()``, behind

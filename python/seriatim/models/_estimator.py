@@ -8,8 +8,10 @@ checkpoint), :mod:`_prediction`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -35,10 +37,11 @@ from seriatim._sklearn import (
     warn_of_axes,
 )
 from seriatim._typing import AnyArray, Array, ArrayLike
-from seriatim.models._assembly import make_checkpoint
+from seriatim.models._assembly import has_checkpoint, make_checkpoint
 from seriatim.models._continuing import goes_on, kept, record
 from seriatim.models._data import Examples, read_weights
 from seriatim.models._parameters import Parameters
+from seriatim.models._policy import Facts
 from seriatim.models._prediction import in_batches, outputs, trained_members
 from seriatim.models._preparation import Preparation, as_float32, fitted, prepared
 from seriatim.models._resuming import STATE, resume, training_state
@@ -202,6 +205,13 @@ class SequenceEstimator(
             Ctrl-C, where a search or another library has called; the estimator is then as it was, too. Called by your
             own code, Ctrl-C ends the training with a warning, and the model can be used.
         """
+        with self._team() as team:
+            return self._fit(team, X, y, lengths, sample_weight, validation_data, groups)
+
+    def _fit(
+        self: Self, team: Any, X: Any, y: Any, lengths: Any, sample_weight: Any, validation_data: Any, groups: Any
+    ) -> Self:
+        """Train, by the loop of this process or, with a team, in shards."""
         self._check_parameters()
         continues = self.warm_start and hasattr(self, "module_")
         last = goes_on(self, in_pieces=False) if continues else None
@@ -215,12 +225,55 @@ class SequenceEstimator(
         if validation_data is not None:
             validation = given_validation(self, validation_data, reading, targets)
         holds_out = validation is None and self.early_stopping and self.max_epochs != 1
-        examples = training, validation
-        with make_checkpoint(self, examples, targets, groups, ordered=holds_out, continues=continues) as checkpoint:
+        if team is not None:
+            state = self._learn_in_shards(
+                team, training, targets, class_weights, validation=validation, groups=groups, holds_out=holds_out,
+                continues=continues, last=last,
+            )  # fmt: skip
+            self._set_fitted(reading, state, continues)
+            return self
+        # The order makes a difference where a part is held out.
+        known = (training if holds_out else training.in_order()).parts() if has_checkpoint(self) else []
+        data = [known, None if validation is None else validation.parts(), getattr(targets, "classes", None), groups]
+        with make_checkpoint(self, data, continues) as checkpoint:
             if holds_out:
                 training, validation = hold_out(self, training, targets, class_weights, groups, checkpoint)
             state = self._learn(training, validation, targets, class_weights, None, continues, last, checkpoint)
         self._set_fitted(reading, state, continues)
+        return self
+
+    @contextmanager
+    def _team(self) -> Iterator[Any]:
+        """Yield who trains in shards, None where nobody asks for shards; an error here is told to all of a team."""
+        known = sys.modules.get("seriatim.distributed")
+        asked = getattr(self, "micro_shards", None) is not None
+        if not hasattr(self, "micro_shards") or not (asked or (known is not None and known.current() is not None)):
+            yield None
+            return
+        from seriatim.distributed import alone, current
+
+        with (current() or alone()).wrap() as team:
+            yield team
+
+    def _learn_in_shards(self, team: Any, training: Examples, targets: Targets, *given: Any, **how: Any) -> dict[str, Any]:
+        """Train a module in micro-batches, as of :func:`seriatim.models._sharded.learn_in_shards`."""
+        from seriatim.models import _sharded
+
+        data = _sharded.Sharded.cut(training, team, _sharded.shards_of(self, team), how.pop("groups", None))
+        return _sharded.learn_in_shards(self, team, data, targets, *given, **how)
+
+    @learns
+    def _fit_own(self: Self, team: Any, *given: Any, **more: Any) -> Self:
+        """Train where no process has all: as of :func:`seriatim.models._sharded.read_own`, inside of the team's wrap."""
+        from seriatim.models import _sharded
+
+        self._check_parameters()
+        reading, data, targets, class_weights, held = _sharded.read_own(self, team, *given, **more)
+        holds_out = held is None and self.early_stopping and self.max_epochs != 1
+        state = _sharded.learn_in_shards(
+            self, team, data, targets, class_weights, validation=held, holds_out=holds_out
+        )
+        self._set_fitted(reading, state, False)
         return self
 
     def _read_training(
@@ -275,12 +328,13 @@ class SequenceEstimator(
         rng = fresh if last is None else last
         # From here on in an order that depends on the sequences alone.
         ordered = training.in_order()
-        settled = self._settle(ordered.sequences, epochs)
+        facts = Facts.of(ordered.sequences)
+        settled = self._settle(facts, partial(fitted, sequences=ordered.sequences), epochs)
         if continues:
-            settled = kept(self, settled, ordered.sequences)
+            settled = kept(self, settled, facts)
         preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
         if self.verbose > 0 and not in_worker():
-            print(self._summary(ordered.sequences, settled))
+            print(self._summary(ordered.sequences.lengths, settled))
         longest = ordered.sequences[[int(ordered.sequences.lengths.argmax())]]
         settled["predict_rows"] = self._settle_rows(preparation.unrounded(longest), settled)
         task = Task(

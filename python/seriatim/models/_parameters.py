@@ -15,6 +15,7 @@ from seriatim.models import _policy
 from seriatim.models._monitor import LOSS, MONITORS
 from seriatim.models._policy import EFFORTS, Effort, Facts
 from seriatim.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from seriatim._typing import Integers
 from seriatim.sequences import Sequences
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop}
@@ -77,6 +78,7 @@ class Parameters:
         "validation_fraction": [Number(above=0, below=1)],
         "dropout": [Number(0, below=1)],
         "predict_rows": [_ROWS],
+        "micro_shards": [Number(1, whole=True), None],
     }
     # What "auto" became.
     _fitted_attributes: ClassVar[tuple[str, ...]] = (
@@ -145,12 +147,13 @@ class Parameters:
         """Whether a parameter that may be "auto" is it."""
         return is_auto(self, name)
 
-    def _settle(self, sequences: Sequences, epochs: int | None) -> dict[str, Any]:
+    def _settle(self, facts: Facts, learn: Callable[[Any], Any], epochs: int | None) -> dict[str, Any]:
         """Return all parameters that may be "auto", with values.
 
-        ``epochs`` is how long is trained where the caller says it, as for a part of the data.
+        ``learn`` gives a fitted copy of a transformer, of the training sequences; ``epochs`` is how long is trained
+        where the caller says it, as for a part of the data.
         """
-        facts, effort = Facts.of(sequences), EFFORTS[self.effort]
+        effort = EFFORTS[self.effort]
         whole = self._is_auto("max_epochs") and epochs is None
         settled = {name: getattr(self, name) for name in ("batch_size", "max_epochs", "reservoir")}
         if self._is_auto("batch_size"):
@@ -163,7 +166,7 @@ class Parameters:
         if self._is_auto("reservoir"):
             settled["reservoir"] = whole and facts.n > 1
         settled |= self._settle_network()
-        settled |= self._settle_preparation(facts, sequences)
+        settled |= self._settle_preparation(facts, learn)
         settled["augmentation"] = self.augmentation
         if self._is_auto("augmentation"):
             settled["augmentation"] = None if settled["scaling"] is None else _policy.augmentation(facts)
@@ -182,20 +185,19 @@ class Parameters:
         check_value("predict_rows", self.predict_rows, _ROWS)
         return min(int(self.predict_rows), _MOST_ROWS)
 
-    def _summary(self, sequences: Sequences, settled: Mapping[str, Any]) -> str:
+    def _summary(self, lengths: Integers, settled: Mapping[str, Any]) -> str:
         """Say what is trained on, and what "auto" became."""
-        lengths = sequences.lengths
         some = "" if lengths.min() == lengths.max() else f"{lengths.min()} to "
-        about = f"{len(sequences)} sequences of {some}{lengths.max()} steps"
+        about = f"{len(lengths)} sequences of {some}{lengths.max()} steps"
         chosen = ", ".join(f"{name}={brief(value)}" for name, value in settled.items() if self._is_auto(name))
         return f"{type(self).__name__}: {about}" + (f"; auto became {chosen}" if chosen else "")
 
-    def _settle_preparation(self, facts: Facts, sequences: Sequences) -> dict[str, Any]:
+    def _settle_preparation(self, facts: Facts, learn: Callable[[Any], Any]) -> dict[str, Any]:
         """Return scaling and preprocessing, unfitted."""
         scaling, preprocessing = self.scaling, self.preprocessing
         if self._is_auto("scaling"):
             # Preprocessing that is given means what it means without scaling.
-            scaling = _policy.scaling(facts, sequences) if self._is_auto("preprocessing") else None
+            scaling = _policy.scaling(facts, learn) if self._is_auto("preprocessing") else None
         if self._is_auto("preprocessing"):
             preprocessing = _policy.preprocessing(facts)
         return {"scaling": scaling, "preprocessing": preprocessing}

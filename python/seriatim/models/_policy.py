@@ -6,6 +6,7 @@ A parameter that is given is never changed by it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,11 +94,14 @@ def max_epochs(facts: Facts, size: int, effort: Effort) -> int:
     return int(np.clip(round(steps / batches), _LEAST_EPOCHS, _MOST_EPOCHS))
 
 
-def scaling(facts: Facts, sequences: Sequences) -> Any:
-    """Standardise; before that part level and shape where units differ from sequence to sequence; leave symbols."""
+def scaling(facts: Facts, learn: Callable[[Any], Any]) -> Any:
+    """Standardise; before that part level and shape where units differ from sequence to sequence; leave symbols.
+
+    ``learn`` gives a fitted copy of a transformer, of the training sequences.
+    """
     if facts.symbols:
         return None
-    found = LevelAndShape().fit(sequences)
+    found = learn(LevelAndShape())
     return make_pipeline(LevelAndShape(), Standardize()) if len(found.wide_) else Standardize()
 
 

@@ -66,6 +66,7 @@ class _StackClassifier(SequenceClassifier):
         pooling: Sequence[str] | str = "auto",
         monitor: str | Callable[..., float] = "loss",
         predict_rows: int | str = "auto",
+        micro_shards: int | None = None,
     ) -> None:
         keep(self, locals())
 
@@ -120,6 +121,7 @@ class GRUClassifier(_StackClassifier):
         ``max_epochs`` are both given.
     [early stopping]
     [rows of prediction]
+    [micro-shards]
 
     Attributes
     ----------
@@ -168,6 +170,7 @@ class LSTMClassifier(_StackClassifier):
         ``max_epochs`` are both given.
     [early stopping]
     [rows of prediction]
+    [micro-shards]
 
     Attributes
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,10 +56,9 @@ class _ReservoirEstimator(SequenceEstimator):
             rng=rng,
         )
 
-    def _settle(self, sequences: Sequences, epochs: int | None) -> dict[str, Any]:
-        facts = Facts.of(sequences)
+    def _settle(self, facts: Facts, learn: Callable[[Any], Any], epochs: int | None) -> dict[str, Any]:
         size = _policy.reservoir_size(facts) if self._is_auto("hidden_size") else self.hidden_size
-        return {"hidden_size": size, **self._settle_preparation(facts, sequences)}
+        return {"hidden_size": size, **self._settle_preparation(facts, learn)}
 
     def _find_weights(self, task: Task) -> dict[str, Any]:
         """Make a reservoir and solve for its readout; there is no loop, and nothing to continue with."""

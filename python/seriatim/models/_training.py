@@ -73,7 +73,7 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
     shape = preparation.shape(ready)
     # A training that goes on does so with copies: the last fit's answer others meanwhile, and stay after an error.
     last, optimizer, history = last_fit(estimator) if task.continues else (None, None, {})
-    module = _new_networks(estimator, task, shape) if last is None else side_by_side(trained_members(last))
+    module = new_networks(estimator, task, shape) if last is None else side_by_side(trained_members(last))
     criterion = estimator._make_criterion(task.class_weights, settled)
     n_batches = len(bucketed(ready.lengths, settled["batch_size"], np.random.default_rng(0)))
     run = assemble(
@@ -108,7 +108,7 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
     }
 
 
-def _new_networks(estimator: Any, task: Task, shape: tuple[int, ...]) -> Module:
+def new_networks(estimator: Any, task: Task, shape: tuple[int, ...]) -> Module:
     """Return the networks that are trained as one module."""
     count, n_outputs = task.settled["n_estimators"], task.targets.n_outputs
     return side_by_side([estimator._make_module(shape, n_outputs, task.rng, task.settled) for _ in range(count)])

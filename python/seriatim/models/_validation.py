@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seriatim._sklearn import Reading, refuse_other_order
-from seriatim._typing import Array
+from seriatim._typing import AnyArray, Array, Integers
 from seriatim.models._data import Examples, read_validation
 from seriatim.models._splitting import check_groups, in_order_of_coming, only_in_training, split
 from seriatim.models._warnings import PIPELINE, warn_of_shift, warn_of_unvalidated, warn_of_validation
@@ -33,16 +33,37 @@ def hold_out(
     order = training.order()
     training = training[order]
     if numbers is not None:
-        numbers = in_order_of_coming(numbers[order])
-    classes = training.target if estimator._stratifies else np.zeros(n, np.int64)
+        numbers = numbers[order]
     weights = weights_in_loss(training.target, training.weights, class_weights)
+    chosen, kept = choose(estimator, training.target, weights, numbers, targets, checkpoint)
+    return training[chosen], training[kept]
+
+
+def choose(
+    estimator: Any, target: AnyArray, weights: Array | None, numbers: Integers | None, targets: Targets, checkpoint: Any
+) -> tuple[Integers, Integers]:
+    """Return the indices of what is trained on and of what is validated on.
+
+    Parameters
+    ----------
+    target : ndarray, shape (n, ...)
+        In an order that depends on the sequences alone.
+    weights : ndarray, shape (n,), or None
+        What each sequence counts in the loss.
+    numbers : ndarray of int, shape (n,), or None
+        The group of each.
+    checkpoint : object with what was ``drawn``, or None
+    """
+    if numbers is not None:
+        numbers = in_order_of_coming(numbers)
+    classes = target if estimator._stratifies else np.zeros(len(target), np.int64)
     parts = split(classes, estimator.validation_fraction, estimator.random_state, groups=numbers, weights=weights)
     chosen, kept = drawn(checkpoint, "split", parts)
     warn_of_validation(len(kept), targets.n_kinds)
     if estimator._stratifies:
         names = estimator._targets_state(targets)["classes_"]
         warn_of_unvalidated(names[only_in_training(classes, numbers, weights)], grouped=numbers is not None)
-    return training[chosen], training[kept]
+    return chosen, kept
 
 
 def given_validation(estimator: Any, validation_data: Any, training: Reading, targets: Targets) -> Examples:

@@ -106,6 +106,7 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
         callbacks: Sequence[Callable[[dict[str, list[float]]], Any]] | None = None,
         monitor: str | Callable[..., float] = "loss",
         predict_rows: int | str = "auto",
+        micro_shards: int | None = None,
     ) -> None:
         keep(self, locals())
 

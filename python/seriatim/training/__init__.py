@@ -3,7 +3,7 @@
 It knows modules, losses and optimisers; what the labels mean is the estimators' business.
 """
 
-from seriatim.training._batches import POOL, Batch, bucketed, by_length, collate
+from seriatim.training._batches import POOL, Batch, bucketed, bucketed_by_shard, by_length, collate
 from seriatim.training._checkpoint import Checkpoint
 from seriatim.training._loop import Training
 from seriatim.training._patience import Measured, Patience
@@ -19,6 +19,7 @@ __all__ = [
     "Progress",
     "Training",
     "bucketed",
+    "bucketed_by_shard",
     "by_length",
     "collate",
     "fit_reservoir",

@@ -15,7 +15,6 @@ from sklearn.exceptions import ConvergenceWarning
 from seriatim._warnings import warn
 from seriatim.nn import Ensemble, Module, Parameter
 from seriatim.optim import Optimizer, WeightAverage, clip_grad_norm_
-from seriatim.training._batches import Batch
 from seriatim.training._checkpoint import Checkpoint, refused
 from seriatim.training._interrupt import called_by_hand
 from seriatim.training._patience import Measured, Patience
@@ -76,7 +75,7 @@ class Training:
 
     def run(
         self,
-        make_batches: Callable[[], Iterable[Batch]],
+        make_batches: Callable[[], Iterable[Any]],
         n_batches: int,
         epochs: int,
         validate: Validation | None = None,
@@ -125,7 +124,7 @@ class Training:
                     self._log(number, epochs)
                     self._keep(number, over, patience)
             except KeyboardInterrupt:
-                if not called_by_hand():
+                if not self._keeps_interrupted():
                     raise
                 interrupted = True
             finally:
@@ -141,9 +140,13 @@ class Training:
         return not interrupted
 
     def _time_is_up(self) -> bool:
-        return self.max_time is not None and time.perf_counter() - self._began >= self.max_time
+        return self.max_time is not None and self._elapsed() >= self.max_time
 
-    def _epoch(self, batches: Iterable[Batch], parameters: list[list[Parameter]], progress: Progress) -> None:
+    def _elapsed(self) -> float:
+        """Return the seconds since training began, with those before a checkpoint."""
+        return time.perf_counter() - self._began
+
+    def _epoch(self, batches: Iterable[Any], parameters: list[list[Parameter]], progress: Progress) -> None:
         began = time.perf_counter()
         total, weight = 0.0, 0.0
         self.module.train()
@@ -156,7 +159,7 @@ class Training:
                 break
         self._note(loss=total / weight if weight else float("nan"), seconds=time.perf_counter() - began)
 
-    def _step(self, batch: Batch, parameters: list[list[Parameter]]) -> tuple[float, float]:
+    def _step(self, batch: Any, parameters: list[list[Parameter]]) -> tuple[float, float]:
         """One step of the optimiser; gives the loss and the weight it has in the epoch's mean."""
         if batch.weight is not None and not batch.weight.any():
             # Nothing to learn from, and no mean to divide by; nor do running statistics see it.
@@ -164,12 +167,21 @@ class Training:
         self.optimizer.zero_grad()
         output, context = self.module.trace(batch.x)
         loss = float(self.criterion(output, batch.target, batch.weight))
+        self._refuse_diverged(loss)
+        self.module.pullback(context, self.criterion.backward())
+        self._move(parameters)
+        return loss, float(len(batch.index))
+
+    @staticmethod
+    def _refuse_diverged(loss: float) -> None:
         if not np.isfinite(loss):
             raise ValueError(
                 f"training has diverged: the loss of a mini-batch is {loss}. The observations may be too large and "
                 "need scaling, or the learning rate is too high."
             )
-        self.module.pullback(context, self.criterion.backward())
+
+    def _move(self, parameters: list[list[Parameter]]) -> None:
+        """Step optimiser, average and schedule."""
         if self.clip_norm is not None:
             for part in parameters:
                 clip_grad_norm_(part, self.clip_norm)
@@ -178,13 +190,12 @@ class Training:
             self.average.update()
         if self.scheduler is not None and not self.by_epoch:
             self._schedule()
-        return loss, float(len(batch.index))
 
     def _schedule(self) -> None:
         """Step the scheduler, at least as far as the time has gone."""
         wanted = self._scheduled + 1
         if self.max_time is not None:
-            gone = (time.perf_counter() - self._began) / self.max_time
+            gone = self._elapsed() / self.max_time
             wanted = min(max(wanted, int(gone * self._all_steps)), self._all_steps)
         while self._scheduled < wanted:
             self.scheduler.step()
@@ -216,8 +227,16 @@ class Training:
         for column in self.history.values():
             self._fill(column, len(self.history["loss"]))
         progress.show(**shown)
+        return self._are_to_stop() or over
+
+    def _are_to_stop(self) -> bool:
+        """Call what is to be called after an epoch; returns whether one of it ends the training."""
         stop = [bool(callback(self.history)) for callback in self.callbacks]
-        return over or any(stop)
+        return any(stop)
+
+    def _keeps_interrupted(self) -> bool:
+        """Return whether Ctrl-C leaves the model as it is, as a person wants it."""
+        return called_by_hand()
 
     def _note(self, **values: float) -> None:
         for name, value in values.items():
@@ -258,7 +277,7 @@ class Training:
                 "rng": self.rng.bit_generator.state,
                 "history": self.history,
                 "scheduled": self._scheduled,
-                "elapsed": time.perf_counter() - self._began,
+                "elapsed": self._elapsed(),
             }
         )
 

@@ -308,18 +308,18 @@ class Gradients:
         Where they go, of the parameters' shapes and C-contiguous; new ones by default. What they hold is written over.
     """
 
-    __slots__ = ("_arrays", "_written")
+    __slots__ = ("_arrays", "_begun")
 
     def __init__(self, parameters: Iterable[Parameter], arrays: Iterable[Array] | None = None) -> None:
         listed = list(parameters)
         given = [np.empty(p.shape, np.float32) for p in listed] if arrays is None else list(arrays)
         self._arrays: dict[Parameter, Array] = dict(zip(listed, given, strict=True))
-        self._written: set[Parameter] = set()
+        self._begun: set[Parameter] = set()
 
     @contextmanager
     def receive(self) -> Iterator[None]:
         """Let backwards that this context runs write here; what a last one has left counts as nothing."""
-        self._written.clear()
+        self._begun.clear()
         token = _elsewhere.set(self)
         try:
             yield
@@ -335,18 +335,21 @@ class Gradients:
                 return parameter._grad_slot()
             finally:
                 _elsewhere.reset(token)
-        accumulate = parameter in self._written
-        self._written.add(parameter)
+        accumulate = parameter in self._begun
+        self._begun.add(parameter)
         return array, accumulate
+
+    def written(self, parameters: list[Parameter]) -> None:
+        """Note that a layer's backward has written what it was given; a subclass may make something of it."""
 
     def found(self) -> dict[Parameter, Array]:
         """Return the gradients that were written."""
-        return {p: array for p, array in self._arrays.items() if p in self._written}
+        return {p: array for p, array in self._arrays.items() if p in self._begun}
 
     def fill(self) -> None:
         """Make those that no backward has written zeros."""
         for p, array in self._arrays.items():
-            if p not in self._written:
+            if p not in self._begun:
                 array.fill(0)
 
 
@@ -392,6 +395,8 @@ class _Lent:
         if kind is not None:
             for p, gradient, fresh in self._before:
                 p._gradient, p._fresh = gradient, fresh
+        elif (elsewhere := _elsewhere.get()) is not None:
+            elsewhere.written([p for p, _, _ in self._before])
 
 
 def gradient_slots(*parameters: Parameter | None) -> _Lent:

@@ -1,0 +1,573 @@
+"""One fit of a training set that lies in shards: on one process, or on the processes of a team, with the same bits.
+
+The training set is cut into ``micro_shards`` blocks of sequences, in the order in which they are given, and a process
+has some of them. What is small, every process knows of all: lengths, targets, weights. What is learned of the sequences
+themselves (scalers, orders within a shard) is learned of each shard, and combined in one order.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+
+from seriatim._typing import AnyArray, Array, Integers
+from seriatim._warnings import muted
+from seriatim.distributed import Team
+from seriatim.models._assembly import assemble, has_checkpoint, make_checkpoint
+from seriatim.models._continuing import has_reservoir, kept, last_fit, record
+from seriatim.models._data import Examples, read_weights
+from seriatim.models._monitor import LOSS, make_measure
+from seriatim.models._policy import Facts, reservoir_size
+from seriatim.models._prediction import members, side_by_side, trained_members
+from seriatim.models._preparation import Preparation, fitted, prepared
+from seriatim.models._splitting import check_groups
+from seriatim.models._training import Task, new_networks
+from seriatim.models._validation import choose, given_validation
+from seriatim.models._warnings import warn_of_scales
+from seriatim.nn import Ensemble, Module
+from seriatim.nn.containers._ensemble import EnsembleLoss
+from seriatim.nn.losses import as_sum, total_weight
+from seriatim.preprocessing._parts import fitted_in_parts
+from seriatim.preprocessing._targets import Targets, is_weightless, repetitions, weights_in_loss
+from seriatim.sequences import PackedSequence, Sequences
+from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by_shard, fit_reservoir, make_reservoir
+from seriatim.training._checkpoint import drawn
+from seriatim.training._identity import identity
+from seriatim.training._loop import Validation
+from seriatim.training._micro import MicroBatches
+from seriatim.training._progress import in_worker
+from seriatim.training._together import TeamCheckpoint, TeamTraining
+
+# How many shards a training set is cut into where nobody says.
+MICRO_SHARDS = 8
+
+
+@dataclass(frozen=True)
+class Sharded:
+    """Sequences in shards, of which a process has some, and what all know of all.
+
+    Attributes
+    ----------
+    own : dict of int to Sequences
+    target, given : list of ndarray
+        Of each shard the targets as the loss takes them, and as they were given.
+    weights, groups : list of ndarray, or None
+    """
+
+    own: Mapping[int, Sequences]
+    target: Sequence[AnyArray]
+    given: Sequence[AnyArray]
+    weights: Sequence[Array] | None = None
+    groups: Sequence[Integers] | None = None
+
+    @classmethod
+    def cut(cls, examples: Examples, team: Team, n_shards: int, groups: Any = None) -> Sharded:
+        """Cut what every process has into blocks.
+
+        Raises
+        ------
+        ValueError
+            Processes were given other data, or there is not a group for each sequence.
+        """
+        _refuse_others(team, examples)
+        n, X, lengths = len(examples), examples.sequences.X, examples.sequences.lengths
+        bounds = [number * n // n_shards for number in range(n_shards + 1)]
+        rows = np.concatenate([examples.sequences.starts, [len(X)]])
+        own = {}
+        for number in team.own(n_shards):
+            first, end = bounds[number : number + 2]
+            own[number] = Sequences(X[rows[first] : rows[end]], lengths[first:end])
+        numbers = None if groups is None else check_groups(groups, n)
+        target, given = (_blocks(examples.target if part is None else part, bounds) for part in (None, examples.given))
+        weights, numbered = (None if part is None else _blocks(part, bounds) for part in (examples.weights, numbers))
+        return cls(own, target, given, weights, numbered)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many sequences each shard has."""
+        return [len(part) for part in self.target]
+
+    def take(self, index: Sequence[Integers]) -> Sharded:
+        """Return some of each shard."""
+        own = {number: part[index[number]] for number, part in self.own.items()}
+        target, given = ([part[i] for part, i in zip(parts, index, strict=True)] for parts in (self.target, self.given))
+        weights, groups = (
+            None if parts is None else [part[i] for part, i in zip(parts, index, strict=True)]
+            for parts in (self.weights, self.groups)
+        )
+        return Sharded(own, target, given, weights, groups)
+
+    def in_order(self, team: Team) -> Sharded:
+        """Return each shard in an order that depends on its sequences alone."""
+        orders = {number: Examples(part, self.target[number]).order() for number, part in self.own.items() if len(part)}
+        return self.take(_of_all(team, orders, self.sizes))
+
+    def repeated(self) -> Sharded:
+        """Return whole weights as repetition, as of :meth:`Examples.in_order`."""
+        counts = repetitions(_or_none(self.weights))
+        if counts is None:
+            return self
+        parts = _blocks(counts, [0, *accumulate(self.sizes)])
+        return replace(self.take([np.repeat(np.arange(len(part)), part) for part in parts]), weights=None)
+
+
+def _blocks(values: AnyArray, bounds: Sequence[int]) -> list[AnyArray]:
+    return [values[first:end] for first, end in pairwise(bounds)]
+
+
+def _all(parts: Sequence[AnyArray]) -> AnyArray:
+    """Return what shards have, behind each other."""
+    return np.concatenate(list(parts))
+
+
+def _or_none(parts: Sequence[AnyArray] | None) -> AnyArray | None:
+    return None if parts is None else _all(parts)
+
+
+def _refuse_others(team: Team, examples: Examples) -> None:
+    """Raise ValueError if processes were given other sequences than the first; their numbers are compared in part."""
+    if team.size == 1:
+        return
+    X = examples.sequences.X
+    some = X[:: max(1, len(X) // 1000)]
+    found = team.gather(identity([examples.sequences.lengths, examples.target, examples.weights, some]))
+    others = [rank for rank, digest in enumerate(found) if digest != found[0]]
+    if others:
+        raise ValueError(
+            f"expected the same sequences, targets and weights in every process, of which each computes its part; got "
+            f"others in process {others[0]} than in process 0. Read them in the same order, and seed what draws them."
+        )
+
+
+def _of_all(team: Team, own: Mapping[int, Any], sizes: Sequence[int]) -> list[Any]:
+    """Return what the processes know of their shards, of all shards; nothing of those that are empty."""
+    known: dict[int, Any] = {}
+    for some in team.gather(dict(own)):
+        known.update(some)
+    return [known[number] if size else np.zeros(0, np.int64) for number, size in enumerate(sizes)]
+
+
+def shards_of(estimator: Any, team: Team) -> int:
+    """Return in how many shards an estimator's training set is cut.
+
+    Raises
+    ------
+    ValueError
+        There are fewer shards than processes.
+    """
+    shards = MICRO_SHARDS if estimator.micro_shards is None else int(estimator.micro_shards)
+    if shards < team.size:
+        raise ValueError(
+            f"micro_shards: expected at least one for each of {team.size} processes, got {shards}. The same number gives "
+            "the same bits on any number of processes."
+        )
+    return shards
+
+
+class _Elsewhere:
+    """Validation sequences that lie on several processes: of those a scorer can see predictions alone."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{name}: expected a scorer that looks at predictions and targets alone: with micro_shards the sequences lie "
+            "in several places"
+        )
+
+
+def learn_in_shards(
+    estimator: Any,
+    team: Team,
+    data: Sharded,
+    targets: Targets,
+    class_weights: Array | None,
+    *,
+    validation: Examples | None = None,
+    holds_out: bool = False,
+    epochs: int | None = None,
+    continues: bool = False,
+    last: np.random.Generator | None = None,
+) -> dict[str, Any]:
+    """Train an estimator's networks, new or the last ones, and return the fitted state, the same in every process.
+
+    Parameters
+    ----------
+    data : Sharded
+        In the order in which it was given.
+    validation : Examples or None
+        What was given to validate on, whole in every process.
+    holds_out : bool
+        Whether a part is kept to validate on.
+    epochs, continues, last
+        As of an estimator's ``_learn``.
+    """
+    with muted() if team.rank else nullcontext():
+        run = _Run(estimator, team, targets, class_weights, continues, epochs)
+        data = data.in_order(team)
+        with run.checkpoint(data, validation) as own:
+            checkpoint = None if not run.has_checkpoint else TeamCheckpoint(team, own, estimator.checkpoint_every)
+            held: Sharded | None = None
+            if validation is not None:
+                held = Sharded.cut(validation, team, len(data.target))
+            elif holds_out:
+                data, held = run.hold_out(data, checkpoint)
+            return run.learn(data, held, checkpoint, last)
+
+
+class _Run:
+    """One fit: who learns what."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        team: Team,
+        targets: Targets,
+        class_weights: Array | None,
+        continues: bool,
+        epochs: int | None,
+    ) -> None:
+        self.estimator, self.team, self.targets, self.class_weights = estimator, team, targets, class_weights
+        self.continues, self.epochs = continues, epochs
+
+    @property
+    def has_checkpoint(self) -> bool:
+        return self.epochs is None and has_checkpoint(self.estimator)
+
+    def checkpoint(self, data: Sharded, validation: Examples | None) -> AbstractContextManager[Checkpoint | None]:
+        """Return the checkpoint, which the first process has."""
+        if not self.has_checkpoint:
+            return nullcontext()
+        own = {number: identity([part.X, part.lengths], "the data") for number, part in data.own.items() if len(part)}
+        said = _of_all(self.team, own, data.sizes)
+        if self.team.rank:
+            return nullcontext()
+        what = [said, _all(data.target), _or_none(data.weights), None if validation is None else validation.parts()]
+        what += [getattr(self.targets, "classes", None), _or_none(data.groups)]
+        return make_checkpoint(self.estimator, what, self.continues)
+
+    def hold_out(self, data: Sharded, checkpoint: Any) -> tuple[Sharded, Sharded]:
+        """Part what is trained on and what is validated on."""
+        target = _all(data.target)
+        weights = weights_in_loss(target, _or_none(data.weights), self.class_weights)
+        parts = None
+        if self.team.rank == 0:
+            parts = choose(self.estimator, target, weights, _or_none(data.groups), self.targets, checkpoint)
+        chosen, held = self.team.broadcast(parts)
+        bounds = [0, *accumulate(data.sizes)]
+        return data.take(_within(chosen, bounds)), data.take(_within(held, bounds))
+
+    def learn(
+        self, given: Sharded, held: Sharded | None, checkpoint: TeamCheckpoint | None, last: np.random.Generator | None
+    ) -> dict[str, Any]:
+        estimator, team = self.estimator, self.team
+        fresh = estimator._generator(checkpoint) if team.rank == 0 else None
+        rng: np.random.Generator = team.broadcast(fresh) if last is None else last
+        data = given.repeated()
+        facts, lengths = self._facts(data)
+        settled = estimator._settle(facts, lambda transformer: self._fitted(transformer, data), self.epochs)
+        if self.continues:
+            settled = kept(estimator, settled, facts)
+        preparation = self._prepare(given, data, settled)
+        if estimator.verbose > 0 and team.rank == 0 and not in_worker():
+            print(estimator._summary(np.concatenate(lengths), settled))
+        settled["predict_rows"] = self._rows(data, preparation, settled)
+        task = Task(
+            Examples(_Elsewhere(facts.n), _all(data.target), None, None),  # type: ignore[arg-type]
+            None, self.targets, self.class_weights, settled, preparation, rng, self.continues, self.epochs is not None,
+        )  # fmt: skip
+        shown = {f"{name}_": value for name, value in settled.items() if name not in ("scaling", "preprocessing")}
+        return {
+            **shown,
+            "n_features_in_": facts.features,
+            "scaling_": preparation.scaling,
+            "preprocessing_": preparation.preprocessing,
+            **self._train(task, data, held, checkpoint),
+            "_fitted_with": record(estimator),
+            **estimator._targets_state(self.targets),
+        }
+
+    # ---- What all know of all
+
+    def _facts(self, data: Sharded) -> tuple[Facts, list[Integers]]:
+        """Return what the rule of "auto" looks at, and the lengths of the sequences of each shard."""
+        own = {number: (Facts.of(part), part.lengths) for number, part in data.own.items() if len(part)}
+        found = [one for one in _of_all(self.team, own, data.sizes) if len(one)]
+        lengths = [one[1] for one in found]
+        filled = iter(lengths)
+        each = [next(filled) if size else np.zeros(0, np.int64) for size in data.sizes]
+        features, symbols = found[0][0].features, all(one[0].symbols for one in found)
+        return Facts(sum(data.sizes), float(np.median(np.concatenate(lengths))), features, symbols), each
+
+    def _fitted(self, transformer: Any, data: Sharded) -> Any:
+        """Return a fitted copy of a transformer, None of None."""
+        if transformer is None:
+            return None
+        parts = {number: part for number, part in data.own.items() if len(part)}
+        return fitted_in_parts(transformer, parts, len(data.target), self.team.fold)
+
+    def _prepare(self, given: Sharded, data: Sharded, settled: Mapping[str, Any]) -> Preparation:
+        estimator = self.estimator
+        if self.continues:
+            scaling, preprocessing = estimator._transformers()
+        else:
+            scaling = self._fitted(settled["scaling"], data if estimator._is_auto("scaling") else given)
+            seen = data if estimator._is_auto("preprocessing") else given
+            own = {number: prepared(part, scaling) if len(part) else part for number, part in seen.own.items()}
+            preprocessing = self._fitted(settled["preprocessing"], replace(seen, own=own))
+        return Preparation(scaling, preprocessing, settled.get("augmentation"), estimator._is_auto("augmentation"))
+
+    def _rows(self, data: Sharded, preparation: Preparation, settled: Mapping[str, Any]) -> int:
+        """Return ``predict_rows``, which the longest sequence says."""
+        own = []
+        for number, part in data.own.items():
+            if len(part):
+                longest = part[[int(part.lengths.argmax())]]
+                rows = self.estimator._settle_rows(preparation.unrounded(longest), settled)
+                own.append((-int(longest.lengths[0]), number, rows))
+        return int(min(one for some in self.team.gather(own) for one in some)[2])
+
+    # ---- Training
+
+    def _train(
+        self, task: Task, data: Sharded, held: Sharded | None, checkpoint: TeamCheckpoint | None
+    ) -> dict[str, Any]:
+        estimator, team, settled = self.estimator, self.team, task.settled
+        ready = {number: task.preparation.once(part) for number, part in data.own.items() if len(part)}
+        unscaled = task.preparation.scaling is None and task.preparation.preprocessing is None
+        if unscaled and not task.continues:
+            for part in list(data.own.values())[:1]:
+                if len(part) and part.X.ndim == 2:
+                    warn_of_scales(part)
+        own = {number: (part.lengths, task.preparation.shape(part)) for number, part in ready.items()}
+        known = _of_all(team, own, data.sizes)
+        lengths = [one[0] if len(one) else np.zeros(0, np.int64) for one in known]
+        shape = next(one[1] for one in known if len(one))
+        last, optimizer, history = last_fit(estimator) if task.continues else (None, None, {})
+        module = new_networks(estimator, task, shape) if last is None else side_by_side(trained_members(last))
+        _be_alike(team, module)
+        criterion = as_sum(estimator._make_criterion(task.class_weights, settled))
+        if isinstance(module, Ensemble):
+            criterion = EnsembleLoss(criterion)
+        epochs = int(settled["max_epochs"])
+        n_batches = len(bucketed_by_shard(lengths, settled["batch_size"], np.random.default_rng(0)))
+        run = assemble(
+            estimator, module, criterion, task.rng, settled, epochs * n_batches,
+            several=epochs > 1, optimizer=optimizer, history=history,
+            checkpoint=checkpoint if epochs > 1 else None,  # type: ignore[arg-type]
+            higher_is_better=held is not None and estimator.monitor != LOSS,
+            loop=lambda *given, **options: TeamTraining(*given, **options, team=team, n_shards=len(data.target)),
+        )  # fmt: skip
+        run.verbose = run.verbose if team.rank == 0 else 0
+        patience = None
+        if held is not None and estimator.early_stopping:
+            patience = Patience(module, estimator.n_iter_no_change, estimator.tol)
+        if task.continues:
+            for network in members(module):
+                estimator._follow(network, settled)
+        batches = _Batches(task, data, ready, lengths, shape, criterion)
+        run.run(lambda: batches.epoch(), n_batches, epochs, self._validation(task, module, held), patience)
+        trained = self._with_reservoirs(task, module, last, shape[0], data)
+        return {
+            "module_": trained,
+            "reservoir_": has_reservoir(trained),
+            "history_": run.history,
+            "n_iter_": len(run.history.get("loss", [])),
+            "best_epoch_": None if patience is None else patience.best_epoch,
+            "_optimizer": run.optimizer,
+            "_rng": task.rng,
+        }
+
+    def _validation(self, task: Task, module: Module, held: Sharded | None) -> Validation | None:
+        """Return what says loss and score of the validation part, None if there is none."""
+        if held is None:
+            return None
+        target = _all(held.target)
+        examples = Examples(_Elsewhere(len(target)), target, _or_none(held.weights), _all(held.given))  # type: ignore[arg-type]
+        measure = make_measure(self.estimator.monitor, self.targets, examples, task.class_weights)
+        ready = {number: task.preparation.whole(part) for number, part in held.own.items() if len(part)}
+        n_outputs, rows = self.targets.n_outputs, task.settled["predict_rows"]
+
+        def validate() -> Measured:
+            own = {n: self.estimator._outputs(module, part, n_outputs, rows) for n, part in ready.items()}
+            found = [one for one in _of_all(self.team, own, held.sizes) if len(one)]
+            return measure(np.concatenate(found))
+
+        return validate
+
+    def _with_reservoirs(self, task: Task, module: Module, last: Module | None, features: int, data: Sharded) -> Module:
+        """Return a trained module with what is averaged with it and not trained."""
+        found, estimator = members(module), self.estimator
+        if task.settled["reservoir"] and not task.in_pieces:
+            found.append(self._reservoir(task, features, data))
+        elif last is not None and (estimator._is_auto("reservoir") or estimator.reservoir):
+            found += [member for member in members(last) if member not in found]
+        return side_by_side(found)
+
+    def _reservoir(self, task: Task, features: int, data: Sharded) -> Module:
+        facts = Facts(sum(data.sizes), 1.0, features, False)
+        size, n_outputs = reservoir_size(facts), self.targets.n_outputs
+        made = make_reservoir(features, size, n_outputs, log_probs=self.estimator._log_probs, rng=task.rng)
+        raise NotImplementedError
+
+
+class _Batches:
+    """An epoch's mini-batches, of which this process makes the micro-batches of its shards."""
+
+    def __init__(
+        self,
+        task: Task,
+        data: Sharded,
+        ready: Mapping[int, Sequences],
+        lengths: Sequence[Integers],
+        shape: tuple[int, ...],
+        criterion: Any,
+    ) -> None:
+        self.task, self.data, self.ready, self.lengths, self.criterion = task, data, ready, lengths, criterion
+        self._none = PackedSequence(np.zeros((0, *shape), np.float32), np.zeros(0, np.int64))
+
+    def epoch(self) -> Iterator[MicroBatches]:
+        """Yield mini-batches."""
+        cut = bucketed_by_shard(self.lengths, self.task.settled["batch_size"], self.task.rng)
+        # What augmentation draws depends on the place of a micro-batch, not on who makes it.
+        key = int(self.task.rng.integers(2**63))
+        for number, parts in enumerate(cut):
+            yield MicroBatches(
+                lambda shard, number=number, parts=parts: self._make(shard, parts[shard], (key, number, shard)),
+                [len(part) for part in parts],
+                self._weight(parts),
+            )
+
+    def _weight(self, parts: Sequence[Integers]) -> float:
+        data = self.data
+        target = np.concatenate([some[part] for some, part in zip(data.target, parts, strict=True)])
+        weights = None
+        if data.weights is not None:
+            weights = np.concatenate([some[part] for some, part in zip(data.weights, parts, strict=True)])
+        if is_weightless(target, weights, self.task.class_weights):
+            return 0.0
+        return float(total_weight(self.criterion, target, weights))
+
+    def _make(self, shard: int, index: Integers, place: tuple[int, int, int]) -> Batch:
+        target, weights = self.data.target[shard], None if self.data.weights is None else self.data.weights[shard]
+        if not len(index):
+            return Batch(self._none, index, target[:0], None if weights is None else weights[:0])
+        x, order = self.task.preparation.batch(self.ready[shard], index, target, np.random.default_rng(place))
+        return Batch(x, order, target[order], None if weights is None else weights[order])
+
+
+def _within(index: Integers, bounds: Sequence[int]) -> list[Integers]:
+    """Return indices into all as indices into each block."""
+    return [index[(index >= first) & (index < end)] - first for first, end in pairwise(bounds)]
+
+
+def _be_alike(team: Team, module: Module) -> None:
+    """Let all processes begin from the first one's weights: what a user has made may be drawn in each."""
+    if team.size == 1:
+        return
+    draws = {name: (one.seed, one.calls) for name, one in module._dropouts()}
+    state, draws = team.broadcast((module.state_dict(), draws) if team.rank == 0 else None)
+    if team.rank:
+        module.load_state_dict(state)
+        for name, one in module._dropouts():
+            one.seed, one.calls = draws[name]
+
+
+# ---- Where no process has all
+
+
+def read_own(
+    estimator: Any,
+    team: Team,
+    sample: AnyArray,
+    own: Mapping[int, Sequence[AnyArray]],
+    targets: Mapping[int, Any],
+    weights: Mapping[int, Any] | None,
+    groups: Mapping[int, Any] | None,
+    validation: tuple[Any, Any] | None,
+) -> tuple[Any, Sharded, Targets, Array | None, Examples | None]:
+    """Return what every process has of its shards, and knows of all: reading, data, targets, class weights, validation.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (T, ...)
+        A sequence that every process has, to read the form from.
+    own : dict of int to list of ndarray
+        The sequences of this process's shards.
+    targets, weights, groups : dict of int to array_like
+        Of the same shards, one for each sequence.
+    validation : (list of ndarray, array_like) or None
+        Whole in every process.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As of ``fit``; or processes have sequences of other features, or targets of another kind.
+    """
+    n_shards = shards_of(estimator, team)
+    if sorted(own) != list(team.own(n_shards)):
+        raise ValueError(f"expected the sequences of the shards {list(team.own(n_shards))}, got those of {sorted(own)}")
+    counts = [len(own[number]) for number in sorted(own)]
+    reading = estimator._read_form([sample, *(one for number in sorted(own) for one in own[number])], None)
+    bounds = [1, *(1 + end for end in accumulate(counts))]
+    parts = {n: reading.sequences[slice(*ends)] for n, ends in zip(sorted(own), pairwise(bounds), strict=True)}
+    read = {n: estimator._read_targets(targets[n]) for n in own if len(own[n])}
+    for number, some in read.items():
+        if len(some) != len(own[number]):
+            raise ValueError(f"y: expected a target for each of {len(own[number])} sequences, got {len(some)}")
+    sizes = [size for some in team.gather(counts) for size in some]
+    if sum(sizes) < max(1, estimator._least_batch):
+        raise ValueError(f"X: expected at least {max(1, estimator._least_batch)} sequences, got {sum(sizes)}")
+    given = _alike(_of_all(team, read, sizes), sizes)
+    ends = [0, *accumulate(sizes)]
+    whole = _all([part for part, size in zip(given, sizes, strict=True) if size])
+    said = _joined(team, weights, sizes)
+    weight = None if said is None else read_weights(said, sum(sizes))
+    numbers = _joined(team, groups, sizes)
+    known = estimator._learn_targets(whole, weight, False)
+    data = Sharded(
+        parts,
+        _blocks(known.encode(whole), ends),
+        _blocks(whole, ends),
+        None if weight is None else _blocks(weight, ends),
+        None if numbers is None else _blocks(check_groups(numbers, sum(sizes)), ends),
+    )
+    if len(set().union(*team.gather(set(reading.sequences.lengths.tolist())))) > 1:
+        # What is remembered of the form depends on all sequences.
+        reading = reading._replace(form="sequences")
+    labelled = Examples(_Elsewhere(sum(sizes)), _all(data.target), weight)  # type: ignore[arg-type]
+    with muted() if team.rank else nullcontext():
+        estimator._advise(known, labelled.target)
+        held = None if validation is None else given_validation(estimator, validation, reading, known)
+    return reading, data, known, estimator._class_weights(known, labelled), held
+
+
+def _joined(team: Team, own: Mapping[int, Any] | None, sizes: Sequence[int]) -> AnyArray | None:
+    """Return what processes have for each sequence of their shards, of all sequences."""
+    every = team.gather(None if own is None else {number: np.asarray(some) for number, some in own.items()})
+    if any(some is None for some in every):
+        return None
+    known = {number: part for some in every for number, part in some.items()}
+    found = [known[number] for number, size in enumerate(sizes) if size]
+    if any(len(part) != size for part, size in zip(found, [size for size in sizes if size], strict=True)):
+        raise ValueError("sample_weight, groups: expected a value for each sequence")
+    return _all(found)
+
+
+def _alike(parts: Sequence[AnyArray], sizes: Sequence[int]) -> Sequence[AnyArray]:
+    """Refuse labels of which some are text and others numbers: NumPy would make text of all."""
+    kinds = {part.dtype.kind in "USO" for part, size in zip(parts, sizes, strict=True) if size}
+    shapes = {part.shape[1:] for part, size in zip(parts, sizes, strict=True) if size}
+    if len(kinds) > 1 or len(shapes) > 1:
+        raise ValueError("y: expected targets of one kind and shape, got text and numbers, or other numbers of columns")
+    return parts
