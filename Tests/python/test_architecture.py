@@ -30,9 +30,12 @@ ALLOWED = {
     "distributed": BASE,
     # scikit-learn's manners: what is below knows nothing of scikit-learn, but for the loop's kinds of warnings.
     "_sklearn": BASE | {"sequences"},
-    "training": BASE | {"functional", "nn", "optim", "sequences"},
+    "training": BASE | {"distributed", "functional", "nn", "optim", "sequences"},
     "preprocessing": BASE | {"_sklearn", "functional", "sequences"},
-    "models": BASE | {"_sklearn", "_threadpool", "functional", "nn", "optim", "preprocessing", "sequences", "training"},
+    "models": BASE
+    | {
+        "_sklearn", "_threadpool", "distributed", "functional", "nn", "optim", "preprocessing", "sequences", "training",
+    },  # fmt: skip
     # No layer above imports these; persistence finds classes by name.
     "recipes": BASE | {"_sklearn", "functional", "models", "preprocessing", "sequences"},
     "persistence": BASE | {"nn", "optim"},

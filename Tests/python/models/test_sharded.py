@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from samples import rising
-from support import DIMS
+from samples import DIMS, rising
+
 
 from seriatim import nn
 from seriatim import preprocessing as prep
