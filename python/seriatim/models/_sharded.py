@@ -32,16 +32,16 @@ from seriatim.models._validation import choose, given_validation
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
-from seriatim.nn.losses import as_sum, total_weight
 from seriatim.preprocessing._parts import fitted_in_parts
 from seriatim.preprocessing._targets import Targets, is_weightless, repetitions, weights_in_loss
 from seriatim.sequences import PackedSequence, Sequences
-from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by_shard, fit_reservoir, make_reservoir
+from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by_shard, make_reservoir
 from seriatim.training._checkpoint import drawn
 from seriatim.training._identity import identity
 from seriatim.training._loop import Validation
 from seriatim.training._micro import MicroBatches
 from seriatim.training._progress import in_worker
+from seriatim.training._reservoir import reservoir_features, solve_reservoir
 from seriatim.training._together import TeamCheckpoint, TeamTraining
 
 # How many shards a training set is cut into where nobody says.
@@ -356,7 +356,7 @@ class _Run:
         last, optimizer, history = last_fit(estimator) if task.continues else (None, None, {})
         module = new_networks(estimator, task, shape) if last is None else side_by_side(trained_members(last))
         _be_alike(team, module)
-        criterion = as_sum(estimator._make_criterion(task.class_weights, settled))
+        criterion = estimator._make_criterion(task.class_weights, settled).summed()
         if isinstance(module, Ensemble):
             criterion = EnsembleLoss(criterion)
         epochs = int(settled["max_epochs"])
@@ -418,7 +418,19 @@ class _Run:
         facts = Facts(sum(data.sizes), 1.0, features, False)
         size, n_outputs = reservoir_size(facts), self.targets.n_outputs
         made = make_reservoir(features, size, n_outputs, log_probs=self.estimator._log_probs, rng=task.rng)
-        raise NotImplementedError
+        rows = task.settled["predict_rows"]
+        own = {
+            number: reservoir_features(made, task.preparation.whole(part), rows)
+            for number, part in data.own.items()
+            if len(part)
+        }
+        found = [one for one in _of_all(self.team, own, data.sizes) if len(one)]
+        if self.team.rank == 0:
+            solve_reservoir(made, _all(found), _all(data.target), _or_none(data.weights), task.class_weights)
+        # What solves is not ours, and may round in another way elsewhere.
+        made.load_state_dict(self.team.broadcast(made.state_dict() if self.team.rank == 0 else None))
+        made.eval().requires_grad_(False)
+        return made
 
 
 class _Batches:
@@ -456,7 +468,7 @@ class _Batches:
             weights = np.concatenate([some[part] for some, part in zip(data.weights, parts, strict=True)])
         if is_weightless(target, weights, self.task.class_weights):
             return 0.0
-        return float(total_weight(self.criterion, target, weights))
+        return float(self.criterion.total_weight(target, weights))
 
     def _make(self, shard: int, index: Integers, place: tuple[int, int, int]) -> Batch:
         target, weights = self.data.target[shard], None if self.data.weights is None else self.data.weights[shard]

@@ -20,7 +20,7 @@ from seriatim.distributed import Pending, Team, TreeSum
 from seriatim.nn import Module, Parameter
 from seriatim.nn.base._parameter import Gradients, runs
 from seriatim.nn.base._together import together
-from seriatim.nn.layers._batch_norm import sees_the_batch
+from seriatim.nn.layers._batch_norm import _BatchNorm
 from seriatim.training._batches import Batch
 from seriatim.training._lockstep import Lockstep, Member
 
@@ -92,7 +92,7 @@ class MicroSteps:
             The greatest of all processes.
         """
         layout = self._laid_out()
-        coupled = sees_the_batch(self.module)
+        coupled = any(isinstance(module, _BatchNorm) and module.training for module in self.module.modules())
         filled = [shard for shard in self.own if batch.sizes[shard]]
         # Who has nothing in this mini-batch still takes part in what all exchange.
         shards = filled or (list(self.own[:1]) if coupled else [])

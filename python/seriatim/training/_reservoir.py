@@ -99,11 +99,44 @@ def fit_reservoir(
     rows : int
         The most steps of all sequences together that run through the reservoir at a time.
     """
+    solve_reservoir(module, reservoir_features(module, sequences, rows), target, weights, class_weight)
+
+
+def reservoir_features(module: SequenceRNN, sequences: Sequences, rows: int) -> Array:
+    """Return what a reservoir makes of sequences; it is left in evaluation mode.
+
+    Parameters
+    ----------
+    module : SequenceRNN
+    sequences : Sequences
+    rows : int
+        The most steps of all sequences together that run through the reservoir at a time.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, width)
+    """
     module.eval()
     features = np.empty((len(sequences), module.width), np.float32)
     for index in by_length(sequences.lengths, _BATCH, rows):
         x, order = collate(sequences, index)
         features[order] = module.embed(x)
+    return features
+
+
+def solve_reservoir(
+    module: SequenceRNN, features: Array, target: AnyArray, weights: Array | None, class_weight: Array | None
+) -> None:
+    """Solve for a reservoir's linear layer from what it makes of all sequences; it is left frozen.
+
+    Parameters
+    ----------
+    module : SequenceRNN
+    features : ndarray, shape (n, width)
+        Of :func:`reservoir_features`.
+    target, weights, class_weight
+        As of :func:`fit_reservoir`.
+    """
     if class_weight is not None:
         weights = class_weight[target] if weights is None else class_weight[target] * weights
     if weights is not None and not weights.all():

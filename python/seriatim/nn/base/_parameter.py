@@ -206,6 +206,8 @@ class Parameter:
             self._note_gradient()
             slot, accumulate = self._grad_slot()
             np.add(slot, new, out=slot, casting="unsafe") if accumulate else np.copyto(slot, new, casting="unsafe")
+            if (elsewhere := _elsewhere.get()) is not None:
+                elsewhere.written([self])
 
     @property
     def form(self) -> str:
