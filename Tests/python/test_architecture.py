@@ -34,8 +34,16 @@ ALLOWED = {
     "preprocessing": BASE | {"_sklearn", "functional", "sequences"},
     "models": BASE
     | {
-        "_sklearn", "_threadpool", "distributed", "functional", "nn", "optim", "preprocessing", "sequences", "training",
-    },  # fmt: skip
+        "_sklearn",
+        "_threadpool",
+        "distributed",
+        "functional",
+        "nn",
+        "optim",
+        "preprocessing",
+        "sequences",
+        "training",
+    },
     # No layer above imports these; persistence finds classes by name.
     "recipes": BASE | {"_sklearn", "functional", "models", "preprocessing", "sequences"},
     "persistence": BASE | {"nn", "optim"},

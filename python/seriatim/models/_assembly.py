@@ -92,9 +92,7 @@ def has_checkpoint(estimator: Any) -> bool:
     return getattr(estimator, "checkpoint_dir", None) is not None and estimator.max_epochs != 1
 
 
-def make_checkpoint(
-    estimator: Any, data: list[Any], continues: bool
-) -> Checkpoint | AbstractContextManager[None]:
+def make_checkpoint(estimator: Any, data: list[Any], continues: bool) -> Checkpoint | AbstractContextManager[None]:
     """Return the checkpoint of a training, to be entered: it gives None where there is none.
 
     Parameters

@@ -18,7 +18,6 @@ from seriatim.models._policy import EFFORTS, Facts
 from seriatim.models._prediction import members
 from seriatim.nn import Module
 from seriatim.optim import Optimizer
-from seriatim.sequences import Sequences
 from seriatim.training import is_reservoir
 from seriatim.training._identity import identity, shown
 
@@ -41,7 +40,9 @@ HOW: dict[str, str | None] = {
     # As far as the number of networks stays, and as a whole fit can solve for a readout.
     **dict.fromkeys(("effort", "reservoir")),
     # The run.
-    **dict.fromkeys(("warm_start", "checkpoint_dir", "checkpoint_every", "verbose", "callbacks", "predict_rows", "micro_shards")),
+    **dict.fromkeys(
+        ("warm_start", "checkpoint_dir", "checkpoint_every", "verbose", "callbacks", "predict_rows", "micro_shards")
+    ),
 }
 _COMPARED = ("effort", "reservoir", "random_state", "freeze")
 

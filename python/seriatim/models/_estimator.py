@@ -255,7 +255,9 @@ class SequenceEstimator(
         with (current() or alone()).wrap() as team:
             yield team
 
-    def _learn_in_shards(self, team: Any, training: Examples, targets: Targets, *given: Any, **how: Any) -> dict[str, Any]:
+    def _learn_in_shards(
+        self, team: Any, training: Examples, targets: Targets, *given: Any, **how: Any
+    ) -> dict[str, Any]:
         """Train a module in micro-batches, as of :func:`seriatim.models._sharded.learn_in_shards`."""
         from seriatim.models import _sharded
 
@@ -264,15 +266,13 @@ class SequenceEstimator(
 
     @learns
     def _fit_own(self: Self, team: Any, *given: Any, **more: Any) -> Self:
-        """Train where no process has all: as of :func:`seriatim.models._sharded.read_own`, inside of the team's wrap."""
+        """Train where no process has all, in a team's wrap; as of :func:`seriatim.models._sharded.read_own`."""
         from seriatim.models import _sharded
 
         self._check_parameters()
         reading, data, targets, class_weights, held = _sharded.read_own(self, team, *given, **more)
         holds_out = held is None and self.early_stopping and self.max_epochs != 1
-        state = _sharded.learn_in_shards(
-            self, team, data, targets, class_weights, validation=held, holds_out=holds_out
-        )
+        state = _sharded.learn_in_shards(self, team, data, targets, class_weights, validation=held, holds_out=holds_out)
         self._set_fitted(reading, state, False)
         return self
 

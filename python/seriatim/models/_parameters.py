@@ -11,11 +11,11 @@ import numpy as np
 
 from seriatim._brief import brief
 from seriatim._sklearn import Choice, Kind, Number, Rules, check_parameters, check_value, has_method, is_auto
+from seriatim._typing import Integers
 from seriatim.models import _policy
 from seriatim.models._monitor import LOSS, MONITORS
 from seriatim.models._policy import EFFORTS, Effort, Facts
 from seriatim.optim import SGD, Adam, AdamW, Optimizer, RMSprop
-from seriatim._typing import Integers
 from seriatim.sequences import Sequences
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop}

@@ -17,7 +17,6 @@ from seriatim.models._regressor import SequenceRegressor
 from seriatim.models._training import Task
 from seriatim.nn import SequenceRNN
 from seriatim.nn.models._sequence_rnn import POOLINGS
-from seriatim.sequences import Sequences
 from seriatim.training import fit_reservoir, make_reservoir
 
 

@@ -7,10 +7,10 @@ themselves (scalers, orders within a shard) is learned of each shard, and combin
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -25,7 +25,7 @@ from seriatim.models._data import Examples, read_weights
 from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts, reservoir_size
 from seriatim.models._prediction import members, side_by_side, trained_members
-from seriatim.models._preparation import Preparation, fitted, prepared
+from seriatim.models._preparation import Preparation, prepared
 from seriatim.models._splitting import check_groups
 from seriatim.models._training import Task, new_networks
 from seriatim.models._validation import choose, given_validation
@@ -36,7 +36,6 @@ from seriatim.preprocessing._parts import fitted_in_parts
 from seriatim.preprocessing._targets import Targets, is_weightless, repetitions, weights_in_loss
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by_shard, make_reservoir
-from seriatim.training._checkpoint import drawn
 from seriatim.training._identity import identity
 from seriatim.training._loop import Validation
 from seriatim.training._micro import MicroBatches
@@ -83,10 +82,10 @@ class Sharded:
         for number in team.own(n_shards):
             first, end = bounds[number : number + 2]
             own[number] = Sequences(X[rows[first] : rows[end]], lengths[first:end])
-        numbers = None if groups is None else check_groups(groups, n)
-        target, given = (_blocks(examples.target if part is None else part, bounds) for part in (None, examples.given))
-        weights, numbered = (None if part is None else _blocks(part, bounds) for part in (examples.weights, numbers))
-        return cls(own, target, given, weights, numbered)
+        known = [examples.weights, None if groups is None else check_groups(groups, n)]
+        weights, numbers = (None if part is None else _blocks(part, bounds) for part in known)
+        given = examples.target if examples.given is None else examples.given
+        return cls(own, _blocks(examples.target, bounds), _blocks(given, bounds), weights, numbers)
 
     @property
     def sizes(self) -> list[int]:
@@ -164,8 +163,8 @@ def shards_of(estimator: Any, team: Team) -> int:
     shards = MICRO_SHARDS if estimator.micro_shards is None else int(estimator.micro_shards)
     if shards < team.size:
         raise ValueError(
-            f"micro_shards: expected at least one for each of {team.size} processes, got {shards}. The same number gives "
-            "the same bits on any number of processes."
+            f"micro_shards: expected at least one for each of {team.size} processes, got {shards}. The same number "
+            "gives the same bits on any number of processes."
         )
     return shards
 
@@ -181,8 +180,8 @@ class _Elsewhere:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"{name}: expected a scorer that looks at predictions and targets alone: with micro_shards the sequences lie "
-            "in several places"
+            f"{name}: expected a scorer that looks at predictions and targets alone: with micro_shards the sequences "
+            "lie in several places"
         )
 
 
@@ -366,7 +365,7 @@ class _Run:
             several=epochs > 1, optimizer=optimizer, history=history,
             checkpoint=checkpoint if epochs > 1 else None,  # type: ignore[arg-type]
             higher_is_better=held is not None and estimator.monitor != LOSS,
-            loop=lambda *given, **options: TeamTraining(*given, **options, team=team, n_shards=len(data.target)),
+            loop=partial(TeamTraining, team=team, n_shards=len(data.target)),
         )  # fmt: skip
         run.verbose = run.verbose if team.rank == 0 else 0
         patience = None
@@ -454,11 +453,8 @@ class _Batches:
         # What augmentation draws depends on the place of a micro-batch, not on who makes it.
         key = int(self.task.rng.integers(2**63))
         for number, parts in enumerate(cut):
-            yield MicroBatches(
-                lambda shard, number=number, parts=parts: self._make(shard, parts[shard], (key, number, shard)),
-                [len(part) for part in parts],
-                self._weight(parts),
-            )
+            make = partial(self._make, parts, (key, number))
+            yield MicroBatches(make, [len(part) for part in parts], self._weight(parts))
 
     def _weight(self, parts: Sequence[Integers]) -> float:
         data = self.data
@@ -470,11 +466,12 @@ class _Batches:
             return 0.0
         return float(self.criterion.total_weight(target, weights))
 
-    def _make(self, shard: int, index: Integers, place: tuple[int, int, int]) -> Batch:
+    def _make(self, parts: Sequence[Integers], place: tuple[int, int], shard: int) -> Batch:
+        index = parts[shard]
         target, weights = self.data.target[shard], None if self.data.weights is None else self.data.weights[shard]
         if not len(index):
             return Batch(self._none, index, target[:0], None if weights is None else weights[:0])
-        x, order = self.task.preparation.batch(self.ready[shard], index, target, np.random.default_rng(place))
+        x, order = self.task.preparation.batch(self.ready[shard], index, target, np.random.default_rng((*place, shard)))
         return Batch(x, order, target[order], None if weights is None else weights[order])
 
 

@@ -66,7 +66,8 @@ class _Meeting:
 
     def fold(self, leaf: Doubles | None, combine: Combine) -> Doubles | None:
         self.said.put((leaf, combine))
-        return self._await()
+        found: Doubles | None = self._await()
+        return found
 
     def _await(self) -> Any:
         given = self.turn.get()
@@ -138,4 +139,3 @@ class Lockstep:
             for meeting in meetings:
                 meeting.turn.put(_LeftAlone)
             wait([meeting.future for meeting in meetings if meeting.future is not None])
-

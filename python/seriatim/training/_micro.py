@@ -148,7 +148,7 @@ def _sum_and_greatest(a: Doubles, b: Doubles) -> Doubles:
 
 
 class _Layout:
-    """Where the gradients of a module's parameters lie behind each other, and the sums over micro-batches of each piece.
+    """Where the gradients of a module's parameters lie behind each other, and the sums of each piece.
 
     Attributes
     ----------

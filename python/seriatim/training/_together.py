@@ -128,8 +128,8 @@ class TeamTraining(Training):
         found = self.team.gather(digest.hexdigest())
         if len(set(found)) > 1:
             raise TeamError(
-                "the weights of the processes are not the same any more, which must not be: do all run the same version "
-                f"of seriatim and of NumPy, with the same instruction set ({', '.join(text[:8] for text in found)})?"
+                "the weights of the processes are not the same any more, which must not be: do all run the same "
+                f"version of seriatim and of NumPy, with the same instruction set ({', '.join(text[:8] for text in found)})?"
             )
 
 
