@@ -60,6 +60,12 @@ def release_most_memory() -> None:
     _core.release_memory(_KEPT)
 
 
+def level() -> str:
+    """Return the instruction-set level in use: v4, v3, baseline or neon."""
+    found: str = _core.level()
+    return found
+
+
 def show_config() -> dict[str, Any]:
     """Print and return what this installation is.
 

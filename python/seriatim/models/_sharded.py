@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from seriatim._config import level
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim._warnings import muted
 from seriatim.distributed import Team
@@ -82,8 +83,8 @@ class Sharded:
         for number in team.own(n_shards):
             first, end = bounds[number : number + 2]
             own[number] = Sequences(X[rows[first] : rows[end]], lengths[first:end])
-        known = [examples.weights, None if groups is None else check_groups(groups, n)]
-        weights, numbers = (None if part is None else _blocks(part, bounds) for part in known)
+        weights = None if examples.weights is None else _blocks(examples.weights, bounds)
+        numbers = None if groups is None else _blocks(check_groups(groups, n), bounds)
         given = examples.target if examples.given is None else examples.given
         return cls(own, _blocks(examples.target, bounds), _blocks(given, bounds), weights, numbers)
 
@@ -95,12 +96,8 @@ class Sharded:
     def take(self, index: Sequence[Integers]) -> Sharded:
         """Return some of each shard."""
         own = {number: part[index[number]] for number, part in self.own.items()}
-        target, given = ([part[i] for part, i in zip(parts, index, strict=True)] for parts in (self.target, self.given))
-        weights, groups = (
-            None if parts is None else [part[i] for part, i in zip(parts, index, strict=True)]
-            for parts in (self.weights, self.groups)
-        )
-        return Sharded(own, target, given, weights, groups)
+        weights, groups = (None if parts is None else _each(parts, index) for parts in (self.weights, self.groups))
+        return Sharded(own, _each(self.target, index), _each(self.given, index), weights, groups)
 
     def in_order(self, team: Team) -> Sharded:
         """Return each shard in an order that depends on its sequences alone."""
@@ -118,6 +115,10 @@ class Sharded:
 
 def _blocks(values: AnyArray, bounds: Sequence[int]) -> list[AnyArray]:
     return [values[first:end] for first, end in pairwise(bounds)]
+
+
+def _each(parts: Sequence[AnyArray], index: Sequence[Integers]) -> list[AnyArray]:
+    return [part[some] for part, some in zip(parts, index, strict=True)]
 
 
 def _all(parts: Sequence[AnyArray]) -> AnyArray:
@@ -484,6 +485,12 @@ def _be_alike(team: Team, module: Module) -> None:
     """Let all processes begin from the first one's weights: what a user has made may be drawn in each."""
     if team.size == 1:
         return
+    levels = team.gather(level())
+    if len(set(levels)) > 1:
+        raise ValueError(
+            f"expected processes whose processors have one instruction set, got {', '.join(levels)}: their kernels do "
+            f"not round alike. SERIATIM_LEVEL in the environment of all, set to the least of these, is the way on."
+        )
     draws = {name: (one.seed, one.calls) for name, one in module._dropouts()}
     state, draws = team.broadcast((module.state_dict(), draws) if team.rank == 0 else None)
     if team.rank:

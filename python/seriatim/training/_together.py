@@ -129,7 +129,7 @@ class TeamTraining(Training):
         if len(set(found)) > 1:
             raise TeamError(
                 "the weights of the processes are not the same any more, which must not be: do all run the same "
-                f"version of seriatim and of NumPy, with the same instruction set ({', '.join(text[:8] for text in found)})?"
+                f"version of seriatim and of NumPy? ({', '.join(text[:8] for text in found)})"
             )
 
 
