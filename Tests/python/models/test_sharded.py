@@ -8,9 +8,12 @@ from samples import DIMS, rising
 
 from seriatim import nn
 from seriatim import preprocessing as prep
-from seriatim.distributed import TeamError, run_threads, use
+from seriatim.distributed import Team, TeamError, alone, run_threads, use
 from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier, LSTMClassifier, VideoClassifier
+from seriatim.models._data import Examples
 from seriatim.models._sharded import Sharded
+from seriatim.sequences import Sequences
+from seriatim.training import _micro
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -34,7 +37,7 @@ def alike(one, other):
     assert one.best_epoch_ == other.best_epoch_
 
 
-def on_teams(make, *data, sizes=(2, 3, 8), **given):
+def on_teams(make, *data, sizes=(3, 8), **given):
     """Fit on one process and on teams; returns the first one's."""
     one = make().fit(*data, **given)
 
@@ -59,7 +62,9 @@ def flat(frames):
 FULL = {"early_stopping": True, "validation_fraction": 0.3, "weight_averaging": 0.9}
 MAKE = {
     "gru": lambda: GRUClassifier(hidden_size=3, n_estimators=1, **FULL, **RUN),
-    "gru, three and a reservoir": lambda: GRUClassifier(hidden_size=3, n_estimators=3, reservoir=True, **RUN),
+    "gru, two and a reservoir": lambda: GRUClassifier(
+        hidden_size=3, n_estimators=2, reservoir=True, **{**RUN, "max_epochs": 1}
+    ),
     "lstm, layers": lambda: LSTMClassifier(hidden_size=3, num_layers=2, dropout=0.3, class_weight="balanced", **RUN),
     "deepgru": lambda: DeepGRUClassifier(dims=DIMS, scaling="auto", **FULL, **RUN),
     "deepgru, two": lambda: DeepGRUClassifier(dims=DIMS, n_estimators=2, schedule="plateau", **RUN),
@@ -69,6 +74,21 @@ MAKE = {
 @pytest.mark.parametrize("name", MAKE)
 def test_classifiers_have_the_same_bits_on_any_number_of_processes(name):
     on_teams(MAKE[name], X, Y)
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_gradients_that_go_in_pieces_while_backward_runs_are_the_same(monkeypatch, overlaps):
+    make = MAKE["deepgru"]
+    whole = make().fit(X, Y)
+    monkeypatch.setattr(_micro, "BUCKET", 64)
+    monkeypatch.setattr(Team, "overlaps", property(lambda team: overlaps and team.size > 1))
+    sent, early = [], _micro._Sending.early
+    monkeypatch.setattr(
+        _micro._Sending, "early", lambda self, complete: (early(self, complete), sent.append(len(self._pending)))
+    )
+    alike(whole, on_teams(make, X, Y, sizes=(4,)))
+    # Half of the buckets are on their way before the first layer's backward.
+    assert (max(sent) > 5) == overlaps
 
 
 def test_a_regressor_has_the_same_bits():
@@ -239,9 +259,6 @@ def test_own_data_are_the_same_as_all_data():
 
 
 def test_shards_are_blocks_in_the_order_given():
-    from seriatim.distributed import alone
-    from seriatim.models._data import Examples
-    from seriatim.sequences import Sequences
 
     data = Sharded.cut(Examples(Sequences.from_list(X[:11]), np.arange(11)), alone(), 4)
     assert [part.tolist() for part in data.target] == [[0, 1], [2, 3, 4], [5, 6, 7], [8, 9, 10]]
