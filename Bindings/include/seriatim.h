@@ -519,27 +519,31 @@ int32_t srt_sequence_pool_backward(float *grad_h, const float *SRT_NULLABLE grad
 // ---- Batch normalisation (BatchNorm+C.swift)
 
 // y, x: (rows, columns). mean, inverse: (columns,), kept for backward. running_*: (columns,): updated in place when
-// training != 0 (or NULL: not kept), read otherwise. weight, bias: (columns,) or NULL for 1 and 0.
-int32_t srt_batch_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean,
+// training != 0 (or NULL: not kept), read otherwise. weight, bias: (columns,) or NULL for 1 and 0. Without y, in training
+// alone, mean is that of the rows and inverse the sum of squared differences to it; nothing else is written.
+int32_t srt_batch_norm_forward(float *SRT_NULLABLE y, float *mean, float *inverse, float *SRT_NULLABLE running_mean,
                                float *SRT_NULLABLE running_variance, const float *x, const float *SRT_NULLABLE weight,
                                const float *SRT_NULLABLE bias, ptrdiff_t rows, ptrdiff_t columns, int32_t training,
                                float momentum, float epsilon);
 
-// grad_x: (rows, columns) or NULL. grad_weight, grad_bias: (columns,) or NULL: added to when accumulate != 0.
+// grad_x: (rows, columns) or NULL. grad_weight, grad_bias: (columns,) or NULL: added to when accumulate != 0. shift, slope:
+// (columns,) or both NULL: the means of dy and dy (x - mean) inverse that grad_x is made by, those of the rows if NULL.
 int32_t srt_batch_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight,
                                 float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y, const float *x,
                                 const float *mean, const float *inverse, const float *SRT_NULLABLE weight,
-                                ptrdiff_t rows, ptrdiff_t columns, int32_t training);
+                                ptrdiff_t rows, ptrdiff_t columns, int32_t training, const float *SRT_NULLABLE shift,
+                                const float *SRT_NULLABLE slope);
 
 // The same for images: y, x: (images, channels, pixels); the others: (channels,).
-int32_t srt_image_norm_forward(float *y, float *mean, float *inverse, float *SRT_NULLABLE running_mean,
+int32_t srt_image_norm_forward(float *SRT_NULLABLE y, float *mean, float *inverse, float *SRT_NULLABLE running_mean,
                                float *SRT_NULLABLE running_variance, const float *x, const float *SRT_NULLABLE weight,
                                const float *SRT_NULLABLE bias, ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels,
                                int32_t training, float momentum, float epsilon);
 int32_t srt_image_norm_backward(float *SRT_NULLABLE grad_x, float *SRT_NULLABLE grad_weight,
                                 float *SRT_NULLABLE grad_bias, int32_t accumulate, const float *grad_y, const float *x,
                                 const float *mean, const float *inverse, const float *SRT_NULLABLE weight,
-                                ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels, int32_t training);
+                                ptrdiff_t images, ptrdiff_t channels, ptrdiff_t pixels, int32_t training,
+                                const float *SRT_NULLABLE shift, const float *SRT_NULLABLE slope);
 
 // ---- Dropout (Dropout+C.swift)
 

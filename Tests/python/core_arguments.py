@@ -130,7 +130,8 @@ def norm_forward(*shape):
 
 
 def norm_backward(*shape):
-    return [floats(*shape), floats(*shape), floats(3), floats(3), floats(3), True, True, floats(3), floats(3), True]
+    kept = [floats(*shape), floats(*shape), floats(3), floats(3), floats(3), True]
+    return [*kept, True, floats(3), floats(3), True, floats(3), floats(3)]
 
 
 def flat(*places):
@@ -168,8 +169,10 @@ GOOD = {
         lambda: [floats(3, 10), floats(3, 10), floats(6, 5), integers(3, 2, 1), False, True, True]
     ],
     "batch_norm_forward": [lambda: norm_forward(4, 3), lambda: [*norm_forward(4, 3)[:5], False, 0.1, 1e-5]],
+    "batch_norm_moments": [lambda: [floats(4, 3)]],
     "batch_norm_backward": [lambda: norm_backward(4, 3)],
     "image_norm_forward": [lambda: norm_forward(2, 3, 5)],
+    "image_norm_moments": [lambda: [floats(2, 3, 5)]],
     "image_norm_backward": [lambda: norm_backward(2, 3, 5)],
     "dropout": [lambda: [floats(3, 7), 0.5, 1, 2]],
     "activation_forward": [lambda: [floats(3, 7), 3, 0.5]],

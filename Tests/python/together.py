@@ -41,24 +41,25 @@ class Part:
 
 
 def run(work, of, writers=(0,)):
-    """Call ``work(shard)`` for every micro-batch together; give the results, or the first part's error."""
-    results, leaves, barrier = [None] * of, [None] * of, threading.Barrier(of)
+    """Call ``work(shard)`` for every micro-batch together, and give what each gives; the first error is raised."""
+    results, leaves, failed, barrier = [None] * of, [None] * of, [], threading.Barrier(of)
 
     def one(shard):
         together.set(Part(shard, of, leaves, barrier, writers))
         try:
             results[shard] = work(shard)
+        except threading.BrokenBarrierError:
+            pass
         except BaseException as error:
-            results[shard] = error
-            if of > 1 and not isinstance(error, threading.BrokenBarrierError):
-                # Those that wait for it, or will, have to know.
-                failed.append(error)
-                barrier.abort()
+            # Those that wait for it, or will, have to know.
+            failed.append(error)
+            barrier.abort()
 
-    failed = []
     threads = [threading.Thread(target=one, args=(shard,)) for shard in range(of)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if failed:
+        raise failed[0]
     return results

@@ -47,11 +47,13 @@ def batch_norm_forward(
     eps: float,
     /,
 ) -> tuple[Array, Array, Array]: ...
+def batch_norm_moments(x: ArrayLike, /) -> tuple[Array, Array]: ...
 def batch_norm_backward(
     grad_y: ArrayLike,
     kept: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike | None, bool],
     need_input: bool,
     gradients: tuple[Array | None, Array | None, bool],
+    means: tuple[ArrayLike | None, ArrayLike | None],
     /,
 ) -> Array | None: ...
 def image_norm_forward(
@@ -64,11 +66,13 @@ def image_norm_forward(
     eps: float,
     /,
 ) -> tuple[Array, Array, Array]: ...
+def image_norm_moments(x: ArrayLike, /) -> tuple[Array, Array]: ...
 def image_norm_backward(
     grad_y: ArrayLike,
     kept: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike | None, bool],
     need_input: bool,
     gradients: tuple[Array | None, Array | None, bool],
+    means: tuple[ArrayLike | None, ArrayLike | None],
     /,
 ) -> Array | None: ...
 def dropout(x: ArrayLike, p: float, seed: int, offset: int, /) -> Array: ...

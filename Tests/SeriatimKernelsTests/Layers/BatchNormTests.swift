@@ -76,6 +76,44 @@ struct NormalizationCase {
   }
 }
 
+/// A batch in parts, whose moments and sums are put together in doubles.
+struct NormalizationParts {
+  let groups: Int
+  let members: [Int]
+
+  /// `call(part, nil, nil)` gives mean and spread of a part; `call(part, common, nil)` the sums of dy and dy xhat, by the
+  /// mean and variance of all; with the means of these, too, y and grad x.
+  func check(
+    wanted: (y: [Float], gradX: [Float]), _ name: String,
+    call: (_ part: Int, _ common: [Guarded]?, _ means: [Guarded]?) -> [[Float]]
+  ) {
+    let count = Double(members.reduce(0, +))
+    var (mean, spread) = ([Double](repeating: 0, count: groups), [Double](repeating: 0, count: groups))
+    var before = 0.0
+    for (part, own) in members.enumerated() {
+      let found = call(part, nil, nil).map { $0.map(Double.init) }
+      let together = before + Double(own)
+      for group in 0..<groups {
+        let difference = found[0][group] - mean[group]
+        mean[group] += difference * Double(own) / together
+        spread[group] += found[1][group] + difference * difference * before * Double(own) / together
+      }
+      before = together
+    }
+    let common = [Guarded(mean.map { Float($0) }), Guarded(spread.map { Float($0 / count) })]
+    var sums = [[Double]](repeating: [Double](repeating: 0, count: groups), count: 2)
+    for part in members.indices {
+      for (index, own) in call(part, common, nil).enumerated() {
+        for group in 0..<groups { sums[index][group] += Double(own[group]) }
+      }
+    }
+    let means = sums.map { Guarded($0.map { Float($0 / count) }) }
+    let found = members.indices.map { call($0, common, means) }
+    assertClose(found.flatMap { $0[0] }, wanted.y.map(Double.init), 1e-5, "y, \(name)")
+    assertClose(found.flatMap { $0[1] }, wanted.gradX.map(Double.init), 1e-5, "grad x, \(name)")
+  }
+}
+
 final class BatchNormTests: XCTestCase {
   private func check(rows: Int, columns: Int, training: Bool, affine: Bool) {
     let group = { $0 % columns }
@@ -94,7 +132,7 @@ final class BatchNormTests: XCTestCase {
         batchNormBackward(
           gradX: gradX.pointer, gradWeight: weightGrad?.pointer, gradBias: biasGrad?.pointer, accumulate: accumulate,
           gradY: gradY.pointer, x: x.pointer, mean: mean.pointer, inverse: inverse.pointer, weight: optional(weight),
-          rows: rows, columns: columns, training: training)
+          rows: rows, columns: columns, training: training, shift: nil, slope: nil)
       }
       back(gradX, gradWeight, gradBias, accumulate: true)
       let (alone, overwritten) = (Guarded(x.count), Guarded(columns))
@@ -107,6 +145,69 @@ final class BatchNormTests: XCTestCase {
       for buffer in buffers { buffer.check() }
       return [y, runningMean, runningVariance, gradX, gradWeight, gradBias].map(\.values)
     }
+  }
+
+  /// A batch in two parts, normalised by the moments of both together, is the whole one.
+  private func checkParts(rows: Int, columns: Int, first: Int) {
+    let name = "\(first) of \(rows) x \(columns)"
+    var random = Seeded(UInt64(rows * columns))
+    let count = rows * columns
+    let (x, gradY) = (Guarded(random.floats(count).map { $0 + 0.5 }), Guarded(random.floats(count)))
+    let (weight, bias) = (random.floats(columns), random.floats(columns))
+    let (y, mean, inverse, gradX) = (Guarded(count), Guarded(columns), Guarded(columns), Guarded(count))
+    batchNormForward(
+      y: y.pointer, mean: mean.pointer, inverse: inverse.pointer, runningMean: nil, runningVariance: nil, x: x.pointer,
+      weight: optional(weight), bias: optional(bias), rows: rows, columns: columns, training: true, momentum: 0,
+      epsilon: 1e-3)
+    batchNormBackward(
+      gradX: gradX.pointer, gradWeight: nil, gradBias: nil, accumulate: false, gradY: gradY.pointer, x: x.pointer,
+      mean: mean.pointer, inverse: inverse.pointer, weight: optional(weight), rows: rows, columns: columns,
+      training: true, shift: nil, slope: nil)
+    NormalizationParts(groups: columns, members: [first, rows - first]).check(
+      wanted: (y.values, gradX.values), name
+    ) { part, common, means in
+      let (start, own) = part == 0 ? (0, first) : (first * columns, rows - first)
+      let moments = [Guarded(columns), Guarded(columns)]
+      batchNormForward(
+        y: nil, mean: moments[0].pointer, inverse: moments[1].pointer, runningMean: nil, runningVariance: nil,
+        x: x.pointer + start, weight: nil, bias: nil, rows: own, columns: columns, training: true, momentum: 0,
+        epsilon: 1)
+      guard let common else { return moments.map(\.values) }
+      let (y, mean, inverse) = (Guarded(own * columns), Guarded(columns), Guarded(columns))
+      batchNormForward(
+        y: y.pointer, mean: mean.pointer, inverse: inverse.pointer, runningMean: common[0].pointer,
+        runningVariance: common[1].pointer, x: x.pointer + start, weight: optional(weight), bias: optional(bias),
+        rows: own, columns: columns, training: false, momentum: 0, epsilon: 1e-3)
+      let (gradX, sums) = (Guarded(own * columns), [Guarded(columns), Guarded(columns)])
+      batchNormBackward(
+        gradX: means == nil ? nil : gradX.pointer, gradWeight: means == nil ? sums[1].pointer : nil,
+        gradBias: means == nil ? sums[0].pointer : nil, accumulate: false, gradY: gradY.pointer + start,
+        x: x.pointer + start, mean: mean.pointer, inverse: inverse.pointer, weight: optional(weight), rows: own,
+        columns: columns, training: true, shift: means?[0].pointer, slope: means?[1].pointer)
+      for buffer in moments + sums + [y, mean, inverse, gradX] { buffer.check() }
+      return means == nil ? sums.map(\.values) : [y.values, gradX.values]
+    }
+  }
+
+  func testParts() {
+    for columns in sizes(around: laneCount) { checkParts(rows: 7, columns: columns, first: 3) }
+    checkParts(rows: 2, columns: 3, first: 1)
+    checkParts(rows: 500, columns: 83, first: 499)
+  }
+
+  /// What is not finite in x, and has no part in the gradient of a frozen normalisation, is not read.
+  func testEvaluationsGradientReadsNoInput() {
+    let (rows, columns) = (3, laneCount + 1)
+    var random = Seeded(1)
+    let gradY = random.floats(rows * columns)
+    let gradX = Guarded(rows * columns)
+    batchNormBackward(
+      gradX: gradX.pointer, gradWeight: nil, gradBias: nil, accumulate: false, gradY: Guarded(gradY).pointer,
+      x: Guarded(rows * columns).pointer, mean: Guarded(columns, filledWith: 1).pointer,
+      inverse: Guarded(columns, filledWith: 2).pointer, weight: nil, rows: rows, columns: columns, training: false,
+      shift: nil, slope: nil)
+    gradX.check()
+    XCTAssertEqual(gradX.values, gradY.map { 2 * $0 })
   }
 
   func testSizesAroundTheRegister() {

@@ -16,7 +16,14 @@ from seriatim.functional._activation import (
     softmax_backward,
 )
 from seriatim.functional._attention import attention, attention_backward
-from seriatim.functional._batch_norm import batch_norm, batch_norm_backward
+from seriatim.functional._batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_moments,
+    batch_norm_part,
+    batch_norm_sums,
+    join_moments,
+)
 from seriatim.functional._collate import collate, collate_concatenated, pack_rows, unpack_rows
 from seriatim.functional._conv_recurrent import (
     conv_gru,
@@ -42,13 +49,19 @@ from seriatim.functional._convolution import (
 from seriatim.functional._ctc_loss import ctc_greedy_decode, ctc_loss, ctc_loss_backward
 from seriatim.functional._dropout import dropout, dropout_backward
 from seriatim.functional._gru import gru, gru_backward, gru_pack, gru_pack_backward
-from seriatim.functional._label_loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
+from seriatim.functional._label_loss import (
+    cross_entropy,
+    cross_entropy_backward,
+    label_weight,
+    nll_loss,
+    nll_loss_backward,
+)
 from seriatim.functional._linear import linear, linear_backward, linear_pack, linear_pack_backward
 from seriatim.functional._lstm import lstm, lstm_backward, lstm_pack, lstm_pack_backward
 from seriatim.functional._memory import empty
 from seriatim.functional._narrow import Narrow, narrow
 from seriatim.functional._optimizer import adam_step, average_step, rmsprop_step, scale, sgd_step, sum_of_squares
-from seriatim.functional._point_loss import point_loss, point_loss_backward
+from seriatim.functional._point_loss import point_loss, point_loss_backward, point_weight
 from seriatim.functional._pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -105,6 +118,9 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "batch_norm_moments",
+    "batch_norm_part",
+    "batch_norm_sums",
     "cell",
     "collate",
     "collate_concatenated",
@@ -139,6 +155,8 @@ __all__ = [
     "gru_pack_backward",
     "interpolate_columns",
     "interpolate_rows",
+    "join_moments",
+    "label_weight",
     "linear",
     "linear_backward",
     "linear_pack",
@@ -157,6 +175,7 @@ __all__ = [
     "pack_rows",
     "point_loss",
     "point_loss_backward",
+    "point_weight",
     "ragged_deltas",
     "ragged_extrema",
     "ragged_filter",

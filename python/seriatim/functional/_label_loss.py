@@ -193,6 +193,50 @@ def cross_entropy_backward(cache: CrossEntropyCache, grad_output: ArrayLike | No
     return _unrowed(grad, cache.inner.shape, cache.inner.axis)
 
 
+def label_weight(
+    target: ArrayLike,
+    class_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int = -100,
+    dim: int | None = None,
+) -> float:
+    """Sum up the weights of all labels: what the mean of :func:`nll_loss` and :func:`cross_entropy` divides by.
+
+    Parameters
+    ----------
+    target, class_weight, sample_weight, ignore_index, dim
+        As these take them; ``target`` may be probabilities, floating-point numbers.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        A target has no weight among ``class_weight``, or shapes do not belong together.
+    TypeError
+        An array holds no real numbers.
+    """
+    wish = as_numbers("target", target)
+    if wish.dtype.kind == "f":
+        _, axis = _predictions("target", wish, dim)
+        shape, weights = (*wish.shape[:axis], *wish.shape[axis + 1 :]), None
+        counts = np.ones(shape)
+    else:
+        weights = None if class_weight is None else as_floats("class_weight", class_weight)
+        # Without weights nobody knows here how many classes there are.
+        classes = 2**62 if weights is None else len(weights)
+        shape = wish.shape
+        labels = _labels(wish, (*shape, classes), len(shape), ignore_index)
+        counted = labels != ignore_index
+        counts = counted if weights is None else np.where(counted, weights[np.where(counted, labels, 0)], 0)
+    if sample_weight is not None:
+        given = sample_weights(sample_weight, shape)
+        counts = counts * given.reshape(*given.shape, *[1] * (len(shape) - given.ndim))
+    return float(np.sum(counts, dtype=np.float64))
+
+
 def check_options(reduction: str, label_smoothing: float, ignore_index: int) -> None:
     """Raise for options of a loss of labels that are none."""
     check_reduction(reduction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -98,16 +99,12 @@ def point_loss(
     if weight is not None:
         factor = _broadcast("weight", weight, used.shape)
         losses, grad = np.asarray(losses * factor), np.asarray(grad * factor)
-    amount = float(losses.size)
+    amount = point_weight(used.shape, reduction, sample_weight)
     if sample_weight is not None:
         given = sample_weights(sample_weight, used.shape)
         factor = given.reshape(*given.shape, *[1] * (used.ndim - given.ndim))
         nothing = np.broadcast_to(factor == 0, used.shape)
         losses, grad = np.where(nothing, 0, losses * factor), np.where(nothing, 0, grad * factor)
-        amount = float(np.sum(given, dtype=np.float64)) * (losses.size / max(given.size, 1))
-    if reduction == "batchmean":
-        # One number is a batch of one.
-        amount *= (len(used) if used.ndim else 1) / max(losses.size, 1)
     cache = PointLossCache(grad, reduction, amount)
     if reduction == "none":
         return _as_float32(losses), cache
@@ -115,6 +112,39 @@ def point_loss(
     if reduction == "sum":
         return total, cache
     return (total / amount if amount else float("nan")), cache
+
+
+def point_weight(shape: tuple[int, ...], reduction: str = "mean", sample_weight: ArrayLike | None = None) -> float:
+    """Sum up the weights of all numbers: what the mean of :func:`point_loss` divides by.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the prediction.
+    reduction : {'mean', 'batchmean', 'sum', 'none'}
+        'batchmean' counts the first axis, all others every number.
+    sample_weight : array_like, shape (batch,) or that of pred, optional
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        The shapes do not belong together.
+    TypeError
+        ``sample_weight`` holds no real numbers.
+    """
+    size = math.prod(shape)
+    amount = float(size)
+    if sample_weight is not None:
+        given = sample_weights(sample_weight, shape)
+        amount = float(np.sum(given, dtype=np.float64)) * (size / max(given.size, 1))
+    if reduction == "batchmean":
+        # One number is a batch of one.
+        amount *= (shape[0] if shape else 1) / max(size, 1)
+    return amount
 
 
 def _widened(

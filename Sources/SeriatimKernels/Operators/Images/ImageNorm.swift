@@ -5,12 +5,12 @@
 import SeriatimSystem
 
 /// - Parameters:
-///   - y, x: `(images, channels, pixels)`
+///   - y, x: `(images, channels, pixels)`; y may be nil in training
 ///   - the others: `(channels,)`, as in `batchNormForward`
 /// - Returns: false if a batch has a variance that is infinite: the running ones are then as they were
 @discardableResult
 public func imageNormForward(
-  y: UnsafeMutablePointer<Float>, mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>,
+  y: UnsafeMutablePointer<Float>?, mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>,
   runningMean: UnsafeMutablePointer<Float>?, runningVariance: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>,
   weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, images: Int, channels: Int, pixels: Int,
   training: Bool, momentum: Float, epsilon: Float
@@ -39,6 +39,7 @@ public func imageNormForward(
       mean[channel] = average
       // Of a batch the spread, until all channels are done.
       inverse[channel] = training ? spread : inverted
+      guard let y else { continue }
       let scale = broadcast(inverted * (weight.map { $0[channel] } ?? 1))
       let (middle, shift) = (broadcast(average), broadcast(bias.map { $0[channel] } ?? 0))
       forEachPlane(images, channels, channel, pixels) { first, width in
@@ -47,7 +48,7 @@ public func imageNormForward(
     }
   }
   // Running statistics move last, and all: a call that is cancelled leaves them as they were.
-  if !training || srt_is_cancelled() { return true }
+  if y == nil || !training || srt_is_cancelled() { return true }
   for channel in 0..<channels where inverse[channel] == .infinity { return false }
   for channel in 0..<channels {
     let spread = inverse[channel]
@@ -65,13 +66,14 @@ public func imageNormBackward(
   gradX: UnsafeMutablePointer<Float>?, gradWeight: UnsafeMutablePointer<Float>?,
   gradBias: UnsafeMutablePointer<Float>?, accumulate: Bool, gradY: UnsafePointer<Float>, x: UnsafePointer<Float>,
   mean: UnsafePointer<Float>, inverse: UnsafePointer<Float>, weight: UnsafePointer<Float>?, images: Int,
-  channels: Int, pixels: Int, training: Bool
+  channels: Int, pixels: Int, training: Bool, shift: UnsafePointer<Float>?, slope: UnsafePointer<Float>?
 ) {
+  let isSummed = gradWeight != nil || gradBias != nil || (training && shift == nil)
   parallel(tasks: min(channels, taskLimit(work: channels &* images &* pixels))) { task, tasks in
     for channel in untilCancelled(share(of: channels, task, tasks), work: images &* pixels) {
       let (middle, inverted) = (broadcast(mean[channel]), broadcast(inverse[channel]))
       var (totals, weighteds) = (broadcast(0), broadcast(0))
-      forEachPlane(images, channels, channel, pixels) { first, width in
+      forEachPlane(isSummed ? images : 0, channels, channel, pixels) { first, width in
         let grad = load(gradY + first, first: width)
         totals += grad
         weighteds = multiplyAdd(weighteds, grad, (load(x + first, first: width) - middle) * inverted)
@@ -81,12 +83,21 @@ public func imageNormBackward(
       if let gradBias { gradBias[channel] = total + (accumulate ? gradBias[channel] : 0) }
       guard let gradX else { continue }
       let scale = inverted * broadcast(weight.map { $0[channel] } ?? 1)
-      let part = training ? 1 / Float(images &* pixels) : 0
-      let (shift, slope) = (broadcast(total * part), broadcast(weighted * part))
+      if !training {
+        // No number of x, NaN neither, has to do with it.
+        forEachPlane(images, channels, channel, pixels) { first, width in
+          store(scale * load(gradY + first, first: width), gradX + first, first: width)
+        }
+        continue
+      }
+      let part = 1 / Float(images &* pixels)
+      var means = (total * part, weighted * part)
+      if let shift, let slope { means = (shift[channel], slope[channel]) }
+      let (below, lean) = (broadcast(means.0), broadcast(means.1))
       forEachPlane(images, channels, channel, pixels) { first, width in
         let grad = load(gradY + first, first: width)
         let normal = (load(x + first, first: width) - middle) * inverted
-        store(scale * (grad - shift - normal * slope), gradX + first, first: width)
+        store(scale * (grad - below - normal * lean), gradX + first, first: width)
       }
     }
   }

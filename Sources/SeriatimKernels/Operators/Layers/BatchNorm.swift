@@ -9,6 +9,10 @@
 //   grad_x = weight inv (dy - (grad_bias + xhat grad_weight) / rows)      in training
 //   grad_x = weight inv dy                                                in evaluation
 //
+// A batch in parts that are not in one place is normalised by the moments of all of them: each part's are summed here
+// (forward without y), a part is normalised as in evaluation, by what they are together, and its gradient is made by the
+// means of dy and dy xhat over all parts (shift, slope).
+//
 // Columns are shared out a register at a time, so a column's sums run in the order of the rows.
 
 import SeriatimSystem
@@ -16,14 +20,15 @@ import SeriatimSystem
 /// What normalises a column: kept for backward.
 ///
 /// - Parameters:
-///   - y, x: `(rows, columns)`; y may not be x in training
-///   - mean, inverse: `(columns,)`: the mean and 1 / sqrt(var + eps) that were used
+///   - y, x: `(rows, columns)`; y may not be x in training, and may be nil there: only moments are wanted
+///   - mean, inverse: `(columns,)`: the mean and 1 / sqrt(var + eps) that were used; without y `inverse` is the sum of
+///     squared differences to the mean
 ///   - runningMean, runningVariance: `(columns,)`; read in evaluation, updated in training; nil in training only
 ///   - weight, bias: `(columns,)` or nil for 1 and 0
 /// - Returns: false if a batch has a variance that is infinite: the running ones are then as they were
 @discardableResult
 public func batchNormForward(
-  y: UnsafeMutablePointer<Float>, mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>,
+  y: UnsafeMutablePointer<Float>?, mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>,
   runningMean: UnsafeMutablePointer<Float>?, runningVariance: UnsafeMutablePointer<Float>?, x: UnsafePointer<Float>,
   weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, rows: Int, columns: Int, training: Bool,
   momentum: Float, epsilon: Float
@@ -51,6 +56,7 @@ public func batchNormForward(
     store(average, mean + column, first: width)
     // Of a batch the spread, until all columns are done.
     store(training ? spread : inverted, inverse + column, first: width)
+    guard let y else { return }
     var (scale, shift) = (inverted, broadcast(0))
     if let weight { scale *= load(weight + column, first: width) }
     if let bias { shift = load(bias + column, first: width) }
@@ -62,7 +68,7 @@ public func batchNormForward(
     }
   }
   // Running statistics move last, and all: a call that is cancelled leaves them as they were.
-  if !training || srt_is_cancelled() { return true }
+  if y == nil || !training || srt_is_cancelled() { return true }
   for column in 0..<columns where inverse[column] == .infinity { return false }
   for column in stride(from: 0, to: columns, by: laneCount) {
     let width = columns &- column
@@ -89,17 +95,19 @@ private let rowWork = 4 &* laneCount
 ///   - gradX: `(rows, columns)` or nil; may be gradY
 ///   - gradWeight, gradBias: `(columns,)` or nil; added to when `accumulate`
 ///   - mean, inverse: from the forward call
+///   - shift, slope: `(columns,)` or nil: the means of dy and dy xhat that gradX is made by, instead of those of the rows
 public func batchNormBackward(
   gradX: UnsafeMutablePointer<Float>?, gradWeight: UnsafeMutablePointer<Float>?,
   gradBias: UnsafeMutablePointer<Float>?, accumulate: Bool, gradY: UnsafePointer<Float>, x: UnsafePointer<Float>,
   mean: UnsafePointer<Float>, inverse: UnsafePointer<Float>, weight: UnsafePointer<Float>?, rows: Int, columns: Int,
-  training: Bool
+  training: Bool, shift: UnsafePointer<Float>?, slope: UnsafePointer<Float>?
 ) {
+  let isSummed = gradWeight != nil || gradBias != nil || (training && shift == nil)
   forEachRegister(of: columns, leastWork: max(laneCount, 16_384 / rows)) { column, width in
     let average = load(mean + column, first: width)
     let inverted = load(inverse + column, first: width)
     var (total, weighted) = (broadcast(0), broadcast(0))
-    for part in inParts(0..<rows, work: 2 &* rowWork) {
+    for part in inParts(0..<(isSummed ? rows : 0), work: 2 &* rowWork) {
       for row in part {
         let grad = load(gradY + row &* columns + column, first: width)
         let normal = (load(x + row &* columns + column, first: width) - average) * inverted
@@ -118,11 +126,17 @@ public func batchNormBackward(
     guard let gradX else { return }
     var scale = inverted
     if let weight { scale *= load(weight + column, first: width) }
-    let part = broadcast(training ? 1 / Float(rows) : 0)
+    var part = broadcast(1 / Float(rows))
+    if let shift, let slope {
+      (total, weighted, part) = (load(shift + column, first: width), load(slope + column, first: width), broadcast(1))
+    }
+    // In evaluation no number of x, NaN neither, has to do with it: what stands there is the mean.
+    let (source, stride) = training ? (x, columns) : (mean, 0)
+    if !training { (total, weighted) = (broadcast(0), broadcast(0)) }
     for rows in inParts(0..<rows, work: 2 &* rowWork) {
       for row in rows {
         let grad = load(gradY + row &* columns + column, first: width)
-        let normal = (load(x + row &* columns + column, first: width) - average) * inverted
+        let normal = (load(source + row &* stride + column, first: width) - average) * inverted
         store(
           scale * (grad - part * multiplyAdd(total, normal, weighted)), gradX + row &* columns + column, first: width)
       }

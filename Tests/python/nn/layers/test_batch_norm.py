@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
+import together
 from reference import normalization as twin
 
 from seriatim import nn
@@ -129,3 +132,130 @@ def test_evaluated_inside_training_keeps_nan_to_its_sample(axes, affine):
     if affine:
         close(model.bias.grad, grad.sum(axis=(0, *range(2, x.ndim))))
         assert np.isnan(model.weight.grad).tolist() == [True, False]
+
+
+# ---- Micro-batches that run together
+
+
+def parts_of(array, sizes):
+    return np.split(array, np.cumsum(sizes)[:-1])
+
+
+def whole(model, x, grad, sizes, writers=(0,)):
+    """Run micro-batches of these sizes together: outputs and the input's gradients, in their order, and the models."""
+    xs, grads = parts_of(x, sizes), parts_of(grad, sizes)
+    models = {shard: model if shard == writers[0] else copy.deepcopy(model) for shard in writers}
+
+    def work(shard):
+        # A model for each process, that of the first shard at or before this one.
+        own = models[max(w for w in writers if w <= shard)]
+        y, context = own.trace(xs[shard])
+        return y, own.pullback(context, grads[shard])
+
+    found = together.run(work, len(sizes), writers)
+    return [np.concatenate(both) for both in zip(*found, strict=True)], list(models.values())
+
+
+SHAPES = [(12, 3), (12, 3, 5), (12, 3, 4, 7), (12, 130)]
+DIVISIONS = [(12,), (5, 7), (1, 0, 4, 0, 0, 7), (1,) * 12, (0, 12)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("sizes", DIVISIONS)
+@pytest.mark.parametrize("affine", [True, False])
+def test_micro_batches_are_normalised_as_one(shape, sizes, affine):
+    kind = nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d
+    x, grad = (RNG.normal(3, 2, size=shape).astype(np.float32) for _ in range(2))
+    model = kind(shape[1], momentum=0.3, affine=affine)
+    for parameter in model.parameters():
+        parameter.data = RNG.normal(size=shape[1])
+    plain = copy.deepcopy(model)
+    wanted = plain(x)
+    (y, grad_x), (model,) = whole(model, x, grad, sizes)
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(grad_x, plain.backward(grad), rtol=1e-4, atol=2e-5)
+    for name, value in plain.state_dict().items():
+        np.testing.assert_allclose(model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        np.testing.assert_allclose(ours.grad, theirs.grad, rtol=1e-4, atol=2e-3)
+    assert model.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_micro_batches_give_the_same_bits_wherever_they_run(shape):
+    kind = nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d
+    x, grad = (RNG.normal(1, 2, size=shape).astype(np.float32) for _ in range(2))
+    sizes = (2, 1, 3, 1, 0, 2, 3, 0)
+    results = []
+    for writers in [(0,), (0, 4), (0, 3, 5), tuple(range(8))]:
+        model = made_of(kind, shape[1])
+        arrays, models = whole(model, x, grad, sizes, writers)
+        for one in models:
+            results.append([*arrays, one.running_mean, one.running_var, one.num_batches_tracked])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def made_of(kind, size):
+    model = kind(size, momentum=None)
+    model.weight.data, model.bias.data = np.linspace(-1, 2, size), np.linspace(0, 1, size)
+    return model
+
+
+def test_micro_batches_see_a_large_mean_and_a_nan_as_one_call_does():
+    x = (RNG.normal(1000, 1, size=(9, 2))).astype(np.float32)
+    x[4:] += 3
+    model, plain = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    wanted, _ = twin.batch_norm(x, None, None, None, None, training=True, eps=1e-5)
+    (y, _), _ = whole(model, x, x, (4, 5))
+    np.testing.assert_allclose(y, wanted, atol=1e-3)
+    x[1, 1] = np.nan
+    (y, _), _ = whole(model, x, x, (4, 5))
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(plain(x)))
+    x[1, 1] = 1e30
+    with pytest.raises(ValueError, match="variance float32 can hold"):
+        whole(model, x, x, (4, 5))
+
+
+@pytest.mark.parametrize("sizes", [(1,), (0, 1, 0)])
+def test_one_value_among_all_micro_batches_has_no_variance(sizes):
+    model, x = nn.BatchNorm1d(3), np.ones((1, 3), np.float32)
+    xs = parts_of(x, sizes)
+
+    def work(shard):
+        with pytest.raises(ValueError, match="more than one value"):
+            model.trace(xs[shard])
+
+    assert together.run(work, len(sizes)) == [None] * len(sizes)
+    assert model.num_batches_tracked == 0
+    np.testing.assert_array_equal(model.running_mean, np.zeros(3))
+
+
+def test_micro_batches_of_nothing_are_as_a_batch_of_nothing():
+    model, plain, x = nn.BatchNorm1d(3), nn.BatchNorm1d(3), np.ones((0, 3), np.float32)
+    plain(x)
+    (y, grad_x), _ = whole(model, x, x, (0, 0))
+    assert y.shape == grad_x.shape == (0, 3)
+    for name, value in plain.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], value)
+
+
+def test_what_does_not_see_the_batch_exchanges_nothing():
+    x = RNG.normal(size=(6, 3)).astype(np.float32)
+    frozen, untracked = nn.BatchNorm1d(3).eval(), nn.BatchNorm1d(3, track_running_stats=False).eval()
+    wanted = frozen(x[:2]), untracked(x[:2])
+
+    def work(shard):
+        part = together.together.get()
+        part.fold = None
+        return (frozen(x[:2]), untracked(x[:2])) if shard else None
+
+    np.testing.assert_array_equal(together.run(work, 2)[1], wanted)
+
+
+def test_without_running_statistics_micro_batches_are_normalised_as_one():
+    model, x = nn.BatchNorm1d(2, track_running_stats=False), RNG.normal(size=(6, 2)).astype(np.float32)
+    (y, grad_x), _ = whole(model, x, x, (2, 4))
+    close(y, model(x))
+    close(grad_x, model.backward(x))

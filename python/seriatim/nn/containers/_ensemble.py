@@ -130,7 +130,7 @@ class EnsembleLoss(TargetLoss):
 
     Parameters
     ----------
-    criterion : loss of :mod:`seriatim.nn` with reduction 'mean'
+    criterion : loss of :mod:`seriatim.nn` with reduction 'mean' or 'sum'
 
     Notes
     -----
@@ -148,11 +148,23 @@ class EnsembleLoss(TargetLoss):
         targets = as_numbers("target", target)
         repeated = np.tile(targets, (count, *[1] * (targets.ndim - 1)))
         loss, inner = self.criterion.trace(pred.reshape(-1, *pred.shape[2:]), repeated, weight)
-        return float(loss), (inner, pred.shape)
+        # A mean is over all modules' losses already.
+        return float(loss) / (count if self._is_sum() else 1), (inner, pred.shape)
+
+    def _is_sum(self) -> bool:
+        return getattr(self.criterion, "reduction", "mean") == "sum"
+
+    def _weigh(self, target: Any, sample_weight: Any) -> float:
+        weight: float = self.criterion.total_weight(target, sample_weight)
+        return weight
+
+    def summed(self) -> EnsembleLoss:
+        """Return the mean over the modules of the criterion with reduction 'sum'."""
+        return EnsembleLoss(self.criterion.summed())
 
     def pullback(self, context: Any, grad_output: ArrayLike | None = None) -> Array:
         """Return the gradient of ``pred``."""
         inner, shape = context
         of_one = 1.0 if grad_output is None else float(as_numbers("grad_output", grad_output))
-        grad: Array = self.criterion.pullback(inner, of_one * shape[0])
+        grad: Array = self.criterion.pullback(inner, of_one if self._is_sum() else of_one * shape[0])
         return grad.reshape(shape)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from seriatim import functional as F
 from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
+from seriatim.functional._batch_norm import BatchNormCache
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._parameter import Parameter, gradient_slots
+from seriatim.nn.base._together import Together, together
+
+
+class _Traced(NamedTuple):
+    """The context: of a micro-batch that runs together with others with whom, and how many values all have."""
+
+    cache: BatchNormCache
+    part: Together | None = None
+    values: float = 0.0
 
 
 class _BatchNorm(ArrayModule):
@@ -88,38 +98,51 @@ class _BatchNorm(ArrayModule):
         running = self.running_mean, self.running_var
         is_tracked = running[0] is not None
         batch_statistics = training or not is_tracked
-        if batch_statistics and array.size == self.num_features:
+        part, moments = together.get() if training else None, None
+        if part is not None:
+            moments = part.fold(F.batch_norm_moments(array), F.join_moments)
+        elif batch_statistics and array.size == self.num_features:
             raise ValueError(f"x: expected more than one value per feature in training, got shape {array.shape}")
         momentum = 0.0 if self.momentum is None else self.momentum
-        update = training and is_tracked
+        update = training and is_tracked and (part is None or part.once(self))
         if update and self.momentum is None:
             momentum = 1 / float((self.num_batches_tracked or 0) + 1)
         statistics = running if update or not batch_statistics else (None, None)
+        affine = (None if weight is None else weight._array, None if bias is None else bias._array)
+        eps = self.eps
         with guard_of(self) if update else nullcontext():
             if update:
                 for buffer in (*statistics, self.num_batches_tracked):
                     _undo.note_values(buffer)
-            y, cache = F.batch_norm(
-                array,
-                None if weight is None else weight._array,
-                None if bias is None else bias._array,
-                *statistics,
-                training=batch_statistics,
-                momentum=momentum,
-                eps=self.eps,
-            )
+            if moments is None:
+                y, cache = F.batch_norm(
+                    array, *affine, *statistics, training=batch_statistics, momentum=momentum, eps=eps
+                )
+            else:
+                y, cache = F.batch_norm_part(array, *affine, *statistics, moments=moments, momentum=momentum, eps=eps)
             if update and self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
-        return y, self.keep(cache)
+        return y, self.keep(_Traced(cache) if moments is None else _Traced(cache, part, float(moments[0, 0])))
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient; add to those of weight and bias."""
-        cache = self.kept(context)
+        cache, part, values = self.kept(context)
         grad = of_shape("grad_output", grad_output, cache.x.shape)
-        with guard_of(self.weight), gradient_slots(self.weight, self.bias) as ((grad_weight, grad_bias), accumulate):
-            grad_x = F.batch_norm_backward(
-                grad, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
-            )
+        if part is not None:
+            # Nothing is held while this waits for the other micro-batches.
+            own = F.batch_norm_sums(grad, cache)
+            total = part.fold(own if grad.size else None, np.add)
+            assert total is not None
+            grad_x = F.batch_norm_backward(grad, cache, means=(total / values).astype(np.float32))
+            for parameter, gradient in zip((self.bias, self.weight), own, strict=True):
+                if parameter is not None:
+                    parameter.add_grad(gradient)
+        else:
+            slots = gradient_slots(self.weight, self.bias)
+            with guard_of(self.weight), slots as ((grad_weight, grad_bias), accumulate):
+                grad_x = F.batch_norm_backward(
+                    grad, cache, grad_weight=grad_weight, grad_bias=grad_bias, accumulate=accumulate
+                )
         assert grad_x is not None
         return grad_x
 

@@ -104,6 +104,9 @@ class NLLLoss(TargetLoss[Result]):
     def _differentiate(self, context: Any, grad_output: Any) -> Array:
         return F.nll_loss_backward(context, grad_output)
 
+    def _weigh(self, target: Any, sample_weight: Any) -> float:
+        return F.label_weight(target, self.weight, sample_weight, self.ignore_index, self.dim)
+
 
 class CrossEntropyLoss(NLLLoss[Result]):
     """Negative log-likelihood of class labels, from logits: log-softmax over the classes, then :class:`NLLLoss`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
@@ -15,7 +16,7 @@ from seriatim.nn.base._layouts import check_same_batch
 from seriatim.sequences import PackedSequence
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar
+    from typing_extensions import Self, TypeVar
 
     # A float, or with reduction="none" an array.
     Result = TypeVar("Result", default=float)
@@ -115,6 +116,42 @@ class TargetLoss(Loss[Result]):
 
     def _differentiate(self, context: Any, grad_output: Any) -> Array:
         raise NotImplementedError(f"{type(self).__name__} defines no _differentiate()")
+
+    def _weigh(self, target: Any, sample_weight: Any) -> float:
+        raise NotImplementedError(f"{type(self).__name__} defines no _weigh()")
+
+    def total_weight(self, target: Any, sample_weight: Any = None) -> float:
+        """Return what the mean divides the sum of the losses by.
+
+        A mini-batch may be run in parts: the sum of what :meth:`summed` gives of each, divided by the total weight of
+        all, is the mean.
+
+        Parameters
+        ----------
+        target, sample_weight
+            As in the call.
+
+        Returns
+        -------
+        float
+            The number of losses, or the sum of their weights.
+
+        Raises
+        ------
+        ValueError
+            Shapes do not belong together.
+        """
+        if isinstance(target, PackedSequence):
+            sample_weight = None if sample_weight is None else _row_weights(sample_weight, target)
+            target = target.data
+        return self._weigh(target, sample_weight)
+
+    def summed(self) -> Self:
+        """Return the same criterion with reduction 'sum'; this one stays as it is."""
+        made = copy.copy(self)
+        made._last = None
+        made.__dict__["reduction"] = "sum"
+        return made
 
     def trace(self, pred: Any, target: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Return the loss of ``pred`` for ``target``, and the context of its :meth:`pullback`."""

@@ -38,6 +38,9 @@ class _PointLoss(TargetLoss[Result]):
     def _differentiate(self, context: Any, grad_output: Any) -> Array:
         return F.point_loss_backward(context, grad_output)
 
+    def _weigh(self, target: Any, sample_weight: Any) -> float:
+        return F.point_weight(np.shape(target), self.reduction, sample_weight)
+
 
 def _weight(name: str, values: ArrayLike | None) -> Array | None:
     return None if values is None else np.array(as_floats(name, values))
