@@ -33,7 +33,6 @@ from seriatim.models._validation import choose, given_validation
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
-from seriatim.preprocessing._parts import fitted_in_parts
 from seriatim.preprocessing._targets import Targets, is_weightless, repetitions, weights_in_loss
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by_shard, make_reservoir
@@ -313,8 +312,10 @@ class _Run:
         """Return a fitted copy of a transformer, None of None."""
         if transformer is None:
             return None
-        parts = {number: part for number, part in data.own.items() if len(part)}
-        return fitted_in_parts(transformer, parts, len(data.target), self.team.fold)
+        own = {number: (part.X, part.lengths) for number, part in data.own.items() if len(part)}
+        found = [one for one in _of_all(self.team, own, data.sizes) if len(one)]
+        whole = Sequences(_all([one[0] for one in found]), _all([one[1] for one in found]))
+        return fitted(transformer, whole)
 
     def _prepare(self, given: Sharded, data: Sharded, settled: Mapping[str, Any]) -> Preparation:
         estimator = self.estimator
