@@ -26,7 +26,7 @@ from seriatim.models._data import Examples, read_weights
 from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts, reservoir_size
 from seriatim.models._prediction import members, side_by_side, trained_members
-from seriatim.models._preparation import Preparation, prepared
+from seriatim.models._preparation import Preparation, fitted, prepared
 from seriatim.models._splitting import check_groups
 from seriatim.models._training import Task, new_networks
 from seriatim.models._validation import choose, given_validation
