@@ -47,6 +47,9 @@ class_weight, warm_start, checkpoint_dir, checkpoint_every, random_state, verbos
         embedding at a time. 'auto' is as many as a mini-batch of training's longest videos has, and no more than have
         4 million numbers; through what is not trained of the embedding they always go in pieces of a million numbers
         (:class:`seriatim.nn.VideoRNN`).
+    micro_shards : int or None, default None
+        Cut the training set into so many blocks, whose parts of a mini-batch run for themselves: the same bits on one
+        process and on any number up to that (:mod:`seriatim.distributed`, where None means 8).
 
     Attributes
     ----------
