@@ -133,6 +133,11 @@ def join_moments(a: Doubles, b: Doubles) -> Doubles:
     Returns
     -------
     moments : ndarray of float64, shape (3, num_features)
+
+    Raises
+    ------
+    ValueError
+        The parts have other numbers of features.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         count, difference = a[0] + b[0], b[1] - a[1]
