@@ -117,17 +117,17 @@ def _summary(found: list[Row]) -> Row:
 def network_steps(options: argparse.Namespace, ranks: Ranks, **link: Any) -> Iterable[Row]:
     """Measure the step of a team behind a link."""
     for network in options.networks:
-        for overlap in (True, False):
-            what = "overlap" if overlap else "serial"
-            steps = Steps(what=what, network=network, ranks=ranks.size, shards=SHARDS, batch=options.batch, **link)
-            for _ in range(max(2, options.turns[network] // 2)):
-                steps.add(
-                    ranks.all(
-                        "steps", network=network, batch=options.batch, n_batches=options.batches, shards=SHARDS,
-                        who="team", overlap=overlap,
-                    )
-                )  # fmt: skip
-            yield steps.row()
+        common = {"network": network, "shards": SHARDS, "batch": options.batch}
+        job = {**common, "n_batches": options.batches}
+        alone = Steps(what="alone", ranks=1, **common, **link)
+        together = {True: Steps(what="overlap", ranks=2, **common, **link)}
+        together[False] = Steps(what="serial", ranks=2, **common, **link)
+        for _ in range(max(2, options.turns[network] // 2)):
+            # How fast the machine is just now.
+            alone.add(ranks.all("steps", **job, who="alone"))
+            for overlap, steps in together.items():
+                steps.add(ranks.all("steps", **job, who="team", overlap=overlap))
+        yield from (steps.row() for steps in (alone, *together.values()))
 
 
 def measure(options: argparse.Namespace) -> Iterable[Row]:
