@@ -89,6 +89,58 @@ class _Outgoing(_Message):
             self._parts[0] = self._parts[0][count:]
 
 
+_Pair = tuple[int, _Message]
+
+
+class _Waits:
+    """Messages of an exchange that have not all moved, and what tells when they can: told once, for ranks are many."""
+
+    def __init__(self, messages: list[_Pair], news: Mapping[int, socket.socket]) -> None:
+        self.left: dict[int, list[_Pair]] = {}
+        for pair in messages:
+            if not pair[1].done:
+                self.left.setdefault(pair[1].link.fileno(), []).append(pair)
+        if self.left:
+            self._poll = select.poll()
+            for number in self.left:
+                self._ask(number)
+            for link in tuple(news.values()):
+                self._poll.register(link.fileno(), select.POLLIN)
+
+    def _ask(self, number: int) -> None:
+        events = 0
+        for _, one in self.left[number]:
+            events |= one.event
+        self._poll.register(number, events)
+
+    def able(self) -> tuple[list[_Pair], set[int]]:
+        """Return what can be moved, and whose news there are, after a wait of a slice at most."""
+        able, news = [], set()
+        for number, events in self._poll.poll(SLICE * 1000):
+            if number not in self.left:
+                news.add(number)
+            # What ends a connection is neither in nor out.
+            able += [pair for pair in self.left.get(number, ()) if events & ~(_BOTH ^ pair[1].event)]
+        return able, news
+
+    def update(self, moved: list[_Pair]) -> None:
+        """Ask no more for what has all moved."""
+        for _, one in moved:
+            number = one.link.fileno()
+            if one.done and number in self.left:
+                self.left[number] = [pair for pair in self.left[number] if not pair[1].done]
+                if self.left[number]:
+                    self._ask(number)
+                else:
+                    del self.left[number]
+                    self._poll.unregister(number)
+
+    def forget(self, news: set[int]) -> None:
+        """Ask no more for the news of those that have left."""
+        for number in news:
+            self._poll.unregister(number)
+
+
 class SocketEngine:
     """One rank of a full mesh of connections; :func:`connect` makes it."""
 
@@ -120,44 +172,36 @@ class SocketEngine:
         """Send to and receive from other ranks: :meth:`Engine.exchange`."""
         links = self._links[channel]
         coming = {rank: _Incoming(links[rank], rank, room, call) for rank, room in incoming.items()}
-        messages: list[tuple[int, _Message]] = [
-            (rank, _Outgoing(links[rank], data, call)) for rank, data in outgoing.items()
-        ]
+        messages: list[_Pair] = [(rank, _Outgoing(links[rank], data, call)) for rank, data in outgoing.items()]
         messages += coming.items()
         with self._lock:
             self._inside += 1
         try:
             self._move(messages)
+            waits = _Waits(messages, self._news)
             deadline = time.monotonic() + limit
-            while messages := [(rank, one) for rank, one in messages if not one.done]:
-                if self._wait(messages):
+            while waits.left:
+                if self._wait(waits):
                     deadline = time.monotonic() + limit
                 elif time.monotonic() > deadline:
-                    raise TeamError.late({rank for rank, _ in messages}, limit, call.operation)
+                    late = {rank for some in waits.left.values() for rank, _ in some}
+                    raise TeamError.late(late, limit, call.operation)
         finally:
             with self._lock:
                 self._inside -= 1
         return {rank: one.came for rank, one in coming.items() if one.came is not None}
 
-    def _wait(self, messages: list[tuple[int, _Message]]) -> bool:
+    def _wait(self, waits: _Waits) -> bool:
         """Move what can be moved, after a wait of a slice at most; return whether there was any. Hear the news."""
-        news = [link.fileno() for link in tuple(self._news.values())]
-        asked = dict.fromkeys(news, select.POLLIN)
-        for _, one in messages:
-            asked[one.link.fileno()] = asked.get(one.link.fileno(), 0) | one.event
-        poll = select.poll()
-        for number, events in asked.items():
-            poll.register(number, events)
-        ready = dict(poll.poll(SLICE * 1000))
-        # What ends a connection is neither in nor out.
-        able = [pair for pair in messages if ready.get(pair[1].link.fileno(), 0) & ~(_BOTH ^ pair[1].event)]
+        able, news = waits.able()
         moved = self._move(able)
-        told = self._closed or self._lost or any(number in ready for number in news)
-        if told and not all(one.done for _, one in messages):
+        waits.update(able)
+        if waits.left and (news or self._closed or self._lost):
             self._listen()
+            waits.forget(news - {link.fileno() for link in self._news.values()})
         return moved
 
-    def _move(self, messages: list[tuple[int, _Message]]) -> bool:
+    def _move(self, messages: list[_Pair]) -> bool:
         moved = False
         for rank, one in messages:
             try:
