@@ -1,8 +1,8 @@
 """What a second core, and a network, make of training in micro-batches: measured, and a model of it.
 
 ``python benchmarks/distributed.py`` measures, writes docs/scale.csv, and draws docs/scale.png and the tables of
-docs/guide/scale.md from it; with ``--draw`` it only draws. It takes about five minutes, in which nothing else may run, and
-root with ``ip`` and ``tc`` for the part with networks; without, that part stays away, and says why.
+docs/guide/scale.md from it; with ``--draw`` it only draws. It takes about five minutes, in which nothing else may run,
+and root with ``ip`` and ``tc`` for the part with networks; without, that part stays away, and says why.
 """
 
 from __future__ import annotations

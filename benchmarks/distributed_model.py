@@ -69,13 +69,15 @@ class Costs:
     fold, message : float
         Of a fold with one other rank, and what each further message adds.
     sums : sequence of (float, float)
-        Numbers, and seconds of the core for their sum with one other rank: copies out of and into the system, additions.
+        Numbers, and seconds of the core for their sum with one other rank: copies out and in, additions.
     micro : sequence of (float, float)
         Sequences of a micro-batch, and seconds of its forward and backward.
     move : float
         Of the optimiser's step.
     lockstep : float
         How much longer micro-batches take together than each alone.
+    cores : int
+        Of a machine, by which computing is so many times as fast; sums of gradients are one core's.
     size : int
         Numbers of the network.
     """
@@ -87,20 +89,21 @@ class Costs:
     move: float
     size: int
     lockstep: float = 1.0
+    cores: int = 1
 
     def compute(self, sequences: float) -> float:
         """Return the time of a micro-batch: between measured ones along a line, beyond them along the last."""
-        return _along(self.micro, sequences)
+        return _along(self.micro, sequences) * self.lockstep / self.cores
 
     def core(self, n: float) -> float:
         """Return what the core does for a sum of n numbers with one other rank."""
         return _along(self.sums, n)
 
-    def scaled(self, size: int) -> Costs:
-        """Return the costs of a network of another size: as many multiplications a number."""
+    def scaled(self, size: int, cores: int = 1) -> Costs:
+        """Return the costs of a network of another size, with as many multiplications a number, on other machines."""
         ratio = size / self.size
         micro = [(sequences, seconds * ratio) for sequences, seconds in self.micro]
-        return replace(self, micro=micro, move=self.move * ratio, size=size)
+        return replace(self, micro=micro, move=self.move * ratio, size=size, cores=cores)
 
 
 def _along(points: Sequence[tuple[float, float]], x: float) -> float:
@@ -150,7 +153,7 @@ def step_time(
     costs: Costs, ranks: int, shards: int, batch: float, link: Link = NO_LINK, *, overlap: bool = True, width: int = 4
 ) -> float:  # fmt: skip
     """Return how long a step of a mini-batch of all ranks takes, cut into shards."""
-    micro = costs.compute(batch / shards) * costs.lockstep
+    micro = costs.compute(batch / shards)
     known = -(-shards // ranks) * micro + costs.move
     if ranks == 1:
         return known
@@ -220,7 +223,8 @@ def checked(rows: Sequence[Row], costs: dict[str, Costs]) -> list[tuple[Row, flo
             said = step_time(own_costs, 2, row["shards"], row["batch"], link, overlap=row["what"] == "overlap")
         elif row["what"] == "sum" and row["gigabits"]:
             said = sum_time(some, row["size"], row["ranks"], row["shards"], link)
-        elif row["what"] == "fold" and row["gigabits"]:
+        elif row["what"] == "fold" and row["gigabits"] and row["ranks"] == 2:
+            # More ranks than cores take turns, beside which the wire is nothing.
             said = fold_time(some, row["ranks"], link)
         else:
             continue
@@ -229,9 +233,10 @@ def checked(rows: Sequence[Row], costs: dict[str, Costs]) -> list[tuple[Row, flo
 
 
 def _as_fast(costs: Costs, row: Row, rows: Sequence[Row]) -> Costs:
-    """Return costs of the machine as fast as it was beside a row: neighbours make a difference from minute to minute."""
+    """Return costs of the machine as fast as it was beside a row: its neighbours change from minute to minute."""
     same = ("network", "shards", "batch", "gigabits", "milliseconds")
     beside = [one for one in rows if one["what"] == "alone" and all(one[k] == row[k] for k in same)]
     if not beside:
         return costs
-    return replace(costs, lockstep=costs.lockstep * beside[0]["best"] / step_time(costs, 1, row["shards"], row["batch"]))
+    said = step_time(costs, 1, row["shards"], row["batch"])
+    return replace(costs, lockstep=costs.lockstep * beside[0]["best"] / said)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ class Job:
         self.plain = nn.NLLLoss() if shards == 0 else None
         bounds = [number * len(lengths) // max(shards, 1) for number in range(max(shards, 1) + 1)]
         self.data = []
-        for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, end in pairwise(bounds):
             rows = int(lengths[first:end].sum())
             X = rng.normal(size=(rows, FEATURES)).astype(np.float32)
             self.data.append((Sequences(X, lengths[first:end]), rng.integers(0, CLASSES, end - first)))

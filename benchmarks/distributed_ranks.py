@@ -1,8 +1,8 @@
 """The ranks that ``distributed.py`` measures: processes on cores, on one machine or behind emulated network cards.
 
-Each emulated machine is a network namespace with one card; all cards are on one switch. Cards and the switch's ports send
-no faster than the rate given (``tc``'s token bucket; it wants root, ``ip`` and ``tc``). How long the way is, the ranks
-emulate (``distributed_rank.Late``): ``netem`` is not in every kernel.
+Each emulated machine is a network namespace with one card; all cards are on one switch. Cards and the switch's ports
+send no faster than the rate given (``tc``'s token bucket; it wants root, ``ip`` and ``tc``). How long the way is, the
+ranks emulate (``distributed_rank.Late``): ``netem`` is not in every kernel.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 _RANK = Path(__file__).with_name("distributed_rank.py")
 # Of this process, so that two runs do not meet.
 _PREFIX = f"srt{os.getpid()}"
-# What goes at once, and what waits in a card, in bytes: none is dropped, for TCP's answer to that is not what is measured.
+# What goes at once, and what waits in a card: nothing is dropped, for TCP's answer to that is not what is measured.
 _BUCKET = "burst 256kb limit 256mb"
 
 
@@ -172,4 +172,3 @@ class Ranks:
             if process.stdout is not None:
                 process.stdout.close()
         self._shared.close()
-

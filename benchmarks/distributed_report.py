@@ -24,8 +24,11 @@ MODELS = {1_000_000: "#56b4e9", 5_000_000: "#0072b2", 20_000_000: "#e69f00", 50_
 WORKERS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 # Sequences a worker (weak scaling), and of all workers (strong scaling).
 EACH, ALL = 64, 1024
-SHOWN = Link(10, 0.1)
-LINKS = (Link(1, 0.1), Link(1, 1.0), Link(10, 0.1), Link(10, 1.0), Link(25, 0.1), Link(25, 1.0))
+# What is drawn: of machines that compute so many times as fast as one core, and their link.
+CORES, SHOWN = 16, Link(10, 0.1)
+# What the table says: cores of a machine and its link; and the efficiency of how many.
+LIMITS = [(1, SHOWN), (CORES, Link(1, 1.0)), (CORES, SHOWN), (CORES, Link(10, 1.0)), (CORES, Link(25, 0.1))]
+SAID = (8, 64, 256)
 
 
 def read(path: Path) -> tuple[str, list[Row]]:
@@ -91,11 +94,9 @@ def price_table(rows: Sequence[Row]) -> str:
 
 def link_table(rows: Sequence[Row], costs: dict[str, Costs]) -> str:
     """Return measured times with a link beside what the model says."""
-    lines = [
-        "| Gbit/s | round trip, ms | machines | fold | " + " | ".join(f"sum of {n}" for n in _sums(rows).values()) + " | "
-        + " | ".join(f"step, {NAMES[network]}" for network in costs) + " |"
-    ]  # fmt: skip
-    lines.append("|---" * lines[0].count(" | ") + "|---|")
+    titles = ["Gbit/s", "round trip, ms", "machines", "fold", *(f"sum of {n}" for n in _sums(rows).values())]
+    titles += [f"step, {NAMES[network]}" for network in costs]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     found = model.checked(rows, costs)
     keys = {(row["gigabits"], row["milliseconds"], row["ranks"]): None for row, _ in found if row["gigabits"]}
     for key in keys:
@@ -104,7 +105,7 @@ def link_table(rows: Sequence[Row], costs: dict[str, Costs]) -> str:
             if (row["gigabits"], row["milliseconds"], row["ranks"]) == key and row["what"] != "serial":
                 name = row["network"] if row["what"] == "overlap" else (row["what"], row["size"])
                 cells[name] = f"{_ms(row['best'])} ({said / row['best'] - 1:+.0%})".replace("%", " %")
-        fold = next((cell for name, cell in cells.items() if name[0] == "fold"), "-")
+        fold = cells.get(("fold", _folded(rows)), "-")
         parts = [f"{key[0]:g}", f"{key[1]:g}", str(key[2]), fold]
         parts += [cells.get(("sum", size), "-") for size in _sums(rows)] + [cells.get(name, "-") for name in costs]
         lines.append("| " + " | ".join(parts) + " |")
@@ -116,28 +117,30 @@ def _sums(rows: Sequence[Row]) -> dict[int, str]:
     return {size: f"{size / 1e6:g} million" for size in sizes}
 
 
+def _folded(rows: Sequence[Row]) -> int:
+    return int(next(row["size"] for row in rows if row["what"] == "fold"))
+
+
 def limit_table(costs: Costs) -> str:
     """Return how many workers pay, by link and network, and what halved bytes change."""
-    lines = [
-        "| link | million numbers | weak: efficiency of 8, 64, 256 | weak: up to | strong: up to | bfloat16, weak: 64 "
-        "| bfloat16, strong: up to |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for link in LINKS:
+    titles = ["cores a machine", "Gbit/s", "round trip, ms", "million numbers"]
+    titles += [f"{workers} machines" for workers in SAID]
+    titles += ["a mini-batch as it is: up to", f"bfloat16: {SAID[-2]} machines", "up to"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for cores, link in LIMITS:
         for size in MODELS:
-            own = costs.scaled(size)
-            weak = weak_efficiency(own, link)
-            rounded = weak_efficiency(own, link, 2)
-            parts = [f"{link.gigabits:g} Gbit/s, {link.milliseconds:g} ms", f"{size / 1e6:g}"]
-            parts += [" ".join(f"{weak[WORKERS.index(workers)]:.2f}" for workers in (8, 64, 256))]
-            parts += [str(_last(weak, 0.5)), str(_pays(strong_speed(own, link)))]
-            parts += [f"{rounded[WORKERS.index(64)]:.2f}", str(_pays(strong_speed(own, link, 2)))]
+            own = costs.scaled(size, cores)
+            weak, rounded = weak_efficiency(own, link), weak_efficiency(own, link, 2)
+            parts = [str(cores), f"{link.gigabits:g}", f"{link.milliseconds:g}", f"{size / 1e6:g}"]
+            parts += [f"{weak[WORKERS.index(workers)]:.2f}" for workers in SAID]
+            parts += [str(_pays(strong_speed(own, link))), f"{rounded[WORKERS.index(SAID[-2])]:.2f}"]
+            parts += [str(_pays(strong_speed(own, link, 2)))]
             lines.append("| " + " | ".join(parts) + " |")
     return "\n".join(lines)
 
 
 def weak_efficiency(costs: Costs, link: Link, width: int = 4) -> list[float]:
-    """Return how near each number of workers comes to as many times one: the same share of a growing mini-batch each."""
+    """Return how near each number of workers comes to as many times one, with as many sequences each."""
     shards = [8 * workers for workers in WORKERS]
     times = [model.step_time(costs, w, m, EACH * w, link, width=width) for w, m in zip(WORKERS, shards, strict=True)]
     return [times[0] / time for time in times]
@@ -147,11 +150,6 @@ def strong_speed(costs: Costs, link: Link, width: int = 4) -> list[float]:
     """Return how many times as fast each number of workers is: shares of one mini-batch, in as few shards as can be."""
     times = [model.step_time(costs, w, max(8, w), ALL, link, width=width) for w in WORKERS]
     return [times[0] / time for time in times]
-
-
-def _last(values: Sequence[float], least: float) -> int:
-    """Return the most workers with at least so much."""
-    return max([w for w, value in zip(WORKERS, values, strict=True) if value >= least], default=1)
 
 
 def _pays(speeds: Sequence[float], least: float = 1.25) -> int:
@@ -176,17 +174,17 @@ def picture(rows: Sequence[Row], costs: dict[str, Costs], path: Path, title: str
     _draw_check(panels[0, 1], rows, costs)
     basis = next(iter(costs.values()))
     for axes, of, name in (
-        (panels[1, 0], weak_efficiency, f"{EACH} sequences a worker"),
-        (panels[1, 1], strong_speed, f"{ALL:,} sequences in all"),
+        (panels[1, 0], weak_efficiency, f"{EACH} sequences each"),
+        (panels[1, 1], strong_speed, f"{ALL:,} sequences"),
     ):
         for size, colour in MODELS.items():
-            own = basis.scaled(size)
+            own = basis.scaled(size, CORES)
             axes.plot(WORKERS, of(own, SHOWN), color=colour, label=f"{size / 1e6:g} million")
             axes.plot(WORKERS, of(own, SHOWN, 2), color=colour, linestyle=":")
         axes.set_xscale("log", base=2)
         axes.set_xticks(WORKERS, [str(w) for w in WORKERS])
-        axes.set_title(f"model: {name}, {SHOWN.gigabits:g} Gbit/s, {SHOWN.milliseconds:g} ms", fontsize=10)
-        axes.set_xlabel("workers (dotted: gradients in bfloat16)")
+        axes.set_title(f"model: {name}, machines of {CORES} cores, {SHOWN.gigabits:g} Gbit/s", fontsize=10)
+        axes.set_xlabel("machines (dotted: gradients in bfloat16)")
     panels[1, 0].set(ylabel="efficiency", ylim=(0, 1.05))
     panels[1, 1].set(ylabel="times as fast as one", yscale="log")
     panels[1, 1].plot(WORKERS, WORKERS, color="grey", linewidth=0.8)
