@@ -11,7 +11,7 @@ from seriatim import preprocessing as prep
 from seriatim.distributed import Team, TeamError, alone, run_threads, use
 from seriatim.models import DeepGRUClassifier, DeepGRURegressor, GRUClassifier, LSTMClassifier, VideoClassifier
 from seriatim.models._data import Examples
-from seriatim.models._sharded import Sharded
+from seriatim.models._shards import Sharded
 from seriatim.sequences import Sequences
 from seriatim.training import _micro
 

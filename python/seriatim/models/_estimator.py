@@ -259,18 +259,18 @@ class SequenceEstimator(
         self, team: Any, training: Examples, targets: Targets, *given: Any, **how: Any
     ) -> dict[str, Any]:
         """Train a module in micro-batches, as of :func:`seriatim.models._sharded.learn_in_shards`."""
-        from seriatim.models import _sharded
+        from seriatim.models import _sharded, _shards
 
-        data = _sharded.Sharded.cut(training, team, _sharded.shards_of(self, team), how.pop("groups", None))
+        data = _shards.Sharded.cut(training, team, _shards.shards_of(self, team), how.pop("groups", None))
         return _sharded.learn_in_shards(self, team, data, targets, *given, **how)
 
     @learns
     def _fit_own(self: Self, team: Any, *given: Any, **more: Any) -> Self:
-        """Train where no process has all, in a team's wrap; as of :func:`seriatim.models._sharded.read_own`."""
-        from seriatim.models import _sharded
+        """Train where no process has all, in a team's wrap; as of :func:`seriatim.models._shards.read_own`."""
+        from seriatim.models import _sharded, _shards
 
         self._check_parameters()
-        reading, data, targets, class_weights, held = _sharded.read_own(self, team, *given, **more)
+        reading, data, targets, class_weights, held = _shards.read_own(self, team, *given, **more)
         holds_out = held is None and self.early_stopping and self.max_epochs != 1
         state = _sharded.learn_in_shards(self, team, data, targets, class_weights, validation=held, holds_out=holds_out)
         self._set_fitted(reading, state, False)

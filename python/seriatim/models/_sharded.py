@@ -1,39 +1,38 @@
 """One fit of a training set that lies in shards: on one process, or on the processes of a team, with the same bits.
 
-The training set is cut into ``micro_shards`` blocks of sequences, in the order in which they are given, and a process
-has some of them. What is small, every process knows of all: lengths, targets, weights. What is learned of the sequences
-themselves (scalers, orders within a shard) is learned of each shard, and combined in one order.
+What is learned of the sequences themselves (scalers, orders within a shard) is learned of each shard, and combined in
+one order; what is drawn, and what is decided by a clock or by a user's own code, the first process tells the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from seriatim._config import level
-from seriatim._typing import AnyArray, Array, Integers
+from seriatim._typing import Array, Integers
 from seriatim._warnings import muted
 from seriatim.distributed import Team
 from seriatim.models._assembly import assemble, has_checkpoint, make_checkpoint
 from seriatim.models._continuing import has_reservoir, kept, last_fit, record
-from seriatim.models._data import Examples, read_weights
+from seriatim.models._data import Examples
 from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts, reservoir_size
 from seriatim.models._prediction import members, side_by_side, trained_members
 from seriatim.models._preparation import Preparation, fitted, prepared
-from seriatim.models._splitting import check_groups
+from seriatim.models._shards import Elsewhere, Sharded, joined, of_all, or_none, within
 from seriatim.models._training import Task, new_networks
-from seriatim.models._validation import choose, given_validation
+from seriatim.models._validation import choose
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
-from seriatim.preprocessing._targets import Targets, is_weightless, repetitions, weights_in_loss
+from seriatim.preprocessing._targets import Targets, is_weightless, weights_in_loss
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by_shard, make_reservoir
 from seriatim.training._identity import identity
@@ -42,147 +41,6 @@ from seriatim.training._micro import MicroBatches
 from seriatim.training._progress import in_worker
 from seriatim.training._reservoir import reservoir_features, solve_reservoir
 from seriatim.training._together import TeamCheckpoint, TeamTraining
-
-# How many shards a training set is cut into where nobody says.
-MICRO_SHARDS = 8
-
-
-@dataclass(frozen=True)
-class Sharded:
-    """Sequences in shards, of which a process has some, and what all know of all.
-
-    Attributes
-    ----------
-    own : dict of int to Sequences
-    target, given : list of ndarray
-        Of each shard the targets as the loss takes them, and as they were given.
-    weights, groups : list of ndarray, or None
-    """
-
-    own: Mapping[int, Sequences]
-    target: Sequence[AnyArray]
-    given: Sequence[AnyArray]
-    weights: Sequence[Array] | None = None
-    groups: Sequence[Integers] | None = None
-
-    @classmethod
-    def cut(cls, examples: Examples, team: Team, n_shards: int, groups: Any = None) -> Sharded:
-        """Cut what every process has into blocks.
-
-        Raises
-        ------
-        ValueError
-            Processes were given other data, or there is not a group for each sequence.
-        """
-        _refuse_others(team, examples)
-        n, X, lengths = len(examples), examples.sequences.X, examples.sequences.lengths
-        bounds = [number * n // n_shards for number in range(n_shards + 1)]
-        rows = np.concatenate([examples.sequences.starts, [len(X)]])
-        own = {}
-        for number in team.own(n_shards):
-            first, end = bounds[number : number + 2]
-            own[number] = Sequences(X[rows[first] : rows[end]], lengths[first:end])
-        weights = None if examples.weights is None else _blocks(examples.weights, bounds)
-        numbers = None if groups is None else _blocks(check_groups(groups, n), bounds)
-        given = examples.target if examples.given is None else examples.given
-        return cls(own, _blocks(examples.target, bounds), _blocks(given, bounds), weights, numbers)
-
-    @property
-    def sizes(self) -> list[int]:
-        """How many sequences each shard has."""
-        return [len(part) for part in self.target]
-
-    def take(self, index: Sequence[Integers]) -> Sharded:
-        """Return some of each shard."""
-        own = {number: part[index[number]] for number, part in self.own.items()}
-        weights, groups = (None if parts is None else _each(parts, index) for parts in (self.weights, self.groups))
-        return Sharded(own, _each(self.target, index), _each(self.given, index), weights, groups)
-
-    def in_order(self, team: Team) -> Sharded:
-        """Return each shard in an order that depends on its sequences alone."""
-        orders = {number: Examples(part, self.target[number]).order() for number, part in self.own.items() if len(part)}
-        return self.take(_of_all(team, orders, self.sizes))
-
-    def repeated(self) -> Sharded:
-        """Return whole weights as repetition, as of :meth:`Examples.in_order`."""
-        counts = repetitions(_or_none(self.weights))
-        if counts is None:
-            return self
-        parts = _blocks(counts, [0, *accumulate(self.sizes)])
-        return replace(self.take([np.repeat(np.arange(len(part)), part) for part in parts]), weights=None)
-
-
-def _blocks(values: AnyArray, bounds: Sequence[int]) -> list[AnyArray]:
-    return [values[first:end] for first, end in pairwise(bounds)]
-
-
-def _each(parts: Sequence[AnyArray], index: Sequence[Integers]) -> list[AnyArray]:
-    return [part[some] for part, some in zip(parts, index, strict=True)]
-
-
-def _all(parts: Sequence[AnyArray]) -> AnyArray:
-    """Return what shards have, behind each other."""
-    return np.concatenate(list(parts))
-
-
-def _or_none(parts: Sequence[AnyArray] | None) -> AnyArray | None:
-    return None if parts is None else _all(parts)
-
-
-def _refuse_others(team: Team, examples: Examples) -> None:
-    """Raise ValueError if processes were given other sequences than the first; their numbers are compared in part."""
-    if team.size == 1:
-        return
-    X = examples.sequences.X
-    some = X[:: max(1, len(X) // 1000)]
-    found = team.gather(identity([examples.sequences.lengths, examples.target, examples.weights, some]))
-    others = [rank for rank, digest in enumerate(found) if digest != found[0]]
-    if others:
-        raise ValueError(
-            f"expected the same sequences, targets and weights in every process, of which each computes its part; got "
-            f"others in process {others[0]} than in process 0. Read them in the same order, and seed what draws them."
-        )
-
-
-def _of_all(team: Team, own: Mapping[int, Any], sizes: Sequence[int]) -> list[Any]:
-    """Return what the processes know of their shards, of all shards; nothing of those that are empty."""
-    known: dict[int, Any] = {}
-    for some in team.gather(dict(own)):
-        known.update(some)
-    return [known[number] if size else np.zeros(0, np.int64) for number, size in enumerate(sizes)]
-
-
-def shards_of(estimator: Any, team: Team) -> int:
-    """Return in how many shards an estimator's training set is cut.
-
-    Raises
-    ------
-    ValueError
-        There are fewer shards than processes.
-    """
-    shards = MICRO_SHARDS if estimator.micro_shards is None else int(estimator.micro_shards)
-    if shards < team.size:
-        raise ValueError(
-            f"micro_shards: expected at least one for each of {team.size} processes, got {shards}. The same number "
-            "gives the same bits on any number of processes."
-        )
-    return shards
-
-
-class _Elsewhere:
-    """Validation sequences that lie on several processes: of those a scorer can see predictions alone."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"{name}: expected a scorer that looks at predictions and targets alone: with micro_shards the sequences "
-            "lie in several places"
-        )
 
 
 def learn_in_shards(
@@ -248,23 +106,23 @@ class _Run:
         if not self.has_checkpoint:
             return nullcontext()
         own = {number: identity([part.X, part.lengths], "the data") for number, part in data.own.items() if len(part)}
-        said = _of_all(self.team, own, data.sizes)
+        said = of_all(self.team, own, data.sizes)
         if self.team.rank:
             return nullcontext()
-        what = [said, _all(data.target), _or_none(data.weights), None if validation is None else validation.parts()]
-        what += [getattr(self.targets, "classes", None), _or_none(data.groups)]
+        what = [said, joined(data.target), or_none(data.weights), None if validation is None else validation.parts()]
+        what += [getattr(self.targets, "classes", None), or_none(data.groups)]
         return make_checkpoint(self.estimator, what, self.continues)
 
     def hold_out(self, data: Sharded, checkpoint: Any) -> tuple[Sharded, Sharded]:
         """Part what is trained on and what is validated on."""
-        target = _all(data.target)
-        weights = weights_in_loss(target, _or_none(data.weights), self.class_weights)
+        target = joined(data.target)
+        weights = weights_in_loss(target, or_none(data.weights), self.class_weights)
         parts = None
         if self.team.rank == 0:
-            parts = choose(self.estimator, target, weights, _or_none(data.groups), self.targets, checkpoint)
+            parts = choose(self.estimator, target, weights, or_none(data.groups), self.targets, checkpoint)
         chosen, held = self.team.broadcast(parts)
         bounds = [0, *accumulate(data.sizes)]
-        return data.take(_within(chosen, bounds)), data.take(_within(held, bounds))
+        return data.take(within(chosen, bounds)), data.take(within(held, bounds))
 
     def learn(
         self, given: Sharded, held: Sharded | None, checkpoint: TeamCheckpoint | None, last: np.random.Generator | None
@@ -282,7 +140,7 @@ class _Run:
             print(estimator._summary(np.concatenate(lengths), settled))
         settled["predict_rows"] = self._rows(data, preparation, settled)
         task = Task(
-            Examples(_Elsewhere(facts.n), _all(data.target), None, None),  # type: ignore[arg-type]
+            Examples(Elsewhere(facts.n), joined(data.target), None, None),  # type: ignore[arg-type]
             None, self.targets, self.class_weights, settled, preparation, rng, self.continues, self.epochs is not None,
         )  # fmt: skip
         shown = {f"{name}_": value for name, value in settled.items() if name not in ("scaling", "preprocessing")}
@@ -301,7 +159,7 @@ class _Run:
     def _facts(self, data: Sharded) -> tuple[Facts, list[Integers]]:
         """Return what the rule of "auto" looks at, and the lengths of the sequences of each shard."""
         own = {number: (Facts.of(part), part.lengths) for number, part in data.own.items() if len(part)}
-        found = [one for one in _of_all(self.team, own, data.sizes) if len(one)]
+        found = [one for one in of_all(self.team, own, data.sizes) if len(one)]
         lengths = [one[1] for one in found]
         filled = iter(lengths)
         each = [next(filled) if size else np.zeros(0, np.int64) for size in data.sizes]
@@ -313,8 +171,8 @@ class _Run:
         if transformer is None:
             return None
         own = {number: (part.X, part.lengths) for number, part in data.own.items() if len(part)}
-        found = [one for one in _of_all(self.team, own, data.sizes) if len(one)]
-        whole = Sequences(_all([one[0] for one in found]), _all([one[1] for one in found]))
+        found = [one for one in of_all(self.team, own, data.sizes) if len(one)]
+        whole = Sequences(joined([one[0] for one in found]), joined([one[1] for one in found]))
         return fitted(transformer, whole)
 
     def _prepare(self, given: Sharded, data: Sharded, settled: Mapping[str, Any]) -> Preparation:
@@ -351,7 +209,7 @@ class _Run:
                 if len(part) and part.X.ndim == 2:
                     warn_of_scales(part)
         own = {number: (part.lengths, task.preparation.shape(part)) for number, part in ready.items()}
-        known = _of_all(team, own, data.sizes)
+        known = of_all(team, own, data.sizes)
         lengths = [one[0] if len(one) else np.zeros(0, np.int64) for one in known]
         shape = next(one[1] for one in known if len(one))
         last, optimizer, history = last_fit(estimator) if task.continues else (None, None, {})
@@ -393,15 +251,15 @@ class _Run:
         """Return what says loss and score of the validation part, None if there is none."""
         if held is None:
             return None
-        target = _all(held.target)
-        examples = Examples(_Elsewhere(len(target)), target, _or_none(held.weights), _all(held.given))  # type: ignore[arg-type]
+        target = joined(held.target)
+        examples = Examples(Elsewhere(len(target)), target, or_none(held.weights), joined(held.given))  # type: ignore[arg-type]
         measure = make_measure(self.estimator.monitor, self.targets, examples, task.class_weights)
         ready = {number: task.preparation.whole(part) for number, part in held.own.items() if len(part)}
         n_outputs, rows = self.targets.n_outputs, task.settled["predict_rows"]
 
         def validate() -> Measured:
             own = {n: self.estimator._outputs(module, part, n_outputs, rows) for n, part in ready.items()}
-            found = [one for one in _of_all(self.team, own, held.sizes) if len(one)]
+            found = [one for one in of_all(self.team, own, held.sizes) if len(one)]
             return measure(np.concatenate(found))
 
         return validate
@@ -425,9 +283,9 @@ class _Run:
             for number, part in data.own.items()
             if len(part)
         }
-        found = [one for one in _of_all(self.team, own, data.sizes) if len(one)]
+        found = [one for one in of_all(self.team, own, data.sizes) if len(one)]
         if self.team.rank == 0:
-            solve_reservoir(made, _all(found), _all(data.target), _or_none(data.weights), task.class_weights)
+            solve_reservoir(made, joined(found), joined(data.target), or_none(data.weights), task.class_weights)
         # What solves is not ours, and may round in another way elsewhere.
         made.load_state_dict(self.team.broadcast(made.state_dict() if self.team.rank == 0 else None))
         made.eval().requires_grad_(False)
@@ -477,11 +335,6 @@ class _Batches:
         return Batch(x, order, target[order], None if weights is None else weights[order])
 
 
-def _within(index: Integers, bounds: Sequence[int]) -> list[Integers]:
-    """Return indices into all as indices into each block."""
-    return [index[(index >= first) & (index < end)] - first for first, end in pairwise(bounds)]
-
-
 def _be_alike(team: Team, module: Module) -> None:
     """Let all processes begin from the first one's weights: what a user has made may be drawn in each."""
     if team.size == 1:
@@ -498,93 +351,3 @@ def _be_alike(team: Team, module: Module) -> None:
         module.load_state_dict(state)
         for name, one in module._dropouts():
             one.seed, one.calls = draws[name]
-
-
-# ---- Where no process has all
-
-
-def read_own(
-    estimator: Any,
-    team: Team,
-    sample: AnyArray,
-    own: Mapping[int, Sequence[AnyArray]],
-    targets: Mapping[int, Any],
-    weights: Mapping[int, Any] | None,
-    groups: Mapping[int, Any] | None,
-    validation: tuple[Any, Any] | None,
-) -> tuple[Any, Sharded, Targets, Array | None, Examples | None]:
-    """Return what every process has of its shards, and knows of all: reading, data, targets, class weights, validation.
-
-    Parameters
-    ----------
-    sample : ndarray, shape (T, ...)
-        A sequence that every process has, to read the form from.
-    own : dict of int to list of ndarray
-        The sequences of this process's shards.
-    targets, weights, groups : dict of int to array_like
-        Of the same shards, one for each sequence.
-    validation : (list of ndarray, array_like) or None
-        Whole in every process.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As of ``fit``; or processes have sequences of other features, or targets of another kind.
-    """
-    n_shards = shards_of(estimator, team)
-    if sorted(own) != list(team.own(n_shards)):
-        raise ValueError(f"expected the sequences of the shards {list(team.own(n_shards))}, got those of {sorted(own)}")
-    counts = [len(own[number]) for number in sorted(own)]
-    reading = estimator._read_form([sample, *(one for number in sorted(own) for one in own[number])], None)
-    bounds = [1, *(1 + end for end in accumulate(counts))]
-    parts = {n: reading.sequences[slice(*ends)] for n, ends in zip(sorted(own), pairwise(bounds), strict=True)}
-    read = {n: estimator._read_targets(targets[n]) for n in own if len(own[n])}
-    for number, some in read.items():
-        if len(some) != len(own[number]):
-            raise ValueError(f"y: expected a target for each of {len(own[number])} sequences, got {len(some)}")
-    sizes = [size for some in team.gather(counts) for size in some]
-    if sum(sizes) < max(1, estimator._least_batch):
-        raise ValueError(f"X: expected at least {max(1, estimator._least_batch)} sequences, got {sum(sizes)}")
-    given = _alike(_of_all(team, read, sizes), sizes)
-    ends = [0, *accumulate(sizes)]
-    whole = _all([part for part, size in zip(given, sizes, strict=True) if size])
-    said = _joined(team, weights, sizes)
-    weight = None if said is None else read_weights(said, sum(sizes))
-    numbers = _joined(team, groups, sizes)
-    known = estimator._learn_targets(whole, weight, False)
-    data = Sharded(
-        parts,
-        _blocks(known.encode(whole), ends),
-        _blocks(whole, ends),
-        None if weight is None else _blocks(weight, ends),
-        None if numbers is None else _blocks(check_groups(numbers, sum(sizes)), ends),
-    )
-    if len(set().union(*team.gather(set(reading.sequences.lengths.tolist())))) > 1:
-        # What is remembered of the form depends on all sequences.
-        reading = reading._replace(form="sequences")
-    labelled = Examples(_Elsewhere(sum(sizes)), _all(data.target), weight)  # type: ignore[arg-type]
-    with muted() if team.rank else nullcontext():
-        estimator._advise(known, labelled.target)
-        held = None if validation is None else given_validation(estimator, validation, reading, known)
-    return reading, data, known, estimator._class_weights(known, labelled), held
-
-
-def _joined(team: Team, own: Mapping[int, Any] | None, sizes: Sequence[int]) -> AnyArray | None:
-    """Return what processes have for each sequence of their shards, of all sequences."""
-    every = team.gather(None if own is None else {number: np.asarray(some) for number, some in own.items()})
-    if any(some is None for some in every):
-        return None
-    known = {number: part for some in every for number, part in some.items()}
-    found = [known[number] for number, size in enumerate(sizes) if size]
-    if any(len(part) != size for part, size in zip(found, [size for size in sizes if size], strict=True)):
-        raise ValueError("sample_weight, groups: expected a value for each sequence")
-    return _all(found)
-
-
-def _alike(parts: Sequence[AnyArray], sizes: Sequence[int]) -> Sequence[AnyArray]:
-    """Refuse labels of which some are text and others numbers: NumPy would make text of all."""
-    kinds = {part.dtype.kind in "USO" for part, size in zip(parts, sizes, strict=True) if size}
-    shapes = {part.shape[1:] for part, size in zip(parts, sizes, strict=True) if size}
-    if len(kinds) > 1 or len(shapes) > 1:
-        raise ValueError("y: expected targets of one kind and shape, got text and numbers, or other numbers of columns")
-    return parts
