@@ -278,6 +278,32 @@ def test_other_types_hooks_and_names():
         ).sum().backward()
 
 
+def test_contexts_go_with_the_backward():
+    _, twin = linear()
+    y = twin(X)
+    y.sum().backward(retain_graph=True)
+    first, twin.weight.grad = twin.weight.grad, None
+    y.sum().backward()
+    assert torch.equal(first, twin.weight.grad)
+    assert y.grad_fn.call.context is None
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        y.sum().backward()
+    gru = as_module(nn.GRU(3, 4, rng=0))
+    y, _ = gru(torch.zeros(5, 2, 3))
+    y.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="used up by a pullback before"):
+        y.sum().backward()
+
+
+def test_checkpointing():
+    twin, x = as_module(nn.GRU(3, 4, rng=0)), torch.randn(5, 2, 3, requires_grad=True)
+    expected = torch.autograd.grad(twin(x)[0].sum(), x)[0]
+    for reentrant in (True, False):
+        x.grad = None
+        torch.utils.checkpoint.checkpoint(lambda x: twin(x)[0], x, use_reentrant=reentrant).sum().backward()
+        assert torch.equal(x.grad, expected)
+
+
 def test_threads_have_gradients_of_their_own():
     _, twin = linear()
     expected = [torch.autograd.grad(twin(X * k).square().sum(), twin.weight)[0] for k in range(4)]

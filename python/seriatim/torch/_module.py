@@ -17,6 +17,7 @@ from seriatim.nn.base import _contexts
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._narrow import narrow_form
 from seriatim.nn.base._parameter import Gradients, Parameter
+from seriatim.torch._operators import is_kept
 from seriatim.torch._trees import arrays_of, fill, pull_back, read, spread, take
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -331,7 +332,11 @@ class _Bridge(torch.autograd.Function):  # type: ignore[misc]
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         call, _ = ctx.call, ctx.saved_tensors
-        return None, *call.back(grads, ctx.needs_input_grad[1:])
+        found = call.back(grads, ctx.needs_input_grad[1:])
+        if not is_kept():
+            # As saved tensors, it goes with the backward, not with the last one who holds the loss.
+            call.context = None
+        return None, *found
 
 
 def _is_same(tensor: Any, array: AnyArray) -> bool:
