@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", "2.4", reason="seriatim.torch needs torch 2.4 or later")
 from seriatim.torch import Conv2d  # noqa: E402
+from seriatim.torch import _convolution as module  # noqa: E402
 from seriatim.torch._convolution import conv2d  # noqa: E402
 
 SETTINGS = {
@@ -18,8 +19,12 @@ SETTINGS = {
     "valid": {"padding": "valid", "bias": False},
     "groups": {"groups": 2, "dilation": 2, "padding": 1},
     "depthwise": {"groups": 4, "kernel_size": 5, "padding": 2},
-    "pointwise": {"kernel_size": 1},
 }
+
+
+@pytest.fixture(autouse=True)
+def small_images_are_ours(monkeypatch):
+    monkeypatch.setattr(module, "FEW", 0)
 
 
 def pair(**settings):
@@ -31,10 +36,10 @@ def pair(**settings):
     return made
 
 
-def results(module, x, call=None):
-    y = (module if call is None else call)(x)
+def results(conv, x, call=None):
+    y = (conv if call is None else call)(x)
     loss = (y * torch.arange(y.numel()).reshape(y.shape).sin()).sum()
-    return [y, *torch.autograd.grad(loss, [x, *module.parameters()])]
+    return [y, *torch.autograd.grad(loss, [x, *conv.parameters()])]
 
 
 def image(*shape, seed=1):
@@ -68,14 +73,24 @@ def test_what_is_not_ours_is_torchs():
     theirs, ours = pair()
     for wrong in (torch.zeros(2, 3, 6, 6), torch.zeros(2, 4, 2, 2), torch.zeros(4, 6)):
         messages = []
-        for module in (theirs, ours):
+        for conv in (theirs, ours):
             with pytest.raises(RuntimeError) as error:
-                module(wrong)
+                conv(wrong)
             messages.append(str(error.value))
         assert messages[0] == messages[1]
     x = image(3, 4, 6, 6)
     found = torch.func.vmap(lambda one: ours(one))(x)
     torch.testing.assert_close(found, theirs(x))
+
+
+def test_what_torch_computes_faster_is_torchs(monkeypatch):
+    monkeypatch.undo()
+    for settings, side in (({}, 17), ({"kernel_size": 1}, 40)):
+        theirs, ours = pair(**settings)
+        x = image(2, 4, side, side)
+        assert torch.equal(theirs(x), ours(x))
+        assert "_Eager" not in type(ours(x).grad_fn).__name__
+    assert "_Eager" in type(pair()[1](image(2, 4, 18, 18)).grad_fn).__name__
 
 
 def test_transforms_copies_and_second_derivatives():

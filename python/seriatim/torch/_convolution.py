@@ -11,14 +11,18 @@ import torch
 from seriatim import functional as F
 from seriatim.functional._convolution import Conv2dCache
 from seriatim.torch._differentiable import Differentiable, Tensors, is_transformed
-from seriatim.torch._operators import array, takes, tensor
+from seriatim.torch._operators import array, is_eager, takes, tensor
+
+# Calls with fewer pixels are torch's: to pack the weights takes as long as some hundred pixels of their products.
+FEW = 512
 
 
 class Conv2d(torch.nn.Conv2d):  # type: ignore[misc]
     """A ``torch.nn.Conv2d`` that runs seriatim's kernels: same arguments, parameters, state dict, first weights.
 
     Images of float32 on the CPU, in torch's default layout, are ours. What is not, and ``padding_mode`` other than
-    'zeros', is torch's own code, and so is what is under transforms of ``torch.func``.
+    'zeros', is torch's own code, and so is what is under transforms of ``torch.func``. So is what torch computes
+    faster: kernels of 1x1, and calls whose output has fewer than 512 pixels, of all images together.
     """
 
     def _conv_forward(self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -33,7 +37,7 @@ class Conv2d(torch.nn.Conv2d):  # type: ignore[misc]
                 # 'same' with an even kernel has one zero more on the right, or below.
                 x = torch.nn.functional.pad(x, (0, right - left, 0, below - above))
         sizes = _sizes(x, weight, self.stride, border, self.dilation)
-        if min(sizes) < 1:
+        if min(sizes) < 1 or (is_eager(x) and len(x) * sizes[0] * sizes[1] < FEW):
             return super()._conv_forward(input, weight, bias)
         (y,) = conv2d((x, weight, bias), (*self.stride, *border, *self.dilation, self.groups))
         return y if input.dim() == 4 else y.squeeze(0)
@@ -49,7 +53,7 @@ def _is_ours(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, g
     """Return whether our kernels can do what is asked; torch's code says what is wrong with what is wrong."""
     if not takes([t for t in (x, weight, bias) if t is not None]) or is_transformed():
         return False
-    if x.dim() not in (3, 4) or not x.numel() or x.shape[-3] != weight.shape[1] * groups:
+    if x.dim() not in (3, 4) or not x.numel() or x.shape[-3] != weight.shape[1] * groups or weight.shape[2:] == (1, 1):
         return False
     # In another layout torch's result has that layout, too.
     last = torch.channels_last
