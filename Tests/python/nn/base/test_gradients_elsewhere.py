@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seriatim import nn
-from seriatim.nn.base._parameter import Gradients
+from seriatim.nn.base._parameter import Gradients, Parameter
 
 
 def _net():
@@ -55,3 +55,13 @@ def test_an_array_for_each_parameter_is_wanted():
     net = _net()
     with pytest.raises(ValueError, match="zip"):
         Gradients(net.parameters(), [np.zeros((4, 5), np.float32)])
+
+
+def test_only_what_changes_is_noted_to_be_put_back(monkeypatch):
+    net, noted = _net(), []
+    monkeypatch.setattr(Parameter, "_note_gradient", lambda p: noted.append(p))
+    _, context = net.trace(np.ones((2, 5), np.float32))
+    with Gradients([net[0].weight, net[0].bias, net[2].weight]).receive():
+        net.pullback(context, np.ones((2, 3), np.float32))
+        net[0].bias.add_grad(np.ones(4))
+    assert noted == [net[2].bias]

@@ -202,11 +202,13 @@ class Parameter:
             raise ValueError(f"grad: expected shape {self._array.shape}, got {new.shape}")
         if not self.requires_grad:
             return
+        elsewhere = _elsewhere.get()
         with guard_of(self):
-            self._note_gradient()
+            if elsewhere is None or self not in elsewhere:
+                self._note_gradient()
             slot, accumulate = self._grad_slot()
             np.add(slot, new, out=slot, casting="unsafe") if accumulate else np.copyto(slot, new, casting="unsafe")
-            if (elsewhere := _elsewhere.get()) is not None:
+            if elsewhere is not None:
                 elsewhere.written([self])
 
     @property
@@ -341,6 +343,10 @@ class Gradients:
         self._begun.add(parameter)
         return array, accumulate
 
+    def __contains__(self, parameter: Parameter) -> bool:
+        """Whether this parameter's gradient goes here."""
+        return parameter in self._arrays
+
     def written(self, parameters: list[Parameter]) -> None:
         """Note that a layer's backward has written what it was given; a subclass may make something of it."""
 
@@ -383,8 +389,11 @@ class _Lent:
         wanted = [p if p is not None and p._requires_grad else None for p in self._parameters]
         self._before = [(p, p._gradient, p._fresh) for p in wanted if p is not None]
         if _undo.is_composed():
+            elsewhere = _elsewhere.get()
             for p, _, _ in self._before:
-                p._note_gradient()
+                # What is received elsewhere changes nothing that would have to be put back.
+                if elsewhere is None or p not in elsewhere:
+                    p._note_gradient()
         slots = [(None, False) if p is None else p._grad_slot() for p in wanted]
         # A kernel adds to all or to none: gradients that are fresh among others that are not begin at zero.
         accumulate = any([add for _, add in slots])
