@@ -306,7 +306,7 @@ def recurrent_backward(
     """
     cell = cache.cell
     shapes = cell.shapes(bias=False)
-    asks = any(target is not None for target in gradients)
+    asks = any([target is not None for target in gradients])
     gradients = [
         np.zeros(shapes[name], np.float32) if asks and target is None and name in shapes else target
         for name, target in zip(PARAMETERS, _all(gradients), strict=True)
