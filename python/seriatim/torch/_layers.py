@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from seriatim import functional as F
-from seriatim.torch._operators import array, tensor
+from seriatim.torch._operators import array, bounded, tensor
 
 _CELLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "GRU": ("gru", ()),
@@ -88,6 +88,7 @@ def _states(states: Sequence[np.ndarray[Any, Any] | None], place: int) -> tuple[
     return h, c
 
 
+@bounded
 def forward(
     stack: Stack,
     x: torch.Tensor,
@@ -161,6 +162,7 @@ class Needs(NamedTuple):
     weights: Sequence[bool]
 
 
+@bounded
 def backward(
     stack: Stack,
     grad_y: torch.Tensor | None,

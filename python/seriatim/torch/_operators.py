@@ -11,17 +11,22 @@ code (``super().forward``) everywhere else. Two ways lead to the kernels, both o
 Inside of both, :func:`array` and :func:`tensor` go from torch to NumPy and back without a copy. What backward needs
 are tensors that ``ctx.save_for_backward`` takes, so that hooks on saved tensors, checkpointing and torch's check for
 changes in place see them. Kernels that use a saved tensor up ask :func:`is_kept` first, and copy it if it is True.
+Functions that call kernels are :func:`bounded`: ``torch.set_num_threads`` holds for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import torch
 from torch.autograd import forward_ad
 
+from seriatim._config import get_num_threads, set_num_threads
+
+Result = TypeVar("Result")
 _KEEPS_GRAPH = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
 _TRANSFORMS = torch._C._are_functorch_transforms_active
 _MODES = torch._C._len_torch_dispatch_stack
@@ -74,6 +79,23 @@ def is_eager(*tensors: torch.Tensor) -> bool:
 def is_kept() -> bool:
     """Return whether the backward pass that runs may be asked for again (``retain_graph=True``)."""
     return True if _KEEPS_GRAPH is None else bool(_KEEPS_GRAPH())
+
+
+def bounded(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Return a function that runs on no more threads than torch may use, and seriatim."""
+
+    @wraps(function)
+    def call(*args: Any) -> Result:
+        limit, own = torch.get_num_threads(), get_num_threads()
+        if limit >= own:
+            return function(*args)
+        set_num_threads(limit)
+        try:
+            return function(*args)
+        finally:
+            set_num_threads(own)
+
+    return call
 
 
 def array(t: torch.Tensor) -> np.ndarray[Any, Any]:
