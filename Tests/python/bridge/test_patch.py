@@ -83,6 +83,20 @@ def test_an_optimiser_that_holds_the_parameters_goes_on():
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
+def test_convolutions_on_request():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.ReLU(), torch.nn.LazyConv2d(4, 3))
+    assert not twins.patch(model).replaced
+    x = torch.randn(2, 2, 7, 7)
+    before = model(x)  # which makes the lazy one a Conv2d
+    with twins.patch(model, conv2d=True) as done:
+        assert done.replaced == {"0": "Conv2d", "2": "Conv2d"}
+        assert type(model[0]) is twins.Conv2d
+        torch.testing.assert_close(model(x), before)
+    assert type(model[2]) is torch.nn.Conv2d
+    assert twins.patch(torch.nn.LazyConv2d(4, 3), conv2d=True).left[""].startswith("LazyConv2d is a subclass")
+
+
 def normed():
     module = torch.nn.GRU(3, 4)
     return torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")

@@ -7,9 +7,11 @@ from types import TracebackType
 import torch
 from torch.nn.utils.parametrize import is_parametrized
 
+from seriatim.torch._convolution import Conv2d
 from seriatim.torch._recurrent import GRU, LSTM, RNN
 
 RECURRENT: dict[type, type] = {torch.nn.GRU: GRU, torch.nn.LSTM: LSTM, torch.nn.RNN: RNN}
+CONVOLUTIONS: dict[type, type] = {torch.nn.Conv2d: Conv2d}
 
 
 class Patch:
@@ -56,7 +58,7 @@ class Patch:
         return "Patch:\n  " + "\n  ".join(lines or ["nothing to replace"])
 
 
-def patch(model: torch.nn.Module) -> Patch:
+def patch(model: torch.nn.Module, *, conv2d: bool = False) -> Patch:
     """Make the GRU, LSTM and RNN modules of a model seriatim's, in place.
 
     Modules stay the objects that they are, with their names, parameters, hooks and mode: an optimiser that holds the
@@ -68,6 +70,8 @@ def patch(model: torch.nn.Module) -> Patch:
     ----------
     model : torch.nn.Module
         A model, or a single module.
+    conv2d : bool, default False
+        Whether ``Conv2d`` is replaced, too.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def patch(model: torch.nn.Module) -> Patch:
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    twins, done = RECURRENT, Patch()
+    twins, done = RECURRENT | (CONVOLUTIONS if conv2d else {}), Patch()
     for name, module in list(model.named_modules()):
         kind = _kind(module, twins)
         if kind is None or type(module) is twins[kind]:

@@ -101,14 +101,14 @@ class _Twin(torch.nn.RNNBase):  # type: ignore[misc]
         """Draw, as torch does and from its generator, what the outputs between layers are multiplied by."""
         if not self.training or not self.dropout:
             return []
-        shape, layers = (len(data), stack.directions * stack.state_sizes[0]), range(self.num_layers - 1)
-        if self.dropout == 1:
-            return [data.new_zeros(shape) for _ in layers]
-        kept = 1 - self.dropout
-        return [data.new_empty(shape).bernoulli_(kept).div_(kept) for _ in layers]
+        ones = data.new_ones(data.shape[0], stack.directions * stack.state_sizes[0])
+        return [torch.nn.functional.dropout(ones, self.dropout) for _ in range(self.num_layers - 1)]
 
     def __prepare_scriptable__(self) -> torch.nn.Module:
-        """Give ``torch.jit.script`` torch's own module with these parameters: what it makes must not need us."""
+        """Give ``torch.jit.script`` torch's own module with these parameters: what it makes must not need us.
+
+        It puts this module into the model that it is given, too.
+        """
         kind = {"GRU": torch.nn.GRU, "LSTM": torch.nn.LSTM}.get(self.mode, torch.nn.RNN)
         module: torch.nn.Module = kind.__new__(kind)
         module.__dict__.update(self.__dict__)
