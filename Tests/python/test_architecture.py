@@ -46,6 +46,7 @@ ALLOWED = {
     },
     # No layer above imports these; persistence finds classes by name.
     "recipes": BASE | {"_sklearn", "functional", "models", "preprocessing", "sequences"},
+    "mpi": BASE | {"_sklearn", "distributed", "models"},
     "persistence": BASE | {"nn", "optim"},
     "compat": BASE | {"_sklearn", "models", "sequences"},
     "export": BASE | {"functional", "models", "nn", "preprocessing"},

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from . import export as export
     from . import functional as functional
     from . import models as models
+    from . import mpi as mpi
     from . import nn as nn
     from . import optim as optim
     from . import persistence as persistence
@@ -53,6 +54,7 @@ _SUBMODULES = (
     "export",
     "functional",
     "models",
+    "mpi",
     "nn",
     "optim",
     "persistence",

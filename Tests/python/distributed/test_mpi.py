@@ -22,9 +22,9 @@ rank, size = team.rank, team.size
 """
 
 
-def launch(size, script, timeout=20):
+def launch(size, script, timeout=20, head=HEAD):
     """What all ranks printed, their errors, the code, and how long it took."""
-    code = HEAD.replace("{timeout}", str(timeout)) + script
+    code = head.replace("{timeout}", str(timeout)) + script
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     start = time.monotonic()
     done = subprocess.run(
@@ -92,3 +92,49 @@ team.barrier()
     assert code != 0
     assert took < 15
     assert out == ["", "True", "True"]
+
+
+FIT = """
+import numpy as np
+from seriatim.distributed import team
+from seriatim.models import GRUClassifier as Plain
+from seriatim.mpi import GRUClassifier
+rng = np.random.default_rng(0)
+X, y = [rng.normal(size=(n, 2)) for n in rng.integers(3, 9, 24)], np.arange(24) % 2
+settings = dict(hidden_size=4, max_epochs=2, early_stopping=True, random_state=0, verbose=1)
+"""
+
+
+def test_three_lines_on_all_ranks_give_the_bits_of_one_and_the_first_alone_shows_them():
+    out, error, code, _ = launch(
+        3,
+        """
+from seriatim.distributed import alone, use
+model = GRUClassifier(**settings).fit(X, y)
+with use(alone()):
+    plain = Plain(micro_shards=8, **settings).set_params(verbose=0).fit(X, y)
+same = [np.array_equal(a, b) for a, b in zip(model.module_.state_dict().values(), plain.module_.state_dict().values())]
+print(f"{all(same) and model.history_['loss'] == plain.history_['loss']}\\n", end="", flush=True)
+""",
+        head=FIT,
+    )
+    assert [line for line in out if not line.startswith("GRUClassifier: ")] == ["", "True", "True", "True"]
+    assert len(out) == 5
+    assert error.count("epoch 1/2") >= 1
+    assert code == 0
+
+
+def test_other_data_in_a_rank_is_an_error_in_all():
+    _, error, code, took = launch(
+        2,
+        """
+from mpi4py import MPI
+if MPI.COMM_WORLD.Get_rank():
+    X[3] = X[3] + 1
+GRUClassifier(**settings).fit(X, y)
+""",
+        head=FIT,
+    )
+    assert "expected the same sequences, targets and weights in every process" in error
+    assert code != 0
+    assert took < 20

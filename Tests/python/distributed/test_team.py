@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support import far_apart
 
-from seriatim.distributed import Team, TeamError, TreeSum, alone, current, local_engines, run_threads, team, use
+from seriatim.distributed import Call, Team, TeamError, TreeSum, alone, current, local_engines, run_threads, team, use
 from seriatim.distributed import _sum as sums
 from seriatim.distributed import _team as teams
 from seriatim.distributed._tree import fold
@@ -372,3 +372,25 @@ def test_nothing_is_imported_that_was_not_asked_for():
     code = "import sys, seriatim.distributed; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"mpi4py", "torch", "dask", "distributed", "sklearn"} & set(loaded)
+
+
+# ---- Messages
+
+
+def test_heads_of_other_programs_and_too_much_are_refused():
+    call = Call("gather", 1, note=7)
+    assert call.check(call.head(100), 2, 100) == (100, 7)
+    with pytest.raises(TeamError, match="gather: rank 2 sent 100 bytes where at most 99 are expected"):
+        call.check(call.head(100), 2, 99)
+    with pytest.raises(TeamError, match="rank 2 sent what is no message of this version"):
+        call.check(b"HTTP" + call.head(0)[4:], 2, 99)
+
+
+def test_what_was_heard_is_not_told_again():
+    said = []
+    engine, other = local_engines(2)
+    engine.fail = said.append
+    other.fail("for this test")
+    with pytest.raises(TeamError, match="rank 1 has failed: for this test"):
+        Team(engine).barrier()
+    assert said == []

@@ -158,6 +158,8 @@ def not_known(value: Any, path: str) -> str:
         if name in parts:
             return f"{wanted}: nothing predicts by it, so set_params({name}={other!r}) before saving"
     home = type(value).__module__.split(".")[0]
+    if home == "seriatim" and hasattr(value, "to_local"):
+        return f"{wanted} of {type(value).__module__}: save what its to_local() gives"
     if home == "seriatim" and hasattr(value, "get_params"):
         return f"{wanted}, an adaptor: save the estimator inside of it"
     if hasattr(value, "get_params"):
