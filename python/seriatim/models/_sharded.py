@@ -32,6 +32,7 @@ from seriatim.models._validation import choose
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
+from seriatim.preprocessing._parts import fitted_in_parts, whole_only
 from seriatim.preprocessing._targets import Targets, is_weightless, weights_in_loss
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by_shard, make_reservoir
@@ -170,6 +171,10 @@ class _Run:
         """Return a fitted copy of a transformer, None of None."""
         if transformer is None:
             return None
+        if whole_only(transformer) is None:
+            parts = {number: part for number, part in data.own.items() if len(part)}
+            return fitted_in_parts(transformer, parts, len(data.sizes), self.team.fold)
+        # Every process is sent all: what another's code learns has no parts.
         own = {number: (part.X, part.lengths) for number, part in data.own.items() if len(part)}
         found = [one for one in of_all(self.team, own, data.sizes) if len(one)]
         whole = Sequences(joined([one[0] for one in found]), joined([one[1] for one in found]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from sklearn import get_config
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seriatim import functional as F
 from seriatim._sklearn import (
+    Known,
     Reading,
     Remembers,
     Stored,
@@ -23,12 +25,20 @@ from seriatim._sklearn import (
     read_videos,
     remember,
 )
-from seriatim._typing import AnyArray, ArrayLike
+from seriatim._typing import AnyArray, ArrayLike, Integers
 from seriatim.preprocessing._frames import are_videos, folded, on_frames
 from seriatim.sequences import Sequences
 from seriatim.sequences._items import reusable
 
 Self = TypeVar("Self", bound="SequenceTransformer")
+Leaf = TypeVar("Leaf")
+
+
+class Fold(Protocol):
+    """Combines what is known of each part in one order, whoever has the parts; all get the result."""
+
+    def __call__(self, leaves: Mapping[int, Leaf], combine: Callable[[Leaf, Leaf], Leaf]) -> Leaf | None:
+        """Return None where nobody has a part."""
 
 
 class _Table(TransformerMixin):  # type: ignore[misc]
@@ -97,6 +107,25 @@ class SequenceTransformer(  # type: ignore[call-arg]
     def _fit(self, sequences: Sequences) -> None:
         """Learn from the training sequences."""
 
+    def _fit_parts(self, parts: Mapping[int, Sequences], fold: Fold) -> None:
+        """Learn from parts of the training sequences, of which others may have some.
+
+        A class whose ``_fit`` learns defines this as well. Here is what looks at each part and keeps nothing of it.
+        """
+        for part in parts.values():
+            self._fit(part)
+
+    @classmethod
+    def _fits_in_parts(cls) -> bool:
+        """Return whether ``_fit_parts`` learns what ``_fit`` does."""
+        places = [
+            next(i for i, base in enumerate(cls.__mro__) if name in vars(base)) for name in ("_fit", "_fit_parts")
+        ]
+        if cls.fit is not SequenceTransformer.fit:
+            return False
+        keeps = set(cls._names_of_state()) - set(SequenceTransformer._names_of_state())
+        return places[1] <= places[0] or (not keeps and cls.__module__.startswith("seriatim."))
+
     def _transform(self, sequences: Sequences) -> Sequences:
         raise NotImplementedError
 
@@ -137,6 +166,28 @@ class SequenceTransformer(  # type: ignore[call-arg]
         self.n_features_in_ = int(np.prod(reading.sequences.X.shape[1:]))
         remember(self, reading)
         return self
+
+    def _fit_in_parts(self, parts: Mapping[int, Sequences], fold: Fold) -> None:
+        """Do what :meth:`fit` does, for parts of the training sequences."""
+        self._check_parameters()
+        name = type(self).__name__
+        are_frames = {number: are_videos(part, None) for number, part in parts.items()}
+        readings = {
+            number: (read_videos if are_frames[number] else read_sequences)(part, None, name)
+            for number, part in parts.items()
+        }
+        flat = {
+            number: folded(reading.sequences, self._of_frames, name) if are_frames[number] else reading.sequences
+            for number, reading in readings.items()
+        }
+        seen = fold({n: _Seen(reading.known, *_offsets_in(flat[n])) for n, reading in readings.items()}, _seen_together)
+        if seen is None:
+            raise ValueError(f"X: {name} expected at least one sequence, got none in any part")
+        self._fit_parts(flat, fold)
+        shape = seen.known.shape
+        self._has_offset = _are_many(seen.lost, seen.varying)
+        self.n_features_in_ = int(np.prod(shape))
+        remember(self, Reading(Sequences(np.zeros((1, *shape), np.float32), [1]), seen.known.rows, "sequences"))
 
     @answers
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:
@@ -296,10 +347,35 @@ def loses(mean: AnyArray, unit: AnyArray) -> bool:
 
 def _has_offset(sequences: Sequences) -> bool:
     """Return whether float32 would lose how a feature varies within most of the sequences in which it does."""
+    return _are_many(*_offsets_in(sequences))
+
+
+def _offsets_in(sequences: Sequences) -> tuple[Integers, Integers]:
+    """Return in how many sequences float32 would lose how a feature varies, and in how many it does, ``(D,)`` each."""
     mean, spread = F.ragged_moments(sequences.X, offsets(sequences))
     varies = spread > 0
     ratio = np.where(varies, np.abs(mean) / np.where(varies, spread, 1), 0)
     small = varies & ((spread < _LEAST_UNIT) | (spread > _GREATEST_UNIT))
     # What was given as float32 has been rounded already.
     lost = small | (ratio > _FAR if sequences.X.dtype == np.float64 else False)
-    return bool(np.any(2 * lost.sum(axis=0) > np.maximum(varies.sum(axis=0), 1)))
+    return lost.sum(axis=0), varies.sum(axis=0)
+
+
+def _are_many(lost: Integers, varying: Integers) -> bool:
+    return bool(np.any(2 * lost > np.maximum(varying, 1)))
+
+
+class _Seen(NamedTuple):
+    """What is remembered of a part whatever the transformer."""
+
+    known: Known
+    lost: Integers
+    varying: Integers
+
+
+def _seen_together(a: _Seen, b: _Seen) -> _Seen:
+    if a.known != b.known:
+        raise ValueError(
+            f"X: expected parts whose observations have one shape, got {a.known.shape} and {b.known.shape}"
+        )
+    return _Seen(a.known, a.lost + b.lost, a.varying + b.varying)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from seriatim import functional as F
 from seriatim._sklearn import Choice, Kind, Rules
 from seriatim._sklearn._finite import as_finite
 from seriatim._typing import AnyArray, Doubles, Integers
-from seriatim.preprocessing._base import SequenceTransformer, offsets
+from seriatim.preprocessing._base import Fold, SequenceTransformer, offsets
 from seriatim.preprocessing._frames import CHANNELS
 from seriatim.sequences import Sequences
 
@@ -56,11 +58,32 @@ class _Scaling(SequenceTransformer):
         """Return shift and scale of every sequence, ``(n, D)`` each."""
         raise NotImplementedError
 
+    def _summary(self, X: AnyArray) -> Doubles:
+        """Return what is known of a part of the training set, to be joined with that of others by :meth:`_join`."""
+        raise NotImplementedError
+
+    def _join(self, a: Doubles, b: Doubles) -> Doubles:
+        raise NotImplementedError
+
+    def _of_summary(self, summary: Doubles, dtype: npt.DTypeLike) -> tuple[AnyArray, AnyArray]:
+        """Return shift and scale, ``(1, D)`` each, in a type."""
+        raise NotImplementedError
+
     def _fit(self, sequences: Sequences) -> None:
         if self.over == "training":
             whole = np.array([0, len(sequences.X)])
             shift, scale = self._finite_statistics(sequences.X, whole)
             self.shift_, self.scale_ = shift[0], scale[0]
+
+    def _fit_parts(self, parts: Mapping[int, Sequences], fold: Fold) -> None:
+        if self.over != "training":
+            return
+        is_wide = fold({n: part.X.dtype == np.float64 for n, part in parts.items()}, lambda a, b: a or b)
+        summary = fold({n: self._summary(part.X) for n, part in parts.items()}, self._join)
+        assert summary is not None
+        dtype = np.float64 if is_wide else np.float32
+        shift, scale = _finite(lambda kind: self._of_summary(summary, kind), dtype)
+        self.shift_, self.scale_ = shift[0], scale[0]
 
     def _transform(self, sequences: Sequences) -> Sequences:
         if self.over == "sequence":
@@ -97,19 +120,51 @@ class _Scaling(SequenceTransformer):
         ValueError
             They are beyond it.
         """
-        limits = np.finfo(np.float32)
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore", under="ignore"):
-            shift, scale = self._statistics(X, ends)
-            holds = np.isfinite(shift) & (np.abs(scale) >= limits.tiny) & (np.abs(scale) <= limits.max)
-            if X.dtype == np.float32 and not holds.all():
-                shift, scale = self._statistics(X.astype(np.float64), ends)
-        shift, scale = shift.astype(np.float64), scale.astype(np.float64)
-        if not (np.isfinite(shift).all() and np.isfinite(scale).all() and np.abs(scale).min() >= np.finfo(float).tiny):
-            raise ValueError("X: expected values whose differences float64 holds; divide them by a unit of their size")
-        return shift, scale
+        return _finite(lambda dtype: self._statistics(X.astype(dtype, copy=False), ends), X.dtype)
 
 
-class Center(_Scaling):
+def _finite(of: Callable[[npt.DTypeLike], tuple[AnyArray, AnyArray]], dtype: npt.DTypeLike) -> tuple[Doubles, Doubles]:
+    """Return shift and scale in float64, as they are in a type, or in float64 if they are beyond that."""
+    limits = np.finfo(np.float32)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore", under="ignore"):
+        shift, scale = of(dtype)
+        holds = np.isfinite(shift) & (np.abs(scale) >= limits.tiny) & (np.abs(scale) <= limits.max)
+        if dtype == np.float32 and not holds.all():
+            shift, scale = of(np.float64)
+    shift, scale = shift.astype(np.float64), scale.astype(np.float64)
+    if not (np.isfinite(shift).all() and np.isfinite(scale).all() and np.abs(scale).min() >= np.finfo(float).tiny):
+        raise ValueError("X: expected values whose differences float64 holds; divide them by a unit of their size")
+    return shift, scale
+
+
+class _Moments(_Scaling):
+    """By mean and deviation."""
+
+    def _of_moments(self, mean: AnyArray, spread: AnyArray) -> tuple[AnyArray, AnyArray]:
+        raise NotImplementedError
+
+    def _summary(self, X: AnyArray) -> Doubles:
+        """Return count, mean and sum of squared differences to it, ``(3, D)``, in float64 whatever X is."""
+        rows = max(1, _MOST_AT_ONCE // X.shape[1])
+        found: Doubles | None = None
+        for first in range(0, len(X), rows):
+            part = X[first : first + rows].astype(np.float64, copy=False)
+            mean, spread = F.ragged_moments(part, np.array([0, len(part)]))
+            with np.errstate(over="ignore", under="ignore"):
+                own = np.concatenate([np.full_like(mean, len(part)), mean, spread * spread * len(part)])
+            found = own if found is None else self._join(found, own)
+        assert found is not None
+        return found
+
+    def _join(self, a: Doubles, b: Doubles) -> Doubles:
+        return F.join_moments(a, b)
+
+    def _of_summary(self, summary: Doubles, dtype: npt.DTypeLike) -> tuple[AnyArray, AnyArray]:
+        spread = np.sqrt(summary[2] / summary[0])
+        return self._of_moments(summary[1].astype(dtype)[None], spread.astype(dtype)[None])
+
+
+class Center(_Moments):
     """Subtract the mean of every feature.
 
     Parameters
@@ -136,8 +191,11 @@ class Center(_Scaling):
         mean = F.ragged_mean(X, ends)
         return mean, np.ones_like(mean)
 
+    def _of_moments(self, mean: AnyArray, spread: AnyArray) -> tuple[AnyArray, AnyArray]:
+        return mean, np.ones_like(mean)
 
-class Standardize(_Scaling):
+
+class Standardize(_Moments):
     """Make the mean of every feature 0 and its standard deviation 1.
 
     Parameters
@@ -164,7 +222,9 @@ class Standardize(_Scaling):
         self.over = over
 
     def _statistics(self, X: AnyArray, ends: Any) -> tuple[AnyArray, AnyArray]:
-        mean, spread = F.ragged_moments(X, ends)
+        return self._of_moments(*F.ragged_moments(X, ends))
+
+    def _of_moments(self, mean: AnyArray, spread: AnyArray) -> tuple[AnyArray, AnyArray]:
         return mean, inverse(spread, steady(mean, spread), 1)
 
 
@@ -206,7 +266,20 @@ class MinMaxScale(_Scaling):
             raise ValueError(f"feature_range: expected two growing numbers, got {self.feature_range!r}")
 
     def _statistics(self, X: AnyArray, ends: Any) -> tuple[AnyArray, AnyArray]:
-        low, high = F.ragged_extrema(X, ends)
+        return self._of_extrema(*F.ragged_extrema(X, ends))
+
+    def _summary(self, X: AnyArray) -> Doubles:
+        found: Doubles = np.concatenate(F.ragged_extrema(X, np.array([0, len(X)]))).astype(np.float64)
+        return found
+
+    def _join(self, a: Doubles, b: Doubles) -> Doubles:
+        return np.stack([np.minimum(a[0], b[0]), np.maximum(a[1], b[1])])
+
+    def _of_summary(self, summary: Doubles, dtype: npt.DTypeLike) -> tuple[AnyArray, AnyArray]:
+        low, high = summary.astype(dtype)[:, None]
+        return self._of_extrema(low, high)
+
+    def _of_extrema(self, low: AnyArray, high: AnyArray) -> tuple[AnyArray, AnyArray]:
         first, last = self.feature_range
         width = np.where(high > low, high - low, 1)
         scale = ((last - first) / width).astype(low.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._sklearn import Choice, Number, Rules
 from seriatim._typing import AnyArray, Array, Integers
-from seriatim.preprocessing._base import SequenceTransformer, offsets
+from seriatim.preprocessing._base import Fold, SequenceTransformer, offsets
 from seriatim.preprocessing._frames import PIXELS
 from seriatim.sequences import Sequences
 
@@ -303,6 +304,11 @@ class Pad(SequenceTransformer):
 
     def _fit(self, sequences: Sequences) -> None:
         self.length_ = int(sequences.lengths.max() if self.length is None else self.length)
+
+    def _fit_parts(self, parts: Mapping[int, Sequences], fold: Fold) -> None:
+        longest = fold({number: int(part.lengths.max()) for number, part in parts.items()}, max)
+        assert longest is not None
+        self.length_ = longest if self.length is None else int(self.length)
 
     def _transform(self, sequences: Sequences) -> Sequences:
         n, wanted = len(sequences), self.length_
