@@ -88,22 +88,34 @@ def test_cells():
     own.load_state_dict(cell)
     x, h = torch.randn(2, 3, 5, 5), torch.randn(2, 4, 5, 5)
     assert np.array_equal(cell(x, h).detach(), own.eval()(x.numpy(), h.numpy()))
-    for hard in (False, True):
-        cell, own = twins.ConvLSTMCell(2, hard=hard), nn.ConvLSTMCell(2, hard=hard)
+    for options in ({}, {"hard": True}, {"separable": True}):
+        cell, own = twins.ConvLSTMCell(2, **options), nn.ConvLSTMCell(2, **options)
         own.load_state_dict(cell)
         own.eval()
         x = torch.randn(3, 2, 8, 5, 5)
         for _ in range(2):
-            assert np.array_equal(cell(x).detach(), own(x.numpy()))
+            np.testing.assert_allclose(cell(x).detach(), own(x.numpy()), atol=1e-6)
         cell.reset(torch.tensor([1, 0]))
         own.reset([1, 0])
         cell(x).sum().backward()
-        assert np.array_equal(cell(x).detach(), (own(x.numpy()), own(x.numpy()))[1])
+        np.testing.assert_allclose(cell(x).detach(), (own(x.numpy()), own(x.numpy()))[1], atol=1e-6)
+        assert all(p.grad is not None for p in cell.parameters())
         with pytest.raises(ValueError, match="call reset_all"):
             cell(torch.zeros(1, 3, 8, 5, 5))
         cell.reset_all()
         assert cell(torch.zeros(1, 3, 8, 5, 5)).shape == (1, 3, 2, 5, 5)
         assert "memory" not in "".join(cell.state_dict())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_steps_and_no_sequences(kind):
+    model = made(kind)
+    y, last = model(torch.zeros(0, 2, 3, 6, 7))
+    assert y.shape == (0, 2, 5, 6, 7)
+    assert flat(last)[-1].shape == (2, 5, 6, 7)
+    y, last = model(torch.zeros(4, 0, 3, 6, 7))
+    assert y.shape == (4, 0, 5, 6, 7)
+    assert flat(last)[-1].shape == (0, 5, 6, 7)
 
 
 def test_two_backwards_and_changed_values():

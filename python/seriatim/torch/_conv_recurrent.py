@@ -113,11 +113,13 @@ class ConvLSTMCell(_Cell):
         Odd.
     hard : bool, default False
         Gates and candidates of straight lines.
+    separable : bool, default False
+        Whether the hidden convolution is a depthwise one and a pointwise one.
 
     Attributes
     ----------
-    conv_h2h : torch.nn.Conv2d
-        Only its weights are used.
+    conv_h2h : torch.nn.Conv2d, or torch.nn.Sequential of two
+        Only the weights are used.
 
     Raises
     ------
@@ -133,15 +135,24 @@ class ConvLSTMCell(_Cell):
 
     kind = "lstm"
 
-    def __init__(self, hidden_dim: int, kernel_size: int = 3, *, hard: bool = False) -> None:
+    def __init__(self, hidden_dim: int, kernel_size: int = 3, *, hard: bool = False, separable: bool = False) -> None:
         super().__init__()
         self.hidden_size, self.hard = hidden_dim, bool(hard)
         self.kernel_size = odd("kernel_size", kernel_size)
-        self.conv_h2h = torch.nn.Conv2d(hidden_dim, 4 * hidden_dim, kernel_size, padding=kernel_size // 2)
+        pad = kernel_size // 2
+        if separable:
+            depth = torch.nn.Conv2d(hidden_dim, hidden_dim, kernel_size, padding=pad, groups=hidden_dim)
+            self.conv_h2h = torch.nn.Sequential(depth, torch.nn.Conv2d(hidden_dim, 4 * hidden_dim, 1))
+        else:
+            self.conv_h2h = torch.nn.Conv2d(hidden_dim, 4 * hidden_dim, kernel_size, padding=pad)
         self.memory: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _joined(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return self.conv_h2h.weight, self.conv_h2h.bias
+        if isinstance(self.conv_h2h, torch.nn.Conv2d):
+            return self.conv_h2h.weight, self.conv_h2h.bias
+        depth, point = self.conv_h2h
+        mix = point.weight.flatten(1)
+        return point.weight * depth.weight.squeeze(1), mix @ depth.bias + point.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Run all steps, from where the last call ended."""

@@ -203,7 +203,7 @@ def _plain(
             new = [sigmoid(o) * tanh(cell), cell]
         outputs.append(new[0])
         now = [torch.cat([a, state[size:]]) for a, state in zip(new, now, strict=True)]
-    return torch.cat(outputs), *now
+    return (torch.cat(outputs) if outputs else zeros[:0]), *now
 
 
 def _hard_sigmoid(x: torch.Tensor) -> torch.Tensor:
