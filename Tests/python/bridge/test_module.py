@@ -346,6 +346,13 @@ def test_a_torch_module_of_both_kinds_trains():
     assert loss < 0.2
 
 
+def test_export_and_transforms_are_refused():
+    _, twin = linear()
+    for call in (lambda: torch.export.export(twin, (X,)), lambda: torch.func.vmap(twin)(X)):
+        with pytest.raises(RuntimeError, match=r"as_module\(Linear\): expected a call with numbers"):
+            call()
+
+
 def test_compile_breaks_the_graph_here():
     _, twin = linear()
     with warnings.catch_warnings():

@@ -17,6 +17,7 @@ from seriatim.nn.base import _contexts
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._narrow import narrow_form
 from seriatim.nn.base._parameter import Gradients, Parameter
+from seriatim.torch._differentiable import is_transformed
 from seriatim.torch._operators import is_kept
 from seriatim.torch._trees import arrays_of, fill, pull_back, read, spread, take
 
@@ -243,6 +244,11 @@ class SeriatimModule(torch.nn.Module):  # type: ignore[misc]
 
 def _call(twin: SeriatimModule, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     module = twin.seriatim_module
+    if torch.compiler.is_compiling() or is_transformed():
+        raise RuntimeError(
+            f"as_module({type(module).__name__}): expected a call with numbers, got one under torch.export or "
+            "torch.func: what the module keeps for its backward is no tensor. Those of seriatim.torch can be exported."
+        )
     if options:
         inputs, options = _in_order(module, inputs, options)
     tensors: list[Any] = []
