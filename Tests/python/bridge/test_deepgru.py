@@ -154,17 +154,17 @@ def test_gradients_copies_types_and_second_derivatives(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
 @pytest.mark.parametrize("form", ["padded", "packed"])
-def test_compiled_whole(form, monkeypatch):
-    if hasattr(torch._dynamo.config, "allow_rnn"):
-        monkeypatch.setattr(torch._dynamo.config, "allow_rnn", True)
+def test_compiled_whole(form):
     ours, x = model().eval(), inputs()
     given, leaf = x, x
     if form == "packed":
         given = rnn.pack_padded_sequence(x.detach(), torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False)
         leaf = given.data.requires_grad_()
-    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
-    wanted = [leaf, *ours.parameters()]
-    for a, b in zip(results(ours, given, wanted=wanted), results(compiled, given, wanted=wanted), strict=True):
+    compiled, wanted = torch.compile(ours, fullgraph=True, backend="aot_eager"), [leaf, *ours.parameters()]
+    settings = {"allow_rnn": True} if hasattr(torch._dynamo.config, "allow_rnn") else {}
+    with torch._dynamo.config.patch(**settings):
+        found = results(compiled, given, wanted=wanted)
+    for a, b in zip(results(ours, given, wanted=wanted), found, strict=True):
         torch.testing.assert_close(a, b)
 
 

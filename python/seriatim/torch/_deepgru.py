@@ -46,8 +46,8 @@ class DeepGRU(torch.nn.Module):  # type: ignore[misc]
     implementation, padding shorter sequences up to the longest changes what they give.) It returns logits, for
     ``CrossEntropyLoss``, as theirs; :class:`seriatim.nn.DeepGRU` returns log-probabilities.
 
-    ``torch.compile(fullgraph=True)`` takes padded input without lengths, and a PackedSequence: torch's own packing breaks
-    the graph. Where torch has the setting ``torch._dynamo.config.allow_rnn``, it has to be True.
+    ``torch.compile(fullgraph=True)`` takes padded input without lengths, and a PackedSequence: torch's own packing
+    breaks the graph. Where torch has the setting ``torch._dynamo.config.allow_rnn``, it has to be True.
 
     References
     ----------
