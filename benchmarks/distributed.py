@@ -11,6 +11,7 @@ import argparse
 import csv
 import os
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,6 @@ COLUMNS = (
     "folds", "sums", "waits", "cpu",
 )  # fmt: skip
 SHARDS, BATCH, BATCHES = 8, 64, 4
-# Gbit/s, and milliseconds of a round trip.
-LINKS = [(rate, trip) for rate in (1, 10, 25) for trip in (0.1, 1.0)]
 # What batch normalisation of DeepGRU's classifier tells: three times so many numbers.
 FOLDED = 256
 
@@ -139,12 +138,12 @@ def measure(options: argparse.Namespace) -> Iterable[Row]:
         # More ranks than cores: what a message costs, in time of the processor.
         with Ranks(size) as ranks:
             yield from calls(options, ranks, [1000, 100_000])
-    reason = why_not()
+    reason = why_not() if options.gigabits else "not asked for"
     if reason:
         print(f"without networks: {reason}")
         return
     with Network(2, 1) as network, Ranks(2, network) as ranks:
-        for gigabits, milliseconds in options.links:
+        for gigabits, milliseconds in product(options.gigabits, options.milliseconds):
             ranks.be_far(gigabits, milliseconds)
             link = {"gigabits": gigabits, "milliseconds": milliseconds}
             yield from calls(options, ranks, options.sizes, **link)
@@ -184,7 +183,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 5_000_000, 20_000_000])
     parser.add_argument("--micro", type=int, nargs="+", default=[2, 4, 8, 16, 32, 64])
     parser.add_argument("--more", type=int, nargs="*", default=[4, 8], help="ranks, where there are but two cores")
-    parser.add_argument("--no-links", dest="links", action="store_const", const=[], default=LINKS)
+    parser.add_argument("--gigabits", type=float, nargs="*", default=[1, 10, 25], help="a second, of emulated links")
+    parser.add_argument("--milliseconds", type=float, nargs="+", default=[0.1, 1], help="of their round trips")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where scale.csv, scale.png and guide/scale.md are")
     parser.add_argument("--draw", action="store_true", help="measure nothing")
     options = parser.parse_args(arguments)

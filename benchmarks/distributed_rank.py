@@ -27,7 +27,7 @@ from seriatim.training import Batch, bucketed_by_shard, collate
 from seriatim.training._micro import MicroBatches, MicroSteps
 
 # The paper's network, and the estimator's own; "tiny" is for tests.
-NETWORKS = {"paper": {}, "default": DIMS, "tiny": {"gru1": 8, "gru2": 8, "gru3": 8, "fc": 8}}
+NETWORKS = {"paper": {}, "default": DIMS, "tiny": dict.fromkeys(("gru1", "gru2", "gru3", "fc"), 8)}
 FEATURES, CLASSES = 13, 10
 PARTS = ("folds", "sums", "waits")
 

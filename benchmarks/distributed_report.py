@@ -174,7 +174,7 @@ def picture(rows: Sequence[Row], costs: dict[str, Costs], path: Path, title: str
     _draw_check(panels[0, 1], rows, costs)
     basis = next(iter(costs.values()))
     for axes, of, name in (
-        (panels[1, 0], weak_efficiency, f"{EACH} sequences each"),
+        (panels[1, 0], weak_efficiency, f"{EACH} sequences a machine"),
         (panels[1, 1], strong_speed, f"{ALL:,} sequences"),
     ):
         for size, colour in MODELS.items():
@@ -183,7 +183,7 @@ def picture(rows: Sequence[Row], costs: dict[str, Costs], path: Path, title: str
             axes.plot(WORKERS, of(own, SHOWN, 2), color=colour, linestyle=":")
         axes.set_xscale("log", base=2)
         axes.set_xticks(WORKERS, [str(w) for w in WORKERS])
-        axes.set_title(f"model: {name}, machines of {CORES} cores, {SHOWN.gigabits:g} Gbit/s", fontsize=10)
+        axes.set_title(f"model: {name}, {CORES} cores each, {SHOWN.gigabits:g} Gbit/s", fontsize=10)
         axes.set_xlabel("machines (dotted: gradients in bfloat16)")
     panels[1, 0].set(ylabel="efficiency", ylim=(0, 1.05))
     panels[1, 1].set(ylabel="times as fast as one", yscale="log")
@@ -223,7 +223,7 @@ def _draw_cores(axes: Any, rows: Sequence[Row]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1.6)
     axes.set_title("a step of 64 sequences in 8 shards", fontsize=10)
-    axes.set_xlabel("as a multiple of half of one core's time (orange: exchanges)")
+    axes.set_xlabel("of half of one core's time (orange: exchanges)")
 
 
 def _draw_check(axes: Any, rows: Sequence[Row], costs: dict[str, Costs]) -> None:
