@@ -125,7 +125,7 @@ def limit_table(costs: Costs) -> str:
     """Return how many workers pay, by link and network, and what halved bytes change."""
     titles = ["cores a machine", "Gbit/s", "round trip, ms", "million numbers"]
     titles += [f"{workers} machines" for workers in SAID]
-    titles += ["a mini-batch as it is: up to", f"bfloat16: {SAID[-2]} machines", "up to"]
+    titles += ["1,024 sequences: up to", f"bfloat16: {SAID[-2]} machines", "up to"]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for cores, link in LIMITS:
         for size in MODELS:
@@ -183,7 +183,7 @@ def picture(rows: Sequence[Row], costs: dict[str, Costs], path: Path, title: str
             axes.plot(WORKERS, of(own, SHOWN, 2), color=colour, linestyle=":")
         axes.set_xscale("log", base=2)
         axes.set_xticks(WORKERS, [str(w) for w in WORKERS])
-        axes.set_title(f"model: {name}, {CORES} cores each, {SHOWN.gigabits:g} Gbit/s", fontsize=10)
+        axes.set_title(f"model: {name}, {CORES} cores each, {SHOWN.gigabits:g} Gbit/s", fontsize=9.5)
         axes.set_xlabel("machines (dotted: gradients in bfloat16)")
     panels[1, 0].set(ylabel="efficiency", ylim=(0, 1.05))
     panels[1, 1].set(ylabel="times as fast as one", yscale="log")
@@ -222,7 +222,7 @@ def _draw_cores(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_yticks(range(place), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.6)
-    axes.set_title("a step of 64 sequences in 8 shards", fontsize=10)
+    axes.set_title("a step of 64 sequences in 8 shards", fontsize=9.5)
     axes.set_xlabel("of half of one core's time (orange: exchanges)")
 
 
@@ -245,7 +245,7 @@ def _draw_check(axes: Any, rows: Sequence[Row], costs: dict[str, Costs]) -> None
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_title("links of 1, 10, 25 Gbit/s, 0.1 and 1 ms", fontsize=10)
+    axes.set_title("links of 1, 10, 25 Gbit/s, 0.1 and 1 ms", fontsize=9.5)
     axes.legend(frameon=False, fontsize=8)
 
 
