@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 from support import far_apart
 
-from seriatim.distributed import Call, Team, TeamError, TreeSum, alone, current, local_engines, run_threads, team, use
+from seriatim.distributed import (
+    Call,
+    Team,
+    TeamError,
+    TreeSum,
+    _current,
+    alone,
+    current,
+    local_engines,
+    run_threads,
+    team,
+    use,
+)
 from seriatim.distributed import _sum as sums
 from seriatim.distributed import _team as teams
 from seriatim.distributed._tree import fold
@@ -357,6 +369,22 @@ def test_an_exception_within_is_told():
         raise KeyError("a column")
     with pytest.raises(TeamError, match="rank 1 has failed: KeyError: 'a column'"), team(engines[0]) as made:
         made.barrier()
+
+
+def test_ranks_of_a_launcher_part_the_processors_of_a_machine(monkeypatch):
+    monkeypatch.delenv("SERIATIM_NUM_THREADS", raising=False)
+    monkeypatch.setattr(_current, "get_num_threads", lambda: 7)
+    for set_by_hand, wanted in ((False, {3, 7}), (True, {7})):
+        said = []
+        monkeypatch.setattr(_current, "set_num_threads", said.append)
+        monkeypatch.setenv("OMP_NUM_THREADS", "7") if set_by_hand else monkeypatch.delenv("OMP_NUM_THREADS", False)
+
+        def work(team):
+            with _current._fair_share(team):
+                team.barrier()
+
+        run_threads(2, work, timeout=10)
+        assert set(said) == wanted
 
 
 def test_engines_by_name(monkeypatch):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
+from seriatim._config import get_num_threads, set_num_threads
 from seriatim.distributed._engine import Engine
 from seriatim.distributed._gloo import gloo
 from seriatim.distributed._mpi import mpi
@@ -49,7 +52,8 @@ def team(engine: Engine | str, *, timeout: float = 300.0) -> Iterator[Team]:
     """Make a team for fits within, and close it behind them.
 
     Every rank runs the same program. Of an exception the others are told before it goes on up: what they wait for
-    then raises :class:`TeamError`.
+    then raises :class:`TeamError`. Ranks of a launcher that have the same processors part them among each other, unless
+    ``OMP_NUM_THREADS`` or ``SERIATIM_NUM_THREADS`` is set.
 
     Parameters
     ----------
@@ -79,6 +83,7 @@ def team(engine: Engine | str, *, timeout: float = 300.0) -> Iterator[Team]:
     ...     model = DeepGRUClassifier(micro_shards=8).fit(X, y)
     """
     seconds = checked_timeout(timeout)
+    launched = engine in ("mpi", "gloo")
     if engine == "mpi":
         engine = mpi(limit=seconds)
     elif engine == "gloo":
@@ -87,7 +92,23 @@ def team(engine: Engine | str, *, timeout: float = 300.0) -> Iterator[Team]:
         raise ValueError(f"engine is 'mpi', 'gloo' or an object that exchanges bytes, not {engine!r}")
     made = Team(engine, timeout=seconds)
     try:
-        with use(made), made.wrap():
+        with use(made), made.wrap(), _fair_share(made) if launched else nullcontext():
             yield made
     finally:
         made.close()
+
+
+@contextmanager
+def _fair_share(team: Team) -> Iterator[None]:
+    """Part the processors among the ranks that have the same ones, where nobody has said how many threads there are."""
+    processors = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    place = (socket.gethostname(), processors)
+    said = "OMP_NUM_THREADS" in os.environ or "SERIATIM_NUM_THREADS" in os.environ
+    neighbours = team.gather(place).count(place)
+    threads = get_num_threads()
+    try:
+        if not said:
+            set_num_threads(max(1, threads // neighbours))
+        yield
+    finally:
+        set_num_threads(threads)

@@ -216,13 +216,15 @@ class SocketEngine:
     def _last_words(self, rank: int) -> None:
         """Raise why a rank whose connection ended has left, if it says so."""
         end = time.monotonic() + _LAST_WORDS
-        while rank in self._news and time.monotonic() < end:
-            select.select([self._news[rank]], [], [], SLICE)
+        while (link := self._news.get(rank)) is not None and time.monotonic() < end:
+            poll = select.poll()
+            poll.register(link.fileno(), select.POLLIN)
+            poll.poll(SLICE * 1000)
             self._listen()
         raise TeamError.gone(rank)
 
     def _listen(self) -> None:
-        """Read the news; raise if a rank has failed or ended without a word, or this one has closed."""
+        """Read the news; raise if a rank says that it has failed, or this one has closed."""
         if self._closed:
             raise TeamError("the team was closed while it waited")
         with self._lock:
@@ -236,15 +238,12 @@ class SocketEngine:
                 self._heard[rank] += words
                 if not words:
                     del self._news[rank]
-            heard, ended = list(self._heard.items()), self._heard.keys() - self._news.keys()
+            heard = list(self._heard.items())
         for rank, words in heard:
             for line in words.split(b"\n")[:-1]:
                 if line != _BYE:
                     self._lost = True
                     raise TeamError.heard(rank, json.loads(line))
-            if rank in ended and not words:
-                self._lost = True
-                raise TeamError.gone(rank)
 
     def fail(self, reason: str) -> None:
         """Tell the others that this rank has failed."""
