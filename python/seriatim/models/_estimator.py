@@ -54,7 +54,7 @@ from seriatim.sequences import Sequences
 from seriatim.sequences._items import reusable
 from seriatim.training import Checkpoint
 from seriatim.training._checkpoint import drawn
-from seriatim.training._progress import in_worker
+from seriatim.training._progress import say
 
 Self = TypeVar("Self", bound="SequenceEstimator")
 
@@ -333,8 +333,8 @@ class SequenceEstimator(
         if continues:
             settled = kept(self, settled, facts)
         preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
-        if self.verbose > 0 and not in_worker():
-            print(self._summary(ordered.sequences.lengths, settled))
+        if self.verbose > 0:
+            say(self._summary(ordered.sequences.lengths, settled))
         longest = ordered.sequences[[int(ordered.sequences.lengths.argmax())]]
         settled["predict_rows"] = self._settle_rows(preparation.unrounded(longest), settled)
         task = Task(

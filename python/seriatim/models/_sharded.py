@@ -39,7 +39,7 @@ from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed_by
 from seriatim.training._identity import identity
 from seriatim.training._loop import Validation
 from seriatim.training._micro import MicroBatches
-from seriatim.training._progress import in_worker
+from seriatim.training._progress import say
 from seriatim.training._reservoir import reservoir_features, solve_reservoir
 from seriatim.training._together import TeamCheckpoint, TeamTraining
 
@@ -137,8 +137,8 @@ class _Run:
         if self.continues:
             settled = kept(estimator, settled, facts)
         preparation = self._prepare(given, data, settled)
-        if estimator.verbose > 0 and team.rank == 0 and not in_worker():
-            print(estimator._summary(np.concatenate(lengths), settled))
+        if estimator.verbose > 0 and team.rank == 0:
+            say(estimator._summary(np.concatenate(lengths), settled))
         settled["predict_rows"] = self._rows(data, preparation, settled)
         task = Task(
             Examples(Elsewhere(facts.n), joined(data.target), None, None),  # type: ignore[arg-type]

@@ -9,6 +9,9 @@ import multiprocessing
 import re
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +19,37 @@ from typing import Any
 _COLOURS = {"": "#0072B2", "success": "#2E9E5B", "warning": "#E69F00", "danger": "#D1343B"}
 # Of what is not a file: an update of a page is a message to a browser.
 _SECONDS = 0.25
+# What makes a bar of the number of mini-batches, in the place of one of this process; and what shows a line.
+_elsewhere: ContextVar[tuple[Callable[[int], Any], Callable[[str], None]] | None] = ContextVar(
+    "elsewhere", default=None
+)
+
+
+@contextmanager
+def shown_by(bar: Callable[[int], Any], say: Callable[[str], None]) -> Iterator[None]:
+    """Let somebody else show the progress of trainings in this thread, whatever their ``verbose``.
+
+    Parameters
+    ----------
+    bar : callable
+        Makes, of the number of mini-batches, what is told of each: as a bar of tqdm is.
+    say : callable
+        Takes what is said in a line.
+    """
+    token = _elsewhere.set((bar, say))
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
+def say(text: str) -> None:
+    """Show a line; a worker of a search shows none."""
+    elsewhere = _elsewhere.get()
+    if elsewhere is not None:
+        elsewhere[1](text)
+    elif not in_worker():
+        print(text)
 
 
 @dataclass
@@ -45,8 +79,11 @@ class Progress:
     _ended: bool = field(default=False, init=False)
 
     def __enter__(self) -> Progress:
-        if self.verbose > 0:
-            self.bar = _make_bar(self.epochs * self.batches)
+        elsewhere = _elsewhere.get()
+        if elsewhere is not None:
+            self.bar = elsewhere[0](self.epochs * self.batches)
+        elif self.verbose > 0:
+            self.bar = make_bar(self.epochs * self.batches)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -117,7 +154,8 @@ def in_worker() -> bool:
     return multiprocessing.parent_process() is not None
 
 
-def _make_bar(total: int) -> Any:
+def make_bar(total: int) -> Any:
+    """Return a bar of so many mini-batches, of a kind that suits where this runs."""
     with warnings.catch_warnings():
         # In notebooks without widgets tqdm.auto warns and falls back to text, for which there is a bar of our own.
         warnings.simplefilter("ignore")
