@@ -84,6 +84,12 @@ def adaptors(session: nox.Session) -> None:
 
 
 @nox.session
+def dask(session: nox.Session) -> None:
+    """Fits on a cluster of two processes."""
+    run(session, ["dask[array]", "distributed", "pandas"], ["Tests/python/cluster"])
+
+
+@nox.session
 def torch(session: nox.Session) -> None:
     """Hold against torch itself what is skipped where torch is not."""
     run(session, ["torch"], ["Tests/python", "-k", "torch or script_makes", "--ignore=Tests/python/compat"])

@@ -53,6 +53,7 @@ ALLOWED = {
     "plotting": BASE,
     "quantization": BASE | {"functional", "nn"},
     "torch": BASE | {"convert", "functional", "nn", "sequences"},
+    "dask": BASE | {"_core", "_sklearn", "distributed", "models", "sequences", "training"},
     "demo": BASE | {"models", "persistence", "plotting", "sequences"},
     "cli": BASE | {"demo"},
     "__main__": {"cli"},
