@@ -91,5 +91,6 @@ def dask(session: nox.Session) -> None:
 
 @nox.session
 def torch(session: nox.Session) -> None:
-    """Hold against torch itself what is skipped where torch is not."""
+    """Hold against torch itself what is skipped where torch is not, and ``seriatim.torch`` in torch."""
     run(session, ["torch"], ["Tests/python", "-k", "torch or script_makes", "--ignore=Tests/python/compat"])
+    run(session, ["expecttest"], ["Tests/python/bridge"])

@@ -43,7 +43,7 @@ myst_heading_anchors = 3
 # The reference: signatures without types (the docstrings have them), every name of a module's __all__.
 autodoc_typehints = "none"
 # Not needed to build these pages; installed or not, what they document stays out.
-autodoc_mock_imports = ["aeon", "sktime"]
+autodoc_mock_imports = ["aeon", "sktime", "torch"]
 autodoc_member_order = "bysource"
 autosummary_generate = True
 autosummary_ignore_module_all = False

@@ -9,7 +9,7 @@ import torch
 
 from seriatim.torch._operators import is_eager, is_kept, once, operator, refuse_twice
 
-Tensors = Sequence[torch.Tensor | None]
+Tensors = Sequence["torch.Tensor | None"]
 
 is_transformed: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 """Whether ``torch.func`` transforms the call: what is torch's own can do that in every way."""
