@@ -346,11 +346,14 @@ def test_a_torch_module_of_both_kinds_trains():
     assert loss < 0.2
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_export_and_transforms_are_refused():
     _, twin = linear()
     for call in (lambda: torch.export.export(twin, (X,)), lambda: torch.func.vmap(twin)(X)):
-        with pytest.raises(RuntimeError, match=r"as_module\(Linear\): expected a call with numbers"):
+        with pytest.raises(RuntimeError, match=r"as_module\(Linear\): expected a plain call"):
             call()
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(RuntimeError, match="expected a plain call"):
+        twin(torch.autograd.forward_ad.make_dual(X, X))
 
 
 def test_compile_breaks_the_graph_here():

@@ -15,7 +15,7 @@ from seriatim.functional._conv_recurrent import ConvCache
 from seriatim.functional._convolution import Conv2dCache
 from seriatim.nn.images._conv_cells import GRUSteps, LSTMSteps
 from seriatim.nn.images._videos import Spans, run_spans, run_spans_back
-from seriatim.torch._differentiable import Differentiable, Tensors, is_transformed
+from seriatim.torch._differentiable import Differentiable, Tensors
 from seriatim.torch._operators import array, takes, tensor
 
 _KINDS: tuple[tuple[str, Any], ...] = (("gru", GRUSteps), ("lstm", LSTMSteps))
@@ -55,7 +55,7 @@ def run(
     code, gates = (0, 3) if kind == "gru" else (1, 4)
     hidden = weight.shape[0] // gates
     given = tuple(states) if states is not None else (None,) * (code + 1)
-    if takes([t for t in (x, weight, bias, *given) if t is not None]) and x.numel() and not is_transformed():
+    if takes([t for t in (x, weight, bias, *given) if t is not None]) and x.numel():
         numbers = code, int(hard), weight.shape[1] - hidden, batch
         return _LAYERS[code]((x, weight, bias, *given, batch_sizes), numbers)
     return _plain(code, hidden, x, batch_sizes, weight, bias, given, batch, hard)

@@ -10,7 +10,7 @@ import torch
 
 from seriatim import functional as F
 from seriatim.functional._convolution import Conv2dCache
-from seriatim.torch._differentiable import Differentiable, Tensors, is_transformed
+from seriatim.torch._differentiable import Differentiable, Tensors
 from seriatim.torch._operators import array, is_eager, takes, tensor
 
 # Calls with fewer pixels are torch's: to pack the weights takes as long as some hundred pixels of their products.
@@ -51,7 +51,7 @@ class Conv2d(torch.nn.Conv2d):  # type: ignore[misc]
 
 def _is_ours(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, groups: int) -> bool:
     """Return whether our kernels can do what is asked; torch's code says what is wrong with what is wrong."""
-    if not takes([t for t in (x, weight, bias) if t is not None]) or is_transformed():
+    if not takes([t for t in (x, weight, bias) if t is not None]):
         return False
     if x.dim() not in (3, 4) or not x.numel() or x.shape[-3] != weight.shape[1] * groups or weight.shape[2:] == (1, 1):
         return False

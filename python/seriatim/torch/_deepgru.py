@@ -13,7 +13,7 @@ from seriatim import convert
 from seriatim import functional as F
 from seriatim.functional._attention import AttentionCache
 from seriatim.nn.models._deepgru import DIMS
-from seriatim.torch._differentiable import Differentiable, Tensors, is_transformed
+from seriatim.torch._differentiable import Differentiable, Tensors
 from seriatim.torch._operators import array, takes, tensor
 from seriatim.torch._recurrent import GRU
 
@@ -168,7 +168,7 @@ class _Attention(torch.nn.Module):  # type: ignore[misc]
     def forward(self, rows: torch.Tensor, last: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
         """Attend to packed states from each sequence's last one."""
         query = self.query(last)
-        if takes((query, rows)) and not is_transformed():
+        if takes((query, rows)):
             (context,) = _attention((query, rows, sizes), ())
         else:
             context, _ = _attend_by_torch(query, rows, sizes)

@@ -7,12 +7,9 @@ from typing import Any
 
 import torch
 
-from seriatim.torch._operators import is_eager, is_kept, once, operator, refuse_twice
+from seriatim.torch._operators import bounded, is_eager, is_kept, once, operator, refuse_twice
 
 Tensors = Sequence["torch.Tensor | None"]
-
-is_transformed: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
-"""Whether ``torch.func`` transforms the call: what is torch's own can do that in every way."""
 
 
 class Differentiable:
@@ -46,7 +43,7 @@ class Differentiable:
         outputs: int = 1,
         saved: tuple[int, ...] = (),
     ) -> None:
-        self.forward, self.backward, self.shapes = forward, backward, shapes
+        self.forward, self.backward, self.shapes = bounded(forward), bounded(backward), shapes
         self.outputs, self.saved = outputs, saved
         self._operator, self._backward_operator = self._register(name)
 

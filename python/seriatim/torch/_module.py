@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
 from seriatim._typing import AnyArray
@@ -17,10 +18,10 @@ from seriatim.nn.base import _contexts
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._narrow import narrow_form
 from seriatim.nn.base._parameter import Gradients, Parameter
-from seriatim.torch._differentiable import is_transformed
-from seriatim.torch._operators import is_kept
+from seriatim.torch._operators import bounded, is_kept
 from seriatim.torch._trees import arrays_of, fill, pull_back, read, spread, take
 
+is_transformed: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -244,10 +245,11 @@ class SeriatimModule(torch.nn.Module):  # type: ignore[misc]
 
 def _call(twin: SeriatimModule, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     module = twin.seriatim_module
-    if torch.compiler.is_compiling() or is_transformed():
+    if torch.compiler.is_compiling() or is_transformed() or forward_ad._current_level >= 0:
         raise RuntimeError(
-            f"as_module({type(module).__name__}): expected a call with numbers, got one under torch.export or "
-            "torch.func: what the module keeps for its backward is no tensor. Those of seriatim.torch can be exported."
+            f"as_module({type(module).__name__}): expected a plain call, got one under torch.export, torch.func or "
+            "forward-mode derivatives: what the module keeps for its backward is no tensor. The modules of "
+            "seriatim.torch can be exported."
         )
     if options:
         inputs, options = _in_order(module, inputs, options)
@@ -260,7 +262,7 @@ def _call(twin: SeriatimModule, inputs: tuple[Any, ...], options: dict[str, Any]
     if torch.is_grad_enabled() and any([tensor.requires_grad for tensor in tensors]):
         found = _Bridge.apply(call, *tensors)
     else:
-        found = call.run(keeps=False)
+        found = call.run(False)
     for part in buffered:
         part._follow_buffers()
     return fill(call.output, found)
@@ -283,6 +285,7 @@ class _Call:
         self.output: Any = None
         self.context: Any = None
 
+    @bounded
     def run(self, keeps: bool) -> list[Any]:
         """Compute; returns the output's tensors."""
         given, token = arrays_of(self.arguments), _contexts.is_kept.set(keeps or _contexts.is_kept.get())
@@ -297,6 +300,7 @@ class _Call:
             self.context = context
         return _tensors(found, given)
 
+    @bounded
     def back(self, grads: tuple[Any, ...], needed: tuple[bool, ...]) -> list[Any]:
         """Return the gradients of the inputs' and the parameters' tensors."""
         module, arrays = self.module, [None if grad is None else grad.detach().numpy() for grad in grads]
@@ -326,7 +330,7 @@ class _Call:
 class _Bridge(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Any) -> tuple[Any, ...]:
-        outputs = call.run(keeps=True)
+        outputs = call.run(True)
         # Not for their values: torch refuses the backward when one has been written to since.
         ctx.save_for_backward(*tensors, *outputs)
         ctx.set_materialize_grads(False)
