@@ -66,8 +66,10 @@ def bits(model):
 class Proof:
     """A cluster, and fits on it."""
 
-    def __init__(self, client: Any, folder: Path, n_workers: int, seed: int) -> None:
-        self.client, self.folder, self.n_workers = client, folder, n_workers
+    def __init__(self, folder: Path, n_workers: int, seed: int) -> None:
+        self.folder, self.n_workers = folder, n_workers
+        self.clusters = 0
+        self.begin()
         self.draw = random.Random(seed)
         rng = np.random.default_rng(seed)
         self.y = np.arange(80) % 3
@@ -83,9 +85,24 @@ class Proof:
         self.killed = self.resumed = 0
         self.slowest = 0.0
 
+    def begin(self) -> None:
+        """Start a cluster."""
+        self.cluster = LocalCluster(
+            n_workers=self.n_workers, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+        )
+        self.client, self.clusters = Client(self.cluster), self.clusters + 1
+
+    def close(self) -> None:
+        self.client.close()
+        self.cluster.close()
+
     def ready(self) -> None:
-        """Wait until all workers are there and have imported the library."""
-        self.client.wait_for_workers(self.n_workers, 120)
+        """Wait until all workers are there and have imported the library; a nanny may fail to start one again."""
+        try:
+            self.client.wait_for_workers(self.n_workers, 30)
+        except TimeoutError:
+            self.close()
+            self.begin()
         self.client.run(lambda: __import__("seriatim.dask"))
 
     def fit(self, noting: Noting, n_workers: int) -> tuple[Any, Exception | None]:
@@ -126,7 +143,7 @@ class Proof:
 
     def again(self, number: int, moment: str, told: int) -> str:
         """Call the fit again, which goes on."""
-        self.client.wait_for_workers(self.n_workers, 120)
+        self.ready()
         noting, size = Noting(self.folder / f"second {number}"), self.draw.randint(1, self.n_workers)
         model, error = self.fit(noting, size)
         assert error is None, f"{moment}: {error!r}"
@@ -162,16 +179,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    cluster = LocalCluster(
-        n_workers=options.workers, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=40
-    )
-    with cluster, Client(cluster) as client, tempfile.TemporaryDirectory() as folder:
-        proof = Proof(client, Path(folder), options.workers, options.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        proof = Proof(Path(folder), options.workers, options.seed)
         for number in range(options.rounds):
             print(proof.round(number), flush=True)
+        proof.close()
     print(
         f"{options.rounds} rounds: {proof.killed} fits were killed, {proof.resumed} went on from a checkpoint; the "
-        f"slowest error came {proof.slowest:.2f} s after the kill; all bits the same"
+        f"slowest error came {proof.slowest:.2f} s after the kill; all bits the same; {proof.clusters} clusters"
     )
 
 

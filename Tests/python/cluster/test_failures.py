@@ -205,7 +205,7 @@ def test_a_worker_that_is_stopped_before_is_named_in_time(client, address, data,
 
 def test_a_worker_that_is_busy_is_named_in_time_and_fits_when_it_is_free(client, address, data, alone):
     chunks = spread(client, [data[0][:20], data[0][20:]], address)
-    busy = client.submit(time.sleep, 4, workers=address[:1], pure=False)
+    busy = client.submit(time.sleep, 3, workers=address[:1], pure=False)
     time.sleep(0.3)
     with pytest.raises(TeamError, match=f"{address[0]} did not .* all threads are busy"):
         GRUClassifier(client=client, timeout=1, **SETTINGS).fit(chunks, data[1])

@@ -14,7 +14,7 @@ from dask.distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from seriatim._warnings import warn
-from seriatim.dask._asking import BYTES, named
+from seriatim.dask._asking import BYTES, in_time, named
 from seriatim.dask._bar import Shown
 from seriatim.dask._data import Data
 from seriatim.dask._placing import Plan
@@ -94,9 +94,9 @@ class _Run:
         """Return where each rank listens."""
         # They stay open until the ranks are there, which first get what they train on.
         limit = 2 * self.timeout + self._moving
-        doors: list[Door] = self._run(
-            "door", open_door, [(self.fit, limit)] * len(self.plan.workers), self.timeout, list
-        )
+        self._submit("door", open_door, [(self.fit, limit)] * len(self.plan.workers))
+        self._wait(self.timeout, list)
+        doors: list[Door] = self._fetch(range(len(self.plan.workers)))
         alike = {door.process for door in doors}
         if len(alike) < len(doors):
             raise ValueError(
@@ -124,9 +124,22 @@ class _Run:
                 self.fit, f"{key}-{rank}", rank, addresses, authkey, self.estimator, data.n, n_shards, self.timeout
             )  # fmt: skip
             given.append((task, data.sample, *data.of(self.plan.parts[rank], worker), data.held))
-        results = self._run("fit", train, given, self.timeout + self._moving, lambda: self._begun)
-        fitted, warned = results[0]
-        return fitted, warned
+        self._submit("fit", train, given)
+        error: TeamError | None = None
+        try:
+            self._wait(self.timeout + self._moving, lambda: self._begun)
+        except TeamError as found:
+            error = found
+            self._settle()
+        # All have the same: one that has come to the end is enough, though others died meanwhile.
+        for rank, future in enumerate(self._futures):
+            if future.status == "finished":
+                try:
+                    (found_by_it,) = self._fetch([rank])
+                    return found_by_it  # type: ignore[no-any-return]
+                except TeamError as found:
+                    error = error or found
+        raise error or TeamError(f"what the ranks have learned was lost with their workers. {self._advice()}")
 
     @property
     def _moving(self) -> float:
@@ -134,15 +147,8 @@ class _Run:
 
     # ---- Waiting
 
-    def _run(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        given: Sequence[tuple[Any, ...]],
-        limit: float,
-        begun: Callable[[], Any],
-    ) -> list[Any]:
-        """Run a function once in each worker, and return the results in the order of the ranks."""
+    def _submit(self, name: str, function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> None:
+        """Begin to run a function once in each worker."""
         self._futures = [
             self.client.submit(
                 function, *arguments, key=f"seriatim-{name}-{self.fit}-{rank}", workers=[worker],
@@ -150,6 +156,9 @@ class _Run:
             )
             for rank, (worker, arguments) in enumerate(zip(self.plan.workers, given, strict=True))
         ]  # fmt: skip
+
+    def _wait(self, limit: float, begun: Callable[[], Any]) -> None:
+        """Wait until all have results; raise what one has raised, or if one has not begun in time."""
         start = looked = time.monotonic()
         while not all(future.status == "finished" for future in self._futures):
             self._listen(_SLICE)
@@ -161,8 +170,25 @@ class _Run:
             if time.monotonic() - start > limit:
                 self._refuse_late(set(begun()), limit)
         self._listen(0.0)
-        results: list[Any] = self.client.gather(self._futures)
-        return results
+
+    def _settle(self) -> None:
+        """Give the ranks that live a moment to come to an end, good or bad."""
+        end, lost = time.monotonic() + _GRACE, set(self._gone())
+        while time.monotonic() < end and any(
+            future.status == "pending" and rank not in lost for rank, future in enumerate(self._futures)
+        ):
+            self._listen(_SLICE)
+
+    def _fetch(self, ranks: Sequence[int]) -> list[Any]:
+        """Return results that are there; raise TeamError if a worker goes with its own."""
+        asked = [self._futures[rank] for rank in ranks]
+
+        def look() -> None:
+            lost = [self.plan.workers[rank] for rank in self._gone() if rank in ranks]
+            if lost:
+                raise TeamError(f"{named(lost)} died at the end of the fit, or has left the cluster. {self._advice()}")
+
+        return in_time(lambda: self.client.gather(asked), float("inf"), "what was learned", look)
 
     def _listen(self, seconds: float) -> None:
         """Take what ranks have told, after waiting for it for some time."""

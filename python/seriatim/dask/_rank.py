@@ -80,7 +80,7 @@ COLUMNS = ("y", "sample_weight", "groups")
 Chunks = Sequence[Any] | None
 
 
-_doors: dict[str, socket.socket] = {}
+_doors: dict[str, tuple[socket.socket, threading.Timer]] = {}
 
 
 def open_door(fit: str, limit: float) -> Door:
@@ -94,23 +94,23 @@ def open_door(fit: str, limit: float) -> Door:
         # The others know this machine by a name that is none of its own.
         listener, (_, port) = listen("0.0.0.0")
         address = (host, port)
-    _doors[fit] = listener
     timer = threading.Timer(limit, _close_door, [fit])
     timer.daemon = True
+    _doors[fit] = listener, timer
     timer.start()
     return Door(address, _PROCESS, __version__, str(_core.level()))
 
 
 def _close_door(fit: str) -> None:
-    listener = _doors.pop(fit, None)
-    if listener is not None:
-        listener.close()
+    door = _doors.pop(fit, None)
+    if door is not None:
+        door[0].close()
 
 
 def train(
     task: Task, sample: AnyArray, X: Sequence[Any], columns: Sequence[Chunks], held: Sequence[Chunks] | None
-) -> tuple[Any, list[Any]] | None:
-    """Train a rank's shards with the other ranks; the first returns the fitted estimator, and what was warned of.
+) -> tuple[Any, list[Any]]:
+    """Train a rank's shards with the other ranks; return the fitted estimator, and what the first has warned of.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def train(
 
 def _train(
     task: Task, sample: AnyArray, mine: Sequence[Any], validation: Any, worker: Worker, reporter: _Reporter
-) -> tuple[Any, list[Any]] | None:
+) -> tuple[Any, list[Any]]:
     warned: list[Any] = []
     with (
         kernel_threads(worker.state.nthreads),
@@ -152,7 +152,7 @@ def _train(
                 fitted = task.estimator._fit_own(team, sample, *mine, validation)
         finally:
             team.close()
-    return (fitted, warned) if task.rank == 0 else None
+    return fitted, warned
 
 
 def _by_shard(task: Task, X: Sequence[Any], columns: Sequence[Chunks]) -> list[dict[int, Any] | None]:
@@ -170,11 +170,13 @@ def _by_shard(task: Task, X: Sequence[Any], columns: Sequence[Chunks]) -> list[d
 
 
 def _join(task: Task, reporter: _Reporter) -> Team:
-    listener = _doors.pop(task.fit, None)
-    if listener is None:
+    door = _doors.pop(task.fit, None)
+    if door is None:
         raise TeamError(
             "the worker has been restarted since the fit began, or the other ranks were waited for too long"
         )
+    listener, timer = door
+    timer.cancel()
     if len(task.doors) == 1:
         listener.close()
         return alone()
