@@ -17,8 +17,11 @@ import seriatim.torch as twins  # noqa: E402
 from seriatim.torch import _layers, _recurrent_operator  # noqa: E402
 
 KINDS = ["GRU", "LSTM", "RNN"]
-# Dynamo's own look at tensors.
-pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+# Dynamo's own look at tensors, and old checkpointing's at autocast.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+    pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast"),
+]
 
 
 class Net(torch.nn.Module):
@@ -72,6 +75,7 @@ def test_compiled_whole(kind):
     assert equal(gradients(model, torch.compile(model, backend="aot_eager")), gradients(model))
 
 
+@pytest.mark.filterwarnings("ignore:At pre-dispatch tracing")
 def test_exported():
     model = net(batch_first=True)
     x, other = torch.randn(4, 6, 5), torch.randn(9, 11, 5)

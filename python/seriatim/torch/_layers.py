@@ -39,11 +39,11 @@ class Stack(NamedTuple):
     directions: int
     bias: bool
 
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        """Of h, which is also the output of a direction, and of c where there is one."""
-        size = self.proj_size or self.hidden_size
-        return (size, self.hidden_size) if self.mode == "LSTM" else (size,)
+
+def sizes_of(stack: Stack) -> tuple[int, ...]:
+    """Return the sizes of h, which is also the output of a direction, and of c where there is one."""
+    size = stack.proj_size or stack.hidden_size
+    return (size, stack.hidden_size) if stack.mode == "LSTM" else (size,)
 
 
 class Shape(NamedTuple):
@@ -59,7 +59,7 @@ class Shape(NamedTuple):
 def shape_of(stack: Stack) -> Shape:
     """Return what follows from a stack."""
     kind, options = _CELLS[stack.mode]
-    size = stack.state_sizes[0]
+    size = sizes_of(stack)[0]
     inputs = [stack.input_size] + [stack.directions * size] * (stack.num_layers - 1)
     cells = tuple(F.cell(kind, n, stack.hidden_size, stack.proj_size, options) for n in inputs)
     count = 2 + 2 * stack.bias + (stack.proj_size > 0)
@@ -121,8 +121,8 @@ def forward(
     """
     shape, sizes = shape_of(stack), array(batch_sizes)
     first, arrays = [array(state) for state in states], [array(weight) for weight in weights]
-    count, size = stack.num_layers * stack.directions, stack.state_sizes[0]
-    last: list[Any] = [np.empty((count, int(sizes[0]), width), np.float32) for width in stack.state_sizes]
+    count, size = stack.num_layers * stack.directions, sizes_of(stack)[0]
+    last: list[Any] = [np.empty((count, int(sizes[0]), width), np.float32) for width in sizes_of(stack)]
     outputs: list[torch.Tensor] = []
     dropped: list[torch.Tensor] = []
     gates: list[torch.Tensor] = []
@@ -195,7 +195,7 @@ def backward(
         Empty where they are not wanted.
     grad_weights : list of Tensor or None
     """
-    shape, sizes, size = shape_of(stack), array(batch_sizes), stack.state_sizes[0]
+    shape, sizes, size = shape_of(stack), array(batch_sizes), sizes_of(stack)[0]
     first, arrays = [array(state) for state in states], [array(weight) for weight in weights]
     later = [None if grad is None else array(grad) for grad in grad_states]
     below, above = stack.num_layers - 1, 2 * (stack.num_layers - 1) if masks else stack.num_layers - 1
@@ -203,7 +203,7 @@ def backward(
     inputs = [x, *(kept[below:above] if masks else kept[:below])]
     gradients = [_room(w) if need else None for w, need in zip(arrays, needs.weights, strict=True)]
     found: list[Any] = [
-        np.empty((len(weights) // shape.weights, int(sizes[0]), n), np.float32) for n in stack.state_sizes
+        np.empty((len(weights) // shape.weights, int(sizes[0]), n), np.float32) for n in sizes_of(stack)
     ]
     grad = grad_y
     for layer in reversed(range(stack.num_layers)):

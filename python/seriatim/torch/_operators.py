@@ -16,6 +16,8 @@ Functions that call kernels are :func:`bounded`: ``torch.set_num_threads`` holds
 
 from __future__ import annotations
 
+import types
+import typing
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
@@ -50,9 +52,19 @@ def operator(name: str, function: Callable[..., Any], fake: Callable[..., Any]) 
     torch.library.CustomOpDef
         Call it; ``register_autograd`` is still to be called.
     """
+    function.__annotations__ = {name: _spelt(hint) for name, hint in typing.get_type_hints(function).items()}
     made = torch.library.custom_op(f"seriatim::{name}", function, mutates_args=(), device_types="cpu")
     made.register_fake(fake)
     return made
+
+
+def _spelt(hint: Any) -> Any:
+    """Return a type as torch before 2.5 spells it: by typing's names alone."""
+    origin, args = typing.get_origin(hint), tuple(_spelt(arg) for arg in typing.get_args(hint))
+    if origin is types.UnionType:
+        origin = typing.Union
+    old = {Sequence: typing.Sequence, list: typing.List}.get(origin, origin)  # noqa: UP006
+    return hint if origin is None else old[args if len(args) > 1 else args[0]]
 
 
 def takes(tensors: Iterable[torch.Tensor]) -> bool:
@@ -66,9 +78,10 @@ def takes(tensors: Iterable[torch.Tensor]) -> bool:
             return False
         if type(t) not in _PLAIN and not isinstance(t, _FAKE):
             return False
-    return not (
-        torch.is_autocast_enabled("cpu") or _TRANSFORMS() or forward_ad._current_level >= 0 or torch.jit.is_tracing()
-    )
+    if torch.is_autocast_enabled("cpu") or torch.jit.is_tracing():
+        return False
+    # Transforms within what is compiled fail either way, or break the graph; torch 2.4 cannot compile the question.
+    return torch.compiler.is_compiling() or not (_TRANSFORMS() or forward_ad._current_level >= 0)
 
 
 def is_eager(*tensors: torch.Tensor) -> bool:

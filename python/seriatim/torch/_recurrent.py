@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from seriatim.torch._layers import Stack
+from seriatim.torch._layers import Stack, sizes_of
 from seriatim.torch._operators import is_eager, takes, tensor
 from seriatim.torch._recurrent_operator import recurrent
 
@@ -35,7 +35,7 @@ class _Twin(torch.nn.RNNBase):  # type: ignore[misc]
         h_n : Tensor, or (h_n, c_n) of an LSTM
         """
         stack = self._stack()
-        states = _states(hx, len(stack.state_sizes))
+        states = _states(hx, len(sizes_of(stack)))
         weights = [getattr(self, name) for name in self._flat_weights_names]
         if states is None or not self._is_ours(input, states, weights, stack):
             # What is wrong with what is wrong is said there as well.
@@ -66,7 +66,7 @@ class _Twin(torch.nn.RNNBase):  # type: ignore[misc]
             return True
         batch = () if dims == 2 and not is_packed else (_batch(input) if is_packed else shape[1 - first],)
         layers = self.num_layers * stack.directions
-        return all([s.shape == (layers, *batch, size) for s, size in zip(states, stack.state_sizes, strict=True)])
+        return all([s.shape == (layers, *batch, size) for s, size in zip(states, sizes_of(stack), strict=True)])
 
     def _packed(
         self, input: PackedSequence, states: States, weights: list[torch.Tensor], stack: Stack
@@ -101,7 +101,7 @@ class _Twin(torch.nn.RNNBase):  # type: ignore[misc]
         """Draw, as torch does and from its generator, what the outputs between layers are multiplied by."""
         if not self.training or not self.dropout:
             return []
-        ones = data.new_ones(data.shape[0], stack.directions * stack.state_sizes[0])
+        ones = data.new_ones(data.shape[0], stack.directions * sizes_of(stack)[0])
         return [torch.nn.functional.dropout(ones, self.dropout) for _ in range(self.num_layers - 1)]
 
     def __prepare_scriptable__(self) -> torch.nn.Module:

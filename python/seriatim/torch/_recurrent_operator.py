@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from seriatim.torch import _layers
-from seriatim.torch._layers import Needs, Stack
+from seriatim.torch._layers import Needs, Stack, sizes_of
 from seriatim.torch._operators import is_eager, is_kept, once, operator, refuse_twice
 
 
@@ -31,7 +31,7 @@ def recurrent(
         Sequences.
     """
     keep = torch.is_grad_enabled() and any([t.requires_grad for t in (x, *states, *weights)])
-    sizes = stack.state_sizes
+    sizes = sizes_of(stack)
     count = 1 + len(sizes)
     if not is_eager(x, *states, *weights):
         # How many sequences there are is a number in batch_sizes; fake tensors have none, but shapes.
@@ -128,7 +128,7 @@ def _forward(
     stack = _stack(mode, numbers)
     found = _layers.forward(stack, x, batch_sizes, states, weights, masks, keep)
     # What is given must be the same each time: kernels leave the register behind a row as it is.
-    for gates in found[1 + len(stack.state_sizes) + stack.num_layers - 1 + len(masks) :] if keep else ():
+    for gates in found[1 + len(sizes_of(stack)) + stack.num_layers - 1 + len(masks) :] if keep else ():
         gates[:, -16:] = 0
     return found
 
@@ -147,7 +147,7 @@ def _forward_fake(
     shape, rows = _layers.shape_of(stack), x.shape[0]
     batch = states[0].shape[1]
     count = stack.num_layers * stack.directions
-    found = [x.new_empty(rows, shape.width), *(x.new_empty(count, batch, n) for n in stack.state_sizes)]
+    found = [x.new_empty(rows, shape.width), *(x.new_empty(count, batch, n) for n in sizes_of(stack))]
     if keep:
         found += [x.new_empty(rows, shape.width) for _ in range(stack.num_layers - 1 + len(masks))]
         found += [x.new_empty(rows, n) for n in shape.gates if n for _ in range(stack.directions)]
