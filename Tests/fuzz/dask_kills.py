@@ -179,6 +179,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    # A cluster closes the nanny of a worker that is not there some time after it was lost: one that was killed twice.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})
     with tempfile.TemporaryDirectory() as folder:
         proof = Proof(Path(folder), options.workers, options.seed)
         for number in range(options.rounds):

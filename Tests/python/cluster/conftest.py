@@ -13,7 +13,12 @@ def cluster():
     distributed = pytest.importorskip("dask.distributed", reason="seriatim.dask needs dask and distributed")
     import dask
 
-    settings = {"distributed.worker.memory.terminate": False, "distributed.worker.multiprocessing-method": "spawn"}
+    settings = {
+        "distributed.worker.memory.terminate": False,
+        "distributed.worker.multiprocessing-method": "spawn",
+        # Else a cluster closes the nanny of a worker that is missing some time after it was lost.
+        "distributed.deploy.lost-worker-timeout": "1h",
+    }
     with (
         dask.config.set(settings),
         distributed.LocalCluster(

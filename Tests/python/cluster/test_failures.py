@@ -116,6 +116,26 @@ def test_lightgbm_4942_several_fits_at_once(client, data, alone):
     assert set(client.gather(inside)) == {alone}
 
 
+def test_a_fit_beside_another_one_and_other_tasks(client, address, data, alone, tmp_path):
+    """A rank holds none of a worker's threads: with one thread each, two fits and a task run at once."""
+    began, end = Began(tmp_path / "began"), tmp_path / "end"
+
+    def over(history):
+        return end.exists()
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(GRUClassifier(client=client, timeout=60, callbacks=[began, over], **LONG).fit, *data)
+        try:
+            began.wait()
+            tasks = [client.submit(os.getpid, workers=[worker], pure=False) for worker in address]
+            assert len({task.result(10) for task in tasks}) == 2
+            assert bits(GRUClassifier(client=client, timeout=10, **SETTINGS).fit(*data)) == alone
+            assert not first.done()
+        finally:
+            end.touch()
+        first.result(30)
+
+
 def test_lightgbm_5920_a_worker_that_restarts(client, address, data, alone, tmp_path):
     """LightGBM #5920: a worker was restarted in the middle of a training, and the training hung for good."""
     began = Began(tmp_path / "began")
