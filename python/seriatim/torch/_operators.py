@@ -52,14 +52,15 @@ def operator(name: str, function: Callable[..., Any], fake: Callable[..., Any]) 
     torch.library.CustomOpDef
         Call it; ``register_autograd`` is still to be called.
     """
-    function.__annotations__ = {name: _spelt(hint) for name, hint in typing.get_type_hints(function).items()}
+    if not hasattr(torch.library, "triton_op"):
+        function.__annotations__ = {name: _spelt(hint) for name, hint in typing.get_type_hints(function).items()}
     made = torch.library.custom_op(f"seriatim::{name}", function, mutates_args=(), device_types="cpu")
     made.register_fake(fake)
     return made
 
 
 def _spelt(hint: Any) -> Any:
-    """Return a type as torch before 2.5 spells it: by typing's names alone."""
+    """Return a type as torch before 2.6 spells it: by typing's names alone."""
     origin, args = typing.get_origin(hint), tuple(_spelt(arg) for arg in typing.get_args(hint))
     if origin is types.UnionType:
         origin = typing.Union
