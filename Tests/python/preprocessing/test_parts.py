@@ -12,6 +12,7 @@ from seriatim.distributed import run_threads
 from seriatim.preprocessing._parts import fitted_in_parts, whole_only
 from seriatim.recipes._skeletons import Facing
 from seriatim.recipes._speech import Cepstra
+from seriatim.recipes._strokes import EvenStroke
 from seriatim.sequences import Sequences
 
 RNG = np.random.default_rng(4)
@@ -178,9 +179,21 @@ def test_what_needs_the_whole_is_refused_by_name(transformer):
         fitted_in_parts(transformer, parts_of(data()), PARTS, None)
 
 
+def every_transformer(cls=pre.SequenceTransformer):
+    """All of ours that there are, by name."""
+    below = {name: found for one in cls.__subclasses__() for name, found in every_transformer(one).items()}
+    return below | ({cls.__name__: cls} if cls.__module__.startswith("seriatim.") else {})
+
+
+def test_all_of_ours_are_fitted_in_parts():
+    found = every_transformer()
+    assert {"Cepstra", "EvenStroke", "Facing", "LevelAndShape", "Pad", "Standardize"} <= set(found)
+    assert [name for name, cls in found.items() if not cls._fits_in_parts()] == []
+
+
 def test_what_learns_nothing_needs_no_whole():
     assert whole_only(Stateless()) is None
-    assert whole_only(Facing()) is None
+    assert whole_only(make_pipeline(Facing(), EvenStroke())) is None
     assert fit(Stateless(), parts_of(data()), 3)[2].n_features_in_ == 3
 
 
