@@ -133,7 +133,8 @@ class GlooEngine:
             raise
         except RuntimeError as error:
             end = time.monotonic() + _LAST_WORDS
-            while time.monotonic() < end:
+            # Where the store is gone, too, there is nobody to say why.
+            while time.monotonic() < end and (self._trouble is None or self._trouble.told):
                 self._next_news = 0
                 self._listen()
                 time.sleep(SLICE)
