@@ -216,6 +216,14 @@ def test_other_data_in_a_process_are_refused_in_all():
         run_threads(2, fit)
 
 
+def test_other_parameters_in_a_process_are_refused_in_all():
+    def fit(team):
+        with use(team), pytest.raises(ValueError, match=r"max_epochs: expected the same.*got 2 in process 0 and 3 in"):
+            GRUClassifier(**{**RUN, "max_epochs": 2 + team.rank}).fit(X, Y)
+
+    run_threads(2, fit)
+
+
 def test_an_error_in_one_process_is_told_to_all():
     def fit(team):
         def fail(sequences, rng, target):

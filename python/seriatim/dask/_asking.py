@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from dask.distributed import CancelledError, Client, Future, wait
 from dask.distributed import TimeoutError as Late
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from seriatim.distributed import TeamError
@@ -91,7 +92,7 @@ def in_time(ask: Callable[[], T], limit: float, what: str, look: Callable[[], No
         thread.join(min(_LOOK, max(end - time.monotonic(), 0.0)))
         if thread.is_alive():
             look()
-    if errors and isinstance(errors[0], (CancelledError, KilledWorker, OSError, Late)):
+    if errors and isinstance(errors[0], (CancelledError, KilledWorker, CommClosedError, Late)):
         raise TeamError(f"{what}: lost, with a worker that died or has left the cluster ({errors[0]!r})") from errors[0]
     if errors:
         raise errors[0]

@@ -316,7 +316,10 @@ class Team:
                 f"take part has to be a rank of its own"
             )
         if self._broken is not None:
-            raise TeamError(f"this team is of no more use: {self._broken}")
+            raise TeamError(
+                f"this team is of no more use: {self._broken}. Mend that and make a new team; a search in a team wants "
+                "candidates that can all be fitted"
+            )
 
     def _break(self, reason: str) -> bool:
         with self._lock:

@@ -70,6 +70,7 @@ def learn_in_shards(
     epochs, continues, last
         As of an estimator's ``_learn``.
     """
+    _refuse_other_parameters(team, estimator)
     with muted() if team.rank else nullcontext():
         run = _Run(estimator, team, targets, class_weights, continues, epochs)
         data = data.in_order(team)
@@ -338,6 +339,26 @@ class _Batches:
             return Batch(self._none, index, target[:0], None if weights is None else weights[:0])
         x, order = self.task.preparation.batch(self.ready[shard], index, target, np.random.default_rng((*place, shard)))
         return Batch(x, order, target[order], None if weights is None else weights[order])
+
+
+def _refuse_other_parameters(team: Team, estimator: Any) -> None:
+    """Raise ValueError if a process was given other parameters than the first; of plain values, but for seeds."""
+    if team.size == 1:
+        return
+    plain = (int, float, str, bool, tuple, list, type(None))
+    ours = {
+        name: repr(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if isinstance(value, plain) and name not in {"random_state", *estimator._parameters_of_the_run}
+    }
+    found = team.gather(ours)
+    for rank, theirs in enumerate(found):
+        for name in sorted({*found[0], *theirs}):
+            if found[0].get(name) != theirs.get(name):
+                raise ValueError(
+                    f"{name}: expected the same in every process, got {found[0].get(name)} in process 0 and "
+                    f"{theirs.get(name)} in process {rank}"
+                )
 
 
 def _be_alike(team: Team, module: Module) -> None:

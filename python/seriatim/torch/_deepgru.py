@@ -146,7 +146,14 @@ def _as_the_authors(ours: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pack(x: torch.Tensor, lengths: Any) -> PackedSequence:
-    return pack_padded_sequence(x, torch.as_tensor(lengths).cpu(), batch_first=True, enforce_sorted=False)
+    given, (batch, steps) = torch.as_tensor(lengths).cpu(), x.shape[:2]
+    if not torch.compiler.is_compiling() and (
+        given.shape != (batch,) or not batch or int(given.min()) < 1 or int(given.max()) > steps
+    ):
+        raise ValueError(
+            f"lengths: expected {batch}, one for each sequence of x and each from 1 to {steps}, got {given.tolist()}"
+        )
+    return pack_padded_sequence(x, given, batch_first=True, enforce_sorted=False)
 
 
 def _inverse(order: torch.Tensor | None) -> torch.Tensor | None:
