@@ -85,6 +85,8 @@ WITH = {
         "x": normal(2, 1, 2, 4, 4), "packed": F.conv_rnn_pack(normal(2, 2, 3, 3)), "kernel_size": 3,
     },
     "functional.cross_entropy": {"pred": LOGITS, "target": LABELS},
+    "functional.label_weight": {"target": LABELS},
+    "functional.point_weight": {"shape": (2, 3)},
     "functional.nll_loss": {"log_probs": LOGITS, "target": LABELS},
     "functional.ctc_greedy_decode": {"log_probs": normal(5, 2, 3)},
     "functional.ctc_loss": {

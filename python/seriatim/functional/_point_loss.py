@@ -136,6 +136,8 @@ def point_weight(shape: tuple[int, ...], reduction: str = "mean", sample_weight:
     TypeError
         ``sample_weight`` holds no real numbers.
     """
+    if not isinstance(shape, tuple) or any(length < 0 for length in shape):
+        raise ValueError(f"shape: expected a shape, got {shape!r}")
     size = math.prod(shape)
     amount = float(size)
     if sample_weight is not None:

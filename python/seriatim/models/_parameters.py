@@ -78,7 +78,7 @@ class Parameters:
         "validation_fraction": [Number(above=0, below=1)],
         "dropout": [Number(0, below=1)],
         "predict_rows": [_ROWS],
-        "micro_shards": [Number(1, whole=True), None],
+        "micro_shards": [Number(1, 4096, whole=True), None],
     }
     # What "auto" became.
     _fitted_attributes: ClassVar[tuple[str, ...]] = (
