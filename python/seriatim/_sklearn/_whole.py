@@ -11,6 +11,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, TypeVar, cast
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -74,7 +75,8 @@ def learns(fit: Method) -> Method:
                 )
             draft = _draft(self)
             before = dict(vars(draft))
-            found = fit(draft, *args, **options)
+            # What it sets for those below ends with it, wherever Ctrl-C arrives.
+            found = copy_context().run(fit, draft, *args, **options)
             _publish(self, before, vars(draft))
         finally:
             # No call, and so no moment in which Ctrl-C could leave the claim.
@@ -90,7 +92,9 @@ def answers(method: Method) -> Method:
 
     @functools.wraps(method)
     def called(self: Any, *args: Any, **options: Any) -> Any:
-        return method(self if _DRAFT in vars(self) else _draft(self), *args, **options)
+        if _DRAFT in vars(self):
+            return method(self, *args, **options)
+        return copy_context().run(method, _draft(self), *args, **options)
 
     return cast(Method, called)
 

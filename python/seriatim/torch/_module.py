@@ -306,8 +306,7 @@ class _Call:
         module, arrays = self.module, [None if grad is None else grad.detach().numpy() for grad in grads]
         options = {"need_input": any(needed[: self.inputs])} if type(module)._has_need_input else {}
         received = Gradients(self.parameters)
-        with received.receive():
-            of_inputs = pull_back(module, self.context, self.output, arrays, **options)
+        of_inputs = received.receive(pull_back, module, self.context, self.output, arrays, **options)
         found: list[Any] = [None] * self.inputs
         is_whole = type(of_inputs) is not tuple or (len(self.places) == 1 and type(self.places[0]) in (tuple, list))
         spread(self.places, (of_inputs,) if is_whole else of_inputs, found)

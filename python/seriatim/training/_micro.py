@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,11 +114,10 @@ class MicroSteps:
             self._lockstep.run(members, work)
         else:
             for member in members:
-                token = together.set(member)
-                try:
-                    work(member)
-                finally:
-                    together.reset(token)
+                # In a context of its own, which ends with the call wherever Ctrl-C arrives.
+                context = copy_context()
+                context.run(together.set, member)
+                context.run(work, member)
         sending.rest()
         found = self.team.fold(losses, self.n_shards, _sum_and_greatest)
         sending.wait()
@@ -130,8 +130,7 @@ class MicroSteps:
         part = batch.make(shard)
         output, context = self.module.trace(part.x)
         loss, of_loss = self.criterion.trace(output, part.target, part.weight)
-        with gradients.receive():
-            self.module.pullback(context, self.criterion.pullback(of_loss, 1 / batch.weight))
+        gradients.receive(self.module.pullback, context, self.criterion.pullback(of_loss, 1 / batch.weight))
         gradients.fill()
         return float(loss)
 

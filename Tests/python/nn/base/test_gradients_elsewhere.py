@@ -18,8 +18,7 @@ def test_gradients_go_where_they_are_received():
     net.zero_grad()
     elsewhere = Gradients(net.parameters())
     _, context = net.trace(x)
-    with elsewhere.receive():
-        net.pullback(context, grad)
+    elsewhere.receive(net.pullback, context, grad)
     assert all((p.grad == 0).all() for p in net.parameters())
     for (name, _), found in zip(net.named_parameters(), elsewhere.found().values(), strict=True):
         np.testing.assert_array_equal(found, wanted[name])
@@ -30,9 +29,7 @@ def test_a_second_backward_adds_and_a_second_receiving_begins_anew():
     elsewhere = Gradients(net.parameters())
     for times in (1, 2):
         contexts = [net.trace(x)[1] for _ in range(times)]
-        with elsewhere.receive():
-            for context in reversed(contexts):
-                net.pullback(context, grad)
+        elsewhere.receive(lambda opened: [net.pullback(one, grad) for one in opened], contexts[::-1])
         bias = elsewhere.found()[net[2].bias]
         np.testing.assert_array_equal(bias, np.full(3, 2.0 * times, np.float32))
 
@@ -42,8 +39,7 @@ def test_frozen_ones_and_others_are_left_alone():
     net[0].requires_grad_(False)
     elsewhere = Gradients([net[0].weight, net[2].weight])
     _, context = net.trace(x)
-    with elsewhere.receive():
-        net.pullback(context, grad)
+    elsewhere.receive(net.pullback, context, grad)
     assert list(elsewhere.found()) == [net[2].weight]
     assert net[2].weight.grad is None
     np.testing.assert_array_equal(net[2].bias.grad, np.full(3, 2, np.float32))
@@ -61,7 +57,10 @@ def test_only_what_changes_is_noted_to_be_put_back(monkeypatch):
     net, noted = _net(), []
     monkeypatch.setattr(Parameter, "_note_gradient", lambda p: noted.append(p))
     _, context = net.trace(np.ones((2, 5), np.float32))
-    with Gradients([net[0].weight, net[0].bias, net[2].weight]).receive():
+
+    def backward():
         net.pullback(context, np.ones((2, 3), np.float32))
         net[0].bias.add_grad(np.ones(4))
+
+    Gradients([net[0].weight, net[0].bias, net[2].weight]).receive(backward)
     assert noted == [net[2].bias]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import numpy as np
@@ -287,8 +286,9 @@ class Parameter:
     def _grad_slot(self) -> tuple[Array, bool]:
         """Return the array that backward writes to, and whether it must add to what is there."""
         elsewhere = _elsewhere.get()
-        if elsewhere is not None:
-            return elsewhere.slot(self)
+        return self._own_slot() if elsewhere is None else elsewhere.slot(self)
+
+    def _own_slot(self) -> tuple[Array, bool]:
         if self._gradient is None:
             if self._flat is not None:
                 part = self._flat.grad[self._offset : self._offset + self._array.size]
@@ -320,25 +320,26 @@ class Gradients:
         self._arrays: dict[Parameter, Array] = dict(zip(listed, given, strict=True))
         self._begun: set[Parameter] = set()
 
-    @contextmanager
-    def receive(self) -> Iterator[None]:
-        """Let backwards that this context runs write here; what a last one has left counts as nothing."""
+    def receive(self, backward: Callable[..., Any], *given: Any, **options: Any) -> Any:
+        """Call what runs backwards, which write here; what a last one has left counts as nothing.
+
+        Parameters
+        ----------
+        backward : callable
+        *given, **options
+            Its arguments.
+        """
         self._begun.clear()
-        token = _elsewhere.set(self)
-        try:
-            yield
-        finally:
-            _elsewhere.reset(token)
+        # In a context of its own, which ends with the call wherever Ctrl-C arrives.
+        context = copy_context()
+        context.run(_elsewhere.set, self)
+        return context.run(backward, *given, **options)
 
     def slot(self, parameter: Parameter) -> tuple[Array, bool]:
         """Return the array that backward writes to, and whether it must add to what is there."""
         array = self._arrays.get(parameter)
         if array is None:
-            token = _elsewhere.set(None)
-            try:
-                return parameter._grad_slot()
-            finally:
-                _elsewhere.reset(token)
+            return parameter._own_slot()
         accumulate = parameter in self._begun
         self._begun.add(parameter)
         return array, accumulate

@@ -49,11 +49,11 @@ class Resets:
             if module._remembers:
                 yield module
 
+    @_undo.whole
     def reset(self, mask: ArrayLike) -> None:
         """Clear every memory inside of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""
-        with _undo.undone_on_error():
-            for module in self._memories():
-                module.reset(mask)
+        for module in self._memories():
+            module.reset(mask)
 
     def reset_all(self) -> None:
         """Clear every memory inside."""

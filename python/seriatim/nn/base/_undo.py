@@ -8,9 +8,8 @@ error, or an interrupt, anywhere inside, all that was noted is put back.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import numpy as np
@@ -26,17 +25,8 @@ class _Journal(dict[tuple[int, str], tuple[Any, Callable[[], None]]]):
     def __init__(self, composed: bool) -> None:
         super().__init__()
         self.composed = composed
-        # False once its call has ended: when there is no memory for setting the variable below, or for setting it back,
-        # it may have this one for ever.
+        # False once its call has ended: a thread that it has started may have a copy of its context.
         self.is_open = True
-
-    def close(self, token: Token[_Journal | None] | None) -> None:
-        self.is_open = False
-        if token is not None:
-            try:  # noqa: SIM105 - making a context manager asks for memory
-                _journal.reset(token)
-            except MemoryError:
-                pass  # It is closed, and the call is done: an error would say that nothing has changed.
 
     def undo(self) -> None:
         for _, put_back in self.values():
@@ -71,7 +61,7 @@ def is_noting() -> bool:
 
 def is_composed() -> bool:
     """Whether other modules of the outermost call may refuse when one has written its values."""
-    journal = _journal.get()
+    journal = _current()
     return journal is not None and journal.composed
 
 
@@ -81,27 +71,6 @@ def note_values(array: AnyArray) -> None:
         note(array, "values", lambda: functools.partial(np.copyto, array, array.copy()))
 
 
-@contextmanager
-def undone_on_error(composed: bool = True) -> Iterator[None]:
-    """Put everything noted inside back when it raises; inside another one that one does it.
-
-    ``composed`` says that other modules may still refuse when one has written its values; a single one refuses first.
-    """
-    if _current() is not None:
-        yield
-        return
-    journal = _Journal(composed)
-    token = None
-    try:
-        token = _journal.set(journal)
-        yield
-    except BaseException:
-        journal.undo()
-        raise
-    finally:
-        journal.close(token)
-
-
 def whole(call: Callable[..., Any]) -> Any:
     """Make a module's method one that changes everything or, when it raises, nothing."""
 
@@ -109,15 +78,15 @@ def whole(call: Callable[..., Any]) -> Any:
     def called(self: Any, *inputs: Any, **options: Any) -> Any:
         if _current() is not None:
             return call(self, *inputs, **options)
-        journal = _Journal(bool(self._modules))
-        token = None
+        journal, context = _Journal(bool(self._modules)), copy_context()
         try:
-            token = _journal.set(journal)
-            return call(self, *inputs, **options)
+            # What the call sets ends with it, wherever Ctrl-C arrives.
+            context.run(_journal.set, journal)
+            return context.run(call, self, *inputs, **options)
         except BaseException:
             journal.undo()
             raise
         finally:
-            journal.close(token)
+            journal.is_open = False
 
     return called
