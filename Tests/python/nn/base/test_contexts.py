@@ -150,8 +150,8 @@ def test_an_ensembles_threads_evaluate_as_their_caller_does():
     from seriatim.nn.base import _contexts
 
     model = nn.Ensemble(*(nn.Dropout(0.9, rng=seed) for seed in range(4)))
-    with threads(2), _contexts.evaluation():
-        np.testing.assert_array_equal(model(np.ones((3, 3))), np.ones((4, 3, 3)))
+    with threads(2):
+        np.testing.assert_array_equal(_contexts.evaluated(model, np.ones((3, 3))), np.ones((4, 3, 3)))
     assert not model._contexts
 
 

@@ -8,7 +8,7 @@ from every_module import MODULES
 from support import normal
 
 from seriatim import nn
-from seriatim.nn.base._contexts import evaluation
+from seriatim.nn.base._contexts import evaluated
 
 
 class Around(nn.Module):
@@ -55,8 +55,7 @@ def test_a_part_in_evaluation_computes_as_in_evaluation_and_keeps(name, around):
     assert kept is not None
     for one, other in zip(arrays(given), arrays(wanted), strict=True):
         np.testing.assert_array_equal(one, other)
-    with evaluation():
-        assert inside.trace(*inputs)[1] is None
+    assert evaluated(inside.trace, *inputs)[1] is None
     assert inside.eval().trace(*inputs)[1] is None
 
 
@@ -83,7 +82,8 @@ def test_gradients_of_a_part_in_evaluation_are_its_differences(make, by_hand):
     weights = normal(5, width)
     grad = net.backward(weights)
     loss = lambda: float(np.sum(inner(x).astype(np.float64) * weights))  # noqa: E731
-    with evaluation():
+
+    def check():
         targets = [(x, grad), *[(p.data, p.grad) for p in inner.parameters()]]
         for array, found in targets:
             for place in list(np.ndindex(array.shape))[::5]:
@@ -94,6 +94,8 @@ def test_gradients_of_a_part_in_evaluation_are_its_differences(make, by_hand):
                 down = loss()
                 array[place] = kept
                 np.testing.assert_allclose(found[place], (up - down) / 2e-2, atol=2e-2)
+
+    evaluated(check)
     for name, value in inner.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
 

@@ -12,9 +12,8 @@ import functools
 import inspect
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar, copy_context
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,14 +34,12 @@ is_evaluating: ContextVar[bool] = ContextVar("is_evaluating", default=False)
 is_kept: ContextVar[bool] = ContextVar("is_kept", default=False)
 
 
-@contextmanager
-def evaluation() -> Iterator[None]:
-    """Let all modules that this thread calls evaluate, whatever their modes are; these stay what they are."""
-    token = is_evaluating.set(True)
-    try:
-        yield
-    finally:
-        is_evaluating.reset(token)
+def evaluated(call: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    """Call what calls modules, which all evaluate, whatever their modes are; these stay what they are."""
+    # In a context of its own, which ends with the call wherever Ctrl-C arrives.
+    context = copy_context()
+    context.run(is_evaluating.set, True)
+    return context.run(call, *given, **options)
 
 
 def _keeping(trace: Callable[..., Any]) -> Any:

@@ -190,15 +190,13 @@ class DeepGRU(SequenceModule):
     def embed(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return what the classifier stands on, ``(B, width)``: context, auxiliary context, and what is pooled."""
         given = SequenceInput.read(x, lengths, self.n_features)
-        with _contexts.evaluation():
-            features, _ = self._features(given.packed)
+        features, _ = _contexts.evaluated(self._features, given.packed)
         return given.sequences_out(features)
 
     def attention_weights(self, x: ArrayLike | PackedSequence, lengths: ArrayLike | None = None) -> Array:
         """Return how much each step counts: ``(B, T)``, each row summing to 1, 0 on padding."""
         packed, steps = SequenceInput.read(x, lengths, self.n_features)
-        with _contexts.evaluation():
-            (h, h_last, _), _ = self._encode(packed, ())
+        (h, h_last, _), _ = _contexts.evaluated(self._encode, packed, ())
         weights = self.attention.weights(h, h_last, packed.batch_sizes)
         padded, _ = pad_packed_sequence(packed._replace(data=weights[:, None]), batch_first=True, total_length=steps)
         return padded[:, :, 0]

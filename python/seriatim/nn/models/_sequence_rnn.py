@@ -161,8 +161,7 @@ class SequenceRNN(SequenceModule):
     def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return what the linear layer stands on, ``(B, width)``: pooled outputs, forward and reverse side by side."""
         given = SequenceInput.read(x, lengths, self.input_size)
-        with _contexts.evaluation():
-            pooled, _ = self._pooled(given.packed)
+        pooled, _ = _contexts.evaluated(self._pooled, given.packed)
         return given.sequences_out(pooled)
 
     @property

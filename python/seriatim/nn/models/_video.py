@@ -161,8 +161,7 @@ class VideoRNN(SequenceModule):
             before, frozen, behind = self._stages(self.embedding)
             y = self._bare(before, frames)
             if frozen:
-                with _contexts.evaluation():
-                    y = self._in_pieces(_output(frozen), y)
+                y = _contexts.evaluated(self._in_pieces, _output(frozen), y)
             if any(map(_learns, behind)):
                 trained = Sequential(*behind)
                 y, context = trained.trace(y)
@@ -182,8 +181,8 @@ class VideoRNN(SequenceModule):
             return frames
         if any(map(_knows_modes, modules)):
             return _output(modules)(frames)
-        with _contexts.evaluation():
-            return self._in_pieces(_output(modules), frames)
+        found: Array = _contexts.evaluated(self._in_pieces, _output(modules), frames)
+        return found
 
     def _in_pieces(self, run: Callable[[AnyArray], ArrayLike], frames: AnyArray) -> Array:
         """Return what a function gives for each frame: maps of a CNN are larger than anything else here."""
@@ -211,8 +210,8 @@ class VideoRNN(SequenceModule):
 
     def embed(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> Array:
         """Return the top layer's last states ``(B, directions * hidden_size)`` that the classifier stands on."""
-        with _contexts.evaluation():
-            return self._features(x, lengths)[0]
+        features: Array = _contexts.evaluated(self._features, x, lengths)[0]
+        return features
 
     def _features(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None) -> tuple[Array, Any]:
         packed = self._packed(x, lengths)
