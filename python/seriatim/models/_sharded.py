@@ -20,14 +20,14 @@ from seriatim._typing import Array, Integers
 from seriatim._warnings import muted
 from seriatim.distributed import Team
 from seriatim.models._assembly import assemble, has_checkpoint, make_checkpoint
-from seriatim.models._continuing import has_reservoir, kept, last_fit, record
+from seriatim.models._continuing import kept, last_fit, record
 from seriatim.models._data import Examples
 from seriatim.models._monitor import LOSS, make_measure
 from seriatim.models._policy import Facts, reservoir_size
 from seriatim.models._prediction import members, side_by_side, trained_members
 from seriatim.models._preparation import Preparation, fitted, prepared
 from seriatim.models._shards import Elsewhere, Sharded, joined, of_all, or_none, within
-from seriatim.models._training import Task, new_networks
+from seriatim.models._training import Task, learned, new_networks, untrained
 from seriatim.models._validation import choose
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
@@ -243,15 +243,7 @@ class _Run:
         batches = _Batches(task, data, ready, lengths, shape, criterion)
         run.run(lambda: batches.epoch(), n_batches, epochs, self._validation(task, module, held), patience)
         trained = self._with_reservoirs(task, module, last, shape[0], data)
-        return {
-            "module_": trained,
-            "reservoir_": has_reservoir(trained),
-            "history_": run.history,
-            "n_iter_": len(run.history.get("loss", [])),
-            "best_epoch_": None if patience is None else patience.best_epoch,
-            "_optimizer": run.optimizer,
-            "_rng": task.rng,
-        }
+        return learned(task, trained, run, patience)
 
     def _validation(self, task: Task, module: Module, held: Sharded | None) -> Validation | None:
         """Return what says loss and score of the validation part, None if there is none."""
@@ -275,8 +267,8 @@ class _Run:
         found, estimator = members(module), self.estimator
         if task.settled["reservoir"] and not task.in_pieces:
             found.append(self._reservoir(task, features, data))
-        elif last is not None and (estimator._is_auto("reservoir") or estimator.reservoir):
-            found += [member for member in members(last) if member not in found]
+        else:
+            found += untrained(estimator, last)
         return side_by_side(found)
 
     def _reservoir(self, task: Task, features: int, data: Sharded) -> Module:

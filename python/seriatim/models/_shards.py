@@ -206,7 +206,14 @@ def read_own(
     if sorted(own) != list(team.own(n_shards)):
         raise ValueError(f"expected the sequences of the shards {list(team.own(n_shards))}, got those of {sorted(own)}")
     counts = [len(own[number]) for number in sorted(own)]
-    reading = estimator._read_form([sample, *(one for number in sorted(own) for one in own[number])], None)
+    try:
+        reading = estimator._read_form([sample, *(one for number in sorted(own) for one in own[number])], None)
+    except (TypeError, ValueError) as error:
+        where = (
+            f"counted from the data set's first sequence, then those of shards {min(own)} to {max(own)} of {n_shards}"
+        )
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error} ({where})") from error
     bounds = [1, *(1 + end for end in accumulate(counts))]
     parts = {n: reading.sequences[slice(*ends)] for n, ends in zip(sorted(own), pairwise(bounds), strict=True)}
     read = {n: estimator._read_targets(targets[n]) for n in own if len(own[n])}

@@ -22,7 +22,17 @@ from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
 from seriatim.preprocessing._targets import Targets, is_weightless
 from seriatim.sequences import Sequences
-from seriatim.training import Batch, Checkpoint, Measured, Patience, bucketed, fit_reservoir, make_reservoir
+from seriatim.training import (
+    Batch,
+    Checkpoint,
+    Measured,
+    Patience,
+    Training,
+    bucketed,
+    fit_reservoir,
+    is_reservoir,
+    make_reservoir,
+)
 from seriatim.training._loop import Validation
 
 
@@ -97,6 +107,11 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
             estimator._follow(network, settled)
     run.run(lambda: _batches(task, ready), n_batches, epochs, _validation(estimator, task, module), patience)
     trained = _with_reservoirs(estimator, task, module, last, shape[0])
+    return learned(task, trained, run, patience)
+
+
+def learned(task: Task, trained: Module, run: Training, patience: Patience | None) -> dict[str, Any]:
+    """Return module, history and what a next fit continues with."""
     return {
         "module_": trained,
         "reservoir_": has_reservoir(trained),
@@ -150,6 +165,12 @@ def _with_reservoirs(estimator: Any, task: Task, module: Module, last: Module | 
         rows = task.settled["predict_rows"]
         fit_reservoir(made, whole, training.target, training.weights, task.class_weights, rows)
         found.append(made)
-    elif last is not None and (estimator._is_auto("reservoir") or estimator.reservoir):
-        found += [member for member in members(last) if member not in found]
+    else:
+        found += untrained(estimator, last)
     return side_by_side(found)
+
+
+def untrained(estimator: Any, last: Module | None) -> list[Any]:
+    """Return what of the last fit's networks is not trained and stays."""
+    stays = last is not None and (estimator._is_auto("reservoir") or estimator.reservoir)
+    return [member for member in members(last) if is_reservoir(member)] if stays and last is not None else []
