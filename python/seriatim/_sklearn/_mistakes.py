@@ -54,9 +54,11 @@ def other_targets(sequences: Any, form: str, targets: int) -> str:
     return text
 
 
-def exchanged(targets: AnyArray, lengths: Any, X: Any) -> str:
+def exchanged(targets: Any, lengths: Any, X: Any) -> str:
     """Return a hint if targets add up to the rows of X, as lengths do not; nothing otherwise."""
-    if lengths is None or not hasattr(X, "__len__") or targets.ndim != 1 or targets.dtype.kind not in "iuf":
+    if lengths is None or not hasattr(X, "__len__"):
+        return ""
+    if not isinstance(targets, np.ndarray) or targets.ndim != 1 or targets.dtype.kind not in "iuf":
         return ""
     return ": y adds up to that, as if y and lengths were exchanged" if targets.sum() == len(X) else ""
 

@@ -4,6 +4,8 @@
 from seriatim import _threadpool as _threadpool
 from seriatim.models._character import CharacterModel
 from seriatim.models._deepgru import DeepGRUClassifier, DeepGRURegressor
+from seriatim.models._frame_classifier import FrameClassifier
+from seriatim.models._frame_regressor import FrameRegressor
 from seriatim.models._recurrent import GRUClassifier, LSTMClassifier
 from seriatim.models._reservoir import ReservoirClassifier, ReservoirRegressor
 from seriatim.models._video import VideoClassifier
@@ -12,6 +14,8 @@ __all__ = [
     "CharacterModel",
     "DeepGRUClassifier",
     "DeepGRURegressor",
+    "FrameClassifier",
+    "FrameRegressor",
     "GRUClassifier",
     "LSTMClassifier",
     "ReservoirClassifier",

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from seriatim.models import _policy
 from seriatim.models._policy import EFFORTS, Facts
 from seriatim.models._prediction import members
 from seriatim.nn import Module
@@ -26,7 +25,18 @@ _DATA = "what the first sequences were prepared with, as all that follow are"
 # Why a parameter cannot change; None of one that is followed. What a class adds that is not here cannot.
 HOW: dict[str, str | None] = {
     **dict.fromkeys(
-        ("hidden_size", "num_layers", "bidirectional", "rnn", "fc", "dims", "pooling", "embedding", "embedding_size"),
+        (
+            "hidden_size",
+            "num_layers",
+            "bidirectional",
+            "rnn",
+            "fc",
+            "dims",
+            "pooling",
+            "embedding",
+            "embedding_size",
+            "convolution",
+        ),
         _NETWORK,
     ),
     "n_estimators": "how many networks there are",
@@ -36,7 +46,7 @@ HOW: dict[str, str | None] = {
     **dict.fromkeys(("learning_rate", "schedule", "optimizer", "weight_decay", "clip_norm", "weight_averaging")),
     **dict.fromkeys(("batch_size", "max_epochs", "max_time", "augmentation", "dropout", "freeze", "random_state")),
     **dict.fromkeys(("early_stopping", "validation_fraction", "n_iter_no_change", "tol", "monitor")),
-    **dict.fromkeys(("label_smoothing", "class_weight")),
+    **dict.fromkeys(("label_smoothing", "class_weight", "ignore_label")),
     # As far as the number of networks stays, and as a whole fit can solve for a readout.
     **dict.fromkeys(("effort", "reservoir")),
     # The run.
@@ -137,7 +147,7 @@ def kept(estimator: Any, settled: Mapping[str, Any], facts: Facts) -> dict[str, 
     names = [name for name in settled if HOW.get(name, _NETWORK) is not None and hasattr(estimator, f"{name}_")]
     found = {**settled, **{name: getattr(estimator, f"{name}_") for name in names}}
     if estimator._is_auto("augmentation"):
-        found["augmentation"] = None if found["scaling"] is None else _policy.augmentation(facts)
+        found["augmentation"] = None if found["scaling"] is None else estimator._own_augmentation(facts)
     return found
 
 

@@ -11,6 +11,7 @@ from seriatim._arrays import as_floats
 from seriatim._sklearn import refuse_other_order
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.functional import ragged_mean
+from seriatim.preprocessing._frame_targets import FrameTargets
 from seriatim.preprocessing._targets import ratios, repetitions
 from seriatim.sequences import Sequences
 from seriatim.sequences._items import keys_of
@@ -24,9 +25,9 @@ class Examples:
     """Sequences, their targets as the loss takes them, their weights in it, and the targets as they were given."""
 
     sequences: Sequences
-    target: AnyArray
+    target: Any
     weights: Array | None = None
-    given: AnyArray | None = None
+    given: Any = None
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -37,14 +38,16 @@ class Examples:
 
     def parts(self) -> list[Any]:
         """Return all arrays, and None for no weights."""
-        return [self.sequences.X, self.sequences.lengths, self.target, self.weights]
+        target = self.target.rows if isinstance(self.target, FrameTargets) else self.target
+        return [self.sequences.X, self.sequences.lengths, target, self.weights]
 
     def order(self) -> Integers:
         """Return the indices of the sequences in an order of their own, whatever that is in which they are given."""
         X, starts, lengths = self.sequences.X, self.sequences.starts, self.sequences.lengths
         flat = X.reshape(len(X), -1)
         keys = ragged_mean(flat[:, :_MOST_KEYS], np.append(starts, len(flat)))
-        order: Integers = np.lexsort([*keys.T, *self.target.reshape(len(self), -1).T, lengths])
+        target = self.target.keys() if isinstance(self.target, FrameTargets) else self.target
+        order: Integers = np.lexsort([*keys.T, *target.reshape(len(self), -1).T, lengths])
         return order
 
     def in_order(self) -> Examples:

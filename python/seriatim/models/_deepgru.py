@@ -121,7 +121,9 @@ class DeepGRUClassifier(_DeepGRUEstimator, SequenceClassifier):
     Parameters
     ----------
     [sizes of DeepGRU]
-    [training parameters]
+    [learning parameters]
+    [preparation]
+    [stopping parameters]
     [classifier's parameters]
     [run's parameters]
     [what a fit costs]
@@ -211,7 +213,9 @@ class DeepGRURegressor(_DeepGRUEstimator, SequenceRegressor):
     Parameters
     ----------
     [sizes of DeepGRU]
-    [training parameters]
+    [learning parameters]
+    [preparation]
+    [stopping parameters]
     [run's parameters]
     [what a fit costs]
     bidirectional : bool or 'auto', default 'auto'

@@ -9,7 +9,7 @@ from typing import TypeVar
 Class = TypeVar("Class", bound=type)
 
 _TEXTS = {
-    "training parameters": """
+    "learning parameters": """
 learning_rate : float or 'auto', default 'auto'
     'auto' is 3e-3; 1e-3 for a DeepGRU whose ``dims`` are given.
 schedule : {'cosine', 'constant', 'one_cycle', 'plateau'} or callable, default 'cosine'
@@ -29,6 +29,8 @@ clip_norm : float or None, default 1
 weight_averaging : float or None, default None
     Decay of an exponential moving average of the weights over steps, such as 0.99; the averaged weights are
     validated and kept.
+""",
+    "preparation": """
 augmentation : callable, None or 'auto', default 'auto'
     Changes mini-batches in training: see :mod:`seriatim.preprocessing`. 'auto' changes tempo and length a little and
     adds some noise to scaled features: ``Compose([Tempo(0.8, 1.25), Crop(0.9), Jitter(0.1)])``; nothing where all
@@ -40,6 +42,18 @@ preprocessing : transformer, None or 'auto', default 'auto'
     scales again: ``make_pipeline(Deltas(), Standardize())``; not for values that are all 0 or 1 and not for
     sequences of fewer than 4 steps. Where the median length is 96 or more, ``Stack(factor)`` then joins steps, so
     that about 64 are left; ``attention`` is still one weight an observation.
+""",
+    "preparation of frames": """
+augmentation : callable, None or 'auto', default 'auto'
+    Changes mini-batches in training: see :mod:`seriatim.preprocessing`. Every frame keeps its target: what changes how
+    many there are is refused. 'auto' adds some noise to scaled features, ``Jitter(0.1)``; nothing where all values are
+    0 or 1, or where ``scaling`` is off. One that is given sees the features as they are given, before any scaling.
+preprocessing : transformer, None or 'auto', default 'auto'
+    Fitted on the training sequences, and applied to sequences after augmentation, in training and prediction alike.
+    One that changes how many frames there are (Stack, Downsample, Resample, TrimConstants, Pad) is refused. 'auto' is
+    None.
+""",
+    "stopping parameters": """
 early_stopping : bool, default False
     Stop when ``monitor`` no longer improves, and keep the best epoch's weights. Validates on ``validation_data``, or
     else keeps part of the training sequences back.
@@ -85,6 +99,27 @@ monitor : str or callable, default 'loss'
     X, y)``, may ask ``predict`` (and ``predict_proba``) for X as a whole. Of equal scores the one with the lower loss
     is better. The loss is the default because accuracy stands still while a rare class is learned, and moves in steps
     of whole sequences.
+""",
+    "early stopping of frames": """
+monitor : str or callable, default 'loss'
+    What early stopping goes by, in ``history_`` as ``validation_<monitor>``; ``schedule='plateau'`` goes by it as well.
+    'loss' is the validation loss, by frame. A name of ``sklearn.metrics.get_scorer_names()``, such as 'f1_macro' or
+    'r2', is that scorer of all frames that count, one behind the other; a scorer of your own, ``scorer(estimator, X,
+    y)``, such as those of :mod:`seriatim.metrics`, is given a list of arrays, one for each sequence, as y, without the
+    frames that are ignored, and may ask ``predict`` (and ``predict_proba``) for X as a whole, which answers alike.
+""",
+    "what a fit of frames costs": """
+scaling : transformer, None or 'auto', default 'auto'
+    Fitted on the training sequences and applied before everything else. 'auto' is ``Standardize()``; None where all
+    values are 0 or 1, and where ``preprocessing`` is given.
+effort : {'fast', 'balanced', 'best'}, default 'balanced'
+    What "auto" may cost: 800, 2,000 or 3,000 steps of 1, 1 or 3 networks.
+max_time : float or None, default None
+    Seconds after which training ends. The schedule keeps pace with the clock, so that the learning rate has fallen by
+    then. (What is learned then depends on the machine.)
+n_estimators : int or 'auto', default 'auto'
+    Networks that are trained side by side and whose probabilities (or numbers) are averaged. 'auto' follows
+    ``effort``; 1 where ``max_epochs`` is given.
 """,
     "what a fit costs": """
 scaling : transformer, None or 'auto', default 'auto'
@@ -166,6 +201,19 @@ X may be given as a collection (a list, a generator, a dict, groups of a frame, 
 a univariate sequence. A 2-D array without lengths is one sequence of one step a row if y has as many labels, else a
 single sequence. In ``predict`` rows of numbers, as a list or as an array, are what they were in ``fit``: steps of one
 sequence, or, to a model of univariate sequences, one each.
+""",
+    "forms of frames": """
+X may be given as a collection (a list, a generator, a dict, groups of a frame, ...) of arrays ``(T_i, D)`` or
+``(T_i,)``; as observations ``(sum T, D)`` with ``lengths``; as an array ``(n, T, D)``; or as
+:class:`seriatim.Sequences`. A 2-D array without lengths is one sequence, whose frames are its rows (to a model of
+univariate sequences one sequence a row). y has a target for each frame: in the form of X, as an array for each
+sequence, or as one array whose rows lie behind each other, ``(sum T,)``, whatever the form of X. Who splits sequences
+(``cross_val_score``, ``GridSearchCV``) wants one item a sequence in both: X a ``Sequences`` or a list, y a list of
+arrays.
+
+Answers come as ragged as X: one array, a row a frame, for observations with lengths and for a table; ``(n, T, ...)``
+for an array ``(n, T, D)``; a dict for a dict; a list of arrays, one for each sequence, for all else, a ``Sequences``
+too, which does not hold labels of text.
 """,
     "sizes of DeepGRU": """
 dims : dict, None or 'auto', default 'auto'

@@ -120,6 +120,10 @@ class SequenceEstimator(
         """Return targets as an array whose first axis is that of the sequences."""
         raise NotImplementedError
 
+    def _placed(self, targets: Any, reading: Reading) -> Any:
+        """Return the targets that have been read as those of the sequences, one for each."""
+        return targets
+
     def _learn_targets(self, targets: AnyArray, weights: Array | None, continues: bool) -> Targets:
         """Return how targets of a training set are encoded: as in the last fit if training continues."""
         raise NotImplementedError
@@ -295,7 +299,7 @@ class SequenceEstimator(
         except ValueError as error:
             hint = exchanged(targets, lengths, X)
             raise (ValueError(f"{error}{hint}") if hint else error) from None
-        sequences = reading.sequences
+        sequences, targets = reading.sequences, self._placed(targets, reading)
         if len(targets) != len(sequences):
             raise ValueError(other_targets(sequences, reading.form, len(targets)))
         for name, values in (("y", y), ("sample_weight", sample_weight)):
@@ -410,10 +414,18 @@ class SequenceEstimator(
 
     def _read(self, X: Any, lengths: ArrayLike | None) -> Sequences:
         """Return sequences as the fitted network takes them."""
+        return self._ready(self._reading(X, lengths))
+
+    def _reading(self, X: Any, lengths: ArrayLike | None) -> Reading:
+        """Read sequences that are to be answered for."""
         if not hasattr(self, "module_"):
             check_is_fitted(self)
         reading = self._read_form(X, lengths, known_of(self))
         check_features(self, reading)
+        return reading
+
+    def _ready(self, reading: Reading) -> Sequences:
+        """Return sequences that have been read as the network takes them."""
         return as_float32(prepared(reading.sequences, *self._transformers()))
 
     def _evaluated(self) -> Any:

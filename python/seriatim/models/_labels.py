@@ -14,12 +14,12 @@ from sklearn.utils.validation import column_or_1d
 from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray
 
-_WAY_ON = "leave these sequences out, or give what is unknown a label of its own"
+_WAY_ON = "leave these {}s out, or give what is unknown a label of its own"
 # Of these none is missing, and they do not mix.
 _WHOLE: tuple[frozenset[type], ...] = (frozenset({str, np.str_}), frozenset({int, bool, np.int64, np.int32, np.bool_}))
 
 
-def read_labels(name: str, values: Any) -> AnyArray:
+def read_labels(name: str, values: Any, each: str = "sequence") -> AnyArray:
     """Return labels ``(n,)``; a single column warns, as scikit-learn does.
 
     Parameters
@@ -28,6 +28,8 @@ def read_labels(name: str, values: Any) -> AnyArray:
         The argument, for errors.
     values : array_like
         Also an iterator, a range, or a dict's keys or values.
+    each : str
+        What has a label, for errors.
 
     Raises
     ------
@@ -35,16 +37,14 @@ def read_labels(name: str, values: Any) -> AnyArray:
         One is missing (None, NaN, NA, NaT) or infinite, they are text and numbers, or there are several a sequence.
     """
     values = as_list(values)
-    refuse_missing(name, values, "a label for each sequence", _WAY_ON)
+    refuse_missing(name, values, f"a label for each {each}", _WAY_ON.format(each))
     labels = as_labels(name, values)
     if labels.dtype == object and labels.ndim == 1 and len(labels) and not _is_text(labels[0]):
         # Numbers that a table kept as objects.
         _refuse_times(name, labels)
         labels = np.array(labels.tolist())
     if labels.ndim == 2 and labels.shape[1] > 1:
-        raise ValueError(
-            f"{name}: expected a label a sequence, shape (n,), got {labels.shape}; {_several(name, labels)}"
-        )
+        raise ValueError(f"{name}: expected a label a {each}, shape (n,), got {labels.shape}; {_several(name, labels)}")
     column: AnyArray = column_or_1d(labels, warn=True)
     with warnings.catch_warnings():
         if column.dtype.kind in "OUS":

@@ -16,6 +16,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 from seriatim._typing import AnyArray, Array
 from seriatim.models._data import Examples
+from seriatim.preprocessing._frame_targets import FrameTargets
 from seriatim.preprocessing._targets import Labels, Targets, is_weightless
 from seriatim.training import Measured
 
@@ -62,7 +63,7 @@ def make_measure(
 
     def by_scorer(output: Array) -> Measured:
         loss, score = targets.measure(output, target, weights, class_weights)
-        return Measured(loss, score, _scored(scorer, targets, validation, output), name)
+        return Measured(loss, score, _scored(name, scorer, targets, validation, output), name)
 
     _try(name, scorer, targets, validation)
     return by_scorer
@@ -74,9 +75,16 @@ def _name(scorer: Any) -> str:
     return name if name.isidentifier() and name not in ("loss", "score") else "monitor"
 
 
-def _scored(scorer: Any, targets: Targets, validation: Examples, output: Array) -> float:
+def _scored(name: str, scorer: Any, targets: Targets, validation: Examples, output: Array) -> float:
     sequences, given, weights = validation.sequences, validation.given, validation.weights
-    answers = (_Classifier if isinstance(targets, Labels) else _Regressor)(targets, output, sequences)
+    shape: Callable[[AnyArray], Any] | None = None
+    if isinstance(given, FrameTargets):
+        frames = given
+        given, shape = frames.cut(frames.rows), frames.cut
+        if name in MONITORS:
+            # scikit-learn's own know no sequences: all frames that count, one behind the other.
+            given, weights, shape = frames.known, frames.of_frames(weights), lambda rows: rows[frames.counts]
+    answers = (_Classifier if isinstance(targets, Labels) else _Regressor)(targets, output, sequences, shape)
     more = {} if weights is None else {"sample_weight": weights}
     with warnings.catch_warnings():
         # That a class is not predicted yet, every epoch again.
@@ -87,7 +95,7 @@ def _scored(scorer: Any, targets: Targets, validation: Examples, output: Array) 
 def _try(name: str, scorer: Any, targets: Targets, validation: Examples) -> None:
     """Refuse a scorer that does not fit the targets before training has begun: score what would be all right."""
     try:
-        score = _scored(scorer, targets, validation, targets.ideal(validation.target))
+        score = _scored(name, scorer, targets, validation, targets.ideal(validation.target))
         reason = "" if np.isfinite(score) else f"it is {score}"
     except MemoryError:
         raise
@@ -123,14 +131,15 @@ def _way_on(name: str, targets: Targets) -> str:
 def _about(targets: Targets, validation: Examples) -> str:
     if not isinstance(targets, Labels):
         return f"{len(validation)} sequences"
-    return f"{len(validation)} sequences of {len(np.unique(validation.target))} of {targets.n_kinds} classes"
+    target = validation.target.known if isinstance(validation.target, FrameTargets) else validation.target
+    return f"{len(validation)} sequences of {len(np.unique(target))} of {targets.n_kinds} classes"
 
 
 class _Answers(BaseEstimator):  # type: ignore[misc]
     """A fitted estimator whose predictions are known."""
 
-    def __init__(self, targets: Any, output: Array, sequences: Any) -> None:
-        self.targets, self.output, self.sequences = targets, output, sequences
+    def __init__(self, targets: Any, output: Array, sequences: Any, shape: Any = None) -> None:
+        self.targets, self.output, self.sequences, self.shape = targets, output, sequences, shape
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -140,9 +149,13 @@ class _Answers(BaseEstimator):  # type: ignore[misc]
             raise ValueError("a scorer can predict the validation sequences as a whole alone")
         return self.output
 
+    def _shaped(self, values: AnyArray) -> Any:
+        """Return answers for frames as the scorer is given the targets."""
+        return values if self.shape is None else self.shape(values)
+
     def predict(self, X: Any) -> AnyArray:
         """Return labels, or numbers."""
-        answers: AnyArray = self.targets.decode(self._known(X))
+        answers: AnyArray = self._shaped(self.targets.decode(self._known(X)))
         return answers
 
 
@@ -160,9 +173,10 @@ class _Classifier(ClassifierMixin, _Answers):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> AnyArray:
         """Return probabilities, which sum to 1 in float64, as log_loss and roc_auc_score want them."""
         probabilities = np.exp(self._known(X).astype(np.float64))
-        answers: AnyArray = probabilities / probabilities.sum(axis=1, keepdims=True)
+        answers: AnyArray = self._shaped(probabilities / probabilities.sum(axis=1, keepdims=True))
         return answers
 
-    def predict_log_proba(self, X: Any) -> AnyArray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Return their logarithms."""
-        return np.log(self.predict_proba(X))
+        found: Any = self.predict_proba(X)
+        return [np.log(part) for part in found] if isinstance(found, list) else np.log(found)

@@ -55,6 +55,7 @@ class Parameters:
         **{key: [bool] for key in ("bidirectional", "early_stopping", "warm_start", "freeze")},
         **{key: [Number(1, whole=True)] for key in ("hidden_size", "num_layers", "fc", "embedding_size")},
         "rnn": [Choice("lstm", "gru")],
+        "convolution": [Number(1, whole=True), None],
         "batch_size": [Number(1, whole=True)],
         "max_epochs": [Number(1, whole=True)],
         "n_iter_no_change": [Number(1, whole=True)],
@@ -169,8 +170,12 @@ class Parameters:
         settled |= self._settle_preparation(facts, learn)
         settled["augmentation"] = self.augmentation
         if self._is_auto("augmentation"):
-            settled["augmentation"] = None if settled["scaling"] is None else _policy.augmentation(facts)
+            settled["augmentation"] = None if settled["scaling"] is None else self._own_augmentation(facts)
         return settled
+
+    def _own_augmentation(self, facts: Facts) -> Any:
+        """Return what "auto" makes of ``augmentation``, of features that are scaled."""
+        return _policy.augmentation(facts)
 
     def _settle_rows(self, longest: Sequences, settled: Mapping[str, Any]) -> int:
         """Return ``predict_rows``, from the longest sequence as the network takes it."""

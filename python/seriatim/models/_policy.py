@@ -25,16 +25,18 @@ class Effort:
     ----------
     steps : int
         Of the optimiser.
-    stacks, deep : int
-        Networks whose probabilities are averaged: plain stacks, and DeepGRUs, of which each costs as much as three.
+    stacks, deep, frames : int
+        Networks whose probabilities are averaged: plain stacks, DeepGRUs, of which each costs as much as three, and
+        networks of frames, of which one alone is what streams run.
     """
 
     steps: int
     stacks: int
     deep: int
+    frames: int
 
 
-EFFORTS = {"fast": Effort(800, 1, 1), "balanced": Effort(2000, 3, 1), "best": Effort(3000, 8, 4)}
+EFFORTS = {"fast": Effort(800, 1, 1, 1), "balanced": Effort(2000, 3, 1, 1), "best": Effort(3000, 8, 4, 3)}
 
 # Mini-batches are small so that few sequences still make many steps; they grow once an epoch has more than enough.
 _BATCH, _MOST_BATCH, _MANY = 16, 64, 2000
@@ -42,6 +44,7 @@ _BATCH, _MOST_BATCH, _MANY = 16, 64, 2000
 # is trained on enough.
 _MOST_EPOCHS, _LEAST_EPOCHS = 1000, 15
 LABEL_SMOOTHING = 0.1
+FRAME_JITTER, FRAME_SMOOTHING = 0.1, 0.0
 # Of a plain stack and of DeepGRU.
 HIDDEN_SIZE, POOLING, STACK_LEARNING_RATE = 64, ("last", "mean", "max"), 3e-3
 DIMS, DEEPGRU_LEARNING_RATE = {"gru1": 48, "gru2": 32, "gru3": 32, "fc": 64}, 3e-3
@@ -121,6 +124,16 @@ def augmentation(facts: Facts) -> Any:
     if facts.symbols or facts.length < _LEAST_STEPS:
         return None
     return Compose([Tempo(0.8, 1.25), Crop(0.9), Jitter(0.1)])
+
+
+def frame_scaling(facts: Facts) -> Any:
+    """Standardise, which can be done while frames arrive; leave symbols."""
+    return None if facts.symbols else Standardize()
+
+
+def frame_augmentation(facts: Facts) -> Any:
+    """Add some noise to standardised features, so that each frame keeps its target; nothing for symbols."""
+    return None if facts.symbols else Jitter(FRAME_JITTER)
 
 
 def predict_rows(longest: Sequences, batch_size: int, least: int = LEAST_ROWS) -> int:

@@ -14,6 +14,7 @@ from seriatim._typing import Array, Integers
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import average
 from seriatim.sequences import PackedSequence, Sequences
+from seriatim.sequences._packed import places
 from seriatim.training import by_length, collate, is_reservoir
 
 # Enough rows a step for the kernels, few enough for the cache.
@@ -48,6 +49,14 @@ def in_batches(run: Callable[[PackedSequence], Array], sequences: Sequences, wid
     result = np.empty((len(sequences), width), np.float32)
     for x, order in batches(sequences, rows):
         result[order] = run(x)
+    return result
+
+
+def frames_in_batches(run: Callable[[PackedSequence], Array], sequences: Sequences, width: int, rows: int) -> Array:
+    """Return what a function gives for each frame, ``(sum T, width)``; the function gives packed rows."""
+    result = np.empty((len(sequences.X), width), np.float32)
+    for x, order in batches(sequences, rows):
+        result[places(sequences.starts[order], x.batch_sizes)] = run(x)
     return result
 
 

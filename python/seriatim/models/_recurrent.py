@@ -111,7 +111,9 @@ class GRUClassifier(_StackClassifier):
     bidirectional : bool, default True
     dropout : float, default 0.2
         Between layers, and on what is pooled.
-    [training parameters]
+    [learning parameters]
+    [preparation]
+    [stopping parameters]
     [classifier's parameters]
     [run's parameters]
     [what a fit costs]
@@ -160,7 +162,9 @@ class LSTMClassifier(_StackClassifier):
     bidirectional : bool, default True
     dropout : float, default 0.2
         Between layers, and on what is pooled.
-    [training parameters]
+    [learning parameters]
+    [preparation]
+    [stopping parameters]
     [classifier's parameters]
     [run's parameters]
     [what a fit costs]

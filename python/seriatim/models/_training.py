@@ -20,8 +20,9 @@ from seriatim.models._preparation import Preparation
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
+from seriatim.preprocessing._frame_targets import FrameTargets
 from seriatim.preprocessing._targets import Targets, is_weightless
-from seriatim.sequences import Sequences
+from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import (
     Batch,
     Checkpoint,
@@ -138,7 +139,19 @@ def _batches(task: Task, ready: Sequences) -> Iterator[Batch]:
         if is_weightless(target[order], weight, task.class_weights):
             # Of classes that count nothing, too, there is no mean.
             weight = np.zeros(len(order), np.float32)
-        yield Batch(x, order, target[order], weight)
+        wanted = target[order]
+        yield Batch(x, order, _of_frames(wanted, x) if isinstance(wanted, FrameTargets) else wanted, weight)
+
+
+def _of_frames(target: FrameTargets, x: PackedSequence) -> PackedSequence:
+    """Return a target a frame, packed as the frames are."""
+    try:
+        return target.packed_as(x)
+    except ValueError as error:
+        raise ValueError(
+            f"augmentation: {error}. Each frame has a target of its own: what changes how many there are (Tempo, Crop) "
+            "does not fit; Jitter, Scale, Shift, MaskTime and others do"
+        ) from None
 
 
 def _validation(estimator: Any, task: Task, module: Module) -> Validation | None:

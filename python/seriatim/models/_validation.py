@@ -78,6 +78,7 @@ def given_validation(estimator: Any, validation_data: Any, training: Reading, ta
     given, wanted = estimator._read_targets(y), training.sequences.X.shape[1:]
     try:
         reading = estimator._read_form(X, lengths, training.known, len(given))
+        given = estimator._placed(given, reading)
     except (TypeError, ValueError) as error:
         # What has other features may be what a pipeline's steps were to transform.
         hint = f". {PIPELINE}" if "is expecting" in str(error) else ""

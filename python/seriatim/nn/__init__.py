@@ -28,6 +28,7 @@ from seriatim.nn.layers._activation import ELU, LeakyReLU, LogSoftmax, ReLU, Sig
 from seriatim.nn.layers._batch_norm import BatchNorm1d, BatchNorm2d
 from seriatim.nn.layers._dropout import Dropout
 from seriatim.nn.layers._embedding import Embedding
+from seriatim.nn.layers._frame_window import FrameWindow
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.layers._shape import Flatten, Identity
 from seriatim.nn.losses._ctc_loss import CTCLoss
@@ -43,6 +44,7 @@ from seriatim.nn.losses._point_loss import (
 )
 from seriatim.nn.models._character_rnn import CharacterRNN
 from seriatim.nn.models._deepgru import DeepGRU
+from seriatim.nn.models._frame_rnn import FrameRNN
 from seriatim.nn.models._sequence_rnn import SequenceRNN
 from seriatim.nn.models._video import VGG16, VideoRNN
 from seriatim.nn.recurrent._gru import GRU, GRUCell
@@ -82,6 +84,8 @@ __all__ = [
     "Embedding",
     "Ensemble",
     "Flatten",
+    "FrameRNN",
+    "FrameWindow",
     "GRUCell",
     "HuberLoss",
     "Identity",

@@ -14,6 +14,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim._warnings import warn
+from seriatim.preprocessing._frame_targets import FrameTargets
 from seriatim.preprocessing._scaling import steady
 
 
@@ -28,17 +29,17 @@ class Targets(Protocol):
     def n_kinds(self) -> int:
         """Classes; 1 of numbers."""
 
-    def encode(self, targets: AnyArray) -> AnyArray:
+    def encode(self, targets: Any) -> Any:
         """Return targets as the loss takes them."""
 
     def decode(self, output: Array) -> AnyArray:
         """Return what a network's output says, as the targets were given."""
 
-    def ideal(self, target: AnyArray) -> Array:
+    def ideal(self, target: Any) -> Array:
         """Return the output of a network that is right about encoded targets."""
 
     def measure(
-        self, output: Array, target: AnyArray, weights: Array | None, class_weights: Array | None = None
+        self, output: Array, target: Any, weights: Array | None, class_weights: Array | None = None
     ) -> tuple[float, float]:
         """Return loss and score, the higher the better, of what a network gives for encoded targets."""
 
@@ -249,14 +250,18 @@ def ratios(weights: AnyArray) -> Array:
     return (weights if held else weights / unit_of(weights)).astype(np.float32)
 
 
-def weights_in_loss(target: AnyArray, weights: Array | None, class_weights: Array | None) -> Array | None:
+def weights_in_loss(
+    target: AnyArray | FrameTargets, weights: Array | None, class_weights: Array | None
+) -> Array | None:
     """Return what each sequence counts in the loss: its own weight times its class's; None if all count the same."""
+    if isinstance(target, FrameTargets):
+        return target.weights_in_loss(weights, class_weights)
     if class_weights is None:
         return weights
     return class_weights[target] if weights is None else class_weights[target] * weights
 
 
-def is_weightless(target: AnyArray, weights: Array | None, class_weights: Array | None) -> bool:
+def is_weightless(target: AnyArray | FrameTargets, weights: Array | None, class_weights: Array | None) -> bool:
     """Return whether none of these sequences counts: there is nothing to learn from, and no mean to divide by."""
     found = weights_in_loss(target, weights, class_weights)
     return found is not None and not found.any()

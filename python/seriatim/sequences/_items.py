@@ -61,7 +61,7 @@ def read_items(each: str, X: Any) -> Items | None:
     ValueError, TypeError
         An item holds no numbers, or frames differ in their columns.
     """
-    items, keys = _opened(X)
+    items, keys = opened(X)
     if items is None or not (items == [] or any(map(has_axes, items))):
         return None
     if keys is None and items and all(map(_is_pair, items)):
@@ -75,7 +75,7 @@ def read_items(each: str, X: Any) -> Items | None:
 
 def keys_of(X: Any) -> list[Any] | None:
     """Return the keys of a collection, None if it has none."""
-    items, keys = _opened(X)
+    items, keys = opened(X)
     if keys is None and items and all(map(_is_pair, items)):
         return [pair[0] for pair in items]
     return keys
@@ -100,7 +100,7 @@ def is_array(X: Any) -> bool:
     )
 
 
-def _opened(X: Any) -> tuple[list[Any] | None, list[Any] | None]:
+def opened(X: Any) -> tuple[list[Any] | None, list[Any] | None]:
     """Return the items of a collection and their keys, None if they have none; no items if it is no collection."""
     if isinstance(X, (list, tuple)):
         return list(X), None

@@ -113,6 +113,14 @@ def lengths_of(batch_sizes: Integers, batch: int | None = None) -> Integers:
     return np.searchsorted(-np.asarray(batch_sizes), -steps, side="right").astype(np.int64)
 
 
+def places(starts: Integers, batch_sizes: Integers) -> Integers:
+    """Where the rows of a packed batch stand, ``(rows,)``, if its sequences, the longest first, begin at ``starts``."""
+    step = np.repeat(np.arange(len(batch_sizes)), batch_sizes)
+    before = np.cumsum(batch_sizes) - batch_sizes
+    found: Integers = starts[np.arange(len(step)) - before[step]] + step
+    return found
+
+
 def check_lengths(lengths: ArrayLike, batch: int, longest: int) -> Integers:
     """Lengths as int64, or an error when they do not fit a padded batch."""
     array = as_lengths(lengths)

@@ -27,13 +27,13 @@ class Batch:
     x : PackedSequence
     index : ndarray of int64, shape (B,)
         Which sequences they are.
-    target : ndarray, shape (B, ...), optional
+    target : ndarray, shape (B, ...), or PackedSequence of a target a frame, optional
     weight : ndarray of float32, shape (B,), optional
     """
 
     x: PackedSequence
     index: Integers
-    target: AnyArray | None = None
+    target: AnyArray | PackedSequence | None = None
     weight: Array | None = None
 
 

@@ -265,6 +265,25 @@ class SequenceInput(NamedTuple):
         order = self.packed.sorted_indices
         return array if order is None else array[order]
 
+    def rows_in(self, name: str, values: ArrayLike | PackedSequence, width: int) -> Array:
+        """Return what is given as :meth:`rows_out` gives it as packed rows, or raise when its shape is wrong.
+
+        Packed rows themselves are taken, too.
+        """
+        packed, shape = self.packed, (len(self.packed.data), width)
+        if isinstance(values, PackedSequence):
+            check_same_batch(name, values, packed, "the output")
+            values = values.data
+        array = as_floats(name, values)
+        if self.steps is not None and array.ndim == 3 and array.shape == (packed.n_sequences, self.steps, width):
+            lengths = lengths_of(packed.batch_sizes, packed.n_sequences)
+            if packed.unsorted_indices is not None:
+                lengths = lengths[packed.unsorted_indices]
+            array = pack_padded_sequence(array, lengths, batch_first=True, enforce_sorted=False).data.reshape(shape)
+        if array.shape != shape:
+            raise ValueError(f"{name}: expected the shape of the output, got {array.shape}")
+        return array
+
     def rows_out(self, rows: Array | None) -> Any:
         """Return packed rows in the layout of x, zeros on padding; None for None."""
         if rows is None:

@@ -17,7 +17,8 @@ from seriatim.nn.base._contexts import pull
 from seriatim.nn.base._layouts import like, rows_of
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._together import together
-from seriatim.nn.losses._loss import TargetLoss
+from seriatim.nn.losses._loss import TargetLoss, row_weights
+from seriatim.sequences import PackedSequence
 
 Item = TypeVar("Item")
 
@@ -66,9 +67,9 @@ class Ensemble(Module):
         return module
 
     def trace(self, *args: Any, **kwargs: Any) -> tuple[Array, Any]:
-        """Return what each module gives, ``(n_modules, ...)``."""
+        """Return what each module gives, ``(n_modules, ...)``, of PackedSequences the packed rows."""
         found = self.each(lambda module: module.trace(*args, **kwargs))
-        y = np.stack([output for output, _ in found])
+        y = np.stack([rows_of(output) for output, _ in found])
         return y, self.keep((y.shape, [(module, context) for module, (_, context) in zip(self, found, strict=True)]))
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
@@ -141,9 +142,12 @@ class EnsembleLoss(TargetLoss):
         super().__init__()
         self.criterion = criterion
 
-    def trace(self, pred: Array, target: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Any]:
-        """Return the loss of ``pred (n_modules, batch, outputs)`` for the target of each."""
+    def trace(self, pred: Array, target: Any, sample_weight: ArrayLike | None = None) -> tuple[float, Any]:
+        """Return the loss of ``pred (n_modules, batch, outputs)`` for the target of each; packed, of rows."""
         count = len(pred)
+        if isinstance(target, PackedSequence):
+            sample_weight = None if sample_weight is None else row_weights(sample_weight, target)
+            target = target.data
         weight = None if sample_weight is None else np.tile(as_numbers("sample_weight", sample_weight), count)
         targets = as_numbers("target", target)
         repeated = np.tile(targets, (count, *[1] * (targets.ndim - 1)))

@@ -142,7 +142,7 @@ class TargetLoss(Loss[Result]):
             Shapes do not belong together.
         """
         if isinstance(target, PackedSequence):
-            sample_weight = None if sample_weight is None else _row_weights(sample_weight, target)
+            sample_weight = None if sample_weight is None else row_weights(sample_weight, target)
             target = target.data
         return self._weigh(target, sample_weight)
 
@@ -160,7 +160,7 @@ class TargetLoss(Loss[Result]):
                 raise TypeError("target: expected an array, as pred is, got a PackedSequence: pack both, or neither")
             return self._compute(pred, target, sample_weight)
         if sample_weight is not None:
-            sample_weight = _row_weights(sample_weight, pred)
+            sample_weight = row_weights(sample_weight, pred)
         loss, context = self._compute(pred.data, _packed_alike("target", target, pred), sample_weight)
         return (pred._replace(data=loss) if isinstance(loss, np.ndarray) else loss), _Packed(context, pred)
 
@@ -202,7 +202,7 @@ def _packed_alike(name: str, given: Any, pred: PackedSequence) -> Any:
     return given.data
 
 
-def _row_weights(sample_weight: Any, pred: PackedSequence) -> Any:
+def row_weights(sample_weight: Any, pred: PackedSequence) -> Any:
     """Return weights of a packed prediction's rows."""
     if isinstance(sample_weight, PackedSequence):
         return _packed_alike("sample_weight", sample_weight, pred)

@@ -9,7 +9,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats
 from seriatim._typing import Array, ArrayLike
-from seriatim.functional._loss import REDUCTIONS, check_reduction
+from seriatim.functional._loss import REDUCTIONS, check_reduction, sample_weights
 from seriatim.nn.losses._loss import Result, TargetLoss
 
 
@@ -46,6 +46,15 @@ def _weight(name: str, values: ArrayLike | None) -> Array | None:
     return None if values is None else np.array(as_floats(name, values))
 
 
+def _known(target: Any, sample_weight: Any) -> tuple[Array, Array]:
+    """Return targets without NaN, and weights that are 0 in its place."""
+    targets = as_floats("target", target)
+    nothing = np.isnan(targets)
+    weights = np.float32(1) if sample_weight is None else sample_weights(sample_weight, targets.shape)
+    weights = weights.reshape(*weights.shape, *[1] * (targets.ndim - weights.ndim))
+    return np.where(nothing, np.float32(0), targets), np.where(nothing, np.float32(0), weights)
+
+
 def _positive(name: str, value: float, or_zero: bool = False) -> float:
     if not (value > 0 or (or_zero and value == 0)) or value == float("inf"):
         raise ValueError(f"{name}: expected a {'number from 0 on' if or_zero else 'positive number'}, got {value!r}")
@@ -58,6 +67,8 @@ class MSELoss(_PointLoss[Result]):
     Parameters
     ----------
     reduction : {'mean', 'sum', 'none'}
+    ignore_nan : bool, default False
+        Whether a target that is NaN has no loss, no weight and no gradient. The mean is over the others.
 
     Raises
     ------
@@ -70,13 +81,26 @@ class MSELoss(_PointLoss[Result]):
     _kind = "mse"
 
     @overload
-    def __init__(self: MSELoss[float], reduction: Literal["mean", "sum"] = "mean") -> None: ...
+    def __init__(
+        self: MSELoss[float], reduction: Literal["mean", "sum"] = "mean", ignore_nan: bool = False
+    ) -> None: ...
     @overload
-    def __init__(self: MSELoss[Array], reduction: Literal["none"]) -> None: ...
+    def __init__(self: MSELoss[Array], reduction: Literal["none"], ignore_nan: bool = False) -> None: ...
     @overload
-    def __init__(self: MSELoss[Any], reduction: str = "mean") -> None: ...
-    def __init__(self, reduction: str = "mean") -> None:
+    def __init__(self: MSELoss[Any], reduction: str = "mean", ignore_nan: bool = False) -> None: ...
+    def __init__(self, reduction: str = "mean", ignore_nan: bool = False) -> None:
         super().__init__(reduction)
+        self.ignore_nan = bool(ignore_nan)
+
+    def _compute(self, pred: Any, target: Any, sample_weight: Any) -> tuple[Any, Any]:
+        if self.ignore_nan:
+            target, sample_weight = _known(target, sample_weight)
+        return super()._compute(pred, target, sample_weight)
+
+    def _weigh(self, target: Any, sample_weight: Any) -> float:
+        if self.ignore_nan:
+            target, sample_weight = _known(target, sample_weight)
+        return super()._weigh(target, sample_weight)
 
 
 class L1Loss(_PointLoss[Result]):

@@ -96,7 +96,7 @@ class SequenceRNN(SequenceModule):
             hidden_size,
             num_layers,
             bidirectional=bidirectional,
-            dropout=_between(dropout, num_layers),
+            dropout=between(dropout, num_layers),
             rng=random,
         )
         self.pooling = tuple(name for name in POOLINGS if name in pooling)
@@ -120,7 +120,7 @@ class SequenceRNN(SequenceModule):
     def dropout(self, p: float) -> None:
         drop: Any = self.classifier[0]
         drop.p = probability("dropout", p)
-        self.rnn.dropout = _between(drop.p, self.rnn.num_layers)
+        self.rnn.dropout = between(drop.p, self.rnn.num_layers)
 
     def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return outputs ``(B, n_outputs)`` in the caller's order."""
@@ -184,5 +184,6 @@ class SequenceRNN(SequenceModule):
         return f"input_size={self.input_size}, n_outputs={self.n_outputs}"
 
 
-def _between(dropout: float, num_layers: int) -> float:
+def between(dropout: float, num_layers: int) -> float:
+    """Return the dropout between layers: none where there is one alone."""
     return dropout if num_layers > 1 else 0.0
