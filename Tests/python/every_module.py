@@ -143,9 +143,15 @@ MODULES = {
     "deepgru": (deep, normal(4, 5, 3), LENGTHS),
     "deepgru_pooled": (lambda: deep(pooling=("mean",), bidirectional=True), PACKED),
     "sequence_rnn": (lambda: nn.SequenceRNN(3, 4, 2, pooling=("last", "max"), rng=0), normal(4, 5, 3), LENGTHS),
+    "frame_rnn": (
+        lambda: nn.FrameRNN(3, 4, 2, convolution=3, bidirectional=True, rng=0), normal(4, 5, 3), LENGTHS,
+    ),
+    "frame_rnn_packed": (lambda: nn.FrameRNN(3, 4, 2, rnn="lstm", convolution=2, rng=0), PACKED),
+    "frame_window": (lambda: nn.FrameWindow(3, 4, 2, rng=0), PACKED),
     "character_rnn": (
         lambda: nn.CharacterRNN(5, 4, embedding_size=3, rng=0), np.arange(6), np.array([2, 2, 2]),
     ),
+    "ensemble_of_frames": (lambda: nn.Ensemble(*(nn.FrameRNN(3, 4, 2, rng=seed) for seed in range(2))), PACKED),
     "ensemble": (lambda: nn.Ensemble(*(nn.SequenceRNN(3, 4, 2, rng=seed) for seed in range(3))), PACKED),
     "sequential": (lambda: nn.Sequential(nn.Linear(3, 4, rng=0), nn.Identity(), nn.Flatten(0)), normal(2, 3)),
     "residual": (lambda: nn.Residual(nn.Linear(3, 3, rng=0), nn.Tanh()), normal(2, 3)),

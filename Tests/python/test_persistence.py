@@ -68,6 +68,8 @@ def test_a_classifier_comes_back(tmp_path, labels):
         nn.SequenceRNN(3, 4, 2, rnn="rnn", pooling=("mean", "positive")),
         nn.DeepGRU(3, 2, {"gru1": 4, "gru2": 3, "gru3": 2, "fc": 4}, bidirectional=True, pooling=("max",)),
         nn.Ensemble(nn.SequenceRNN(3, 4, 2), nn.SequenceRNN(3, 4, 2, pooling=("max",))),
+        nn.FrameRNN(3, 4, 2, rnn="lstm", num_layers=2, bidirectional=True, dropout=0.1, convolution=3),
+        nn.FrameWindow(3, 4, 2, centred=True),
         nn.VideoRNN(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 3, 4, 2, rnn="gru"),
         nn.VGG16(2, (1, 1, 1, 1, 1), fc=2),
         nn.BatchNorm1d(3, eps=1e-3),

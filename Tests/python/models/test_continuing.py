@@ -14,6 +14,8 @@ from seriatim import preprocessing as prep
 from seriatim.models import (
     DeepGRUClassifier,
     DeepGRURegressor,
+    FrameClassifier,
+    FrameRegressor,
     GRUClassifier,
     LSTMClassifier,
     VideoClassifier,
@@ -26,6 +28,7 @@ pytestmark = [
 ]
 X, Y = rising(16)
 VIDEOS = [np.random.default_rng(i).normal(size=(2, 1, 2, 2)).astype(np.float32) for i in range(16)]
+LABELS = np.arange(len(X.X)) % 2
 RUN = {"max_epochs": 2, "batch_size": 8, "random_state": 0, "warm_start": True}
 
 
@@ -49,12 +52,24 @@ def deep(kind=DeepGRUClassifier, **parameters):
     return kind(**{"dims": DIMS, **RUN, **parameters}).fit(X, Y)
 
 
+def frames(**parameters):
+    return FrameClassifier(**{"hidden_size": 2, **RUN, **parameters}).fit(X, LABELS)
+
+
 def video(embedding=None, size=3, **parameters):
     given = cnn() if embedding is None else embedding
     return VideoClassifier(given, size, **{"hidden_size": 2, "fc": 2, **RUN, **parameters}).fit(VIDEOS, Y)
 
 
-KINDS = (GRUClassifier, LSTMClassifier, DeepGRUClassifier, DeepGRURegressor, VideoClassifier)
+KINDS = (
+    GRUClassifier,
+    LSTMClassifier,
+    DeepGRUClassifier,
+    DeepGRURegressor,
+    FrameClassifier,
+    FrameRegressor,
+    VideoClassifier,
+)
 
 
 def test_the_table_has_every_parameter():
@@ -64,7 +79,8 @@ def test_the_table_has_every_parameter():
     assert known == set(HOW)
     refused = {name for name, why in HOW.items() if why is not None}
     assert {name for names in CHANGED.values() for name in names} == refused
-    assert set(FOLLOWED) == known - refused - {"warm_start", "freeze", "random_state"}, "each has a test below"
+    others = {"warm_start", "freeze", "random_state", "ignore_label"}
+    assert set(FOLLOWED) == known - refused - others, "each has a test below"
 
 
 def _parameters(kind):
@@ -80,6 +96,7 @@ CHANGED = {
     "deep": {
         "dims": {**DIMS, "gru3": 7}, "bidirectional": True, "pooling": ("max",), "n_estimators": 2, **_PREPARED
     },
+    "frames": {"rnn": "lstm", "convolution": 2, "num_layers": 2, **_PREPARED},
     "video": {
         "embedding": cnn(1), "embedding_size": 4, "hidden_size": 3, "rnn": "gru", "num_layers": 2,
         "bidirectional": False, "fc": 3, "preprocessing": prep.Filter(3),
@@ -89,7 +106,7 @@ CHANGED = {
 
 @pytest.fixture(scope="module")
 def fitted():
-    return {"stack": stack(), "deep": deep(), "video": video()}
+    return {"stack": stack(), "deep": deep(), "frames": frames(), "video": video()}
 
 
 def restored(how, model, folder):
@@ -104,14 +121,15 @@ def restored(how, model, folder):
 def test_what_the_network_is_made_of_is_refused(tmp_path, fitted, kind, name, how):
     model = restored(how, fitted[kind], tmp_path)
     data, before = (VIDEOS if kind == "video" else X), weights_of(model)
+    y = LABELS if kind == "frames" else Y
     model.set_params(**{name: CHANGED[kind][name]})
     with pytest.raises(ValueError, match=rf"^{name}: expected .*as in the last fit.*Set it back, or.*warm_start=False"):
-        model.fit(data, Y)
+        model.fit(data, y)
     with pytest.raises(ValueError, match=rf"^{name}: expected .*partial_fit of a clone"):
-        model.partial_fit(data, Y)
+        model.partial_fit(data, y)
     np.testing.assert_array_equal(weights_of(model), before)
     if how == "file":
-        model.set_params(**{name: fitted[kind].get_params()[name], "max_epochs": 1}).fit(data, Y)
+        model.set_params(**{name: fitted[kind].get_params()[name], "max_epochs": 1}).fit(data, y)
 
 
 def test_a_transformer_that_was_changed_in_place_is_refused():
@@ -291,6 +309,13 @@ def test_a_random_state_goes_on_where_it_was():
 def stream_of(model):
     """Which sequence of draws it is, wherever in it the generator is."""
     return model._rng.bit_generator.state["state"]["inc"]
+
+
+def test_frames_that_are_ignored_are_followed():
+    model = frames()
+    same, other = copy.deepcopy(model), copy.deepcopy(model).set_params(ignore_label=1)
+    assert outcome(other.fit(X, LABELS)) != outcome(same.fit(X, LABELS))
+    np.testing.assert_array_equal(other.classes_, [0, 1])
 
 
 def test_a_rate_that_a_schedule_had_come_to_is_followed():

@@ -12,6 +12,8 @@ from seriatim import Sequences
 from seriatim.models import (
     DeepGRUClassifier,
     DeepGRURegressor,
+    FrameClassifier,
+    FrameRegressor,
     GRUClassifier,
     LSTMClassifier,
     ReservoirClassifier,
@@ -75,3 +77,32 @@ def test_transform_in_pandas():
 
 def test_html():
     assert "DeepGRUClassifier" in ESTIMATORS[0]._repr_html_()
+
+
+# Why some of scikit-learn's checks mean nothing for an estimator to which a table is one sequence of frames.
+ONE_SEQUENCE = "a frame's answer depends on the frames before it and behind it"
+A_WEIGHT = "sample_weight is a weight a sequence, and the table is one"
+NOT_OF_FRAMES = {
+    **dict.fromkeys(("check_methods_sample_order_invariance", "check_methods_subset_invariance"), ONE_SEQUENCE),
+    **dict.fromkeys(
+        (
+            "check_sample_weights_pandas_series", "check_sample_weights_not_an_array", "check_sample_weights_list",
+            "check_sample_weights_shape", "check_sample_weights_not_overwritten", "check_sample_weights_invariance",
+            "check_sample_weight_equivalence", "check_sample_weight_equivalence_on_dense_data",
+            "check_all_zero_sample_weights_error", "check_classifiers_one_label_sample_weights",
+        ),
+        A_WEIGHT,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:y has a single class")
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+@parametrize_with_checks(
+    [kind(hidden_size=8, **{**FAST, "max_epochs": 60}) for kind in (FrameClassifier, FrameRegressor)]
+)
+def test_scikit_learns_checks_of_frames(estimator, check, request):
+    reason = NOT_OF_FRAMES.get(check.func.__name__)
+    if reason is not None:
+        request.applymarker(pytest.mark.xfail(reason=reason))
+    check(estimator)

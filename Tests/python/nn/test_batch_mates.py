@@ -60,6 +60,9 @@ def test_models_of_sequences():
     check(rows_of(DEEP, packed), SEQUENCES)
     check(attention_of(DEEP), SEQUENCES)
     check(rows_of(nn.SequenceRNN(5, 20, 3, pooling=("last", "mean", "max"), rng=0).eval(), packed), SEQUENCES)
+    for bidirectional in (False, True):
+        model = nn.FrameRNN(5, 20, 3, bidirectional=bidirectional, convolution=4, rng=0).eval()
+        check(lambda given, model=model: [one.tobytes() for one in unpack_sequence(model(packed(given)))], SEQUENCES)
 
 
 def test_images():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,42 @@ from seriatim.sequences import Sequences
 from seriatim.sequences._items import has_axes, opened
 
 
-def rows_of_targets(y: Any, reading: Reading) -> AnyArray:
-    """Return targets, a row a frame, of y in the form of X or with its rows behind each other.
+class GivenTargets:
+    """Targets of frames as they are given: in the form of X, or with their rows behind each other.
+
+    Parameters
+    ----------
+    y : Sequences, collection or array_like
+    """
+
+    def __init__(self, y: Any) -> None:
+        if isinstance(y, Iterator):
+            y = list(y)
+        self.y, (self.items, self.keys) = y, (None, None) if isinstance(y, Sequences) else opened(y)
+        self.is_flat = not isinstance(y, Sequences) and not (self.items and any(map(has_axes, self.items)))
+        if self.is_flat:
+            self.y = as_labels("y", self.items if isinstance(y, (list, tuple)) else y)
+
+    def __len__(self) -> int:
+        """How many there are, if they are rows."""
+        return len(self.y) if self.is_flat and self.y.ndim else 0
+
+
+def rows_of_targets(given: GivenTargets, reading: Reading) -> AnyArray:
+    """Return targets, a row a frame, in the order of the frames.
 
     Raises
     ------
     ValueError
         There is not a target for each frame.
     """
-    sequences = reading.sequences
+    sequences, y, items, keys = reading.sequences, given.y, given.items, given.keys
     if isinstance(y, Sequences):
         _check_lengths([len(part) for part in y], sequences)
         return y.X
-    items, keys = opened(y)
     if keys is not None and reading.keys is not None and keys != list(reading.keys):
         raise ValueError(f"y: expected the keys of X in their order, {reading.keys[:5]}, got {keys[:5]}")
-    if items and any(map(has_axes, items)):
+    if items and not given.is_flat:
         parts = [as_labels(f"y[{i}]", _as_objects(item)) for i, item in enumerate(items)]
         shapes = {part.shape for part in parts}
         # Lists of as many numbers a frame are rows, too.
@@ -36,7 +57,7 @@ def rows_of_targets(y: Any, reading: Reading) -> AnyArray:
             _check_lengths([len(part) for part in parts], sequences)
             return _joined(parts)
         return np.stack(parts)
-    array = as_labels("y", items if isinstance(y, (list, tuple)) else y)
+    array: AnyArray = y
     n, steps = len(sequences), int(sequences.lengths[0])
     if array.ndim > 1 and array.shape[:2] == (n, steps) and (sequences.lengths == steps).all():
         return array.reshape(-1, *array.shape[2:])

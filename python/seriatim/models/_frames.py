@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from seriatim._sklearn import Known, Reading, Rules, answers
+from seriatim._sklearn._forms import SERIES
 from seriatim._typing import AnyArray, Array, ArrayLike
 from seriatim.models import _policy
 from seriatim.models._estimator import SequenceEstimator
-from seriatim.models._frame_forms import in_form
+from seriatim.models._frame_forms import GivenTargets, in_form
 from seriatim.models._policy import Effort, Facts
 from seriatim.models._prediction import frames_in_batches, trained_members
 from seriatim.models._preparation import Preparation
@@ -104,13 +105,18 @@ class FrameEstimator(SequenceEstimator, auto_wrap_output_keys=None):  # type: ig
         self, X: Any, lengths: ArrayLike | None, known: Known | None = None, targets: int | None = None
     ) -> Reading:
         # A table is one sequence, also where there is a target for each of its rows: one for each frame.
-        return super()._read_form(X, lengths, known)
+        reading = super()._read_form(X, lengths, known)
+        rows = reading.sequences
+        if known is None and reading.rows == SERIES and reading.form != "cube" and targets == len(rows) < len(rows.X):
+            # Rows in a list with a target for each are no univariate sequences.
+            return super()._read_form(np.stack(list(map(np.ravel, rows))), lengths)
+        return reading
 
     def _warn_of_form(self, reading: Reading) -> None:
         """Say nothing: targets for every row say what a row is."""
 
     def _read_targets(self, y: Any) -> Any:
-        return list(y) if isinstance(y, Iterator) else y
+        return GivenTargets(y)
 
     def _ready(self, reading: Reading) -> Sequences:
         ready = super()._ready(reading)
