@@ -68,6 +68,10 @@ ESTIMATORS = {
     "ensemble": (
         models.GRUClassifier(hidden_size=3, n_estimators=2, max_epochs=1, random_state=np.random.RandomState(3)), X
     ),
+    "FrameClassifier": (
+        models.FrameClassifier(hidden_size=3, convolution=2, ignore_label=0, early_stopping=True, **SHORT), X
+    ),
+    "FrameRegressor": (models.FrameRegressor(hidden_size=3, rnn="lstm", n_estimators=2, **SHORT), X),
     "VideoClassifier": (models.VideoClassifier(cnn(), 3, hidden_size=3, fc=3, freeze=True, **SHORT), VIDEOS),
     "ReservoirClassifier": (models.ReservoirClassifier(hidden_size=4, random_state=0), X),
     "ReservoirRegressor": (models.ReservoirRegressor(hidden_size=4, random_state=0), X),
@@ -83,9 +87,10 @@ def test_every_estimator_is_here():
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_training_goes_on_as_without_the_file(tmp_path, name):
     model, data = clone(ESTIMATORS[name][0]), ESTIMATORS[name][1]
+    y = [np.arange(len(x)) % 3 for x in data] if name.startswith("Frame") else Y
     unfitted = through(model, tmp_path)
     assert not hasattr(unfitted, "module_")
-    both = [model.fit(data, Y), unfitted.fit(data, Y)]
+    both = [model.fit(data, y), unfitted.fit(data, y)]
     np.testing.assert_array_equal(*map(weights, both))
     both[1] = through(model, tmp_path)
     np.testing.assert_array_equal(both[1].predict(data), model.predict(data))
@@ -93,9 +98,9 @@ def test_training_goes_on_as_without_the_file(tmp_path, name):
     for one in both:
         if "warm_start" in one.get_params():
             one.set_params(warm_start=True)
-        one.fit(data, Y)
+        one.fit(data, y)
         if hasattr(one, "partial_fit"):
-            one.partial_fit(data, Y)
+            one.partial_fit(data, y)
     np.testing.assert_array_equal(*map(weights, both))
     assert both[0].history_.get("loss") == both[1].history_.get("loss")
 
