@@ -27,7 +27,7 @@ OTHERS = {
     "pooling": [("mean",)], "kinds": [("max",)], "cell": ["gru"], "embedding_size": [2], "frames_at_once": [1],
     "sizes": [[2, 1]], "start": [0], "rnn": ["gru"], "ndims": [3, 5],
     "size": [3], "scale_factor": [3.0], "mode": ["nearest-exact"], "align_corners": [True],
-    "recompute_scale_factor": [True],
+    "recompute_scale_factor": [True], "convolution": [4, None], "frames": [3], "centred": [True],
 }  # fmt: skip
 # Arguments that say nothing of what is computed once the module is there, or are modules.
 ASIDE = {
