@@ -50,6 +50,7 @@ ALLOWED = {
     "persistence": BASE | {"nn", "optim"},
     "compat": BASE | {"_sklearn", "models", "sequences"},
     "export": BASE | {"functional", "models", "nn", "preprocessing"},
+    "metrics": BASE | {"sequences"},
     "plotting": BASE,
     "quantization": BASE | {"functional", "nn"},
     "torch": BASE | {"convert", "functional", "nn", "sequences"},

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from . import distributed as distributed
     from . import export as export
     from . import functional as functional
+    from . import metrics as metrics
     from . import models as models
     from . import mpi as mpi
     from . import nn as nn
@@ -53,6 +54,7 @@ _SUBMODULES = (
     "distributed",
     "export",
     "functional",
+    "metrics",
     "models",
     "mpi",
     "nn",

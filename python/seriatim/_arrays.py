@@ -169,6 +169,23 @@ def as_labels(name: str, values: Any) -> AnyArray:
     return array
 
 
+def is_text(labels: AnyArray) -> bool:
+    """Whether labels, of which there is one at least, are text."""
+    return labels.dtype.kind in "US" or (labels.dtype == object and isinstance(labels[0], (str, bytes)))
+
+
+def are_label(labels: AnyArray, label: Any) -> AnyArray:
+    """Where labels are this one, which may be NaN or NaT; of None nowhere."""
+    if label is None or not len(labels):
+        return np.zeros(len(labels), bool)
+    if label != label:
+        return np.asarray(labels != labels, bool)
+    if labels.dtype != object and is_text(labels) != isinstance(label, (str, bytes)):
+        # Text is no number, whatever NumPy makes of the two.
+        return np.zeros(len(labels), bool)
+    return np.asarray(labels == label, bool)
+
+
 # ---- Into an array
 
 

@@ -10,9 +10,12 @@ GRU, LSTM, RNN     ``x`` (T, B, I), or (B, T, I) with ``batch_first``; with ``in
 DeepGRU,           ``x`` (B, T, D). ``log_probs`` (B, C); with the head 'linear' ``y`` (B, C).
 SequenceRNN,
 Ensemble of such
+FrameRNN, Ensemble ``x`` (B, T, D). ``log_probs`` or ``y`` (B, T, C), zeros behind each sequence's end.
+of such
 classifiers        As their modules; also ``probabilities`` (B, C) and ``label`` (B,): strings, or int64. Of labels
                    that are neither strings nor integers it is the index in ``classes_``.
 regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs), in the targets' unit.
+of frames          As these, with an axis of steps: (B, T, C), (B, T). Behind a sequence's end they say nothing.
 =================  ===============================================================================================
 
 Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the
@@ -46,6 +49,7 @@ from seriatim.export._graph import Graph, emit
 from seriatim.export._modules import MODELS
 from seriatim.export._preparation import PREPARATIONS, needs_float64
 from seriatim.models._estimator import SequenceEstimator
+from seriatim.models._frames import FrameEstimator
 from seriatim.preprocessing._base import loses
 from seriatim.preprocessing._targets import Labels, StandardizedNumbers
 
@@ -72,8 +76,9 @@ def export_onnx(
 
     Parameters
     ----------
-    model : nn.GRU, nn.LSTM, nn.RNN, nn.MinGRU, nn.MinLSTM, nn.IndRNN, nn.DeepGRU, nn.SequenceRNN, or a fitted estimator
-        of these, or a Pipeline of one. Exported as in evaluation, whatever its mode is, and left as it is.
+    model : nn.GRU, nn.LSTM, nn.RNN, nn.MinGRU, nn.MinLSTM, nn.IndRNN, nn.DeepGRU, nn.SequenceRNN, nn.FrameRNN, or a
+        fitted estimator of these, or a Pipeline of one. Exported as in evaluation, whatever its mode is, and left as it
+        is.
     path : str or path
         Replaced as a whole once everything is written: a crash leaves the old file.
     opset_version : int, default 17
@@ -118,12 +123,12 @@ def export_onnx(
     emit(graph, MODELS, module, initial_state)
     metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
     if module is not model:
-        targets = model._targets()
+        targets, axes = model._targets(), ("B", "T") if isinstance(model, FrameEstimator) else ("B",)
         if isinstance(targets, Labels):
-            _labels(graph, targets.classes)
+            _labels(graph, targets.classes, axes)
             metadata["classes"] = json.dumps(targets.classes.tolist(), default=str)
         else:
-            _prediction(graph, targets, dtype)
+            _prediction(graph, targets, dtype, axes)
     content = graph.model(metadata["class_name"], opset_version, metadata).SerializeToString()
     replace_file(path, content)
 
@@ -175,7 +180,7 @@ def _taken_apart(model: Any) -> tuple[list[Any], Any]:
     return steps, last
 
 
-def _prediction(graph: Graph, targets: StandardizedNumbers, dtype: DTypeLike | None) -> None:
+def _prediction(graph: Graph, targets: StandardizedNumbers, dtype: DTypeLike | None, axes: tuple[str, ...]) -> None:
     """Add a regressor's numbers in the targets' unit."""
     graph.real = np.float64 if loses(targets.mean, targets.scale) else np.float32
     if dtype is not None:
@@ -187,17 +192,17 @@ def _prediction(graph: Graph, targets: StandardizedNumbers, dtype: DTypeLike | N
         graph.real_constant("mean", targets.mean),
     )
     if targets.single:
-        graph.output("prediction", graph.add("Squeeze", values, graph.constant("axis", [1])), graph.real, ("B",))
+        graph.output("prediction", graph.add("Squeeze", values, graph.constant("axis", [-1])), graph.real, axes)
     else:
-        graph.output("prediction", values, graph.real, ("B", targets.n_outputs))
+        graph.output("prediction", values, graph.real, (*axes, targets.n_outputs))
 
 
-def _labels(graph: Graph, classes: AnyArray) -> None:
+def _labels(graph: Graph, classes: AnyArray, axes: tuple[str, ...]) -> None:
     """Add what a classifier gives besides its log-probabilities."""
-    graph.output("probabilities", graph.add("Exp", "log_probs"), np.float32, ("B", len(classes)))
-    label, values = graph.add("ArgMax", "log_probs", axis=1, keepdims=0), classes.tolist()
+    graph.output("probabilities", graph.add("Exp", "log_probs"), np.float32, (*axes, len(classes)))
+    label, values = graph.add("ArgMax", "log_probs", axis=-1, keepdims=0), classes.tolist()
     # onnx's arrays of strings are of objects.
     kind: Any = object if all(isinstance(value, str) for value in values) else np.int64
     if kind is object or all(type(value) is int and -(2**63) <= value < 2**63 for value in values):
         label = graph.add("Gather", graph.constant("classes", np.array(values, kind)), label)
-    graph.output("label", label, kind, ("B",))
+    graph.output("label", label, kind, axes)

@@ -176,7 +176,7 @@ def _attention(graph: Graph, module: nn.Attention, h: str, h_last: str, lengths:
     return graph.add("Squeeze", graph.add("Concat", context, auxiliary, axis=2), graph.constant("axis", [0]))
 
 
-# ---- Networks of whole sequences: of x (T, B, D) and int64 lengths they give (B, outputs)
+# ---- Networks of whole sequences: of x (T, B, D) and int64 lengths they give (B, outputs), of frames (T, B, outputs)
 
 
 def _deepgru(graph: Graph, module: nn.DeepGRU, x: str, lengths: str) -> str:
@@ -202,6 +202,36 @@ def _sequence_rnn(graph: Graph, module: nn.SequenceRNN, x: str, lengths: str) ->
     return str(emit(graph, ROWS, module.classifier, features))
 
 
+def _frame_rnn(graph: Graph, module: nn.FrameRNN, x: str, lengths: str) -> str:
+    """Give outputs of every step, (T, B, outputs)."""
+    if module.window is not None:
+        x = emit(graph, WINDOWS, module.window, x, lengths)
+    y, _ = emit(graph, STACKS, module.rnn, x, graph.add("Cast", lengths, to=graph.onnx.TensorProto.INT32), [])
+    return str(emit(graph, ROWS, module.classifier, y))
+
+
+def _frame_window(graph: Graph, module: nn.FrameWindow, x: str, lengths: str) -> str:
+    """Give the frames of x (T, B, D) that each step sees side by side, mapped: (T, B, H)."""
+    x = graph.add("Where", _inside(graph, x, lengths), x, graph.constant("nothing", np.float32(0)))
+    ahead = (module.frames - 1) // 2 if module.centred else 0
+    behind = module.frames - 1 - ahead
+    wide = graph.add("Pad", x, graph.constant("pads", [behind, 0, 0, ahead, 0, 0]))
+    axis, parts = graph.constant("axis", [0]), []
+    for place in range(module.frames):
+        end = place - module.frames + 1 or np.iinfo(np.int64).max
+        parts.append(graph.add("Slice", wide, graph.constant("first", [place]), graph.constant("end", [end]), axis))
+    seen = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=2)
+    return str(emit(graph, ROWS, module.relu, emit(graph, ROWS, module.linear, seen)))
+
+
+def _inside(graph: Graph, x: str, lengths: str) -> str:
+    """Give which steps of x (T, B, D) a sequence has, (T, B, 1)."""
+    zero, one = graph.constant("zero", 0), graph.constant("one", 1)
+    steps = graph.add("Range", zero, graph.add("Gather", graph.add("Shape", x), zero), one)
+    places = graph.add("Unsqueeze", steps, graph.constant("axes", [1, 2]))
+    return graph.add("Less", places, graph.add("Unsqueeze", lengths, graph.constant("axes", [0, 2])))
+
+
 def _top_states(graph: Graph, stack: nn.GRU | nn.LSTM | nn.RNN, last: str) -> str:
     """Give the top layer's states, forward and reverse side by side: ``(B, directions * H)``."""
     layers, directions = stack.num_layers, stack.num_directions
@@ -214,10 +244,7 @@ def _pooled(graph: Graph, kinds: Sequence[str], y: str, lengths: str) -> list[st
     """Give what is pooled of y ``(T, B, H)`` over each sequence's own steps, ``(B, H)`` each, in their one order."""
     if not kinds:
         return []
-    zero, one, over = graph.constant("zero", 0), graph.constant("one", 1), graph.constant("over", [0])
-    steps = graph.add("Range", zero, graph.add("Gather", graph.add("Shape", y), zero), one)
-    places = graph.add("Unsqueeze", steps, graph.constant("axes", [1, 2]))
-    inside = graph.add("Less", places, graph.add("Unsqueeze", lengths, graph.constant("axes", [0, 2])))
+    inside, over = _inside(graph, y, lengths), graph.constant("over", [0])
     count = graph.add("Cast", lengths, to=graph.onnx.TensorProto.FLOAT)
     count = graph.add("Unsqueeze", count, graph.constant("axes", [1]))
     nothing = graph.constant("nothing", np.float32(0))
@@ -253,15 +280,20 @@ def _ensemble(graph: Graph, module: nn.Ensemble, x: str, lengths: str) -> str:
 
 
 def _network(graph: Graph, module: Any, initial_state: bool) -> None:
-    """Make a network of whole sequences a whole model."""
+    """Make a network of whole sequences, or of their frames, a whole model."""
     if initial_state:
         raise ValueError(f"initial_state: expected False, as {type(module).__name__} takes no states, got True")
     first = module[0] if isinstance(module, nn.Ensemble) else module
     features, outputs = (
         (first.n_features, first.n_classes) if isinstance(first, nn.DeepGRU) else (first.input_size, first.n_outputs)
     )
-    y = emit(graph, NETWORKS, module, *prepared(graph, features))
-    graph.output("log_probs" if first.head == "log_softmax" else "y", y, np.float32, ("B", outputs))
+    x, lengths = prepared(graph, features)
+    axes: tuple[str, ...] = ("B",)
+    y = emit(graph, NETWORKS, module, x, lengths)
+    if isinstance(first, nn.FrameRNN):
+        y = graph.add("Where", _inside(graph, y, lengths), y, graph.constant("nothing", np.float32(0)))
+        y, axes = graph.add("Transpose", y, perm=[1, 0, 2]), ("B", "T")
+    graph.output("log_probs" if first.head == "log_softmax" else "y", y, np.float32, (*axes, outputs))
 
 
 # ---- Who exports what
@@ -290,9 +322,11 @@ ROWS: dict[type, Callable[..., str]] = {
     nn.Softmax: _activation("Softmax", axis="dim"),
     nn.Tanh: _activation("Tanh"),
 }
+WINDOWS: dict[type, Callable[..., str]] = {nn.FrameWindow: _frame_window}
 NETWORKS: dict[type, Callable[..., str]] = {
     nn.DeepGRU: _deepgru,
     nn.Ensemble: _ensemble,
+    nn.FrameRNN: _frame_rnn,
     nn.SequenceRNN: _sequence_rnn,
 }
 MODELS: dict[type, Callable[..., None]] = {

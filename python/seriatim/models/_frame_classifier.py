@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seriatim._arrays import as_floats
+from seriatim._arrays import are_label, as_floats
 from seriatim._sklearn import Kind, Reading, Rules, answers, keep
-from seriatim._typing import AnyArray, Array, ArrayLike
+from seriatim._typing import Array, ArrayLike
 from seriatim.models import _policy
 from seriatim.models._classifier import SequenceClassifier
 from seriatim.models._data import read_weights
@@ -129,7 +129,7 @@ class FrameClassifier(FrameEstimator, SequenceClassifier, auto_wrap_output_keys=
 
     def _placed(self, targets: Any, reading: Reading) -> FrameTargets:
         rows = rows_of_targets(targets, reading)
-        counts = ~_is(rows, self.ignore_label)
+        counts = ~are_label(rows, self.ignore_label)
         if not counts.any():
             raise ValueError(
                 f"y: expected a frame that counts, but all have the label ignore_label={self.ignore_label!r}"
@@ -254,16 +254,3 @@ class FrameClassifier(FrameEstimator, SequenceClassifier, auto_wrap_output_keys=
         read_weights(sample_weight, len(targets))
         weights = None if sample_weight is None else as_floats("sample_weight", sample_weight, np.float64)
         return float(np.average(right, weights=targets.of_frames(weights)))
-
-
-def _is(labels: AnyArray, label: Any) -> AnyArray:
-    """Return where labels are a label; of None nowhere."""
-    if label is None:
-        return np.zeros(len(labels), bool)
-    if label != label:
-        return np.asarray(labels != labels)
-    if (labels.dtype.kind in "US") != isinstance(label, (str, bytes)) and labels.dtype != object:
-        # Text is no number, whatever NumPy makes of the two.
-        return np.zeros(len(labels), bool)
-    found: AnyArray = labels == label
-    return np.asarray(found, bool)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seriatim import functional as F
+from seriatim._arrays import is_text
 from seriatim._typing import AnyArray, Array, Integers
 from seriatim._warnings import warn
 from seriatim.preprocessing._frame_targets import FrameTargets
@@ -96,7 +97,7 @@ class Labels:
         ------
         ValueError
         """
-        if len(labels) and _is_text(labels) != _is_text(self.classes):
+        if len(labels) and is_text(labels) != is_text(self.classes):
             known, got = self.classes[:3].tolist(), labels[:3].tolist()
             raise ValueError(f"y: expected labels like those of training, such as {known}, got {got}")
 
@@ -234,10 +235,6 @@ class StandardizedNumbers:
         squares = ((output.astype(np.float64) - target) ** 2).mean(axis=1)
         loss = float(np.average(squares, weights=weights))
         return loss, 1 - loss
-
-
-def _is_text(labels: AnyArray) -> bool:
-    return labels.dtype.kind in "US" or (labels.dtype == object and isinstance(labels[0], (str, bytes)))
 
 
 # The least greatest weight that is taken as it is, and 1 over the greatest.
