@@ -243,7 +243,7 @@ class OwnGRU(nn.GRU):
             nn.Linear(2, 3),
             {},
             TypeError,
-            r"model: expected one of \['DeepGRU', 'FrameRNN', 'GRU', 'IndRNN', 'LSTM', .*'RNN', 'SequenceRNN'\].* got Linear",
+            r"model: expected one of \['DeepGRU', 'FrameRNN', 'GRU', 'IndRNN', .*'RNN', 'SequenceRNN'\].* got Linear",
         ),
         (OwnGRU(2, 3), {}, TypeError, "got OwnGRU"),
         ({}, {}, TypeError, "model: expected one of .*'DeepGRU'.* or a fitted estimator of such, got dict"),

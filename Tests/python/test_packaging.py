@@ -80,7 +80,7 @@ def test_both_wheels_hold_the_same_files(wheel, small_wheel):
 
 
 def test_wheel_is_small_and_for_every_python(wheel):
-    assert wheel.stat().st_size < 1_400_000
+    assert wheel.stat().st_size < 1_500_000
     assert "cp310-abi3" in wheel.name
     names = zipfile.ZipFile(wheel).namelist()
     assert "seriatim/py.typed" in names

@@ -293,6 +293,9 @@ class DaskEstimator:
 class DaskClassifier(DaskEstimator):
     """What the classifiers share."""
 
+    # Answers of workers have one shape a sequence.
+    _takes_several = False
+
     classes_: AnyArray
 
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:

@@ -123,6 +123,11 @@ def export_onnx(
     emit(graph, MODELS, module, initial_state)
     metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
     if module is not model:
+        if getattr(model, "_label_form", "single") != "single":
+            raise ValueError(
+                "model: expected a classifier of one label a sequence to export, got one of several; its module_ can "
+                "be exported where it is a single network: y are logits"
+            )
         targets, axes = model._targets(), ("B", "T") if isinstance(model, FrameEstimator) else ("B",)
         if isinstance(targets, Labels):
             _labels(graph, targets.classes, axes)

@@ -50,7 +50,7 @@ class _DeepGRUEstimator(SequenceEstimator):
             n_outputs,
             settled["dims"],
             settled["dropout"],
-            head="log_softmax" if self._log_probs else "linear",
+            head=settled["head"],
             bidirectional=settled["bidirectional"],
             pooling=settled["pooling"],
             rng=rng,

@@ -136,6 +136,10 @@ class SequenceEstimator(
         """Return the fitted attributes that :meth:`_targets` is made of."""
         raise NotImplementedError
 
+    def _settle_targets(self, settled: dict[str, Any], targets: Targets) -> dict[str, Any]:
+        """Return the settled parameters as they suit the targets."""
+        return settled
+
     def _class_weights(self, targets: Targets, training: Examples) -> Array | None:
         """Return what each class counts, None if all count the same."""
         return None
@@ -336,6 +340,7 @@ class SequenceEstimator(
         settled = self._settle(facts, partial(fitted, sequences=ordered.sequences), epochs)
         if continues:
             settled = kept(self, settled, facts)
+        settled = self._settle_targets(settled, targets)
         preparation = self._prepare(training.sequences, ordered.sequences, settled, continues)
         if self.verbose > 0:
             say(self._summary(ordered.sequences.lengths, settled))
@@ -440,9 +445,9 @@ class SequenceEstimator(
         finally:
             release_most_memory()
 
-    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int, rows: int) -> Array:
+    def _outputs(self, module: Module, sequences: Sequences, targets: Targets, rows: int) -> Array:
         """Return what the module gives for all sequences, in their order; of several modules the mean."""
-        return outputs(module, sequences, n_outputs, rows, log_probs=self._log_probs)
+        return outputs(module, sequences, targets.n_outputs, rows, log_probs=self._log_probs)
 
     @answers
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Array:

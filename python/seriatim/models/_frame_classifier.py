@@ -81,6 +81,7 @@ class FrameClassifier(FrameEstimator, SequenceClassifier, auto_wrap_output_keys=
 
     _parameter_rules: ClassVar[Rules] = {"ignore_label": [_LABEL, None]}
     _stratifies = False
+    _takes_several = False
 
     ignore_label: Any
 

@@ -21,6 +21,7 @@ from seriatim.models._preparation import Preparation
 from seriatim.nn import Ensemble, FrameRNN, Module
 from seriatim.nn.base._layouts import rows_of
 from seriatim.nn.containers._ensemble import average
+from seriatim.preprocessing._targets import Targets
 from seriatim.sequences import Sequences
 
 
@@ -56,7 +57,7 @@ class FrameEstimator(SequenceEstimator, auto_wrap_output_keys=None):  # type: ig
             bidirectional=self.bidirectional,
             dropout=self.dropout,
             convolution=self.convolution,
-            head="log_softmax" if self._log_probs else "linear",
+            head=settled["head"],
             rng=rng,
         )
 
@@ -125,18 +126,18 @@ class FrameEstimator(SequenceEstimator, auto_wrap_output_keys=None):  # type: ig
 
     def _rows_of(self, reading: Reading) -> Array:
         """Return what the network gives for each frame, ``(sum T, n_outputs)``."""
-        sequences, n_outputs = self._ready(reading), self._targets().n_outputs
+        sequences = self._ready(reading)
         with self._memory() as rows:
-            return self._outputs(self._evaluated(), sequences, n_outputs, rows)
+            return self._outputs(self._evaluated(), sequences, self._targets(), rows)
 
-    def _outputs(self, module: Module, sequences: Sequences, n_outputs: int, rows: int) -> Array:
+    def _outputs(self, module: Module, sequences: Sequences, targets: Targets, rows: int) -> Array:
         """Return what the module gives for each frame, one sequence behind the other; of several modules the mean."""
 
         def run(x: Any) -> Array:
             found = module(x)
             return average(found, self._log_probs) if isinstance(module, Ensemble) else found.data
 
-        return frames_in_batches(run, sequences, n_outputs, rows)
+        return frames_in_batches(run, sequences, targets.n_outputs, rows)
 
     @answers
     def transform(self, X: Any, lengths: ArrayLike | None = None) -> Any:

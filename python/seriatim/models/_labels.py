@@ -8,11 +8,12 @@ from collections.abc import Iterator, KeysView, Sequence, ValuesView
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from seriatim._arrays import as_labels
 from seriatim._typing import AnyArray
+from seriatim._warnings import warn
 
 _WAY_ON = "leave these {}s out, or give what is unknown a label of its own"
 # Of these none is missing, and they do not mix.
@@ -52,6 +53,52 @@ def read_labels(name: str, values: Any, each: str = "sequence") -> AnyArray:
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         check_classification_targets(column)
     return column
+
+
+def read_label_table(name: str, values: Any) -> AnyArray:
+    """Return labels ``(n,)``, or several a sequence, ``(n, n_labels)``, in scikit-learn's forms.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for errors.
+    values : array_like, shape (n,), or (n, n_labels) of 0 and 1, or of integers or text
+
+    Raises
+    ------
+    ValueError, TypeError
+        As of :func:`read_labels`; or several labels a sequence are numbers that are none.
+    """
+    values = as_list(values)
+    table = as_labels(name, values) if np.ndim(_first(values)) else None
+    if table is None or table.ndim != 2 or table.shape[1] < 2:
+        return read_labels(name, values)
+    refuse_missing(name, values, "labels for each sequence", _WAY_ON.format("sequence"))
+    kind = type_of_target(table, input_name=name)
+    if kind not in ("multilabel-indicator", "multiclass-multioutput"):
+        raise ValueError(
+            f"{name}: Unknown label type: expected a label a sequence, (n,), 0 and 1 for each of several labels, or "
+            f"columns of labels, got {kind!r} of shape {table.shape}"
+        )
+    if are_sets(table) and (table.sum(axis=1) == 1).all() and len(table) > 1:
+        warn(
+            f"{name} has one 1 in every row, as one-hot rows have: they are learned as labels that are each there or "
+            f"not. np.argmax({name}, axis=1) makes them classes that exclude each other."
+        )
+    return table
+
+
+def are_sets(table: AnyArray) -> bool:
+    """Return whether several labels a sequence are 0 and 1 for each."""
+    return table.ndim == 2 and type_of_target(table) == "multilabel-indicator"
+
+
+def _first(values: Any) -> Any:
+    """Return the first of some values, without making anything of them all."""
+    if isinstance(values, list):
+        return values[0] if values else 0
+    shape = getattr(values, "shape", None)
+    return np.zeros(1) if isinstance(shape, tuple) and len(shape) > 1 else 0
 
 
 def as_list(values: Any) -> Any:

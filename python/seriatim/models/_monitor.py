@@ -84,7 +84,7 @@ def _scored(name: str, scorer: Any, targets: Targets, validation: Examples, outp
         if name in MONITORS:
             # scikit-learn's own know no sequences: all frames that count, one behind the other.
             given, weights, shape = frames.known, frames.of_frames(weights), lambda rows: rows[frames.counts]
-    answers = (_Classifier if isinstance(targets, Labels) else _Regressor)(targets, output, sequences, shape)
+    answers = (_Classifier if hasattr(targets, "classes") else _Regressor)(targets, output, sequences, shape)
     more = {} if weights is None else {"sample_weight": weights}
     with warnings.catch_warnings():
         # That a class is not predicted yet, every epoch again.
@@ -111,7 +111,7 @@ def _try(name: str, scorer: Any, targets: Targets, validation: Examples) -> None
 
 def _way_on(name: str, targets: Targets) -> str:
     """Say what to do about a scorer that does not fit: the targets, or the validation part."""
-    is_labels, likes = isinstance(targets, Labels), "labels"
+    is_labels, likes = hasattr(targets, "classes"), "labels"
     if name in MONITORS:
         of = getattr(getattr(get_scorer(name), "_score_func", None), "__module__", "")
         likes = "numbers" if of.endswith("_regression") else "labels"
@@ -172,8 +172,7 @@ class _Classifier(ClassifierMixin, _Answers):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> AnyArray:
         """Return probabilities, which sum to 1 in float64, as log_loss and roc_auc_score want them."""
-        probabilities = np.exp(self._known(X).astype(np.float64))
-        answers: AnyArray = self._shaped(probabilities / probabilities.sum(axis=1, keepdims=True))
+        answers: AnyArray = self._shaped(self.targets.probabilities(self._known(X).astype(np.float64)))
         return answers
 
     def predict_log_proba(self, X: Any) -> Any:

@@ -37,11 +37,22 @@ def side_by_side(modules: Sequence[Module]) -> Module:
     return modules[0] if len(modules) == 1 else Ensemble(*modules)
 
 
-def outputs(module: Module, sequences: Sequences, width: int, rows: int, *, log_probs: bool) -> Array:
-    """Return what a module gives, ``(n, width)``; of several the mean, of probabilities if these are logarithms."""
+def outputs(
+    module: Module,
+    sequences: Sequences,
+    width: int,
+    rows: int,
+    *,
+    log_probs: bool,
+    each: Callable[[Array], Array] = lambda output: output,
+) -> Array:
+    """Return what a module gives, ``(n, width)``; of several the mean, of probabilities if these are logarithms.
+
+    ``each`` makes of one module's output what is meant.
+    """
     if not isinstance(module, Ensemble):
-        return in_batches(module, sequences, width, rows)
-    return in_batches(lambda x: average(module(x), log_probs), sequences, width, rows)
+        return in_batches(lambda x: each(module(x)), sequences, width, rows)
+    return in_batches(lambda x: average(each(module(x)), log_probs), sequences, width, rows)
 
 
 def in_batches(run: Callable[[PackedSequence], Array], sequences: Sequences, width: int, rows: int) -> Array:

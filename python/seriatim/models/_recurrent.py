@@ -81,7 +81,7 @@ class _StackClassifier(SequenceClassifier):
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
             dropout=self.dropout,
-            head="log_softmax",
+            head=settled["head"],
             pooling=settled["pooling"],
             rng=rng,
         )

@@ -92,7 +92,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         """
         sequences, targets = self._read(X, lengths), self._targets()
         with self._memory() as rows:
-            return targets.decode(self._outputs(self._evaluated(), sequences, targets.n_outputs, rows))
+            return targets.decode(self._outputs(self._evaluated(), sequences, targets, rows))
 
     def score(
         self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None

@@ -113,6 +113,9 @@ class ReservoirClassifier(_ReservoirEstimator, SequenceClassifier):
     >>> clf.predict(X_test, lengths=lengths_test)
     """
 
+    # Its readout is solved for with one label a sequence.
+    _takes_several = False
+
     def __init__(
         self,
         *,

@@ -27,7 +27,7 @@ from seriatim.models._policy import Facts, reservoir_size
 from seriatim.models._prediction import members, side_by_side, trained_members
 from seriatim.models._preparation import Preparation, fitted, prepared
 from seriatim.models._shards import Elsewhere, Sharded, joined, of_all, or_none, within
-from seriatim.models._training import Task, learned, new_networks, untrained
+from seriatim.models._training import Task, criterion_of, learned, new_networks, untrained
 from seriatim.models._validation import choose
 from seriatim.models._warnings import warn_of_scales
 from seriatim.nn import Ensemble, Module
@@ -137,6 +137,7 @@ class _Run:
         settled = estimator._settle(facts, lambda transformer: self._fitted(transformer, data), self.epochs)
         if self.continues:
             settled = kept(estimator, settled, facts)
+        settled = estimator._settle_targets(settled, self.targets)
         preparation = self._prepare(given, data, settled)
         if estimator.verbose > 0 and team.rank == 0:
             say(estimator._summary(np.concatenate(lengths), settled))
@@ -221,7 +222,7 @@ class _Run:
         last, optimizer, history = last_fit(estimator) if task.continues else (None, None, {})
         module = new_networks(estimator, task, shape) if last is None else side_by_side(trained_members(last))
         _be_alike(team, module)
-        criterion = estimator._make_criterion(task.class_weights, settled).summed()
+        criterion = criterion_of(estimator, task).summed()
         if isinstance(module, Ensemble):
             criterion = EnsembleLoss(criterion)
         epochs = int(settled["max_epochs"])
@@ -253,10 +254,10 @@ class _Run:
         examples = Examples(Elsewhere(len(target)), target, or_none(held.weights), joined(held.given))  # type: ignore[arg-type]
         measure = make_measure(self.estimator.monitor, self.targets, examples, task.class_weights)
         ready = {number: task.preparation.whole(part) for number, part in held.own.items() if len(part)}
-        n_outputs, rows = self.targets.n_outputs, task.settled["predict_rows"]
+        targets, rows = self.targets, task.settled["predict_rows"]
 
         def validate() -> Measured:
-            own = {n: self.estimator._outputs(module, part, n_outputs, rows) for n, part in ready.items()}
+            own = {n: self.estimator._outputs(module, part, targets, rows) for n, part in ready.items()}
             found = [one for one in of_all(self.team, own, held.sizes) if len(one)]
             return measure(np.concatenate(found))
 

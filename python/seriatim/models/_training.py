@@ -18,9 +18,11 @@ from seriatim.models._policy import Facts
 from seriatim.models._prediction import members, side_by_side, trained_members
 from seriatim.models._preparation import Preparation
 from seriatim.models._warnings import warn_of_scales
-from seriatim.nn import Ensemble, Module
+from seriatim.nn import BCEWithLogitsLoss, Ensemble, Module
 from seriatim.nn.containers._ensemble import EnsembleLoss
+from seriatim.nn.losses._columns_loss import ColumnsLoss
 from seriatim.preprocessing._frame_targets import FrameTargets
+from seriatim.preprocessing._several import LabelColumns
 from seriatim.preprocessing._targets import Targets, is_weightless
 from seriatim.sequences import PackedSequence, Sequences
 from seriatim.training import (
@@ -85,7 +87,7 @@ def train(estimator: Any, task: Task) -> dict[str, Any]:
     # A training that goes on does so with copies: the last fit's answer others meanwhile, and stay after an error.
     last, optimizer, history = last_fit(estimator) if task.continues else (None, None, {})
     module = new_networks(estimator, task, shape) if last is None else side_by_side(trained_members(last))
-    criterion = estimator._make_criterion(task.class_weights, settled)
+    criterion = criterion_of(estimator, task)
     n_batches = len(bucketed(ready.lengths, settled["batch_size"], np.random.default_rng(0)))
     run = assemble(
         estimator,
@@ -124,10 +126,21 @@ def learned(task: Task, trained: Module, run: Training, patience: Patience | Non
     }
 
 
+def criterion_of(estimator: Any, task: Task) -> Any:
+    """Return the loss of the networks."""
+    form, targets = getattr(task.targets, "form", "single"), task.targets
+    if isinstance(targets, LabelColumns):
+        return ColumnsLoss(targets.sizes, task.settled["label_smoothing"])
+    return BCEWithLogitsLoss() if form == "sets" else estimator._make_criterion(task.class_weights, task.settled)
+
+
 def new_networks(estimator: Any, task: Task, shape: tuple[int, ...]) -> Module:
     """Return the networks that are trained as one module."""
     count, n_outputs = task.settled["n_estimators"], task.targets.n_outputs
-    return side_by_side([estimator._make_module(shape, n_outputs, task.rng, task.settled) for _ in range(count)])
+    # Logits of several labels are made into probabilities by the loss.
+    several = getattr(task.targets, "form", "single") != "single"
+    settled = {**task.settled, "head": "log_softmax" if estimator._log_probs and not several else "linear"}
+    return side_by_side([estimator._make_module(shape, n_outputs, task.rng, settled) for _ in range(count)])
 
 
 def _batches(task: Task, ready: Sequences) -> Iterator[Batch]:
@@ -162,7 +175,7 @@ def _validation(estimator: Any, task: Task, module: Module) -> Validation | None
     sequences = task.preparation.whole(task.validation.sequences)
 
     def validate() -> Measured:
-        return measure(estimator._outputs(module, sequences, task.targets.n_outputs, task.settled["predict_rows"]))
+        return measure(estimator._outputs(module, sequences, task.targets, task.settled["predict_rows"]))
 
     return validate
 

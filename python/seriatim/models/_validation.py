@@ -56,11 +56,13 @@ def choose(
     """
     if numbers is not None:
         numbers = in_order_of_coming(numbers)
-    classes = target if estimator._stratifies else np.zeros(len(target), np.int64)
+    # Sets of labels have no shares to keep.
+    stratifies = estimator._stratifies and target.ndim == 1
+    classes = target if stratifies else np.zeros(len(target), np.int64)
     parts = split(classes, estimator.validation_fraction, estimator.random_state, groups=numbers, weights=weights)
     chosen, kept = drawn(checkpoint, "split", parts)
     warn_of_validation(len(kept), targets.n_kinds)
-    if estimator._stratifies:
+    if stratifies:
         names = estimator._targets_state(targets)["classes_"]
         warn_of_unvalidated(names[only_in_training(classes, numbers, weights)], grouped=numbers is not None)
     return chosen, kept

@@ -51,6 +51,8 @@ class Labels:
 
     classes: AnyArray
 
+    form = "single"
+
     @property
     def n_outputs(self) -> int:
         """A logarithm of a probability for each class."""
@@ -74,6 +76,16 @@ class Labels:
                 f"{' and others' if len(self.classes) > 5 else ''}{way_on}"
             )
         return np.searchsorted(self.classes, targets).astype(np.int64)
+
+    def split(self, log_probs: AnyArray) -> AnyArray:
+        """Return one array for all classes."""
+        return log_probs
+
+    def probabilities(self, log_probs: AnyArray) -> AnyArray:
+        """Return probabilities, which sum to 1."""
+        found = np.exp(log_probs)
+        shares: AnyArray = found / found.sum(axis=1, keepdims=True)
+        return shares
 
     def decode(self, output: Array) -> AnyArray:
         """Return the most probable labels."""
