@@ -93,3 +93,35 @@ def test_event_digits(tmp_path):
     )  # fmt: skip
     accuracy = example("event_digits").main(["--data", str(tmp_path / "events.npz"), "--epochs", "25"])
     assert accuracy >= 0.8
+
+
+def made_up_digits(path):
+    """Tones in the place of digits: what is learned from the real recordings stands in the guide."""
+    rng = np.random.default_rng(0)
+    digit, index = np.repeat(np.arange(10), 12), np.tile(np.arange(12), 10)
+    lengths = rng.integers(13, 30, len(digit))
+    X = rng.normal(-10, 1, (lengths.sum(), 12))
+    X[np.arange(len(X)), np.repeat(digit, lengths)] += 8
+    # Recordings begin and end in silence.
+    X[np.cumsum(lengths) - 1] = rng.normal(-14, 0.5, (len(digit), 12))
+    np.savez(path, X=X.astype(np.float16), lengths=lengths, y=digit, speaker=index % 4, index=index)
+
+
+def test_spoken_strings(tmp_path):
+    made_up_digits(tmp_path / "digits.npz")
+    given = ["--data", str(tmp_path / "digits.npz"), "--output", str(tmp_path / "strings.png")]
+    found = example("spoken_strings").main([*given, "--strings", "32", "--epochs", "15"])
+    accuracy, f1, distance = found["FrameClassifier, both directions"]
+    assert accuracy > 0.9, found
+    assert f1 > 0.8, found
+    assert distance < 0.6, found
+    assert found["FrameClassifier, the past alone"][0] > 0.6, found
+    assert "perceptron by frame" in found
+    assert (tmp_path / "strings.png").stat().st_size > 10_000
+    unheard = example("spoken_strings").main([*given, "--strings", "32", "--epochs", "15", "--held-out", "speakers"])
+    assert unheard["FrameClassifier, both directions"][0] > 0.8, unheard
+
+
+def test_spoken_strings_says_where_its_data_is(tmp_path):
+    with pytest.raises(SystemExit, match=r"no such file[\s\S]*free-spoken-digit-dataset"):
+        example("spoken_strings").main(["--data", str(tmp_path / "none.npz")])

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 
-from seriatim import Sequences, metrics
+from seriatim import Sequences, load, metrics, save
 from seriatim.models import FrameClassifier, GRUClassifier
 
 
@@ -134,6 +134,17 @@ def test_scorers_in_searches_and_as_monitors(scorer):
     assert len(model.history_["validation_monitor"]) == 3
     given = FrameClassifier(**FAST, monitor=scorer, early_stopping=True).fit(X, y, validation_data=(X, y))
     assert given.history_["validation_monitor"][given.best_epoch_ - 1] == pytest.approx(scorer(given, X, y))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:early_stopping")
+@pytest.mark.parametrize("scorer", [*SCORERS, make_scorer(metrics.frame_f1, ignore_label=-1, average="micro")])
+def test_files_know_scorers(tmp_path, scorer):
+    X, y = walks()
+    model = FrameClassifier(**FAST, early_stopping=True, monitor=scorer).fit(X, y)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert repr(again.monitor) == repr(scorer)
+    assert again.monitor(again, X, y) == scorer(model, X, y)
 
 
 def test_a_classifier_of_sequences_has_no_labels_of_frames():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from samples import weights_of
 from sklearn.metrics import accuracy_score, f1_score, make_scorer, r2_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from support import threads
 
 import seriatim
@@ -328,6 +328,8 @@ def test_searches_and_folds():
     search = GridSearchCV(FrameClassifier(**FAST), {"convolution": [None, 3]}, cv=2)
     search.fit(Sequences(ROWS, LENGTHS), Y)
     assert search.best_score_ > 0.8
+    for cv, y in ((2, np.array(Y, dtype=object)), (KFold(2), Sequences.from_list([one == "up" for one in Y]))):
+        assert min(cross_val_score(FrameClassifier(**FAST), Sequences(ROWS, LENGTHS), y, cv=cv)) > 0.6
     scores = cross_val_score(FrameRegressor(**FAST), Sequences(ROWS, LENGTHS), NUMBERS, cv=2)
     assert min(scores) > 0.5
     assert f1_score(LABELS, np.concatenate(search.predict(X)), average="macro") > 0.9

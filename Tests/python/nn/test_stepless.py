@@ -146,3 +146,20 @@ def test_attention_gives_a_sequence_without_a_step_zeros():
     grad_h, grad_last = module.backward(np.ones_like(found))
     assert grad_h.shape == given.data.shape
     assert grad_last.shape == h_last.shape
+
+
+@pytest.mark.parametrize("convolution", [None, 3])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_networks_of_frames(convolution, bidirectional):
+    """Of no step comes no row; others keep their bits."""
+    model = nn.FrameRNN(3, 4, 2, convolution=convolution, bidirectional=bidirectional, rng=0).eval()
+    whole, there = model(packed(LENGTHS)), model(packed([2, 5, 3], X[THERE]))
+    np.testing.assert_array_equal(whole.data, there.data)
+    assert model(packed([0, 0], X[:2])).data.shape == (0, 2)
+    assert model(X, LENGTHS).shape == (*X.shape[:2], 2)
+    assert not model(X, LENGTHS)[[1, 4]].any()
+    model.train()
+    y = model(X, LENGTHS)
+    grad = model.backward(np.ones_like(y), need_input=True)
+    assert grad.shape == X.shape
+    assert not grad[[1, 4]].any()

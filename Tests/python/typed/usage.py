@@ -14,10 +14,12 @@ from typing_extensions import assert_type
 
 import seriatim
 from seriatim import PackedSequence, Sequences, convert, nn, optim
+from seriatim.metrics import frame_accuracy
 from seriatim.models import (
     CharacterModel,
     DeepGRUClassifier,
     DeepGRURegressor,
+    FrameClassifier,
     GRUClassifier,
     ReservoirClassifier,
     VideoClassifier,
@@ -189,6 +191,9 @@ def estimators(X: list[Array], y: list[str], lengths: list[int]) -> None:
     assert_type(GRUClassifier(hidden_size=8).fit(X, y).transform(X), Array)
     assert_type(DeepGRURegressor().fit(X, [1.0, 2.0]).predict(X), npt.NDArray[Any])
     assert_type(ReservoirClassifier().fit(X, y), ReservoirClassifier)
+    frames = FrameClassifier(convolution=3, ignore_label="?").fit(X, [["a"] * len(x) for x in X])
+    assert_type(frames, FrameClassifier)
+    assert_type(frame_accuracy([["a"]], frames.predict(X[:1])), float)
     # Sequences come out in the form in which they are given.
     scaled: list[Array] = Standardize().fit(X).transform(X)
     clf.predict(scaled)
@@ -211,6 +216,8 @@ def top_level(x: Array, packed: PackedSequence, X: list[Array], y: list[int]) ->
     optimizer.step()
     steps = seriatim.elementwise_apply(nn.Linear(4, 2), gru(packed)[0])
     assert_type(steps, PackedSequence)
+    assert_type(nn.FrameRNN(3, 4, 2)(packed), PackedSequence)
+    assert_type(nn.FrameRNN(3, 4, 2)(x, lengths=[2, 1]), Array)
     pooled = nn.SequencePool(("mean", "max"))(packed)
     print(pooled, seriatim.sequences.pad_sequence(X, batch_first=True))
 

@@ -47,6 +47,8 @@ _HELPERS = frozenset(
         "sklearn.utils._bunch.Bunch",
     )
 )
+# The library's own, of which scorers are made.
+_METRICS = "seriatim.metrics"
 # Beside estimators: what a search and a Gaussian process are made of.
 _OTHERS = ("model_selection", "gaussian_process.kernels")
 
@@ -100,6 +102,7 @@ def function_name(value: Any) -> str | None:
     else:
         home = str(getattr(value, "__module__", ""))
         names = [f"sklearn.{short}.{word}" for short in sorted(_FUNCTIONS) if home.startswith("sklearn.")]
+        names += [f"{_METRICS}.{word}"] * (home == _METRICS)
     return next((name for name in names if find_function(name) is value), None)
 
 
@@ -111,7 +114,7 @@ def find_function(name: str) -> Any:
         found = getattr(importlib.import_module(home), word, None)
         named = isinstance(found, np.ufunc) or (home == "numpy" and word in _REDUCTIONS)
         return found if named else None
-    if not home.startswith("sklearn.") or home.removeprefix("sklearn.") not in _FUNCTIONS:
+    if home != _METRICS and (not home.startswith("sklearn.") or home.removeprefix("sklearn.") not in _FUNCTIONS):
         return None
     found = getattr(importlib.import_module(home), word, None)
     return found if inspect.isfunction(found) and not word.startswith("_") and _is_public(found, home) else None
