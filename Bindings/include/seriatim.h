@@ -338,6 +338,69 @@ int32_t srt_recurrent_pack_backward(const srt_cell *cell, float *packed, const s
 int32_t srt_recurrent_forward(const srt_cell *cell, const srt_recurrent_call *call);
 int32_t srt_recurrent_backward(const srt_cell *cell, const srt_recurrent_gradient_call *call);
 
+// ---- Streams (Stream+C.swift): a network over sequences, as stages that run one after another
+//
+// Stages before SRT_GATHERED work on rows, one a frame; SRT_LAST, SRT_POOL and SRT_ATTENTION let rows pass as they are and
+// write columns of the features, one row a sequence. SRT_GATHERED turns from rows to features, and stages behind it work on
+// those. Without it a network puts out a row a frame.
+//
+// A stream keeps what it has seen in `state`; frames of B streams may come at different times: of a call, sequence b of the
+// packed batch belongs to stream order[b]. Whatever calls the frames come in, the outputs have the same bits.
+enum {
+  SRT_WINDOW,  // the last `count` frames side by side, of which the last `ahead` are still to come; zeros beyond the ends
+  SRT_LINEAR,      // y = x W^T + bias
+  SRT_BATCH_NORM,  // in evaluation
+  SRT_ACTIVATION,  // `option`, `number`: as in srt_activation_forward
+  SRT_SOFTMAX,     // `option` not 0: its logarithm
+  SRT_RECURRENT,   // a layer; one with a second direction only over whole sequences
+  SRT_LAST,        // the last states of the recurrent layer before it
+  SRT_POOL,        // of `option`: 1 mean, 2 greatest, 4 share above 0, side by side in this order
+  SRT_ATTENTION,   // context of the last state over the frames, and a GRU's step on it: [c, a], 2 `in` columns
+  SRT_GATHERED,
+  SRT_STAGES
+};
+
+// Pointers are NULL where a stage has no use for them, `bias`, `scale` and `shift` also where there is none.
+typedef struct {
+  int32_t kind, option;               // SRT_LINEAR: 0, SRT_BFLOAT16 or SRT_INT8
+  ptrdiff_t in, out;                  // columns before and behind it
+  srt_cell cell;                      // of SRT_RECURRENT, and the GRU of SRT_ATTENTION
+  const float *SRT_NULLABLE weights;  // packed: SRT_LINEAR's, SRT_RECURRENT's, SRT_ATTENTION's W (without bias)
+  const float *SRT_NULLABLE second;   // packed: of SRT_RECURRENT's second direction, of SRT_ATTENTION's GRU
+  const float *SRT_NULLABLE bias;     // (out,): SRT_LINEAR's
+  const float *SRT_NULLABLE mean, *SRT_NULLABLE variance, *SRT_NULLABLE scale,
+      *SRT_NULLABLE shift;  // (in,): SRT_BATCH_NORM
+  float number;      // SRT_BATCH_NORM: epsilon; SRT_RECURRENT: zoneout's rate, as its negative; SRT_ACTIVATION: slope
+  ptrdiff_t column;  // first of the features that are written
+  ptrdiff_t count;   // SRT_WINDOW: frames, of SRT_ATTENTION: the most that are looked back at, 0 for all
+  ptrdiff_t ahead;   // SRT_WINDOW: not 0 only over whole sequences
+} srt_stage;
+
+// Of B streams and a call of at most N rows: floats of state; floats of scratch; columns of the features and of what is put
+// out; H of the frames that SRT_ATTENTION keeps, 0 for none.
+typedef struct {
+  ptrdiff_t state, scratch, features, outputs, history;
+} srt_stream_sizes;
+
+// What a call reads and writes.
+typedef struct {
+  float *y;        // (N, outputs), packed as x; without `every` (and with SRT_GATHERED) (B', outputs), of each
+                   // of the call's sequences, behind its last frame
+  const float *x;  // (N, in), packed
+  const int64_t *batch_sizes;         // (steps,), the first at most B
+  ptrdiff_t steps, batch;             // batch: B
+  const int64_t *SRT_NULLABLE order;  // (B',): streams, each once, or NULL for 0, 1, ...
+  int32_t every;                      // whether features become outputs after every frame
+  // What streams keep, changed in place; zeros where nothing has been seen. NULL, all three: x has whole sequences.
+  // `frames` is for the caller to count on, behind the call.
+  float *SRT_NULLABLE state;  // stage by stage; of SRT_RECURRENT h (B, S), c (B, C); of SRT_WINDOW the last frames
+  // (B, count - 1, in); of SRT_POOL sums (2, B, in) for the mean, the greatest (B, in), counts (B, in)
+  const int64_t *SRT_NULLABLE frames;  // (B,): how many each stream had seen before the call
+  float *SRT_NULLABLE history;         // (B, capacity, H): frame f of a stream at place f mod capacity
+  ptrdiff_t capacity;  // at least the most frames that a stream has then seen, or that are looked back at
+  float *scratch;
+} srt_stream_call;
+
 // ---- Convolution (Convolution+C.swift): 2-D, torch's rules
 //
 // sizes: 14 numbers: N, C, height, width, K, kernel height, kernel width, stride y, x, padding y, x, dilation y, x, groups.

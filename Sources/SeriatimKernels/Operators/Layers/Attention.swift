@@ -19,23 +19,53 @@ public func attentionForward(
   parallel(tasks: min(ragged.batch, taskLimit(work: ragged.rows &* size))) { task, tasks in
     var sequence = task
     while sequence < ragged.batch {
-      let target = context + sequence &* size
-      fillZero(target, size)
-      var peak = -Float.infinity
-      let asked = query + sequence &* size
-      forEachFrame(of: sequence, ragged, work: 16 &+ size) { row in
-        let score = dotProduct(asked, h + row &* size, size)
-        weights[row] = score
-        if !(score <= peak) { peak = score }
-      }
-      if peak - peak != 0 { peak = shiftedScores(of: sequence, ragged, weights, asked, h, size) }
-      let total = exponentials(of: sequence, ragged, weights, peak: peak)
-      forEachFrame(of: sequence, ragged, work: 16 &+ size) { row in
-        let weight = weights[row] / total
-        weights[row] = weight
-        addScaled(target, h + row &* size, weight, size)
-      }
+      attend(
+        PackedFrames(sequence: sequence, ragged: ragged), context + sequence &* size, weights, query + sequence &* size,
+        h,
+        size)
       sequence &+= tasks
+    }
+  }
+}
+
+/// The context and the weights of one sequence, whose frames are some rows of h; a frame's weight is written to its row's
+/// place.
+func attend(_ frames: some Frames, _ context: Output, _ weights: Output, _ query: Input, _ h: Input, _ size: Int) {
+  fillZero(context, size)
+  var peak = -Float.infinity
+  frames.forEach(work: 16 &+ size) { row in
+    let score = dotProduct(query, h + row &* size, size)
+    weights[row] = score
+    if !(score <= peak) { peak = score }
+  }
+  if peak - peak != 0 { peak = shiftedScores(of: frames, weights, query, h, size) }
+  let total = exponentials(of: frames, weights, peak: peak)
+  frames.forEach(work: 16 &+ size) { row in
+    let weight = weights[row] / total
+    weights[row] = weight
+    addScaled(context, h + row &* size, weight, size)
+  }
+}
+
+/// Where the frames of one sequence are.
+protocol Frames {
+  /// Runs `body` for their rows, in the order of time, until the call is cancelled.
+  func forEach(work: Int, _ body: (Int) -> Void)
+}
+
+private struct PackedFrames: Frames {
+  let sequence: Int
+  let ragged: RaggedBatch
+
+  @inline(__always)
+  func forEach(work: Int, _ body: (Int) -> Void) {
+    var offset = 0
+    var lookout = Lookout(asksAtOnce: true)
+    for step in 0..<ragged.steps {
+      let count = ragged.size(step)
+      if count <= sequence || lookout.isCancelled(after: work) { return }
+      body(offset &+ sequence)
+      offset &+= count
     }
   }
 }
@@ -55,19 +85,20 @@ public func attentionBackward(
     var sequence = task
     while sequence < ragged.batch {
       let target = gradQuery + sequence &* size
+      let frames = PackedFrames(sequence: sequence, ragged: ragged)
       let (grad, asked) = (gradContext + sequence &* size, query + sequence &* size)
       fillZero(target, size)
       var average: Float = 0
-      forEachFrame(of: sequence, ragged, work: 16 &+ size) { row in
+      frames.forEach(work: 16 &+ size) { row in
         let value = dotProduct(grad, h + row &* size, size)
         scratch[row] = value
         average += weights[row] * value
       }
       if average - average != 0 {
-        centreSlopes(of: sequence, ragged, scratch, weights, grad, h, size)
+        centreSlopes(of: frames, scratch, weights, grad, h, size)
         average = 0
       }
-      forEachFrame(of: sequence, ragged, work: 16 &+ size) { row in
+      frames.forEach(work: 16 &+ size) { row in
         let weight = weights[row]
         let score = weight * (scratch[row] - average)
         addScaled(target, h + row &* size, score, size)
@@ -86,30 +117,17 @@ public func attentionBackward(
   }
 }
 
-/// Runs `body` for the packed rows of one sequence, in the order of time, until the call is cancelled.
-@inline(__always)
-private func forEachFrame(of sequence: Int, _ ragged: RaggedBatch, work: Int, _ body: (Int) -> Void) {
-  var offset = 0
-  var lookout = Lookout(asksAtOnce: true)
-  for step in 0..<ragged.steps {
-    let count = ragged.size(step)
-    if count <= sequence || lookout.isCancelled(after: work) { return }
-    body(offset &+ sequence)
-    offset &+= count
-  }
-}
-
 /// The scores of a sequence whose greatest a float does not hold, less that: it is 0 then, and returned.
 @inline(never)
 private func shiftedScores(
-  of sequence: Int, _ ragged: RaggedBatch, _ scores: Output, _ query: Input, _ h: Input, _ size: Int
+  of frames: some Frames, _ scores: Output, _ query: Input, _ h: Input, _ size: Int
 ) -> Float {
   var peak = -Double.infinity
-  forEachFrame(of: sequence, ragged, work: 4 &* size) { row in
+  frames.forEach(work: 4 &* size) { row in
     let score = wideProduct(query, h + row &* size, size)
     if !(score <= peak) { peak = score }
   }
-  forEachFrame(of: sequence, ragged, work: 4 &* size) { row in
+  frames.forEach(work: 4 &* size) { row in
     scores[row] = Float(wideProduct(query, h + row &* size, size) - peak)
   }
   return 0
@@ -118,13 +136,13 @@ private func shiftedScores(
 /// The slopes of a sequence's weights, less their average, where floats do not hold that.
 @inline(never)
 private func centreSlopes(
-  of sequence: Int, _ ragged: RaggedBatch, _ slopes: Output, _ weights: Input, _ grad: Input, _ h: Input, _ size: Int
+  of frames: some Frames, _ slopes: Output, _ weights: Input, _ grad: Input, _ h: Input, _ size: Int
 ) {
   var average = 0.0
-  forEachFrame(of: sequence, ragged, work: 4 &* size) { row in
+  frames.forEach(work: 4 &* size) { row in
     average += Double(weights[row]) * wideProduct(grad, h + row &* size, size)
   }
-  forEachFrame(of: sequence, ragged, work: 4 &* size) { row in
+  frames.forEach(work: 4 &* size) { row in
     // What weighs nothing has no part in it: 0 times infinity would have.
     slopes[row] = weights[row] == 0 ? 0 : Float(wideProduct(grad, h + row &* size, size) - average)
   }
@@ -137,9 +155,9 @@ private func wideProduct(_ a: Input, _ b: Input, _ count: Int) -> Double {
 }
 
 /// Replaces a sequence's scores by e^(score - peak) and gives their sum, in the order of time.
-private func exponentials(of sequence: Int, _ ragged: RaggedBatch, _ scores: Output, peak: Float) -> Float {
+private func exponentials(of frames: some Frames, _ scores: Output, peak: Float) -> Float {
   var total: Float = 0
-  forEachFrame(of: sequence, ragged, work: 16) { row in
+  frames.forEach(work: 16) { row in
     let value = exponential(broadcast(scores[row] - peak))[0]
     scores[row] = value
     total += value

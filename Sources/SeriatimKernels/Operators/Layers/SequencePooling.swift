@@ -112,7 +112,7 @@ private func forEachColumns(of size: Int, work: Int, _ body: (Range<Int>) -> Voi
 /// `target = source` or `target += source`, and at a sequence's end divided by its length; with `signs` 1 for what is
 /// above 0, and 0, in the place of the source.
 @inline(__always)
-private func addRow(
+func addRow(
   _ target: Output, _ source: Input, _ columns: Range<Int>, first: Bool, length: Float?, signs: Bool = false,
   unit: Float = 1
 ) {
@@ -130,7 +130,7 @@ private func addRow(
 
 /// `target = source` or `target = max(target, source)`.
 @inline(__always)
-private func raiseRow(_ target: Output, _ source: Input, _ columns: Range<Int>, first: Bool) {
+func raiseRow(_ target: Output, _ source: Input, _ columns: Range<Int>, first: Bool) {
   var column = columns.lowerBound
   while column < columns.upperBound {
     let width = columns.upperBound &- column
