@@ -46,6 +46,6 @@ extern const srt_operator srt_activation_operators[], srt_attention_operators[],
     srt_collate_operators[], srt_conv_recurrent_operators[], srt_convolution_operators[], srt_dropout_operators[],
     srt_linear_operators[], srt_loss_operators[], srt_memory_operators[], srt_optimizer_operators[],
     srt_pooling_operators[], srt_ragged_operators[], srt_recurrent_operators[], srt_sequence_pooling_operators[],
-    srt_upsample_operators[];
+    srt_stream_operators[], srt_upsample_operators[];
 
 #endif

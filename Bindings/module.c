@@ -157,6 +157,7 @@ static const srt_operator *const operators[] = {
     srt_upsample_operators,
     srt_ragged_operators,
     srt_recurrent_operators,
+    srt_stream_operators,
 };
 enum { OPERATORS = sizeof operators / sizeof *operators, MOST_FUNCTIONS = 128 };
 

@@ -57,6 +57,8 @@ enum {
   X(recurrent_pack_backward)      \
   X(recurrent_forward)            \
   X(recurrent_backward)           \
+  X(stream_measure)               \
+  X(stream_run)                   \
   X(convolution_packed_size)      \
   X(convolution_scratch)          \
   X(convolution_gradient_scratch) \
@@ -400,6 +402,10 @@ typedef struct {
   ptrdiff_t capacity;  // at least the most frames that a stream has then seen, or that are looked back at
   float *scratch;
 } srt_stream_call;
+
+int32_t srt_stream_measure(const srt_stage *stages, ptrdiff_t count, ptrdiff_t batch, ptrdiff_t rows, ptrdiff_t steps,
+                           ptrdiff_t capacity, int32_t every, srt_stream_sizes *sizes);
+int32_t srt_stream_run(const srt_stage *stages, ptrdiff_t count, const srt_stream_call *call);
 
 // ---- Convolution (Convolution+C.swift): 2-D, torch's rules
 //

@@ -7,7 +7,7 @@ private let narrow = Int(SRT_BFLOAT16) | Int(SRT_INT8)
 
 private func isNarrow(_ cell: srt_cell) -> Bool { Int(cell.options) & narrow != 0 }
 
-private func isValid(_ cell: srt_cell) -> Bool {
+func isValid(_ cell: srt_cell) -> Bool {
   let options = Int(cell.options)
   let known =
     switch Int(cell.kind) {

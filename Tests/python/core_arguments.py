@@ -138,6 +138,41 @@ def flat(*places):
     return [floats(37) ** 2 for _ in range(places[0])]
 
 
+def stream_stage(kind):
+    """Return the arguments of a stage: a layer or a map of 4 numbers to 5, or a normalisation of 4."""
+    number = ("linear", "batch_norm", "recurrent").index(kind)
+    cell, no = (1, 0, 4, 5, 0), (None,) * 4
+    if kind == "recurrent":
+        packed = _core.recurrent_pack(cell, (floats(20, 4), floats(20, 5)) + (None,) * 8, (None,) * 3)
+        return [(5, 0, 4, 5), cell, packed, None, None, *no, 0.0, (0, 0, 0)]
+    if kind == "linear":
+        return [(1, 0, 4, 5), (0,) * 5, _core.linear_pack(floats(5, 4), None, 0), None, floats(5), *no, 0.0, (0, 0, 0)]
+    return [(number + 1, 0, 4, 4), (0,) * 5, None, None, None, floats(4), floats(4), None, floats(4), 1e-5, (0, 0, 0)]
+
+
+def made_stage():
+    """Return a stage that is a layer."""
+    return _core.stream_stage(*grouped("stream_stage", stream_stage("recurrent")))
+
+
+def stream_network():
+    """Return a network of one layer."""
+    return _core.stream_network((made_stage(),))
+
+
+def stream_run(streams):
+    """Return arguments for frames of some of so many streams, or of whole sequences."""
+    network, whole = stream_network(), streams is None
+    streams = streams or 2
+    sizes = np.array([2, 1])
+    _, scratch, _, outputs, _, _ = _core.stream_measure(network, streams, 3, 2, 0, not whole)
+    state = floats(streams * 10)
+    order = np.array([1, 0]) if streams == 2 else None
+    kept = (None, None, None) if whole else (state, np.arange(streams), None)
+    batch = (floats(3, 4), sizes, None if whole else order)
+    return [network, streams, 0, not whole, *batch, *kept, floats(scratch), floats(3, outputs)]
+
+
 # Arguments that fit, made anew for each call. A function may have several.
 GOOD = {
     "level": [list],
@@ -248,6 +283,14 @@ GOOD = {
     "recurrent_pack_backward": [lambda cell=cell: recurrent(*cell, what="pack_backward") for cell in RECURRENT],
     "recurrent_forward": [lambda cell=cell: recurrent(*cell) for cell in [*RECURRENT, *NARROW]],
     "recurrent_backward": [lambda cell=cell: recurrent(*cell, what="backward") for cell in RECURRENT],
+    "stream_stage": [
+        lambda: stream_stage("linear"),
+        lambda: stream_stage("recurrent"),
+        lambda: stream_stage("batch_norm"),
+    ],
+    "stream_network": [lambda: [(made_stage(),)]],
+    "stream_measure": [lambda: [stream_network(), 3, 5, 2, 0, True]],
+    "stream_run": [lambda: stream_run(2), lambda: stream_run(3), lambda: stream_run(None)],
     "max_pool_forward": [lambda: [floats(2, 4, 6), WINDOWS, True]],
     "max_pool_backward": [
         lambda: [floats(2, 2, 3), 4, 6, WINDOWS, _core.max_pool_forward(floats(2, 4, 6), WINDOWS, True)[1]]
@@ -414,6 +457,10 @@ def is_touched(view, guard):
     return not (beside == guard).all()
 
 
+# What they give has an address alone.
+OPAQUE = ("stream_stage", "stream_network")
+
+
 def bits(results):
     found = []
     for result in results if isinstance(results, (tuple, list)) else [results]:
@@ -438,7 +485,10 @@ def call(name, arguments, guard):
     for value in given:
         if isinstance(value, np.ndarray) and isinstance(value.base, np.ndarray) and value.base.nbytes == ROOM:
             assert not is_touched(value, guard), "wrote outside an array"
-    if name in ("empty", "memory_info", "release_memory", "refuse_memory", "signatures", "recurrent_names"):
+    if (
+        name in ("empty", "memory_info", "release_memory", "refuse_memory", "signatures", "recurrent_names")
+        or name in OPAQUE
+    ):
         return None
     if name == "recurrent_forward":
         results = results[:3]  # a cache's rows have padding, which nobody writes

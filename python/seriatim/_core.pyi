@@ -250,3 +250,27 @@ def recurrent_backward(
     needs: tuple[bool, bool, Array | None],
     /,
 ) -> tuple[Array | None, Array | None, Array | None]: ...
+def stream_stage(
+    stage: tuple[int, ...],
+    cell: tuple[int, ...],
+    arrays: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None],
+    norm: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None, ArrayLike | None],
+    number: float,
+    places: tuple[int, ...],
+    /,
+) -> object: ...
+def stream_network(stages: tuple[object, ...], /) -> object: ...
+def stream_measure(
+    network: object, streams: int, rows: int, steps: int, capacity: int, every: bool, /
+) -> tuple[int, int, int, int, int, bool]: ...
+def stream_run(
+    network: object,
+    streams: int,
+    capacity: int,
+    every: bool,
+    batch: tuple[ArrayLike, ArrayLike, ArrayLike | None],
+    kept: tuple[Array | None, ArrayLike | None, Array | None],
+    scratch: Array,
+    out: Array,
+    /,
+) -> None: ...

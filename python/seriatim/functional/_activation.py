@@ -11,14 +11,14 @@ from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 
 # The numbers of the C ABI.
-_CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "elu": 3, "sigmoid": 4, "tanh": 5}
+CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "elu": 3, "sigmoid": 4, "tanh": 5}
 
 
 def activation_code(name: str) -> int:
     """Return the number of an activation; raises ValueError for a name that is not known."""
-    if name not in _CODES:
-        raise ValueError(f"activation: expected one of {', '.join(_CODES)}, got {name!r}")
-    return _CODES[name]
+    if name not in CODES:
+        raise ValueError(f"activation: expected one of {', '.join(CODES)}, got {name!r}")
+    return CODES[name]
 
 
 class ActivationCache(NamedTuple):
@@ -101,7 +101,7 @@ def relu(x: ArrayLike) -> tuple[Array, Array]:
     TypeError
         ``x`` holds no real numbers.
     """
-    y = _core.activation_forward(x, _CODES["relu"], 0.0)
+    y = _core.activation_forward(x, CODES["relu"], 0.0)
     return y, y
 
 
@@ -123,7 +123,7 @@ def relu_backward(grad_y: ArrayLike, cache: Array) -> Array:
     ValueError, TypeError
         ``grad_y`` has another shape than y, or holds no real numbers.
     """
-    return _core.activation_backward(of_shape("grad_y", grad_y, cache.shape), cache, cache, _CODES["relu"], 0.0)
+    return _core.activation_backward(of_shape("grad_y", grad_y, cache.shape), cache, cache, CODES["relu"], 0.0)
 
 
 def softmax(x: ArrayLike) -> tuple[Array, Array]:

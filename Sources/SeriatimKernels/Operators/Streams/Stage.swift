@@ -28,14 +28,20 @@ extension srt_stage {
   var stateSize: Int {
     switch Int(kind) {
     case Int(SRT_WINDOW): (count &- 1) &* `in`
-    case Int(SRT_RECURRENT): layerSizes.state_size &+ layerSizes.cell_size
+    case Int(SRT_RECURRENT): hiddenColumns &+ cellColumns
     case Int(SRT_POOL): (Int(option & 1) &+ kinds) &* `in`
     default: 0
     }
   }
 
-  var layerSizes: srt_recurrent_sizes {
-    recurrentSizes(cell, batch: 1, rows: 1, steps: 1, training: false) ?? srt_recurrent_sizes()
+  /// Columns of h and of c that a layer has, without a look at the cell.
+  var hiddenColumns: Int { second == nil ? out : out / 2 }
+  var cellColumns: Int { cell.kind == Int32(SRT_LSTM) ? cell.hidden_size : 0 }
+
+  /// Whether those are the cell's.
+  private var hasCellsColumns: Bool {
+    guard let sizes = recurrentSizes(cell, batch: 1, rows: 1, steps: 1, training: false) else { return false }
+    return sizes.state_size == hiddenColumns && sizes.cell_size == cellColumns && out % (second == nil ? 1 : 2) == 0
   }
 
   /// The form of SRT_LINEAR's weights.
@@ -60,7 +66,7 @@ extension srt_stage {
     case Int(SRT_ACTIVATION):
       return Activation.Kind(rawValue: option) != nil && out == `in`
     case Int(SRT_RECURRENT):
-      return weights != nil && cell.input_size == `in` && out == (second == nil ? 1 : 2) &* layerSizes.state_size
+      return weights != nil && cell.input_size == `in` && hasCellsColumns
     case Int(SRT_POOL):
       return option > 0 && option < 8 && out == `in`
     case Int(SRT_ATTENTION):

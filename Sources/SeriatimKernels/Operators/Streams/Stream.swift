@@ -38,7 +38,7 @@ struct StreamRun {
     ragged = RaggedBatch(batchSizes: call.batch_sizes, steps: call.steps)
     gathered = call.every != 0 ? ragged.rows : ragged.batch
     room = stages.scratch(
-      batch: call.batch, rows: ragged.rows, steps: call.steps, capacity: call.capacity, every: call.every != 0)
+      batch: call.batch, rows: ragged.rows, capacity: call.capacity, every: call.every != 0)
     (firstRows, scratch) = takeIntegers(call.steps, from: call.scratch)
     var row = 0
     for step in 0..<call.steps {
@@ -55,7 +55,7 @@ struct StreamRun {
   private var statesRoom: Output { scratch + (2 &* room.flow &+ room.features) }
   var attentionRoom: Output { statesRoom + room.states }
   var weightsRoom: Output { attentionRoom + 4 &* room.attention }
-  var kernelRoom: Output { weightsRoom + room.weights }
+  var kernelRoom: Output { scratch + room.total }
 
   func stream(_ sequence: Int) -> Int { call.order.map { Int($0[sequence]) } ?? sequence }
 
@@ -113,8 +113,7 @@ struct StreamRun {
 
   private mutating func layer(_ stage: srt_stage, _ state: Output?, _ target: Output) {
     guard let weights = stage.weights else { return }
-    let sizes = stage.layerSizes
-    let (h, c) = (sizes.state_size, sizes.cell_size)
+    let (h, c) = (stage.hiddenColumns, stage.cellColumns)
     reverseColumns = stage.second == nil ? 0 : h
     var forward = srt_recurrent_call(
       y: target, output_stride: stage.out, x: current, batch_sizes: call.batch_sizes, steps: call.steps,

@@ -12,12 +12,9 @@ struct StreamScratch {
   /// Attention: query, last state, context, auxiliary context; a weight for each frame of each sequence.
   var attention = 0
   var weights = 0
-  /// A kernel's own.
-  var kernel = 0
-  /// Where each step's rows begin.
-  var firstRows = 0
 
-  var total: Int { 2 &* flow &+ features &+ states &+ 4 &* attention &+ weights &+ kernel &+ firstRows }
+  /// Floats before a kernel's own.
+  var total: Int { 2 &* flow &+ features &+ states &+ 4 &* attention &+ weights }
 }
 
 /// A network's stages.
@@ -83,37 +80,42 @@ public struct StreamStages {
   public func sizes(batch: Int, rows: Int, steps: Int, capacity: Int, every: Bool) -> srt_stream_sizes {
     var state = 0
     for index in 0..<count { state &+= batch &* first[index].stateSize }
+    let gathered = every ? rows : batch
+    var kernel = 0
+    for index in 0..<count {
+      let stage = first[index]
+      switch Int(stage.kind) {
+      case Int(SRT_RECURRENT):
+        let sizes = recurrentSizes(stage.cell, batch: batch, rows: rows, steps: steps, training: false)
+        kernel = max(kernel, sizes?.forward_scratch ?? 0)
+      case Int(SRT_BATCH_NORM): kernel = max(kernel, 2 &* stage.in)
+      case Int(SRT_ATTENTION):
+        let sizes = recurrentSizes(stage.cell, batch: gathered, rows: gathered, steps: 1, training: false)
+        kernel = max(kernel, sizes?.forward_scratch ?? 0)
+      default: break
+      }
+    }
+    let room = scratch(batch: batch, rows: rows, capacity: capacity, every: every)
     return srt_stream_sizes(
-      state: state, scratch: scratch(batch: batch, rows: rows, steps: steps, capacity: capacity, every: every).total,
-      features: features, outputs: first[count &- 1].out, history: history)
+      state: state, scratch: integersSize(steps) &+ room.total &+ kernel, features: features,
+      outputs: first[count &- 1].out, history: history)
   }
 
-  func scratch(batch: Int, rows: Int, steps: Int, capacity: Int, every: Bool) -> StreamScratch {
+  /// Of a call; cheap, for every call asks.
+  func scratch(batch: Int, rows: Int, capacity: Int, every: Bool) -> StreamScratch {
     let gathered = every ? rows : batch
-    var found = StreamScratch()
-    var flows = rows
+    var (found, flows) = (StreamScratch(), rows)
     for index in 0..<count {
       let stage = first[index]
       if stage.isGathered { flows = gathered }
       found.flow = max(found.flow, flows &* stage.out)
-      switch Int(stage.kind) {
-      case Int(SRT_RECURRENT):
-        let sizes = recurrentSizes(stage.cell, batch: batch, rows: rows, steps: steps, training: false)
-        found.kernel = max(found.kernel, sizes?.forward_scratch ?? 0)
-        found.states = max(found.states, batch &* stage.stateSize)
-      case Int(SRT_BATCH_NORM):
-        found.kernel = max(found.kernel, 2 &* stage.in)
-      case Int(SRT_ATTENTION):
-        let sizes = recurrentSizes(stage.cell, batch: gathered, rows: gathered, steps: 1, training: false)
-        found.kernel = max(found.kernel, sizes?.forward_scratch ?? 0)
+      if stage.isRecurrent { found.states = max(found.states, batch &* stage.stateSize) }
+      if stage.isAttention {
         found.attention = gathered &* stage.in
         found.weights = max(rows, batch &* capacity)
-      default:
-        break
       }
+      if stage.isGathered { found.features = gathered &* stage.out }
     }
-    found.features = gathered &* features
-    found.firstRows = integersSize(steps)
     return found
   }
 }

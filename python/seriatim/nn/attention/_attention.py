@@ -9,6 +9,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, of_shape
 from seriatim._typing import Array, Integers, Seed
+from seriatim.functional._stream import Stage, stage
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
 from seriatim.nn.layers._linear import Linear
@@ -65,6 +66,15 @@ class Attention(Module):
         one_step = np.full(min(len(found), 1), len(found), np.int64)
         (_, (auxiliary,)), of_gru = self.gru._trace_packed(found, one_step, (h_last[None],))
         return np.concatenate([found, auxiliary[0]], axis=1), self.keep((of_query, cache, of_gru))
+
+    def stage(self, name: str, column: int, window: int) -> Stage:
+        """Return the attention as a stage of a stream, over ``window`` frames, 0 for all."""
+        ((direction,),) = self.gru._directions
+        cell, packed = direction.packed()
+        _, weights = self.query._packed()
+        return stage(
+            name, "attention", self.hidden_size, cell=cell, weights=weights, second=packed, column=column, count=window
+        )
 
     def pullback(self, context: Any, grad_output: Array) -> tuple[Array, Array]:
         """Return the gradients of ``h`` and ``h_last``."""

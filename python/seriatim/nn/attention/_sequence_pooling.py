@@ -8,6 +8,7 @@ from typing import Any
 from seriatim import functional as F
 from seriatim._typing import Array, ArrayLike, Integers
 from seriatim.functional._sequence_pooling import KINDS, check_kinds
+from seriatim.functional._stream import POOLS, Stage, stage
 from seriatim.nn.base._layouts import PackedRows
 from seriatim.nn.base._module import Module
 from seriatim.sequences import PackedSequence
@@ -49,6 +50,10 @@ class SequencePool(Module):
             given.rows, given.batch_sizes, self.kinds, batch=given.batch if batch is None else batch
         )
         return given.sequences_out(pooled), self.keep((given, cache))
+
+    def stage(self, name: str, inputs: int, column: int) -> Stage:
+        """Return the pool as a stage of a stream, whose features begin at a column."""
+        return stage(name, "pool", inputs, option=sum(POOLS[kind] for kind in self.kinds), column=column)
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Any:
         """Return the gradient of ``h``, like it."""

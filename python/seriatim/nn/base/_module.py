@@ -10,10 +10,12 @@ import numpy as np
 
 from seriatim._states import StateDict, as_floats_of, as_weight, fit, hints, other_manner, read_state, without_made_up
 from seriatim._typing import AnyArray
+from seriatim.functional._stream import Stage
 from seriatim.nn.base import _contexts, _init, _undo
 from seriatim.nn.base._narrow import advice, narrow_form
 from seriatim.nn.base._parameter import CLOCK, Parameter, as_switch, owned
 from seriatim.nn.base._registry import Registry
+from seriatim.nn.base._stream import NetworkStream, Stream, stages_of
 from seriatim.nn.base._text import tree
 
 if TYPE_CHECKING:
@@ -102,6 +104,44 @@ class Module(Registry):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _contexts.complete(cls, Module)
+
+    # ---- Frame by frame
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """Return streams: sequences whose frames arrive one by one, with the weights as they are now.
+
+        Parameters
+        ----------
+        batch_size : int, default 1
+            Sequences that run side by side, each at its own place.
+
+        Returns
+        -------
+        Stream
+            With ``step``, ``push``, ``reset`` and ``state``. Its outputs have the bits of the whole sequence's in
+            evaluation, however the frames are cut.
+
+        Raises
+        ------
+        TypeError
+            The module has no stream.
+        ValueError
+            It looks at frames that are still to come: a second direction, a centred window.
+        """
+        stages = stages_of(self)
+        if not stages:
+            raise TypeError(f"{type(self).__name__}: has no stream: it computes nothing")
+        return NetworkStream(stages, batch_size)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        """Return the stages that run the module frame by frame.
+
+        ``name`` is what their state is called; ``inputs`` their columns, for modules that have no number of their own.
+        """
+        raise TypeError(
+            f"{type(self).__name__}: has no stream. Recurrent layers have, networks of nn that are made of them, and a "
+            "Sequential of nn.Outputs(layer) and of layers that work on each frame."
+        )
 
     # ---- Calling
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, overload
 
+from seriatim.functional._stream import Stage
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull
+from seriatim.nn.base._stream import below, one_behind_another
 from seriatim.nn.containers._list import Row
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers._activation import Elementwise
@@ -68,6 +70,9 @@ class Sequential(Resets, Row):
                 contexts.append((module, context))
                 index += 1
         return x, self.keep(contexts)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        return one_behind_another([(below(name, own), module) for own, module in self._modules.items()], inputs)
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
         """Run the gradient through the modules from the last to the first."""

@@ -9,6 +9,8 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
+from seriatim.functional._activation import CODES
+from seriatim.functional._stream import Stage, stage
 from seriatim.nn.base._calls import ArrayModule
 
 
@@ -24,6 +26,9 @@ class Elementwise(ArrayModule):
         """Compute every element's activation."""
         y, cache = F.activation(x, self.kind, self.slope)
         return y, self.keep(cache)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        return [stage(name, "activation", inputs, option=CODES[self.kind], number=self.slope)]
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the gradient times the derivative."""
@@ -165,6 +170,11 @@ class _OverAxis(ArrayModule):
         if not array.ndim:
             return y.reshape(()), self.keep((cache, None))
         return np.ascontiguousarray(_moved(y, -1, self.dim)), self.keep((cache, self.dim))
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        if self.dim not in (-1, 1):
+            raise TypeError(f"{type(self).__name__}: has a stream over the last axis alone, got dim={self.dim}")
+        return [stage(name, "softmax", inputs, option=int(self.logarithm))]
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient."""

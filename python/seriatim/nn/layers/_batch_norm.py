@@ -11,6 +11,7 @@ from seriatim import functional as F
 from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.functional._batch_norm import BatchNormCache
+from seriatim.functional._stream import Stage, stage
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._guards import guard_of
@@ -123,6 +124,16 @@ class _BatchNorm(ArrayModule):
             if update and self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
         return y, self.keep(_Traced(cache) if moments is None else _Traced(cache, part, float(moments[0, 0])))
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        if self.running_mean is None or self.running_var is None:
+            raise ValueError(
+                f"{type(self).__name__}: expected running statistics in a stream, got track_running_stats=False: there "
+                "is no batch to normalise by"
+            )
+        affine = [None if one is None else one._array.copy() for one in (self.weight, self.bias)]
+        norm = (self.running_mean.copy(), self.running_var.copy(), *affine)
+        return [stage(name, "batch_norm", self.num_features, norm=norm, number=self.eps)]
 
     def pullback(self, context: Any, grad_output: ArrayLike) -> Array:
         """Return the input's gradient; add to those of weight and bias."""

@@ -9,6 +9,7 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.functional._stream import Stage
 from seriatim.nn.base import _init, _undo
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._guards import guard_of
@@ -53,6 +54,9 @@ class Dropout(ArrayModule):
     @p.setter
     def p(self, p: float) -> None:
         self.__dict__["_p"] = probability("p", p)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        return []
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Drop."""

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Integers, Seed
+from seriatim.functional._stream import Stage, stage
 from seriatim.nn.base import _init
 from seriatim.nn.base._layouts import PackedRows
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._stream import one_behind_another
 from seriatim.nn.layers._activation import ReLU
 from seriatim.nn.layers._linear import Linear
 from seriatim.sequences import PackedSequence
@@ -89,6 +91,15 @@ class FrameWindow(Module):
             seen = index < len(wide)
             found[seen] += wide[index[seen], place]
         return given.like(found)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        if self.centred and self.frames > 2:
+            raise ValueError(
+                f"{type(self).__name__}: expected a window of past frames in a stream, got centred=True, which sees "
+                f"{(self.frames - 1) // 2} that are still to come"
+            )
+        seen = stage(name, "window", self.in_features, self.frames * self.in_features, count=self.frames)
+        return [seen, *one_behind_another([(name, self.linear), (name, self.relu)], seen.outputs)]
 
     def _offsets(self) -> Integers:
         """Return where the frames of a window stand, counted from the one whose window it is."""

@@ -7,6 +7,8 @@ from typing import Any
 from seriatim import functional as F
 from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.functional._narrow import FORMS, Narrow
+from seriatim.functional._stream import Stage, stage
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._guards import guard_of
@@ -64,15 +66,26 @@ class Linear(ArrayModule):
 
     def trace(self, x: ArrayLike) -> tuple[Array, Any]:
         """Multiply."""
-        array, parameter, bias = as_numbers("x", x), self.weight, self.bias
+        array, bias = as_numbers("x", x), self.bias
         if array.ndim == 0 or array.shape[-1] != (in_features := self.in_features):
             raise ValueError(f"x: expected shape (..., {self.in_features}), got {array.shape}")
-        weight = parameter._kept()
-        packed = self._packs.get("forward", (parameter,), lambda: F.linear_pack(weight))
+        weight, packed = self._packed()
         rows = array.reshape(-1, in_features)
         y, cache = F.linear(rows, weight, None if bias is None else bias._array, packed=packed)
         y = y.reshape(*array.shape[:-1], weight.shape[0])
         return y, self.keep((cache, array.shape))
+
+    def _packed(self) -> tuple[Any, Array]:
+        """Return the weight, narrow or not, and its packed copy."""
+        parameter = self.weight
+        weight = parameter._kept()
+        return weight, self._packs.get("forward", (parameter,), lambda: F.linear_pack(weight))
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        weight, packed = self._packed()
+        option = FORMS.index(weight.form) if isinstance(weight, Narrow) else 0
+        bias = None if self.bias is None else self.bias._array.copy()
+        return [stage(name, "linear", self.in_features, self.out_features, option=option, weights=packed, bias=bias)]
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = True) -> Array | None:
         """Return the input's gradient, None without ``need_input``; add to those of weight and bias."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from seriatim._arrays import as_numbers, of_shape
 from seriatim._typing import AnyArray, ArrayLike
+from seriatim.functional._stream import Stage
 from seriatim.nn.base._module import Module
 
 
@@ -29,6 +30,9 @@ class Identity(Module):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        return []
 
     def trace(self, x: Any) -> tuple[Any, Any]:
         """Return ``x``."""

@@ -10,12 +10,14 @@ import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._sequence_pooling import check_kinds
+from seriatim.functional._stream import Stage, stage
 from seriatim.nn.attention._attention import Attention
 from seriatim.nn.attention._sequence_pooling import SequencePool
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import SequenceInput
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._stream import NetworkStream, Stream, stages_of
 from seriatim.nn.containers._list import ModuleList
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.layers._activation import LogSoftmax, ReLU
@@ -157,6 +159,51 @@ class DeepGRU(SequenceModule):
         features, inner = self._features(given.packed)
         log_probs, of_classifier = self.classifier.trace(features)
         return given.sequences_out(log_probs), self.keep((given, inner, of_classifier))
+
+    def stream(self, batch_size: int = 1, window: int | None = None) -> Stream:
+        """Return streams: sequences whose frames arrive one by one, with the weights as they are now.
+
+        Parameters
+        ----------
+        batch_size : int, default 1
+            Sequences that run side by side, each at its own place.
+        window : int or None, default None
+            Frames that the attention looks back at; None: all so far, as over the whole sequence.
+
+        Returns
+        -------
+        Stream
+            A step gives the log-probabilities behind it.
+
+        Raises
+        ------
+        ValueError
+            The network has two directions, or an argument is not positive.
+
+        Notes
+        -----
+        Attention looks at every frame so far with the current state, so a step costs ``4 T gru3`` operations more the
+        longer a stream is, T its frames or the window, and T rows of ``gru3`` numbers are kept.
+        """
+        if window is not None:
+            _init.positive(window=window)
+        return NetworkStream(self._stages(window or 0), batch_size)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        return self._stages(0)
+
+    def _stages(self, window: int) -> list[Stage]:
+        stages: list[Stage] = []
+        column = self._widths[0]
+        for level, (name, gru) in enumerate((("gru1", self.gru1), ("gru2", self.gru2), ("gru3", self.gru3))):
+            stages += stages_of(gru, name)
+            if self.pooling:
+                pool: Any = self.pools[level]
+                stages.append(pool.stage(f"pools.{level}", gru.output_size, column))
+                column += self._widths[1 + level]
+        stages.append(self.attention.stage("attention", 0, window))
+        stages.append(stage("", "gathered", self.gru3.output_size, self.width))
+        return [*stages, *stages_of(self.classifier, "classifier", self.width)]
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
         """Add to the parameters' gradients.

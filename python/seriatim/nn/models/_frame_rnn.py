@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.functional._stream import Stage
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._layouts import SequenceInput
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._stream import one_behind_another
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.layers._activation import LogSoftmax
 from seriatim.nn.layers._dropout import Dropout, probability
@@ -131,6 +133,10 @@ class FrameRNN(Module):
         h, inner = self._recurrent(given.packed)
         y, of_classifier = self.classifier.trace(h)
         return given.rows_out(y), self.keep((given, inner, of_classifier))
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        parts = [("window", self.window)] if self.window is not None else []
+        return one_behind_another([*parts, ("rnn", self.rnn), ("classifier", self.classifier)])
 
     def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence, need_input: bool = False) -> Any:
         """Add to the parameters' gradients.

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from seriatim._typing import Array, ArrayLike, Seed
+from seriatim.functional._stream import Stage, stage
 from seriatim.nn.attention._sequence_pooling import SequencePool
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import SequenceInput
+from seriatim.nn.base._stream import stages_of
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.layers._activation import LogSoftmax
 from seriatim.nn.layers._dropout import Dropout, probability
@@ -128,6 +130,17 @@ class SequenceRNN(SequenceModule):
         pooled, inner = self._pooled(given.packed)
         y, of_classifier = self.classifier.trace(pooled)
         return given.sequences_out(y), self.keep((given, inner, of_classifier))
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        stages = stages_of(self.rnn, "rnn")
+        size, column = stages[-1].outputs, 0
+        if self._last_width:
+            stages.append(stage("", "last", size))
+            column = size
+        if self.pool is not None:
+            stages.append(self.pool.stage("pool", size, column))
+        stages.append(stage("", "gathered", size, self.width))
+        return [*stages, *stages_of(self.classifier, "classifier", self.width)]
 
     def pullback(self, context: Any, grad_output: ArrayLike, need_input: bool = False) -> Any:
         """Add to the parameters' gradients.

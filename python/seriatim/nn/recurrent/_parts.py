@@ -8,7 +8,9 @@ import numpy as np
 
 from seriatim._arrays import of_shape
 from seriatim._typing import Array, ArrayLike
+from seriatim.functional._stream import Stage
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._stream import stages_of
 from seriatim.nn.recurrent._stack import RecurrentStack
 from seriatim.sequences import PackedSequence
 
@@ -46,6 +48,9 @@ class Outputs(_Part):
         """Return the outputs of all steps."""
         (y, _), context = self.module.trace(x)
         return y, self.keep(context)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        return stages_of(self.module, name, inputs)
 
     def pullback(self, context: Any, grad_output: ArrayLike | PackedSequence) -> Any:
         """Return the gradient of x."""

@@ -16,6 +16,8 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers
 from seriatim._typing import Array, ArrayLike, Integers, Seed
+from seriatim.functional._stream import Stage
+from seriatim.functional._stream import stage as stream_stage
 from seriatim.nn.base import _init
 from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._layouts import RecurrentInput
@@ -122,6 +124,23 @@ class _Direction:
             raise ValueError(f"weights: expected all of a layer's in one form, got {said}: assign the others, too")
         return _arrays(parameters)
 
+    def packed(self) -> tuple[F.Cell, Array]:
+        """Return the cell in the form of its weights, and those, packed; of what is dropped nothing."""
+        parameters = self.parameters()
+        first = parameters[0]
+        cell = self.cell if first is None or type(first) is Parameter else self.cell.packed_as(first.form)
+        pack = self._packs.get(
+            "forward", tuple(parameters), lambda: F.recurrent_pack(cell, self._in_one_form(parameters))
+        )
+        return cell, pack
+
+    def stage(self, name: str, zoneout: float) -> Stage:
+        """Return the layer as a stage of a stream."""
+        cell, packed = self.packed()
+        return stream_stage(
+            name, "recurrent", cell.input_size, cell.state_sizes[0], cell=cell, weights=packed, number=-zoneout
+        )
+
     def forward(
         self,
         x: Array,
@@ -133,15 +152,11 @@ class _Direction:
         out: Array | None,
         draws: Draws,
     ) -> tuple[Array, States, Any]:
-        parameters, (zoneout, drop) = self.parameters(), draws
-        first = parameters[0]
-        cell = self.cell if first is None or type(first) is Parameter else self.cell.packed_as(first.form)
+        zoneout, drop = draws
         if drop is None:
-            packed = self._packs.get(
-                "forward", tuple(parameters), lambda: F.recurrent_pack(cell, self._in_one_form(parameters))
-            )
+            cell, packed = self.packed()
         else:
-            packed = F.recurrent_pack(cell, _dropped(parameters, drop))
+            cell, packed = self.cell, F.recurrent_pack(self.cell, _dropped(self.parameters(), drop))
         (y, (h_n, c_n)), cache = F.recurrent(
             cell,
             x,
@@ -464,6 +479,14 @@ class RecurrentStack(_Regular):
         first = self._zeros(batch) if grad_states is None else grad_states
         return np.zeros((0, self.input_size), np.float32), first
 
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        if self.bidirectional:
+            raise ValueError(
+                f"{type(self).__name__}: expected one direction in a stream, got bidirectional=True, whose second "
+                "direction begins at a sequence's end: train one with bidirectional=False"
+            )
+        return [direction.stage(name, self.zoneout) for (direction,) in self._directions]
+
     def _draws(self) -> Dropout:
         between: Dropout = self.__dict__["_between"]
         return between
@@ -560,6 +583,9 @@ class RecurrentCell(_Regular):
         assert grad_x is not None
         assert first is not None
         return (grad_x[0], tuple([state[0] for state in first])) if single else (grad_x, first)
+
+    def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        return [self._direction.stage(name, self.zoneout)]
 
     def _zeros(self) -> States:
         """Return the states of no sequence."""
