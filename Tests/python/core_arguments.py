@@ -457,8 +457,11 @@ def is_touched(view, guard):
     return not (beside == guard).all()
 
 
-# What they give has an address alone.
-OPAQUE = ("stream_stage", "stream_network")
+# What they give is nothing to compare, or an address.
+OPAQUE = (
+    "empty", "memory_info", "release_memory", "refuse_memory", "signatures", "recurrent_names", "stream_stage",
+    "stream_network",
+)  # fmt: skip
 
 
 def bits(results):
