@@ -212,7 +212,7 @@ static bool make_network(void *given, const ptrdiff_t *n) {
   if (!made) return PyErr_NoMemory() != NULL;
   made->count = count;
   Py_INCREF(made->capsules = a->stages);
-  if (fill_network(made)) a->result = PyCapsule_New(made, network_name, drop_network);
+  a->result = fill_network(made) ? PyCapsule_New(made, network_name, drop_network) : NULL;
   if (!a->result) {
     Py_DECREF(made->capsules);
     free(made);

@@ -495,7 +495,8 @@ def call(name, arguments, guard):
         return None
     if name == "recurrent_forward":
         results = results[:3]  # a cache's rows have padding, which nobody writes
-    written = [v for v, row in zip(given, TABLES[name]["parameters"], strict=True) if row["kind"].startswith("written")]
+    rows = [row for row in TABLES[name]["parameters"] if row["kind"].startswith("written") and row["name"] != "scratch"]
+    written = [v for v, row in zip(given, TABLES[name]["parameters"], strict=True) if row in rows]
     return bits(results), bits(written)
 
 
