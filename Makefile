@@ -9,7 +9,7 @@ CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
 LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \
           $(if $(filter x86_64,$(shell uname -m)),x86-64:BASELINE,armv8-a:NEON)
 
-.PHONY: demo test test-swift test-python test-versions lint lint-python lint-native docs docs-site docs-examples bench wheels clean
+.PHONY: demo test test-swift test-python test-versions lint lint-python lint-native docs docs-site docs-examples web bench wheels clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m seriatim demo
@@ -62,10 +62,15 @@ docs: $(VENV)/.docs
 	@$(MAKE) --no-print-directory -j2 docs-site docs-examples
 
 docs-site: $(VENV)/.docs
+	@$(PYTHON) Packaging/web.py || echo "The live page of this site will say that it has no kernels."
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs
 
 docs-examples: $(VENV)/.docs
 	$(BIN)/python docs/check_examples.py
+
+# The kernels for the site's live page, docs/web/live/seriatim.wasm: a minute of one core, where sources have changed.
+web:
+	@$(PYTHON) Packaging/web.py
 
 # Wheels for x86-64 and aarch64 in dist/, checked, and tested from the wheel alone: ten minutes of two cores.
 wheels: $(VENV)/.tools
@@ -102,4 +107,4 @@ $(VENV)/.tools:
 	@touch $@
 
 clean:
-	rm -rf build dist demo-output $(VENV) python/*.egg-info python/seriatim/*.so
+	rm -rf build dist demo-output $(VENV) python/*.egg-info python/seriatim/*.so docs/web/live/seriatim.wasm

@@ -6,6 +6,7 @@
 //   AVX2       16 x 8     4 x 24                12              7 / 12
 //   NEON       32 x 4     8 x 12                24             11 / 24
 //   baseline   16 x 4     4 x 12                12              7 / 12  (SSE2, no fused multiply-add)
+//   SIMD128    as baseline: WebAssembly counts no registers, and most of the machines below it have 16
 //
 // `depthBlock` is how many steps of the sum one packed panel of a weight-gradient product covers:
 // depthBlock * panelWidth * 4 bytes has to leave room in a first-level cache of 32 or 48 KB.

@@ -23,7 +23,7 @@ import Builtin
   /// Floats in `Lanes`.
   public let laneCount = 8
 #else
-  /// As many floats as one register of this level holds: SSE2, NEON.
+  /// As many floats as one register of this level holds: SSE2, NEON, WebAssembly's SIMD128.
   public typealias Lanes = SIMD4<Float>
   typealias IntegerLanes = SIMD4<Int32>
   typealias ByteLanes = SIMD4<Int8>

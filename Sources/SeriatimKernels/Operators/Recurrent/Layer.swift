@@ -5,6 +5,19 @@ import CSeriatim
 
 /// Runs `use(cell)` for the kind that `cell` names, of narrow weights or not; nil for one that there is not.
 private func withCell<Use: CellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result? {
+  #if WEB
+    // A page loads these (Packaging/web.py): it has what estimators for pages are made of, and no more.
+    switch (Int(cell.kind), cell.form, Int(cell.options) & Int(SRT_LAYER_NORM)) {
+    case (Int(SRT_GRU), .float32, 0): return use.run(GRU(cell))
+    case (Int(SRT_LSTM), .float32, 0): return use.run(LSTM(cell))
+    default: return nil
+    }
+  #else
+    return withAnyCell(cell, use)
+  #endif
+}
+
+private func withAnyCell<Use: CellUse>(_ cell: srt_cell, _ use: Use) -> Use.Result? {
   if cell.form != .float32 {
     switch Int(cell.kind) {
     case Int(SRT_GRU): return use.run(NarrowGRU(cell))

@@ -1,0 +1,1 @@
+// No signals: SeriatimSystem.h includes this for its C side alone.

@@ -1,0 +1,2 @@
+// Kernels take no memory from the system.
+#include <stddef.h>
