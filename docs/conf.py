@@ -71,6 +71,8 @@ html_baseurl = "https://seriatim.readthedocs.io/en/latest/"
 html_title = f"Seriatim {release}"
 html_copy_source = False
 html_static_path = ["_static"]
+# The live page, as it is; `make web` puts its kernels there.
+html_extra_path = ["web"]
 html_css_files = ["seriatim.css"]
 html_search_scorer = str(Path(__file__).parent / "_static/scorer.js")
 # Nothing to copy from what a block prints.
