@@ -26,8 +26,8 @@ import numpy as np
 
 from seriatim.nn import Module, Parameter
 from seriatim.nn.base import _init
+from seriatim.nn.base._memory import Memory
 from seriatim.nn.base._narrow import NarrowParameter
-from seriatim.nn.images._conv_cells import Memory
 from seriatim.nn.losses._loss import Loss
 from seriatim.persistence._compare import attributes, store
 from seriatim.persistence._constructors import (

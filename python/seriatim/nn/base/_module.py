@@ -90,6 +90,11 @@ class Module(Registry):
     _gives_states = False
     _remembers = False
     _trace_over_time: Callable[..., Any] | None = None
+    # Of streams (see _memory_stream.py): whether it has `_run_on` and `_kept`; whether it runs its parts alone, on
+    # sequences; whether it runs its part on the frames of sequences.
+    _runs_on = False
+    _streams_parts = False
+    _streams_frames = False
 
     def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
         """Note the arguments: a file tells how to make the module again."""
@@ -128,6 +133,10 @@ class Module(Registry):
         ValueError
             It looks at frames that are still to come: a second direction, a centred window.
         """
+        return self._make_stream(batch_size)
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        """Return :meth:`stream`'s result."""
         stages = stages_of(self)
         if not stages:
             raise TypeError(f"{type(self).__name__}: has no stream: it computes nothing")
@@ -142,6 +151,10 @@ class Module(Registry):
             f"{type(self).__name__}: has no stream. Recurrent layers have, networks of nn that are made of them, and a "
             "Sequential of nn.Outputs(layer) and of layers that work on each frame."
         )
+
+    def _layer_that_runs_on(self) -> Any:
+        """Return the layer that a stream of sequences keeps the states of, where it is this module or all of it."""
+        return self if self._runs_on else None
 
     # ---- Calling
 

@@ -38,6 +38,7 @@ class Stream(ABC):
     """
 
     batch_size: int
+    _lock: threading.Lock
 
     @abstractmethod
     def step(self, x_t: Any) -> Array:
@@ -87,6 +88,12 @@ class Stream(ABC):
         raise TypeError(f"{type(self).__name__}: cannot be pickled or copied: keep its `state` for another stream")
 
     # ---- What streams share
+
+    def _hold(self) -> threading.Lock:
+        """Return the lock, to be entered; RuntimeError if another call holds it."""
+        if self._lock.locked():
+            raise RuntimeError("stream: expected one call at a time, got one during another: give each thread its own")
+        return self._lock
 
     def _read_mask(self, mask: Any) -> Any:
         """Return which streams are meant."""
@@ -214,12 +221,6 @@ class NetworkStream(Stream):
         capacity = 0 if self._history is None else self._history.shape[1]
         sizes = engine.stream_sizes(self._network, self.batch_size, self.batch_size, 1, capacity)
         self._scratch = np.empty(sizes.scratch, np.float32)
-
-    def _hold(self) -> threading.Lock:
-        """Return the lock, to be entered; RuntimeError if another call holds it."""
-        if self._lock.locked():
-            raise RuntimeError("stream: expected one call at a time, got one during another: give each thread its own")
-        return self._lock
 
     def step(self, x_t: Any) -> Array:
         """Run one frame of every stream; as of :meth:`Stream.step`.

@@ -13,8 +13,10 @@ import numpy as np
 from seriatim._arrays import of_shape
 from seriatim._typing import AnyArray, Array
 from seriatim.nn.base._layouts import check_same_batch, like, rows_of
+from seriatim.nn.base._memory_stream import MemoryStream
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull
+from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull, remembers
+from seriatim.nn.base._stream import Stream
 from seriatim.sequences import PackedSequence
 
 
@@ -50,6 +52,11 @@ def _run(module: Module, x: Any) -> tuple[Any, Any]:
 
 class _Composite(Resets, Module):
     """Modules that are run one way or another: as they are, or on sequences."""
+
+    _streams_parts = True
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        return MemoryStream(self, batch_size) if remembers(self) else super()._make_stream(batch_size)
 
     def _run_with(self, run: Callable[[Module, Any], tuple[Any, Any]], x: Any) -> tuple[Any, Any]:
         raise NotImplementedError

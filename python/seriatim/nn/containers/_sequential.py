@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from seriatim.functional._stream import Stage
+from seriatim.nn.base._memory_stream import MemoryStream
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull
-from seriatim.nn.base._stream import below, one_behind_another
+from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull, remembers
+from seriatim.nn.base._stream import Stream, below, one_behind_another
 from seriatim.nn.containers._list import Row
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers._activation import Elementwise
@@ -41,6 +42,8 @@ class Sequential(Resets, Row):
     ``+``.
     """
 
+    _streams_parts = True
+
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         super().__init__()
         if len(modules) == 1 and isinstance(modules[0], Mapping):
@@ -70,6 +73,9 @@ class Sequential(Resets, Row):
                 contexts.append((module, context))
                 index += 1
         return x, self.keep(contexts)
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        return MemoryStream(self, batch_size) if remembers(self) else super()._make_stream(batch_size)
 
     def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
         return one_behind_another([(below(name, own), module) for own, module in self._modules.items()], inputs)

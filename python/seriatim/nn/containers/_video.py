@@ -9,8 +9,10 @@ import numpy as np
 from seriatim._arrays import as_numbers
 from seriatim._typing import ArrayLike
 from seriatim.nn.base._contexts import pull
+from seriatim.nn.base._memory_stream import MemoryStream
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._steps import Steps, read_gradient, runs_over_rows, shapes_of
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.sequences import PackedSequence
 
@@ -40,7 +42,7 @@ class SequenceWise(Module):
     output's form; None stands for a part of a tuple that has none.
     """
 
-    _over_time = True
+    _over_time = _streams_frames = True
 
     def __init__(self, module: Module, ndims: int | None = None) -> None:
         super().__init__()
@@ -57,6 +59,9 @@ class SequenceWise(Module):
         if ndims is not None and not (isinstance(ndims, (int, np.integer)) and ndims >= 3):
             raise ValueError(f"ndims: expected None or at least 3, time, batch and features, got {ndims!r}")
         self.__dict__["_ndims"] = None if ndims is None else int(ndims)
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        return MemoryStream(self, batch_size, (3, 1) if self.ndims is None else (self.ndims - 2,))
 
     def _is_sequence(self, axes: int, shape: tuple[int, ...]) -> bool:
         sequences = (5, 3) if self.ndims is None else (self.ndims,)
@@ -128,7 +133,10 @@ class VideoSequential(Sequential):
     no gradient flows from one call into the one before.
     """
 
-    _over_time = True
+    _over_time = _streams_parts = True
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        return MemoryStream(self, batch_size)
 
     def trace(self, x: ArrayLike | PackedSequence) -> tuple[Any, Any]:
         """Run the modules one after another; after an error in one, no memory has changed."""

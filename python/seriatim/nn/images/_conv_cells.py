@@ -15,17 +15,18 @@ import numpy as np
 from seriatim import functional as F
 from seriatim._arrays import as_floats, as_numbers, of_shape
 from seriatim._typing import Array, ArrayLike, Seed
-from seriatim.nn.base import _init, _undo
+from seriatim.nn.base import _init
 from seriatim.nn.base._guards import guard_of
+from seriatim.nn.base._memory import Memory, States
+from seriatim.nn.base._memory_stream import Kept, MemoryStream
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
+from seriatim.nn.base._stream import Stream, below
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._videos import Spans, Videos, run_spans, run_spans_back, sequence
 from seriatim.sequences import PackedSequence
-
-States = tuple[Array, ...]
 
 
 class Weights(NamedTuple):
@@ -57,6 +58,7 @@ class ConvCell(Module):
     gates: int
     states: int = 1
     _is_cell = True
+    input_size: int
     hidden_size: int
     kernel_size: int
     hard: bool = False
@@ -99,6 +101,21 @@ class ConvCell(Module):
         for module in self.modules():
             if isinstance(module, Conv2d):
                 module.__dict__["_holder"] = type(self).__name__
+
+    # ---- Frame by frame
+
+    def _kept(self, name: str = "") -> tuple[Kept, ...]:
+        """Return what a stream keeps, under the name of the cell."""
+        return tuple([Kept(below(name, field), (), (self.hidden_size, None, None)) for field in "hc"[: self.states]])
+
+    def _run_on(self, x: Array | PackedSequence, states: States | None) -> tuple[Any, States]:
+        """Return the outputs of sequences that go on from those states, and the last states."""
+        videos = Videos.read(x, self.input_size, False)
+        y, last, _ = self._trace(videos.frames, videos.states_in(states), ragged=videos.packed)
+        return videos.give_back(y), videos.states_out(last)
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        return MemoryStream(self, batch_size)
 
     # ---- All steps
 
@@ -262,50 +279,7 @@ class RNNSteps(ConvCell):
         return grad, (first,)
 
 
-# ---- Memory
-
-
-class Memory:
-    """Memory of a cell that is kept between calls, detached: no gradient flows back over a call's border.
-
-    It is not part of the state dict.
-    """
-
-    def __init__(self) -> None:
-        self.kept: States | None = None
-
-    def keep(self, states: States | None) -> None:
-        """Remember; a call that fails later forgets it again."""
-        _undo.note(self, "kept")
-        self.kept = states
-
-    def recall(self, shape: tuple[int, ...]) -> States | None:
-        """Return what is kept; raises when it does not fit ``shape``."""
-        if self.kept is not None and self.kept[0].shape != shape:
-            raise ValueError(
-                f"x: the memory of the call before has shape {self.kept[0].shape}, this input needs {shape}; call "
-                "reset_all() between inputs of different sizes"
-            )
-        return self.kept
-
-    def reset(self, mask: ArrayLike) -> None:
-        """Clear the sequences whose mask is 0, whatever they hold."""
-        given = as_numbers("mask", mask)
-        batch = "B" if self.kept is None else len(self.kept[0])
-        fits = given.ndim in (1, 4) and given.shape[1:] in ((), (1, 1, 1))
-        if not fits or (self.kept is not None and len(given) != batch):
-            raise ValueError(f"mask: expected shape ({batch},) or ({batch}, 1, 1, 1), got {given.shape}")
-        if not np.isin(given, (0, 1)).all():
-            raise ValueError("mask: expected 1 to keep a sequence's memory and 0 to clear it, got other numbers")
-        if self.kept is not None:
-            # Chosen, not multiplied: 0 times NaN or infinity is NaN.
-            kept = given.reshape(-1, 1, 1, 1) != 0
-            self.keep(tuple([np.where(kept, state, np.float32(0)) for state in self.kept]))
-
-    def __deepcopy__(self, memo: Any) -> Memory:
-        new = Memory()
-        new.kept = None if self.kept is None else tuple(np.array(state) for state in self.kept)
-        return new
+# ---- Cells with memory
 
 
 class StatefulCell(ConvCell):
@@ -405,7 +379,7 @@ class ConvStack(Module):
 
     _cell_name: str
     _fixed = ("input_size", "n_layers", "hidden_sizes", "kernel_sizes")
-    _over_time = _gives_states = True
+    _over_time = _gives_states = _runs_on = True
 
     def __init__(
         self,
@@ -438,6 +412,20 @@ class ConvStack(Module):
     def _outside(self, states: tuple[Array | None, ...]) -> Any:
         """Return one layer's states as callers see them."""
         raise NotImplementedError
+
+    def _kept(self, name: str = "") -> tuple[Kept, ...]:
+        return tuple([kept for own, cell in self._modules.items() for kept in cell._kept(below(name, own))])
+
+    def _run_on(self, x: Array | PackedSequence, states: States | None) -> tuple[Any, States]:
+        each = self.cells[0].states
+        hidden = None
+        if states is not None:
+            hidden = [self._outside(states[first : first + each]) for first in range(0, len(states), each)]
+        (y, last), _ = self.trace(x, hidden)
+        return y, tuple([part for state in last for part in self._inside(state)])
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        return MemoryStream(self, batch_size)
 
     @property
     def cells(self) -> list[Any]:

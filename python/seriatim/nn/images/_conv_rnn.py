@@ -13,8 +13,10 @@ from seriatim.functional._convolution import Pair
 from seriatim.nn.base import _init
 from seriatim.nn.base._calls import ArrayModule
 from seriatim.nn.base._contexts import pull
+from seriatim.nn.base._memory_stream import MemoryStream
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._parameter import Parameter
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.containers._video import SequenceWise
 from seriatim.nn.images._conv_cells import (
@@ -225,7 +227,7 @@ class ConvRNN(ArrayModule):
     """
 
     _fixed = ("in_channels", "out_channels", "cell")
-    _over_time = True
+    _over_time = _streams_parts = True
 
     def __init__(
         self,
@@ -279,6 +281,9 @@ class ConvRNN(ArrayModule):
         convolved = self.timepool.pullback(of_steps, form.read_gradient(grad_output, shape))
         grad = pull(self.conv_x2h, of_input, convolved, need_input)
         return form.give_back(grad) if form.packed is None and grad is not None else grad
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        return MemoryStream(self, batch_size)
 
     def reset(self, mask: ArrayLike) -> None:
         """Clear the memory of the sequences whose mask, ``(B,)`` or ``(B, 1, 1, 1)``, is 0."""

@@ -13,7 +13,8 @@ from seriatim.nn.base._layouts import check_same_batch
 from seriatim.sequences import PackedSequence
 
 if TYPE_CHECKING:
-    from seriatim.nn.images._conv_cells import ConvCell, States
+    from seriatim.nn.base._memory import States
+    from seriatim.nn.images._conv_cells import ConvCell
 
 
 def sequence(x: ArrayLike, channels: int) -> Array:

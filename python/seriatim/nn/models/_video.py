@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from seriatim._typing import AnyArray, Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._steps import knows_of_time
+from seriatim.nn.base._stream import NetworkStream, Stream, one_behind_another
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._pooling import AdaptiveAvgPool2d, MaxPool2d
@@ -20,6 +23,7 @@ from seriatim.nn.layers._dropout import Dropout
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.layers._shape import Flatten
 from seriatim.nn.models._foreign import caller, embeds
+from seriatim.nn.models._video_stream import VideoStream
 from seriatim.nn.recurrent._gru import GRU
 from seriatim.nn.recurrent._lstm import LSTM
 from seriatim.sequences import PackedSequence, pack_padded_sequence
@@ -106,6 +110,10 @@ class VideoRNN(SequenceModule):
     dropout between frozen features and what is trained), and a frozen batch norm behind a trained layer, too. A module
     whose ``train`` calls ``super().train(False)`` is in evaluation mode anywhere. Parameters unfrozen later are trained
     by the same loop.
+
+    ``stream()`` (with ``bidirectional=False``) gives logits behind every frame. An embedding that is no module of this
+    package is called as it is by then, with the frames that come at once: the logits have the bits of whole videos if
+    its outputs do not depend on how many run together.
     """
 
     _fixed = ("embedding_size", "n_classes", "width")
@@ -212,6 +220,18 @@ class VideoRNN(SequenceModule):
         """Return the top layer's last states ``(B, directions * hidden_size)`` that the classifier stands on."""
         features: Array = _contexts.evaluated(self._features, x, lengths)[0]
         return features
+
+    def _make_stream(self, batch_size: int) -> Stream:
+        # A twin has the weights as they are; what is no module is called as it is.
+        shared = {} if isinstance(self.embedding, Module) else {id(self.embedding): self.embedding}
+        twin = copy.deepcopy(self, shared)
+        if isinstance(self.embedding, Module) and knows_of_time(self.embedding):
+            raise TypeError(
+                f"{type(self.embedding).__name__}: expected an embedding of frames, got one that knows of time: "
+                "stream a VideoSequential of it"
+            )
+        parts = [("rnn", twin.rnn), ("classifier", twin.classifier)]
+        return VideoStream(lambda frames: twin._embed(frames)[0], NetworkStream(one_behind_another(parts), batch_size))
 
     def _features(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None) -> tuple[Array, Any]:
         packed = self._packed(x, lengths)

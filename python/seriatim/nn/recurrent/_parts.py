@@ -26,6 +26,9 @@ class _Part(Module):
             raise TypeError(f"module: expected a stack such as GRU, LSTM or RNN, got {type(module).__name__}")
         self.module = module
 
+    def _layer_that_runs_on(self) -> Module:
+        return self.module
+
 
 class Outputs(_Part):
     """A recurrent module's outputs at every step, without its last states.

@@ -21,10 +21,12 @@ from seriatim.functional._stream import stage as stream_stage
 from seriatim.nn.base import _init
 from seriatim.nn.base._guards import guard_of
 from seriatim.nn.base._layouts import RecurrentInput
+from seriatim.nn.base._memory_stream import Kept
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._narrow import narrow_form
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
+from seriatim.nn.base._stream import below
 from seriatim.nn.layers._dropout import Drop, Dropout, dropped, probability
 from seriatim.nn.recurrent import _own
 from seriatim.sequences import PackedSequence
@@ -282,7 +284,7 @@ class RecurrentStack(_Regular):
 
     _fixed = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional")
     _lacks: ClassVar = {"proj_size": 0}
-    _over_time = _gives_states = True
+    _over_time = _gives_states = _runs_on = True
 
     def __init__(
         self,
@@ -486,6 +488,19 @@ class RecurrentStack(_Regular):
                 "direction begins at a sequence's end: train one with bidirectional=False"
             )
         return [direction.stage(name, self.zoneout) for (direction,) in self._directions]
+
+    def _kept(self, name: str = "") -> tuple[Kept, ...]:
+        if self.bidirectional:
+            self._stream_stages(name, 0)  # It says what to do.
+        sizes = zip("hc", self._kind.state_sizes, strict=False)
+        return tuple([Kept(below(name, field), (self.num_layers,), (size,)) for field, size in sizes])
+
+    def _run_on(self, x: Array | PackedSequence, states: States | None) -> tuple[Any, States]:
+        """Return the outputs of sequences that go on from those states, and the last states."""
+        run: Any = self.trace
+        pair = len(self._kind.state_sizes) > 1
+        (y, last), _ = run(x, states if pair or states is None else states[0])
+        return y, last if pair else (last,)
 
     def _draws(self) -> Dropout:
         between: Dropout = self.__dict__["_between"]
