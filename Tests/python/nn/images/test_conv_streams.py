@@ -215,7 +215,7 @@ def test_images_of_another_size_after_reset(module):
     kept = stream.state
     if len(kept) > 1:
         stream.state = kept
-        with pytest.raises(ValueError, match="of a stream, reset()"):
+        with pytest.raises(ValueError, match="of a stream, reset"):
             stream.push(_videos())
         assert _same_state(stream.state, kept)
 
