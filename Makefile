@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SWIFT := $(if $(SERIATIM_SWIFT),$(SERIATIM_SWIFT),swift)
-SOURCES := $(shell find Sources Bindings -name '*.swift' -o -name '*.c' -o -name '*.h' -o -name '*.modulemap') Package.swift setup.py pyproject.toml
+# Of the extension: the library for Swift programs is none of them.
+SOURCES := $(shell find Sources/SeriatimSystem Sources/SeriatimKernels Sources/SeriatimC Bindings -name '*.swift' -o -name '*.c' -o -name '*.h' -o -name '*.modulemap') Package.swift setup.py pyproject.toml
 # Instruction-set levels that this CPU can run, each with its flag for the kernels' own tests.
 CPU := $(shell cat /proc/cpuinfo 2>/dev/null)
 LEVELS := $(if $(findstring avx512vl,$(CPU)),x86-64-v4:AVX512) $(if $(findstring avx2,$(CPU)),x86-64-v3:AVX2) \
@@ -27,7 +28,7 @@ test-swift: $(VENV)/.tools
 	  $(SWIFT) build --build-tests $(SWIFT_TEST) & jobs="$$jobs $$!"; \
 	done; for job in $$jobs; do wait $$job; done; \
 	for level in $(LEVELS); do \
-	  march=$${level%%:*}; flag=$${level##*:}; echo "kernels at $$march"; \
+	  march=$${level%%:*}; flag=$${level##*:}; echo "kernels and library at $$march"; \
 	  $(SWIFT) test --skip-build $(SWIFT_TEST); \
 	done
 

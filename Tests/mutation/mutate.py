@@ -43,7 +43,7 @@ LEFT_OUT = re.compile(r"compat/(aeon|sktime)|make_stub|/plotting/|/recipes/|/dem
 def sources(language: str) -> list[Path]:
     """Return the files that a language's mutants are taken from."""
     patterns = {
-        "Swift": ["Sources/*/**/*.swift"],
+        "Swift": ["Sources/Seriatim?*/**/*.swift"],
         "C": ["Bindings/*.c"],
         "Python": ["python/seriatim/**/*.py"],
     }[language]
