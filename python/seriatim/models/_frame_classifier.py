@@ -160,6 +160,9 @@ class FrameClassifier(FrameEstimator, SequenceClassifier, auto_wrap_output_keys=
 
     # ---- Prediction
 
+    def _answer(self, output: Array) -> Any:
+        return np.exp(output)
+
     @answers
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return the most probable label of each frame.

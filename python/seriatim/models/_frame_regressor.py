@@ -145,6 +145,9 @@ class FrameRegressor(FrameEstimator, SequenceRegressor, auto_wrap_output_keys=No
 
     # ---- Prediction
 
+    def _answer(self, output: Array) -> Any:
+        return self._targets().decode(output)
+
     @answers
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return the numbers of each frame.

@@ -70,6 +70,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     def _make_criterion(self, class_weights: Array | None, settled: Mapping[str, Any]) -> MSELoss:
         return MSELoss()
 
+    def _answer(self, output: Array) -> Any:
+        return self._targets().decode(output)
+
     @answers
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the numbers of each sequence.

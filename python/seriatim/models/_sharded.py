@@ -275,7 +275,10 @@ class _Run:
     def _reservoir(self, task: Task, features: int, data: Sharded) -> Module:
         facts = Facts(sum(data.sizes), 1.0, features, False)
         size, n_outputs = reservoir_size(facts), self.targets.n_outputs
-        made = make_reservoir(features, size, n_outputs, log_probs=self.estimator._log_probs, rng=task.rng)
+        both = self.estimator._is_bidirectional(task.settled)
+        made = make_reservoir(
+            features, size, n_outputs, log_probs=self.estimator._log_probs, bidirectional=both, rng=task.rng
+        )
         rows = task.settled["predict_rows"]
         own = {
             number: reservoir_features(made, task.preparation.whole(part), rows)

@@ -186,7 +186,10 @@ def _with_reservoirs(estimator: Any, task: Task, module: Module, last: Module | 
     # A readout is solved for all sequences at once, not for a piece of them.
     if task.settled["reservoir"] and not task.in_pieces:
         size, n_outputs = _policy.reservoir_size(Facts.of(training.sequences)), task.targets.n_outputs
-        made = make_reservoir(features, size, n_outputs, log_probs=estimator._log_probs, rng=task.rng)
+        both = estimator._is_bidirectional(task.settled)
+        made = make_reservoir(
+            features, size, n_outputs, log_probs=estimator._log_probs, bidirectional=both, rng=task.rng
+        )
         whole = task.preparation.whole(training.sequences)
         rows = task.settled["predict_rows"]
         fit_reservoir(made, whole, training.target, training.weights, task.class_weights, rows)

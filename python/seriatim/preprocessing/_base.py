@@ -104,6 +104,10 @@ class SequenceTransformer(  # type: ignore[call-arg]
     # Whether float32 would have lost how sequences vary: what is exported then takes float64.
     _has_offset: bool
 
+    def _span(self) -> tuple[int, int] | None:
+        """Return the frames before and behind one that it is made of; None where the whole sequence is looked at."""
+        return None
+
     def _fit(self, sequences: Sequences) -> None:
         """Learn from the training sequences."""
 

@@ -74,6 +74,9 @@ class LevelAndShape(SequenceTransformer):
         values = {number: np.abs(part.X[:, self.wide_].astype(np.float64)) for number, part in parts.items()}
         self.unit_ = _quantiles(values, len(self.wide_), fold)
 
+    def _span(self) -> tuple[int, int] | None:
+        return None if len(self.wide_) else (0, 0)
+
     def _transform(self, sequences: Sequences) -> Sequences:
         if not len(self.wide_):
             return sequences

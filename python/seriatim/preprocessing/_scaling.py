@@ -85,6 +85,9 @@ class _Scaling(SequenceTransformer):
         shift, scale = _finite(lambda kind: self._of_summary(summary, kind), dtype)
         self.shift_, self.scale_ = shift[0], scale[0]
 
+    def _span(self) -> tuple[int, int] | None:
+        return None if self.over == "sequence" else (0, 0)
+
     def _transform(self, sequences: Sequences) -> Sequences:
         if self.over == "sequence":
             ends = offsets(sequences)

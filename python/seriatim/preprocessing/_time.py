@@ -108,6 +108,10 @@ class Filter(SequenceTransformer):
         self.window_size = window_size
         self.method = method
 
+    def _span(self) -> tuple[int, int]:
+        back = self.window_size // 2
+        return back, self.window_size - 1 - back
+
     def _transform(self, sequences: Sequences) -> Sequences:
         width = min(int(self.window_size), 2 * int(sequences.lengths.max()) + self.window_size % 2)
         return Sequences(F.ragged_filter(sequences.X, offsets(sequences), width, self.method), sequences.lengths)
@@ -165,6 +169,9 @@ class Deltas(SequenceTransformer):
         self.order = order
         self.reach = reach
         self.append = append
+
+    def _span(self) -> tuple[int, int]:
+        return self.order * self.reach, self.order * self.reach
 
     def _transform(self, sequences: Sequences) -> Sequences:
         rows, features = sequences.X.shape

@@ -35,9 +35,12 @@ class Stream(ABC):
     ----------
     batch_size : int
         Sequences that run side by side.
+    n_outputs : int
+        Numbers, or channels, that are put out behind a frame of one.
     """
 
     batch_size: int
+    n_outputs: int
     _lock: threading.Lock
 
     @abstractmethod
@@ -204,7 +207,7 @@ class NetworkStream(Stream):
         self._network = engine.network(stages)
         self._window = next((one.span for one in stages if one.kind == "attention"), 0)
         sizes = engine.stream_sizes(self._network, self.batch_size, self.batch_size, 1)
-        self._inputs, self._outputs, self._attends = stages[0].inputs, sizes.outputs, sizes.history
+        self._inputs, self.n_outputs, self._attends = stages[0].inputs, sizes.outputs, sizes.history
         self._state = np.zeros(sizes.state, np.float32) if sizes.state else None
         self._frames = engine.no_frames(self.batch_size)
         self._longest = 0
@@ -212,8 +215,8 @@ class NetworkStream(Stream):
         if self._attends:
             self._history = np.zeros((self.batch_size, self._window or 64, self._attends), np.float32)
         self._one_step = np.array([self.batch_size], np.int64)
-        self._of_step = (self.batch_size, self._inputs), _Outputs((self.batch_size, self._outputs), self.batch_size)
-        self._of_frame = (self._inputs,), _Outputs((self._outputs,), 1)
+        self._of_step = (self.batch_size, self._inputs), _Outputs((self.batch_size, self.n_outputs), self.batch_size)
+        self._of_frame = (self._inputs,), _Outputs((self.n_outputs,), 1)
         self._fit_scratch()
         self._lock = threading.Lock()
 
@@ -256,7 +259,7 @@ class NetworkStream(Stream):
             )
         rows = np.ascontiguousarray(x).reshape(-1, self._inputs)
         found = self._run(rows, np.full(len(x), self.batch_size, np.int64), None)
-        return found.reshape(*x.shape[:-1], self._outputs)
+        return found.reshape(*x.shape[:-1], self.n_outputs)
 
     def _push_each(self, frames: Sequence[Any]) -> list[Array]:
         """Run frames of which each stream has its own number."""
@@ -268,7 +271,7 @@ class NetworkStream(Stream):
                 raise ValueError(f"frames[{index}]: expected shape (T, {self._inputs}), got {one.shape}")
         lengths = np.array([len(one) for one in given], np.int64)
         order = np.argsort(-lengths, kind="stable")[: int((lengths > 0).sum())]
-        found = [np.empty((length, self._outputs), np.float32) for length in lengths]
+        found = [np.empty((length, self.n_outputs), np.float32) for length in lengths]
         if not len(order):
             return found
         steps = int(lengths.max())
@@ -282,7 +285,7 @@ class NetworkStream(Stream):
 
     def _run(self, rows: Array, batch_sizes: Integers, order: Integers | None) -> Array:
         """Return the outputs of packed rows; nothing has changed after an error."""
-        found = np.empty((len(rows), self._outputs), np.float32)
+        found = np.empty((len(rows), self.n_outputs), np.float32)
         if not len(rows):
             return found
         steps = len(batch_sizes)
