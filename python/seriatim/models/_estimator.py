@@ -525,8 +525,12 @@ class SequenceEstimator(
             check_is_fitted(self)
         return EstimatorStream(self, n_streams, **options)
 
+    def _meant(self, output: Array) -> Array:
+        """Return what is meant by rows of what a network gives, to take the mean of over several."""
+        return output
+
     def _answer(self, output: Array) -> Any:
-        """Return what streams put out for rows of what the network gives."""
+        """Return what streams put out for rows of what is meant."""
         raise NotImplementedError
 
     @property

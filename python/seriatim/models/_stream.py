@@ -40,7 +40,8 @@ class EstimatorStream:
     def __init__(self, estimator: Any, n_streams: int, **options: Any) -> None:
         _init.positive(n_streams=n_streams)
         self.n_streams = int(n_streams)
-        self._answer, self._log_probs = estimator._answer, estimator._log_probs
+        self._answer, self._meant = estimator._answer, estimator._meant
+        self._log_probs = hasattr(estimator, "predict_proba")
         self._parts: list[Any] = []
         for step in estimator._transformers():
             if isinstance(step, Pipeline):
@@ -51,7 +52,7 @@ class EstimatorStream:
         self._back, self.delay = sum(back for back, _ in spans), sum(ahead for _, ahead in spans)
         self._shape = tuple(estimator._frame_shape or (estimator.n_features_in_,))
         self._networks = [member.stream(self.n_streams, **options) for member in members(estimator.module_)]
-        self._outputs = self._networks[0].n_outputs
+        self._outputs = estimator._targets().n_outputs
         self._arriving = [self._begin() for _ in range(self.n_streams)]
         # What the networks said of each stream last, and whose end has come.
         self._last = np.full((self.n_streams, self._outputs), np.nan, np.float32)
@@ -207,16 +208,16 @@ class EstimatorStream:
         """Return what is said of rows ``(..., n_outputs)`` of what the networks gave."""
         answers = self._answer(rows.reshape(-1, rows.shape[-1]))
         if isinstance(answers, list):
-            return [one.reshape(*rows.shape[:-1], *one.shape[1:]) for one in answers]
-        return answers.reshape(*rows.shape[:-1], *answers.shape[1:])
+            return [one.reshape((*rows.shape[:-1], *one.shape[1:])) for one in answers]
+        return answers.reshape((*rows.shape[:-1], *answers.shape[1:]))
 
     def _networks_say(self, x: Any) -> Any:
-        """Return what the networks give behind frames, in the forms of a stream's ``push``; of several the mean."""
+        """Return what the networks mean behind frames, in the forms of a stream's ``push``; of several the mean."""
         if len(self._networks) == 1:
-            return self._networks[0].push(x)
+            return self._meaning(self._networks[0].push(x))
         before = [network.state for network in self._networks]
         try:
-            found = [network.push(x) for network in self._networks]
+            found = [self._meaning(network.push(x)) for network in self._networks]
         except BaseException:
             for network, state in zip(self._networks, before, strict=True):
                 network.state = state
@@ -224,6 +225,15 @@ class EstimatorStream:
         if isinstance(x, list):
             return [average(np.stack(each), self._log_probs) for each in zip(*found, strict=True)]
         return average(np.stack(found), self._log_probs)
+
+    def _meaning(self, output: Any) -> Any:
+        """Return what the estimator takes a network's output for."""
+        if isinstance(output, list):
+            return [self._meant(one) if len(one) else np.zeros((0, self._outputs), np.float32) for one in output]
+        if not output.size:
+            return np.zeros((*output.shape[:-1], self._outputs), np.float32)
+        rows = self._meant(output.reshape(-1, output.shape[-1]))
+        return rows.reshape((*output.shape[:-1], rows.shape[-1]))
 
     def _outputs_of_each(self, ready: list[AnyArray]) -> list[Array]:
         """Return what the networks give behind each stream's frames that are ready, which may be none of all."""
