@@ -10,8 +10,8 @@ GRU, LSTM, RNN     ``x`` (T, B, I), or (B, T, I) with ``batch_first``; with ``in
 DeepGRU,           ``x`` (B, T, D). ``log_probs`` (B, C); with the head 'linear' ``y`` (B, C).
 SequenceRNN,
 Ensemble of such
-FrameRNN, Ensemble ``x`` (B, T, D). ``log_probs`` or ``y`` (B, T, C), zeros behind each sequence's end.
-of such
+FrameRNN,          ``x`` (B, T, D). ``log_probs`` or ``y`` (B, T, C), zeros behind each sequence's end.
+Ensemble of such
 classifiers        As their modules; also ``probabilities`` (B, C) and ``label`` (B,): strings, or int64. Of labels
                    that are neither strings nor integers it is the index in ``classes_``.
 regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs), in the targets' unit.
