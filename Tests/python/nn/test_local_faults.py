@@ -16,7 +16,7 @@ TIME_MAJOR = ["gru", "conv_gru", "conv_lstm", "conv_lstm_cell", "conv_rnn", "con
 TIME_MAJOR += ["sequence_wise", "sequence_wise_flat", "video_sequential", "video_head", "video_branches", "unet"]
 # One sample, samples that see each other, no numbers, or rows without their order.
 LEFT_OUT = {"rnn", "ind_rnn", "rnn_cell", "min_lstm_cell", "log_softmax", "embedding", "character_rnn"}
-LEFT_OUT |= {"sequential", "attention", "sequence_pool"}
+LEFT_OUT |= {"sequential", "attention", "sequence_pool", "ensemble_of_frames"}
 # In training these have statistics of the batch.
 BATCH_STATISTICS = {"batch_norm1d", "batch_norm2d", "conv_layer", "conv_rnn", "conv_rnn_gru", "conv_rnn_rnn"}
 BATCH_STATISTICS |= {"video_sequential", "video_head", "video_step", "video_branches", "conv_rnn_packed"}
