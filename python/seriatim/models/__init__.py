@@ -8,12 +8,14 @@ from seriatim.models._frame_classifier import FrameClassifier
 from seriatim.models._frame_regressor import FrameRegressor
 from seriatim.models._recurrent import GRUClassifier, LSTMClassifier
 from seriatim.models._reservoir import ReservoirClassifier, ReservoirRegressor
+from seriatim.models._stream import EstimatorStream
 from seriatim.models._video import VideoClassifier
 
 __all__ = [
     "CharacterModel",
     "DeepGRUClassifier",
     "DeepGRURegressor",
+    "EstimatorStream",
     "FrameClassifier",
     "FrameRegressor",
     "GRUClassifier",

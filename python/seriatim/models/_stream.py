@@ -23,6 +23,15 @@ class EstimatorStream:
 
     Made by ``estimator.stream(n_streams)``. It keeps the estimator's network as it was then.
 
+    Parameters
+    ----------
+    estimator : SequenceEstimator
+        Fitted.
+    n_streams : int
+        Sequences that run side by side, each at its own place.
+    **options
+        Of the network's own ``stream``: of DeepGRU ``window``.
+
     Attributes
     ----------
     n_streams : int

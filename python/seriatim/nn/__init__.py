@@ -11,6 +11,7 @@ from seriatim.nn.base._gradcheck import gradcheck
 from seriatim.nn.base._init import manual_seed
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._parameter import Parameter, flatten
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.containers._ensemble import Ensemble
 from seriatim.nn.containers._graphs import Concat, Join, Parallel, Residual, Split, Sum
 from seriatim.nn.containers._list import ModuleDict, ModuleList
@@ -127,6 +128,7 @@ __all__ = [
     "SmoothL1Loss",
     "Softmax",
     "Split",
+    "Stream",
     "Sum",
     "Tanh",
     "Unet",

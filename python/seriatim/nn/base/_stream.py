@@ -37,6 +37,13 @@ class Stream(ABC):
         Sequences that run side by side.
     n_outputs : int
         Numbers, or channels, that are put out behind a frame of one.
+
+    Raises
+    ------
+    ValueError
+        From its methods: frames, a mask or a state of another shape. The streams are then as they were.
+    RuntimeError
+        From its methods: another call of the same stream is running, on another thread.
     """
 
     batch_size: int
