@@ -14,6 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What several pictures share.
 sys.path.insert(0, str(Path(__file__).parent / "gallery"))
 
+# Before torch is mocked below: scikit-learn and SciPy ask whether arrays are torch's.
+import sklearn.utils  # noqa: F401
+
 import seriatim
 
 project = "Seriatim"

@@ -513,7 +513,7 @@ class SequenceEstimator(
         -------
         EstimatorStream
             With ``step``, ``push``, ``finish``, ``reset``, ``state`` and ``delay``. Behind a sequence's last frame it
-            has said what :meth:`predict_proba`, of a regressor :meth:`predict`, says of the sequence: the same bits.
+            has said what ``predict_proba``, of a regressor :meth:`predict`, says of the sequence: the same bits.
 
         Raises
         ------

@@ -36,7 +36,7 @@ class EstimatorStream:
     ----------
     n_streams : int
     delay : int
-        Frames that must follow a frame before it is heard: the sum of what :class:`Filter` and :class:`Deltas` look
+        Frames that must follow a frame before it is heard: the sum of what ``Filter`` and ``Deltas`` look
         ahead. What is put out behind frame t is of the frames up to ``t - delay``.
 
     Notes
