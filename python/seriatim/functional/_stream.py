@@ -199,9 +199,9 @@ def stream(
     ValueError, TypeError, IndexError
         An array has another shape or type; nothing was computed.
     """
-    _, frames, history = kept
+    history = kept[2]
     capacity = 0 if history is None else history.shape[1]
-    _core.stream_run(net.handle, len(frames), capacity, True, (x, batch_sizes, order), kept, scratch, out)
+    _core.stream_run(net.handle, len(kept[1]), capacity, True, (x, batch_sizes, order), kept, scratch, out)
 
 
 def no_frames(streams: int) -> Integers:

@@ -198,6 +198,10 @@ def below(name: str, part: str) -> str:
     return f"{name}.{part}" if name else part
 
 
+# A number of Python would be converted at every step.
+_add, _ONE = np.add, np.array([1])
+
+
 class NetworkStream(Stream):
     """Streams of a network of stages.
 
@@ -243,12 +247,14 @@ class NetworkStream(Stream):
             single = f" or ({self._inputs},)" if self.batch_size == 1 else ""
             raise ValueError(f"x_t: expected shape ({self.batch_size}, {self._inputs}){single}, got {x.shape}")
         with self._hold():
-            if self._attends and not self._window and self._longest >= self._history.shape[1]:  # type: ignore[union-attr]
+            if self._attends and not self._window:
                 self._grow(self._longest + 1)
             whole, rows = outputs.next()
             kept = (self._state, self._frames, self._history)
-            engine.stream(self._network, x[None] if x.ndim == 1 else x, self._one_step, None, kept, self._scratch, rows)
-            self._frames += 1
+            if x.ndim == 1:
+                x = x[None]
+            engine.stream(self._network, x, self._one_step, None, kept, self._scratch, rows)
+            _add(self._frames, _ONE, self._frames)
             self._longest += 1
         return whole
 
