@@ -3,9 +3,9 @@
     python benchmarks/streams.py [--threads 1] [--turns 5]
 
 All in one process, in turns; medians of a call in microseconds, a call of 100 steps divided by 100. ``whole`` is the
-layer's own time a step in one call over many steps, without Python; ``read`` the time that the weights need to come from
-the cache they fit into, by the best product that reads as many. Steps of a batch of 64 are those of 64 streams. DeepGRU's
-step is timed by the frames that its attention looks back at.
+layer's own time a step in one call over many steps, without Python; ``read`` the time that the weights need to come
+from the cache they fit into, by the best product that reads as many. Steps of a batch of 64 are those of 64 streams.
+DeepGRU's step is timed by the frames that its attention looks back at.
 """
 
 from __future__ import annotations
