@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -270,12 +269,16 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         check_value("temperature", temperature, _RATE)
         before = self._before(self._encode("prime", prime))
         rng = _generator(self.random_state if random_state is None else random_state)
-        written: list[int] = []
-        states: States | None = None
-        while len(written) < n:
-            _, logits, states = deque(self._follow(before, states), maxlen=1).pop()
-            written.append(draw(logits[-1], temperature, rng))
-            before = np.array(written[-1:], np.int64)
+        module, size = self.module_, self.batch_size * self.sequence_length
+        characters = np.arange(len(self.vocabulary_) + 1)
+        rows = module.one_hot(characters) if module.embedding is None else module.embedding.weight._array.copy()
+        stream, written = module.steps(), [0] * n
+        for first in range(0, len(before) if n else 0, size):
+            logits = stream.push(rows[before[first : first + size]])[-1]
+        for place in range(n):
+            written[place] = draw(logits, temperature, rng)
+            if place < n - 1:
+                logits = stream.step(rows[written[place]])
         return "".join([self.vocabulary_[code] for code in written])
 
     @answers

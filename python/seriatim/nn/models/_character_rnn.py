@@ -9,6 +9,7 @@ import numpy as np
 from seriatim._typing import Array, Integers, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._stream import NetworkStream, one_behind_another
 from seriatim.nn.layers._embedding import Embedding
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.recurrent._gru import GRU
@@ -71,7 +72,7 @@ class CharacterRNN(Module):
         self, x: Integers, batch_sizes: Integers, states: States | None = None
     ) -> tuple[tuple[Array, States], Any]:
         """Return the logits of what follows each character, and the last states."""
-        rows, of_embedding = (self._one_hot(x), None) if self.embedding is None else self.embedding.trace(x)
+        rows, of_embedding = (self.one_hot(x), None) if self.embedding is None else self.embedding.trace(x)
         (y, last), of_rnn = self.rnn._trace_packed(rows, batch_sizes, states)
         logits, of_decoder = self.decoder.trace(y)
         return (logits, last), self.keep((of_embedding, of_rnn, of_decoder))
@@ -84,7 +85,12 @@ class CharacterRNN(Module):
         if self.embedding is not None and below is not None:
             self.embedding.pullback(of_embedding, below)
 
-    def _one_hot(self, x: Integers) -> Array:
+    def steps(self) -> NetworkStream:
+        """Return a stream of what the recurrent net reads: rows of :meth:`one_hot`, or of the embedding's weight."""
+        return NetworkStream(one_behind_another([("rnn", self.rnn), ("decoder", self.decoder)]), 1)
+
+    def one_hot(self, x: Integers) -> Array:
+        """Return characters as rows ``(len(x), n_characters)``; the sign of the start is zeros."""
         rows = np.zeros((len(x), self.n_characters), np.float32)
         known = np.flatnonzero(x != self.start)
         rows[known, x[known]] = 1
