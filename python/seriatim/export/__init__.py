@@ -18,6 +18,12 @@ regressors         As their modules; also ``prediction`` (B,) or (B, n_outputs),
 of frames          As these, with an axis of steps: (B, T, C), (B, T). Behind a sequence's end they say nothing.
 =================  ===============================================================================================
 
+With ``step`` there is no axis of steps: ``x`` (B, D), and for each state an input and an output ``name_n``, to give in
+with the next frame; zeros before the first. They are those of ``module.stream().state``: ``h``, ``c`` (layers, B, H)
+with the part's name in front (``rnn.h``), ``window.last``, ``pool.sum`` (B, H), ``pool.max``, ``pool.count``,
+``frames`` int64 (B,), and of DeepGRU ``history`` (B, T, H), which has one frame more each time and begins with T = 0.
+One direction only, and transformers that work on each frame alone.
+
 Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the
 training set's statistics), LevelAndShape, Deltas, Stack; others have to run before it.
 
@@ -48,6 +54,7 @@ from seriatim._typing import AnyArray
 from seriatim.export._graph import Graph, emit
 from seriatim.export._modules import MODELS
 from seriatim.export._preparation import PREPARATIONS, needs_float64
+from seriatim.export._step import step as add_step
 from seriatim.models._estimator import SequenceEstimator
 from seriatim.models._frames import FrameEstimator
 from seriatim.preprocessing._base import loses
@@ -71,6 +78,7 @@ def export_onnx(
     opset_version: int = 17,
     initial_state: bool = False,
     dtype: DTypeLike | None = None,
+    step: bool = False,
 ) -> None:
     """Write a model to an ONNX file; inputs and outputs are those of the module's notes.
 
@@ -87,6 +95,9 @@ def export_onnx(
         Whether a recurrent module takes its first states as inputs; else they are zeros.
     dtype : {float32, float64} or None, default None
         Of an estimator's ``x``, and of a regressor's ``prediction``. None: as the notes say.
+    step : bool, default False
+        Whether the file has one step instead of whole sequences, for frames that arrive one by one: ``x`` (B, D) and
+        states in, the output behind this frame and states out.
 
     Raises
     ------
@@ -120,15 +131,20 @@ def export_onnx(
     if dtype is not None and isinstance(model, nn.Module):
         raise ValueError("dtype: expected None for a module, whose input is float32; it is of an estimator's")
     graph.real = (np.float64 if needs_float64(steps) else np.float32) if dtype is None else np.dtype(dtype).type
-    emit(graph, MODELS, module, initial_state)
+    if step:
+        add_step(graph, module)
+    else:
+        emit(graph, MODELS, module, initial_state)
     metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
+    if step:
+        metadata["step"] = "true"
     if module is not model:
         if getattr(model, "_label_form", "single") != "single":
             raise ValueError(
                 "model: expected a classifier of one label a sequence to export, got one of several; its module_ can "
                 "be exported where it is a single network: y are logits"
             )
-        targets, axes = model._targets(), ("B", "T") if isinstance(model, FrameEstimator) else ("B",)
+        targets, axes = model._targets(), ("B", "T") if isinstance(model, FrameEstimator) and not step else ("B",)
         if isinstance(targets, Labels):
             _labels(graph, targets.classes, axes)
             metadata["classes"] = json.dumps(targets.classes.tolist(), default=str)
