@@ -1,0 +1,70 @@
+"""Deciding before a sequence has ended."""
+
+import numpy as np
+import pytest
+
+from seriatim.models import EarlyClassifier, GRUClassifier, ReservoirClassifier
+
+
+def made(count=60, seed=0):
+    """Sequences of two kinds, which differ from their third frame on."""
+    random = np.random.default_rng(seed)
+    y = np.array(["up", "down"])[np.arange(count) % 2]
+    X = []
+    for label in y:
+        one = random.normal(0, 0.3, (int(random.integers(20, 40)), 2))
+        one[2:] += 1.5 if label == "up" else -1.5
+        X.append(one.astype(np.float32))
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def early():
+    network = GRUClassifier(bidirectional=False, hidden_size=8, max_epochs=12, preprocessing=None, random_state=0)
+    return EarlyClassifier(network, random_state=0).fit(*made(120))
+
+
+def test_decisions_fall_early_and_are_right(early):
+    X, y = made(seed=1)
+    labels, frames = early.decide(X)
+    lengths = np.array([len(one) for one in X])
+    assert (frames >= 1).all()
+    assert (frames <= lengths).all()
+    assert early.score(X, y) == np.mean(labels == y) > 0.8
+    assert early.earliness(X) == pytest.approx(np.mean(frames / lengths))
+    assert early.earliness(X) < 0.6
+    assert early.validation_["accuracy"] >= early.validation_["at_end"] - early.max_loss
+    # Each decision is that of the classifier on what has been seen, and the first that is sure.
+    for one, label, frame in zip(X[:6], labels, frames, strict=False):
+        probabilities = early.estimator_.predict_proba([one[:frame]])[0]
+        assert early.classes_[probabilities.argmax()] == label
+        assert probabilities.max() >= early.threshold_ or frame == len(one)
+        if frame > 1:
+            assert early.estimator_.predict_proba([one[: frame - 1]]).max() < early.threshold_
+
+
+def test_forms_of_sequences_make_no_difference(early):
+    X, _ = made(10, seed=2)
+    labels, frames = early.decide(np.concatenate(X), [len(one) for one in X])
+    other = early.decide(X)
+    assert labels.tolist() == other[0].tolist()
+    assert frames.tolist() == other[1].tolist()
+
+
+def test_where_no_threshold_is_good_enough_the_rule_is_to_wait(early):
+    X, _ = made(10, seed=3)
+    early.threshold_, before = np.inf, early.threshold_
+    try:
+        assert early.decide(X)[1].tolist() == [len(one) for one in X]
+    finally:
+        early.threshold_ = before
+
+
+def test_what_does_not_fit_is_refused():
+    X, y = made(20)
+    with pytest.raises(TypeError, match="estimator: expected a classifier with `stream`, got int"):
+        EarlyClassifier(3).fit(X, y)
+    with pytest.raises(ValueError, match="max_loss: expected a number between 0 and 1, got 0"):
+        EarlyClassifier(GRUClassifier(), max_loss=0).fit(X, y)
+    with pytest.raises(ValueError, match="expected one direction in a stream"):
+        EarlyClassifier(ReservoirClassifier(hidden_size=8)).fit(X, y)
