@@ -22,7 +22,9 @@ With ``step`` there is no axis of steps: ``x`` (B, D), and for each state an inp
 with the next frame; zeros before the first. They are those of ``module.stream().state``: ``h``, ``c`` (layers, B, H)
 with the part's name in front (``rnn.h``), ``window.last``, ``pool.sum`` (B, H), ``pool.max``, ``pool.count``,
 ``frames`` int64 (B,), and of DeepGRU ``history`` (B, T, H), which has one frame more each time and begins with T = 0.
-One direction only, and transformers that work on each frame alone.
+An ensemble's have the member's number in front (``0.rnn.h``). One direction only, and transformers that work on each
+frame alone. The metadata's ``states`` has them in JSON: ``{"h": {"next": "h_n", "dtype": "float32", "shape": [1, "B",
+64]}}``.
 
 Transformers before or inside an estimator become part of the model: Center, Standardize, MinMaxScale (by the
 training set's statistics), LevelAndShape, Deltas, Stack; others have to run before it.
@@ -123,6 +125,8 @@ def export_onnx(
     ((2, 20, 64), (1, 2, 64))
     """
     onnx = _onnx(opset_version)
+    if step and initial_state:
+        raise ValueError("initial_state: expected False with step=True, which always takes its states, got True")
     steps, model = _taken_apart(model)
     module = model if isinstance(model, nn.Module) else _fitted_module(model)
     graph = Graph(onnx, module, steps)
@@ -137,7 +141,7 @@ def export_onnx(
         emit(graph, MODELS, module, initial_state)
     metadata = {"class_name": type(model).__name__, "seriatim_version": __version__}
     if step:
-        metadata["step"] = "true"
+        metadata.update(step="true", states=json.dumps(graph.states))
     if module is not model:
         if getattr(model, "_label_form", "single") != "single":
             raise ValueError(

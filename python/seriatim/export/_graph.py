@@ -23,6 +23,8 @@ class Graph:
         self.steps = steps
         # The type of what is prepared: float64 until nothing can be lost.
         self.real: Any = np.float32
+        # Of one step: what the metadata say of each state.
+        self.states: dict[str, dict[str, Any]] = {}
         self.path = ""
         self.paths = {id(module): path for path, module in root.named_modules()}
         self._nodes: list[Any] = []

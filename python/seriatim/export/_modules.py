@@ -270,7 +270,11 @@ def _pooled(graph: Graph, kinds: Sequence[str], y: str, lengths: str) -> list[st
 
 def _ensemble(graph: Graph, module: nn.Ensemble, x: str, lengths: str) -> str:
     """Give the mean of several networks, of probabilities where they give logarithms of such."""
-    each = [emit(graph, NETWORKS, member, x, lengths) for member in module]
+    return mixed(graph, module, [emit(graph, NETWORKS, member, x, lengths) for member in module])
+
+
+def mixed(graph: Graph, module: nn.Ensemble, each: Sequence[str]) -> str:
+    """Give the mean of what an ensemble's members give."""
     count = graph.constant("count", np.float32(len(each)))
     if getattr(module[0], "head", "") != "log_softmax":
         return graph.add("Div", graph.add("Sum", *each), count)

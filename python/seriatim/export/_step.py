@@ -14,15 +14,19 @@ import numpy as np
 
 from seriatim import nn
 from seriatim.export._graph import Graph, emit
-from seriatim.export._modules import ATTENTIONS, ROWS, STACKS
+from seriatim.export._modules import ATTENTIONS, ROWS, STACKS, mixed
 from seriatim.export._preparation import PREPARATIONS
 from seriatim.export._scan import scan
 
 
 def _state(graph: Graph, name: str, shape: tuple[int | str, ...], kind: Any = np.float32) -> tuple[str, Any]:
     """Add a state's input; return it with the function that adds its output."""
-    given = graph.input(name, kind, shape)
-    return given, lambda value: graph.output(f"{name}_n", value, kind, shape)
+    # Members of an ensemble have states of their own.
+    whole = f"{graph.path}.{name}" if graph.path else name
+    graph.states[whole] = {"next": f"{whole}_n", "dtype": np.dtype(kind).name, "shape": list(shape)}
+    # A history has grown by this frame.
+    grown = ["T_n" if size == "T" else size for size in shape]
+    return graph.input(whole, kind, shape), lambda value: graph.output(f"{whole}_n", value, kind, grown)
 
 
 def _layers(graph: Graph, module: Any, name: str, x: str) -> str:
@@ -116,10 +120,10 @@ def _deepgru_step(graph: Graph, module: nn.DeepGRU, x: str) -> str:
         if frames is not None:
             pools += _pooled(graph, module.pools[level].kinds, f"pools.{level}", x, gru.hidden_size, frames)
     size = module.gru3.hidden_size
-    before = graph.input("history", np.float32, ("B", "T", size))
+    before, give = _state(graph, "history", ("B", "T", size))
     second = graph.constant("second", [1])
     history = graph.add("Concat", before, graph.add("Unsqueeze", x, second), axis=1)
-    graph.output("history_n", history, np.float32, ("B", "T_n", size))
+    give(history)
     shape, batch = graph.add("Shape", history), graph.constant("batch", [0])
     lengths = graph.add("Expand", graph.add("Gather", shape, second), graph.add("Gather", shape, batch))
     steps = graph.add("Transpose", history, perm=[1, 0, 2])
@@ -128,10 +132,15 @@ def _deepgru_step(graph: Graph, module: nn.DeepGRU, x: str) -> str:
     return str(emit(graph, ROWS, module.classifier, _joined(graph, [found, *pools])))
 
 
+def _ensemble_step(graph: Graph, module: nn.Ensemble, x: str) -> str:
+    return mixed(graph, module, [emit(graph, STEPS, member, x) for member in module])
+
+
 # Of a frame (B, D) they give the output (B, outputs).
 STEPS: dict[type, Callable[[Graph, Any, str], str]] = {
     **dict.fromkeys((nn.GRU, nn.LSTM, nn.RNN, nn.MinGRU, nn.MinLSTM, nn.IndRNN), _stack_step),
     nn.DeepGRU: _deepgru_step,
+    nn.Ensemble: _ensemble_step,
     nn.FrameRNN: _frame_rnn_step,
     nn.SequenceRNN: _sequence_rnn_step,
 }
@@ -142,7 +151,8 @@ def step(graph: Graph, module: Any) -> None:
     if type(module) not in STEPS:
         names = sorted(kind.__name__ for kind in STEPS)
         raise TypeError(f"model: expected one of {names} to export a step of, got {type(module).__name__}")
-    features = module.n_features if isinstance(module, nn.DeepGRU) else module.input_size
+    network = module[0] if isinstance(module, nn.Ensemble) else module
+    features = network.n_features if isinstance(network, nn.DeepGRU) else network.input_size
     first = graph.steps[0].n_features_in_ if graph.steps else features
     x = graph.input("x", graph.real, ("B", first))
     for transformer in graph.steps:
@@ -159,7 +169,7 @@ def step(graph: Graph, module: Any) -> None:
             x, one = PREPARATIONS[type(transformer)](graph, transformer, x, one)
         x = graph.add("Squeeze", x, axis)
     x = x if graph.real is np.float32 else graph.cast(x, np.float32)
-    y = STEPS[type(module)](graph, module, x)
-    outputs = module.n_classes if isinstance(module, nn.DeepGRU) else getattr(module, "n_outputs", None)
-    name = "log_probs" if getattr(module, "head", "") == "log_softmax" else "y"
-    graph.output(name, y, np.float32, ("B", module.output_size if outputs is None else outputs))
+    y = emit(graph, STEPS, module, x)
+    outputs = network.n_classes if isinstance(network, nn.DeepGRU) else getattr(network, "n_outputs", None)
+    name = "log_probs" if getattr(network, "head", "") == "log_softmax" else "y"
+    graph.output(name, y, np.float32, ("B", network.output_size if outputs is None else outputs))
