@@ -125,3 +125,19 @@ def test_spoken_strings(tmp_path):
 def test_spoken_strings_says_where_its_data_is(tmp_path):
     with pytest.raises(SystemExit, match=r"no such file[\s\S]*free-spoken-digit-dataset"):
         example("spoken_strings").main(["--data", str(tmp_path / "none.npz")])
+
+
+def test_early_digits(tmp_path):
+    made_up_digits(tmp_path / "digits.npz")
+    given = ["--data", str(tmp_path / "digits.npz"), "--output", str(tmp_path / "early.png")]
+    found = example("early_digits").main([*given, "--seeds", "1", "--epochs", "30"])
+    assert found["by_share"].shape == (1, 10)
+    assert found["accuracy"][0] > 0.8, found
+    assert found["by_share"][0, -1] > 0.8, found
+    assert 0 < found["earliness"][0] < 0.9, found
+    assert (tmp_path / "early.png").stat().st_size > 10_000
+
+
+def test_early_digits_says_where_its_data_is(tmp_path):
+    with pytest.raises(SystemExit, match=r"no such file[\s\S]*free-spoken-digit-dataset"):
+        example("early_digits").main(["--data", str(tmp_path / "none.npz")])
