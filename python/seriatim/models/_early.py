@@ -48,6 +48,8 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     What a threshold costs is measured on sequences that the estimator has not seen, so what it promises holds for
     others as far as they are like those. Without a threshold that is good enough the rule is to wait.
 
+    A file (:func:`seriatim.save`) keeps ``estimator_``: write ``threshold_`` down beside it, or pickle the whole.
+
     Examples
     --------
     >>> early = EarlyClassifier(GRUClassifier(bidirectional=False), random_state=0).fit(X, y, lengths)
