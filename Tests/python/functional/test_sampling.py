@@ -16,3 +16,18 @@ def test_characters_are_drawn_as_often_as_they_are_likely(temperature):
     wanted = np.exp(logits.astype(float) / temperature)
     np.testing.assert_allclose(counts / 20_000, wanted / wanted.sum(), atol=0.012)
     assert counts[4] == 0
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 0.7, 1.0, 3.0])
+def test_a_seed_gives_the_characters_of_the_definition(temperature):
+    """One uniform number each, looked up in the sums of the probabilities."""
+    logits = np.random.default_rng(0).standard_normal((500, 103)).astype(np.float32) * 4
+    before = logits.copy()
+    with np.errstate(over="ignore"):
+        shares = np.exp((logits.astype(float) - logits.max(axis=1, keepdims=True)) / temperature)
+    sums = np.cumsum(shares, axis=1)
+    places = np.random.default_rng(1).random(500) * sums[:, -1]
+    rng = np.random.default_rng(1)
+    drawn = [draw(row, temperature, rng) for row in logits]
+    np.testing.assert_array_equal(drawn, (sums <= places[:, None]).sum(axis=1))
+    np.testing.assert_array_equal(logits, before)
