@@ -204,8 +204,8 @@ def has(make, cls):
 
 
 KINDS = {}
-# What others are made of: they do nothing alone.
-BASES = ("optim.LRScheduler",)
+# What others are made of, and what stands on an estimator: they do nothing alone.
+BASES = ("optim.LRScheduler", "models.EarlyClassifier", "models.EstimatorStream")
 
 
 def use(name, changes):
