@@ -120,6 +120,8 @@ class Nonsense:
 @pytest.mark.parametrize(("cls", "name"), CASES, ids=[f"{cls.__name__}-{name}" for cls, name in CASES])
 def test_no_parameter_takes_nonsense(cls, name, value):
     model = cls(*NEEDED.get(cls.__name__, ())).set_params(**{name: value})
+    if name == "ignore_label":
+        pytest.skip("a label may be anything")
     if (name, value) == ("checkpoint_dir", "nonsense"):
         model._check_parameters()
         return

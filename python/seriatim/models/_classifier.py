@@ -342,5 +342,6 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     def _outputs(self, module: Module, sequences: Sequences, targets: Any, rows: int) -> Array:
         """Return log-probabilities of all sequences, in their order; of several labels side by side."""
-        each = self._to_log_probs if targets.form == "single" else targets.log_probs
-        return outputs(module, sequences, targets.n_outputs, rows, log_probs=True, each=each)
+        known = self._targets() if isinstance(targets, int) else targets
+        each = self._to_log_probs if known.form == "single" else known.log_probs
+        return outputs(module, sequences, known.n_outputs, rows, log_probs=True, each=each)
