@@ -205,7 +205,7 @@ def has(make, cls):
 
 KINDS = {}
 # What others are made of, and what stands on an estimator: they do nothing alone.
-BASES = ("optim.LRScheduler", "models.EarlyClassifier", "models.EstimatorStream")
+BASES = ("optim.LRScheduler", "models.EarlyClassifier", "models.EarlyStream", "models.EstimatorStream")
 
 
 def use(name, changes):

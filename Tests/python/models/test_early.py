@@ -51,6 +51,52 @@ def test_forms_of_sequences_make_no_difference(early):
     assert frames.tolist() == other[1].tolist()
 
 
+@pytest.fixture(scope="module")
+def late():
+    """What looks two frames ahead."""
+    network = GRUClassifier(bidirectional=False, hidden_size=8, max_epochs=12, random_state=0)
+    return EarlyClassifier(network, random_state=0).fit(*made(120))
+
+
+@pytest.mark.parametrize("name", ["early", "late"])
+@pytest.mark.parametrize("threshold", [None, np.inf])
+def test_a_stream_decides_as_decide_does(name, threshold, request, monkeypatch):
+    early = request.getfixturevalue(name)
+    assert early.estimator_.stream().delay == (2 if name == "late" else 0)
+    if threshold is not None:
+        monkeypatch.setattr(early, "threshold_", threshold)
+    X, _ = made(12, seed=4)
+    labels, frames = early.decide(X)
+    stream = early.stream()
+    for one, label, frame in zip(X, labels, frames, strict=True):
+        said = [stream.step(x) for x in one]
+        assert stream.finish() == [label]
+        assert stream.frames.tolist() == [frame]
+        if threshold is None and frame < len(one):
+            assert said == [None] * (frame - 1) + [label] * (len(one) - frame + 1)
+        stream.reset()
+        assert stream.decisions == [None]
+
+
+def test_streams_end_and_begin_anew_each_by_itself(early, monkeypatch):
+    monkeypatch.setattr(early, "threshold_", np.inf)
+    X, _ = made(2, seed=5)
+    stream = early.stream(2)
+    assert stream.finish() == [None, None]
+    stream.reset()
+    for x in zip(X[0][:9], X[1][:9], strict=True):
+        assert stream.step(np.stack(x)) == [None, None]
+    label = early.predict([X[0][:9]])[0]
+    assert stream.finish([True, False]) == [label, None]
+    with pytest.raises(ValueError, match="stream 0 has ended"):
+        stream.step(np.zeros((2, 2)))
+    stream.reset([True, False])
+    assert stream.decisions == [None, None]
+    stream.step(np.stack([X[0][0], X[1][9]]))
+    assert stream.finish() == early.predict([X[0][:1], X[1][:10]]).tolist()
+    assert stream.frames.tolist() == [1, 10]
+
+
 def test_where_no_threshold_is_good_enough_the_rule_is_to_wait(early):
     X, _ = made(10, seed=3)
     early.threshold_, before = np.inf, early.threshold_

@@ -5,6 +5,7 @@ from seriatim import _threadpool as _threadpool
 from seriatim.models._character import CharacterModel
 from seriatim.models._deepgru import DeepGRUClassifier, DeepGRURegressor
 from seriatim.models._early import EarlyClassifier
+from seriatim.models._early_stream import EarlyStream
 from seriatim.models._frame_classifier import FrameClassifier
 from seriatim.models._frame_regressor import FrameRegressor
 from seriatim.models._recurrent import GRUClassifier, LSTMClassifier
@@ -17,6 +18,7 @@ __all__ = [
     "DeepGRUClassifier",
     "DeepGRURegressor",
     "EarlyClassifier",
+    "EarlyStream",
     "EstimatorStream",
     "FrameClassifier",
     "FrameRegressor",

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seriatim._sklearn import read_sequences
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
+from seriatim.models._early_stream import EarlyStream
 from seriatim.sequences import Sequences
 
 Self = TypeVar("Self", bound="EarlyClassifier")
@@ -115,16 +116,16 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         best = [one.max(axis=1) for one in rows]
         at_end = float(np.mean([bool(one[-1]) for one in right]))
         threshold = np.inf
-        for candidate in np.linspace(0.2, 0.999, 100):
+        for candidate in np.linspace(0.2, 0.999, 100).tolist():
             frames = [_first(one, candidate) for one in best]
             accuracy = np.mean([bool(one[frame]) for one, frame in zip(right, frames, strict=True)])
             if accuracy >= at_end - self.max_loss:
-                threshold = float(candidate)
+                threshold = candidate
                 break
         frames = [_first(one, threshold) for one in best]
         self.validation_ = {
             "accuracy": float(np.mean([bool(one[frame]) for one, frame in zip(right, frames, strict=True)])),
-            "earliness": float(np.mean([(frame + 1) / len(one) for one, frame in zip(best, frames, strict=True)])),
+            "earliness": float(np.mean(_counts(frames, sequences[held].lengths) / sequences[held].lengths)),
             "at_end": at_end,
         }
         self.estimator_, self.classes_, self.threshold_ = estimator, estimator.classes_, threshold
@@ -147,9 +148,24 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         check_is_fitted(self)
         sequences = read_sequences(X, lengths, type(self).__name__).sequences
         rows = _behind_each_frame(self.estimator_, sequences)
-        frames = np.array([_first(one.max(axis=1), self.threshold_) for one in rows], np.int64)
+        frames = [_first(one.max(axis=1), self.threshold_) for one in rows]
         places = [int(one[frame].argmax()) for one, frame in zip(rows, frames, strict=True)]
-        return self.classes_[places], frames + 1
+        return self.classes_[places], _counts(frames, sequences.lengths)
+
+    def stream(self, n_streams: int = 1) -> EarlyStream:
+        """Return streams that decide while frames arrive.
+
+        Parameters
+        ----------
+        n_streams : int, default 1
+            Sequences that run side by side.
+
+        Returns
+        -------
+        EarlyStream
+        """
+        check_is_fitted(self)
+        return EarlyStream(self.estimator_.stream(n_streams), self.classes_, self.threshold_)
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the label of each sequence, as decided.
@@ -197,21 +213,23 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
 
 
 def _behind_each_frame(estimator: Any, sequences: Sequences) -> list[Array]:
-    """Return the class probabilities (T, n_classes) of each sequence so far; behind the last frame of all of it."""
+    """Return the class probabilities (T + 1, n_classes) of each sequence so far, and of all of it once it has ended."""
     found: list[Array] = []
     for first in range(0, len(sequences), _STREAMS):
         some = [np.asarray(one) for one in sequences[first : first + _STREAMS]]
         stream = estimator.stream(len(some))
-        rows, last = stream.push(some), stream.finish()
-        for one, whole in zip(rows, last, strict=True):
-            # What is still waited for says nothing.
-            known = np.nan_to_num(one, nan=0.0)
-            known[-1] = whole
-            found.append(known)
+        # What is still waited for says nothing.
+        rows = [np.nan_to_num(one, nan=0.0) for one in stream.push(some)]
+        found += [np.concatenate([one, end[None]]) for one, end in zip(rows, stream.finish(), strict=True)]
     return found
 
 
 def _first(best: Array, threshold: float) -> int:
-    """Return the first frame that passes, or the last."""
+    """Return the first row that passes, or the last."""
     passing = np.flatnonzero(best >= threshold)
     return int(passing[0]) if len(passing) else len(best) - 1
+
+
+def _counts(rows: list[int], lengths: Integers) -> Integers:
+    """Return after how many frames each decision falls: the row of a sequence's end has no frame of its own."""
+    return np.minimum(np.array(rows, np.int64) + 1, lengths)
