@@ -112,5 +112,9 @@ def test_what_does_not_fit_is_refused():
         EarlyClassifier(3).fit(X, y)
     with pytest.raises(ValueError, match="max_loss: expected a number between 0 and 1, got 0"):
         EarlyClassifier(GRUClassifier(), max_loss=0).fit(X, y)
+    with pytest.raises(ValueError, match="max_loss: expected a number between 0 and 1, got 'a'"):
+        EarlyClassifier(GRUClassifier(), max_loss="a").fit(X, y)
+    with pytest.raises(ValueError, match=r"y: expected shape \(n,\), one label a sequence, got \(20, 2\)"):
+        EarlyClassifier(GRUClassifier()).fit(X, np.eye(2)[np.arange(20) % 2])
     with pytest.raises(ValueError, match="expected one direction in a stream"):
         EarlyClassifier(ReservoirClassifier(hidden_size=8)).fit(X, y)

@@ -103,9 +103,12 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         if not hasattr(self.estimator, "stream"):
             raise TypeError(f"estimator: expected a classifier with `stream`, got {type(self.estimator).__name__}")
         for name in ("max_loss", "validation_fraction"):
-            if not 0 < (value := getattr(self, name)) < 1:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float, np.floating)) or not 0 < value < 1:
                 raise ValueError(f"{name}: expected a number between 0 and 1, got {value!r}")
         labels = np.asarray(y)
+        if labels.ndim != 1:
+            raise ValueError(f"y: expected shape (n,), one label a sequence, got {labels.shape}")
         sequences = read_sequences(X, lengths, type(self).__name__, targets=len(labels)).sequences
         known, held = train_test_split(
             np.arange(len(labels)), test_size=self.validation_fraction, stratify=labels, random_state=self.random_state
