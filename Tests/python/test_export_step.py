@@ -22,6 +22,7 @@ MADE = {
     "lstm": lambda: nn.LSTM(INPUTS, 9, 2, rng=1),
     "rnn": lambda: nn.RNN(INPUTS, 7, nonlinearity="relu", rng=1),
     "min_gru": lambda: nn.MinGRU(INPUTS, 7, rng=1),
+    "min_lstm": lambda: nn.MinLSTM(INPUTS, 7, 2, rng=1),
     "ind_rnn": lambda: nn.IndRNN(INPUTS, 7, rng=1),
     "last": lambda: nn.SequenceRNN(INPUTS, 9, 4, rng=2),
     "pools": lambda: nn.SequenceRNN(INPUTS, 9, 4, rnn="lstm", num_layers=2, pooling=ALL, head="linear", rng=2),
@@ -60,6 +61,21 @@ def test_steps_are_those_of_the_stream(name, tmp_path):
     for frame, values in zip(x, found, strict=True):
         (y,) = values.values()
         np.testing.assert_allclose(y, stream.step(frame), rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_file_goes_on_where_a_stream_is(name, tmp_path):
+    module = MADE[name]().eval()
+    export_onnx(module, tmp_path / "step.onnx", step=True)
+    session, stream = opened(tmp_path / "step.onnx"), module.stream(BATCH)
+    *before, frame = np.random.default_rng(0).standard_normal((STEPS, BATCH, INPUTS)).astype(np.float32)
+    for one in before:
+        stream.step(one)
+    states = {given.name: stream.state[given.name] for given in session.get_inputs()[1:]}
+    # A stream keeps sums in two units.
+    states = {key: value[0] if key.endswith(".sum") else value for key, value in states.items()}
+    y, *_ = session.run([session.get_outputs()[-1].name], {"x": frame, **states})
+    np.testing.assert_allclose(y, stream.step(frame), rtol=1e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("head", ["log_softmax", "linear"])

@@ -22,6 +22,7 @@ With ``step`` there is no axis of steps: ``x`` (B, D), and for each state an inp
 with the next frame; zeros before the first. They are those of ``module.stream().state``: ``h``, ``c`` (layers, B, H)
 with the part's name in front (``rnn.h``), ``window.last``, ``pool.sum`` (B, H), ``pool.max``, ``pool.count``,
 ``frames`` int64 (B,), and of DeepGRU ``history`` (B, T, H), which has one frame more each time and begins with T = 0.
+A stream's ``pool.sum`` is (2, B, H): its first row goes into a file, and its ``frames`` only if the file has it.
 An ensemble's have the member's number in front (``0.rnn.h``). One direction only, and transformers that work on each
 frame alone. The metadata's ``states`` has them in JSON: ``{"h": {"next": "h_n", "dtype": "float32", "shape": [1, "B",
 64]}}``.
