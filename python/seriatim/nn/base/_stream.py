@@ -221,7 +221,9 @@ class NetworkStream(Stream):
         self._inputs, self.n_outputs, self._attends = stages[0].inputs, sizes.outputs, sizes.history
         self._state = np.zeros(sizes.state, np.float32) if sizes.state else None
         self._frames = engine.no_frames(self.batch_size)
-        self._longest = 0
+        # Only pools and attention ask, at every step, how many frames there were.
+        self._needs_frames = any([one.kind in ("pool", "attention") for one in stages])
+        self._uncounted = self._longest = 0
         self._history: Array | None = None
         if self._attends:
             self._history = np.zeros((self.batch_size, self._window or 64, self._attends), np.float32)
@@ -230,6 +232,13 @@ class NetworkStream(Stream):
         self._of_frame = (self._inputs,), _Outputs((self.n_outputs,), 1)
         self._fit_scratch()
         self._lock = threading.Lock()
+
+    def _count(self) -> Integers:
+        """Return how many frames each stream has seen: the array that is kept."""
+        if self._uncounted:
+            self._frames += self._uncounted
+            self._uncounted = 0
+        return self._frames
 
     def _fit_scratch(self) -> None:
         capacity = 0 if self._history is None else self._history.shape[1]
@@ -254,7 +263,10 @@ class NetworkStream(Stream):
             if x.ndim == 1:
                 x = x[None]
             engine.stream(self._network, x, self._one_step, None, kept, self._scratch, rows)
-            _add(self._frames, _ONE, self._frames)
+            if self._needs_frames:
+                _add(self._frames, _ONE, self._frames)
+            else:
+                self._uncounted += 1
             self._longest += 1
         return whole
 
@@ -303,7 +315,7 @@ class NetworkStream(Stream):
             return found
         steps = len(batch_sizes)
         with self._hold():
-            before = None if self._state is None else self._state.copy(), self._frames.copy(), self._longest
+            before = None if self._state is None else self._state.copy(), self._count().copy(), self._longest
             ring = self._history.copy() if self._history is not None and self._window else None
             if self._attends and not self._window:
                 self._grow(self._longest + steps)
@@ -352,7 +364,7 @@ class NetworkStream(Stream):
         with self._hold():
             for array, axis in self._arrays().values():
                 array[(slice(None),) * axis + (meant,)] = 0
-            self._frames[meant] = 0
+            self._count()[meant] = 0
             self._longest = int(self._frames.max())
 
     def _arrays(self) -> dict[str, tuple[Array, int]]:
@@ -380,7 +392,7 @@ class NetworkStream(Stream):
     @property
     def frames(self) -> Integers:
         """How many frames each stream has seen."""
-        return self._frames.copy()
+        return self._count().copy()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -395,7 +407,7 @@ class NetworkStream(Stream):
         if self._history is not None:
             kept = self._window or self._longest
             found["history"] = self._history[:, :kept].copy()
-        return {**found, "frames": self._frames.copy()}
+        return {**found, "frames": self._count().copy()}
 
     @state.setter
     def state(self, state: Mapping[str, Any]) -> None:
@@ -416,7 +428,7 @@ class NetworkStream(Stream):
             for name, views in self._named().items():
                 for layer, view in enumerate(views):
                     view[...] = read[name][layer] if _is_layered(name) else read[name]
-            self._frames[...], self._longest = read["frames"], longest
+            self._count()[...], self._longest = read["frames"], longest
 
 
 def _is_layered(name: str) -> bool:

@@ -172,7 +172,7 @@ class _OverAxis(ArrayModule):
         return np.ascontiguousarray(_moved(y, -1, self.dim)), self.keep((cache, self.dim))
 
     def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
-        if self.dim not in (-1, 1):
+        if self.dim != -1:
             raise TypeError(f"{type(self).__name__}: has a stream over the last axis alone, got dim={self.dim}")
         return [stage(name, "softmax", inputs, option=int(self.logarithm))]
 
