@@ -137,7 +137,7 @@ def test_what_does_not_fit_changes_nothing(name):
 
 def test_an_interrupt_leaves_a_stream_as_it_was(monkeypatch):
     from seriatim.functional import _stream as engine
-    from seriatim.nn.base import _stream
+    from seriatim.nn.base import _network_stream
 
     module, x = NETWORKS["deepgru_pools"]().eval(), frames()
     stream = module.stream(BATCH, window=4)
@@ -151,7 +151,7 @@ def test_an_interrupt_leaves_a_stream_as_it_was(monkeypatch):
             raise KeyboardInterrupt
         run(*given)
 
-    monkeypatch.setattr(_stream, "_ROWS", 6)
+    monkeypatch.setattr(_network_stream, "_ROWS", 6)
     monkeypatch.setattr(engine, "stream", interrupted)
     with pytest.raises(KeyboardInterrupt):
         stream.push(x)

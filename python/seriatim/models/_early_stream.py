@@ -8,6 +8,7 @@ import numpy as np
 
 from seriatim._typing import AnyArray, Integers
 from seriatim.models._stream import EstimatorStream
+from seriatim.nn.base._stream import read_mask
 
 
 class EarlyStream:
@@ -78,15 +79,16 @@ class EarlyStream:
         list
             Of each stream its label; None of those that go on undecided, or had no frames.
         """
-        rows = self._stream.finish(mask)
-        ended = np.ones(len(rows), bool) if mask is None else np.asarray(mask)
+        ended = read_mask(mask, len(self.decisions))
+        rows = self._stream.finish(ended)
         self._decide(rows, ended & (self._given > 0))
         return list(self.decisions)
 
     def reset(self, mask: Any = None) -> None:
         """Begin anew: all streams, or those where ``mask (n_streams,)`` is True."""
-        self._stream.reset(mask)
-        for index in np.flatnonzero(np.ones(len(self.frames), bool) if mask is None else np.asarray(mask)):
+        meant = read_mask(mask, len(self.decisions))
+        self._stream.reset(meant)
+        for index in np.flatnonzero(meant):
             self.decisions[index], self.frames[index], self._given[index] = None, 0, 0
 
     def _decide(self, rows: AnyArray, passing: AnyArray) -> None:

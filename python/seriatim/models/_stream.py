@@ -13,6 +13,7 @@ from seriatim._typing import AnyArray, Array
 from seriatim.models._prediction import members
 from seriatim.models._preparation import as_float32
 from seriatim.nn.base import _init
+from seriatim.nn.base._stream import read_mask
 from seriatim.nn.containers._ensemble import average
 from seriatim.preprocessing._spans import Arriving, span, transformed
 from seriatim.sequences import Sequences
@@ -147,7 +148,7 @@ class EstimatorStream:
         ndarray, shape (n_streams, ...)
             What is said of each stream behind the last frame it was given; NaN of those without any.
         """
-        meant = self._mask(mask) & ~self._ended
+        meant = read_mask(mask, self.n_streams) & ~self._ended
         none = np.zeros((0, *self._shape), np.float32)
         self._rows_of_each([none] * self.n_streams, ends=meant)
         self._ended |= meant
@@ -155,7 +156,7 @@ class EstimatorStream:
 
     def reset(self, mask: Any = None) -> None:
         """Begin anew: all streams, or those where ``mask (n_streams,)`` is True."""
-        meant = self._mask(mask)
+        meant = read_mask(mask, self.n_streams)
         for network in self._networks:
             network.reset(meant)
         for index in np.flatnonzero(meant):
@@ -201,14 +202,6 @@ class EstimatorStream:
         self._last[...], self._ended[...] = last, ended
 
     # ---- Inside
-
-    def _mask(self, mask: Any) -> Any:
-        found = np.ones(self.n_streams, bool) if mask is None else np.asarray(mask)
-        if found.dtype != bool or found.shape != (self.n_streams,):
-            raise ValueError(
-                f"mask: expected {self.n_streams} booleans, one a stream, got {found.dtype} of shape {found.shape}"
-            )
-        return found
 
     def _refuse_ended(self, index: int) -> None:
         raise ValueError(f"frames: stream {index} has ended: reset it before it takes frames of a new sequence")

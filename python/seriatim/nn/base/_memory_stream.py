@@ -18,7 +18,8 @@ from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._memory import Memory, States
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._stream import Stream, below
+from seriatim.nn.base._stages import below
+from seriatim.nn.base._stream import Stream, read_mask
 from seriatim.sequences import PackedSequence, pack_sequence, unpack_sequence
 
 
@@ -221,7 +222,7 @@ class MemoryStream(Stream):
 
     def reset(self, mask: ArrayLike | None = None) -> None:
         """Begin anew: all streams, which may have images of another size then, or those where ``mask`` is True."""
-        meant = self._read_mask(mask)
+        meant = read_mask(mask, self.batch_size)
         with self._hold():
             states: list[States | None] = []
             for memory, names in self._memories:

@@ -13,9 +13,11 @@ from seriatim._typing import AnyArray
 from seriatim.functional._stream import Stage
 from seriatim.nn.base import _contexts, _init, _undo
 from seriatim.nn.base._narrow import advice, narrow_form
+from seriatim.nn.base._network_stream import NetworkStream
 from seriatim.nn.base._parameter import CLOCK, Parameter, as_switch, owned
 from seriatim.nn.base._registry import Registry
-from seriatim.nn.base._stream import NetworkStream, Stream, stages_of
+from seriatim.nn.base._stages import stages_of
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.base._text import tree
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Any, overload
 from seriatim.functional._stream import Stage
 from seriatim.nn.base._memory_stream import MemoryStream
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._stages import below, one_behind_another
 from seriatim.nn.base._steps import Resets, Steps, knows_of_time, pull, remembers
-from seriatim.nn.base._stream import Stream, below, one_behind_another
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.containers._list import Row
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.layers._activation import Elementwise

@@ -22,7 +22,8 @@ from seriatim.nn.base._memory_stream import Kept, MemoryStream
 from seriatim.nn.base._module import Module
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
-from seriatim.nn.base._stream import Stream, below
+from seriatim.nn.base._stages import below
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._videos import Spans, Videos, run_spans, run_spans_back, sequence

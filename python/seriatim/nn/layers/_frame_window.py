@@ -14,7 +14,7 @@ from seriatim.functional._stream import Stage, stage
 from seriatim.nn.base import _init
 from seriatim.nn.base._layouts import PackedRows
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._stream import one_behind_another
+from seriatim.nn.base._stages import one_behind_another
 from seriatim.nn.layers._activation import ReLU
 from seriatim.nn.layers._linear import Linear
 from seriatim.sequences import PackedSequence

@@ -9,7 +9,8 @@ import numpy as np
 from seriatim._typing import Array, Integers, Seed
 from seriatim.nn.base import _init
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._stream import NetworkStream, one_behind_another
+from seriatim.nn.base._network_stream import NetworkStream
+from seriatim.nn.base._stages import one_behind_another
 from seriatim.nn.layers._embedding import Embedding
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.recurrent._gru import GRU

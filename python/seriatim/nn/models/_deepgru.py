@@ -17,7 +17,9 @@ from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import SequenceInput
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._stream import NetworkStream, Stream, stages_of
+from seriatim.nn.base._network_stream import NetworkStream
+from seriatim.nn.base._stages import stages_of
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.containers._list import ModuleList
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.layers._activation import LogSoftmax, ReLU
@@ -25,7 +27,7 @@ from seriatim.nn.layers._batch_norm import BatchNorm1d
 from seriatim.nn.layers._dropout import Dropout, probability
 from seriatim.nn.layers._linear import Linear
 from seriatim.nn.layers._shape import Identity
-from seriatim.nn.models._sequence_rnn import HEADS
+from seriatim.nn.models._stacked import HEADS
 from seriatim.nn.recurrent._gru import GRU
 from seriatim.sequences import PackedSequence, pad_packed_sequence
 

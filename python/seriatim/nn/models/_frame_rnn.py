@@ -10,19 +10,13 @@ from seriatim._typing import Array, ArrayLike, Seed
 from seriatim.functional._stream import Stage
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._layouts import SequenceInput
-from seriatim.nn.base._module import Module
-from seriatim.nn.base._stream import one_behind_another
-from seriatim.nn.containers._sequential import Sequential
-from seriatim.nn.layers._activation import LogSoftmax
-from seriatim.nn.layers._dropout import Dropout, probability
+from seriatim.nn.base._stages import one_behind_another
 from seriatim.nn.layers._frame_window import FrameWindow
-from seriatim.nn.layers._linear import Linear
-from seriatim.nn.layers._shape import Identity
-from seriatim.nn.models._sequence_rnn import HEADS, KINDS, between
+from seriatim.nn.models._stacked import KINDS, Stacked, between, check_names
 from seriatim.sequences import PackedSequence
 
 
-class FrameRNN(Module):
+class FrameRNN(Stacked):
     """GRU, LSTM or plain recurrent layers, and a linear layer on what the top one puts out at every step.
 
     Parameters
@@ -80,10 +74,7 @@ class FrameRNN(Module):
     ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size, n_outputs=n_outputs)
-        if rnn not in KINDS:
-            raise ValueError(f"rnn: expected one of {tuple(KINDS)}, got {rnn!r}")
-        if head not in HEADS:
-            raise ValueError(f"head: expected one of {HEADS}, got {head!r}")
+        check_names(rnn, head)
         if convolution is not None:
             _init.positive(convolution=convolution)
         random = _init.generator(rng)
@@ -100,11 +91,7 @@ class FrameRNN(Module):
             rng=random,
         )
         self.width = hidden_size * self.rnn.num_directions
-        self.classifier = Sequential(
-            Dropout(dropout, rng=random),
-            Linear(self.width, n_outputs, rng=random),
-            LogSoftmax() if head == "log_softmax" else Identity(),
-        )
+        self._add_classifier(self.width, n_outputs, dropout, head, random)
 
     if TYPE_CHECKING:
 
@@ -113,19 +100,6 @@ class FrameRNN(Module):
         @overload
         def __call__(self, x: ArrayLike, lengths: ArrayLike | None = None) -> Array: ...
         def __call__(self, x: Any, lengths: Any = None) -> Any: ...
-
-    @property
-    def dropout(self) -> float:
-        """Probability with which elements are dropped in training, between layers and behind them; may be set."""
-        drop: Any = self.classifier[0]
-        p: float = drop.p
-        return p
-
-    @dropout.setter
-    def dropout(self, p: float) -> None:
-        drop: Any = self.classifier[0]
-        drop.p = probability("dropout", p)
-        self.rnn.dropout = between(drop.p, self.rnn.num_layers)
 
     def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Any, Any]:
         """Return outputs of every frame, in the layout of x."""

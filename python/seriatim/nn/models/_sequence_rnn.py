@@ -13,23 +13,15 @@ from seriatim.nn.attention._sequence_pooling import SequencePool
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._layouts import SequenceInput
-from seriatim.nn.base._stream import stages_of
-from seriatim.nn.containers._sequential import Sequential
-from seriatim.nn.layers._activation import LogSoftmax
-from seriatim.nn.layers._dropout import Dropout, probability
-from seriatim.nn.layers._linear import Linear
-from seriatim.nn.layers._shape import Identity
-from seriatim.nn.recurrent._gru import GRU
+from seriatim.nn.base._stages import stages_of
+from seriatim.nn.models._stacked import KINDS, Stacked, between, check_names
 from seriatim.nn.recurrent._lstm import LSTM
-from seriatim.nn.recurrent._rnn import RNN
 from seriatim.sequences import PackedSequence
 
-KINDS: dict[str, type[GRU | LSTM | RNN]] = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
-HEADS = ("log_softmax", "linear")
 POOLINGS = ("last", "mean", "max", "positive")
 
 
-class SequenceRNN(SequenceModule):
+class SequenceRNN(Stacked, SequenceModule):
     """GRU, LSTM or plain recurrent layers, and a linear layer on what a sequence's steps leave behind in the top one.
 
     Parameters
@@ -85,10 +77,7 @@ class SequenceRNN(SequenceModule):
     ) -> None:
         super().__init__()
         _init.positive(input_size=input_size, hidden_size=hidden_size, n_outputs=n_outputs)
-        if rnn not in KINDS:
-            raise ValueError(f"rnn: expected one of {tuple(KINDS)}, got {rnn!r}")
-        if head not in HEADS:
-            raise ValueError(f"head: expected one of {HEADS}, got {head!r}")
+        check_names(rnn, head)
         if isinstance(pooling, str) or not pooling or set(pooling) - set(POOLINGS) or len(set(pooling)) < len(pooling):
             raise ValueError(f"pooling: expected some of {POOLINGS}, each once, got {pooling!r}")
         random = _init.generator(rng)
@@ -105,24 +94,7 @@ class SequenceRNN(SequenceModule):
         over_time = [name for name in self.pooling if name != "last"]
         self.pool = SequencePool(over_time) if over_time else None
         self.width = hidden_size * self.rnn.num_directions * len(self.pooling)
-        self.classifier = Sequential(
-            Dropout(dropout, rng=random),
-            Linear(self.width, n_outputs, rng=random),
-            LogSoftmax() if head == "log_softmax" else Identity(),
-        )
-
-    @property
-    def dropout(self) -> float:
-        """Probability with which elements are dropped in training, between layers and of what is pooled; may be set."""
-        drop: Any = self.classifier[0]
-        p: float = drop.p
-        return p
-
-    @dropout.setter
-    def dropout(self, p: float) -> None:
-        drop: Any = self.classifier[0]
-        drop.p = probability("dropout", p)
-        self.rnn.dropout = between(drop.p, self.rnn.num_layers)
+        self._add_classifier(self.width, n_outputs, dropout, head, random)
 
     def trace(self, x: PackedSequence | ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, Any]:
         """Return outputs ``(B, n_outputs)`` in the caller's order."""
@@ -195,8 +167,3 @@ class SequenceRNN(SequenceModule):
     def extra_repr(self) -> str:
         """Return the sizes."""
         return f"input_size={self.input_size}, n_outputs={self.n_outputs}"
-
-
-def between(dropout: float, num_layers: int) -> float:
-    """Return the dropout between layers: none where there is one alone."""
-    return dropout if num_layers > 1 else 0.0

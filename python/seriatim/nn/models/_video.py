@@ -13,8 +13,10 @@ from seriatim._typing import AnyArray, Array, ArrayLike, Integers, Seed
 from seriatim.nn.base import _contexts, _init
 from seriatim.nn.base._calls import SequenceModule
 from seriatim.nn.base._module import Module
+from seriatim.nn.base._network_stream import NetworkStream
+from seriatim.nn.base._stages import one_behind_another
 from seriatim.nn.base._steps import knows_of_time
-from seriatim.nn.base._stream import NetworkStream, Stream, one_behind_another
+from seriatim.nn.base._stream import Stream
 from seriatim.nn.containers._sequential import Sequential
 from seriatim.nn.images._convolution import Conv2d
 from seriatim.nn.images._pooling import AdaptiveAvgPool2d, MaxPool2d

@@ -10,7 +10,8 @@ import numpy as np
 from seriatim._arrays import as_numbers
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.nn.base import _contexts
-from seriatim.nn.base._stream import NetworkStream, Stream
+from seriatim.nn.base._network_stream import NetworkStream
+from seriatim.nn.base._stream import Stream
 
 
 class VideoStream(Stream):

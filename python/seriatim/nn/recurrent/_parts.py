@@ -10,7 +10,7 @@ from seriatim._arrays import of_shape
 from seriatim._typing import Array, ArrayLike
 from seriatim.functional._stream import Stage
 from seriatim.nn.base._module import Module
-from seriatim.nn.base._stream import stages_of
+from seriatim.nn.base._stages import stages_of
 from seriatim.nn.recurrent._stack import RecurrentStack
 from seriatim.sequences import PackedSequence
 

@@ -26,7 +26,7 @@ from seriatim.nn.base._module import Module
 from seriatim.nn.base._narrow import narrow_form
 from seriatim.nn.base._packs import Packs
 from seriatim.nn.base._parameter import Parameter, clear_gradients, gradient_slots
-from seriatim.nn.base._stream import below
+from seriatim.nn.base._stages import below
 from seriatim.nn.layers._dropout import Drop, Dropout, dropped, probability
 from seriatim.nn.recurrent import _own
 from seriatim.sequences import PackedSequence
