@@ -45,7 +45,7 @@ from seriatim.models._policy import Facts
 from seriatim.models._prediction import in_batches, outputs, trained_members
 from seriatim.models._preparation import Preparation, as_float32, fitted, prepared
 from seriatim.models._resuming import STATE, resume, training_state
-from seriatim.models._stream import EstimatorStream
+from seriatim.models._stream import Streamed
 from seriatim.models._training import Task, train
 from seriatim.models._validation import given_validation, hold_out
 from seriatim.nn import Module
@@ -62,6 +62,7 @@ Self = TypeVar("Self", bound="SequenceEstimator")
 
 class SequenceEstimator(
     Parameters,
+    Streamed,
     Stored,
     Remembers,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
@@ -495,43 +496,6 @@ class SequenceEstimator(
         X = reusable(X)
         self.fit(X, y, lengths=lengths, **fit_parameters)
         return self.transform(X, lengths=lengths)
-
-    # ---- Frame by frame
-
-    @answers
-    def stream(self, n_streams: int = 1, **options: Any) -> EstimatorStream:
-        """Return streams: sequences whose frames arrive one by one, with what is predicted behind each.
-
-        Parameters
-        ----------
-        n_streams : int, default 1
-            Sequences that run side by side, each at its own place.
-        **options
-            Of the network's own ``stream``: of DeepGRU ``window``, the frames that its attention looks back at.
-
-        Returns
-        -------
-        EstimatorStream
-            With ``step``, ``push``, ``finish``, ``reset``, ``state`` and ``delay``. Behind a sequence's last frame it
-            has said what ``predict_proba``, of a regressor :meth:`predict`, says of the sequence: the same bits.
-
-        Raises
-        ------
-        ValueError
-            The network has a second direction, or its preprocessing needs the whole sequence; the message says which.
-        sklearn.exceptions.NotFittedError
-        """
-        if not hasattr(self, "module_"):
-            check_is_fitted(self)
-        return EstimatorStream(self, n_streams, **options)
-
-    def _meant(self, output: Array) -> Array:
-        """Return what is meant by rows of what a network gives, to take the mean of over several."""
-        return output
-
-    def _answer(self, output: Array) -> Any:
-        """Return what streams put out for rows of what is meant."""
-        raise NotImplementedError
 
     @property
     def _n_features_out(self) -> int:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from seriatim._arrays import as_numbers
+from seriatim._sklearn import answers
 from seriatim._typing import AnyArray, Array
 from seriatim.models._prediction import members
 from seriatim.models._preparation import as_float32
@@ -282,6 +284,47 @@ class EstimatorStream:
             found.append(rows[place])
             self._last[index] = rows[-1]
         return found
+
+
+class Streamed:
+    """What estimators are while frames arrive."""
+
+    module_: Any
+
+    @answers
+    def stream(self, n_streams: int = 1, **options: Any) -> EstimatorStream:
+        """Return streams: sequences whose frames arrive one by one, with what is predicted behind each.
+
+        Parameters
+        ----------
+        n_streams : int, default 1
+            Sequences that run side by side, each at its own place.
+        **options
+            Of the network's own ``stream``: of DeepGRU ``window``, the frames that its attention looks back at.
+
+        Returns
+        -------
+        EstimatorStream
+            With ``step``, ``push``, ``finish``, ``reset``, ``state`` and ``delay``. Behind a sequence's last frame it
+            has said what ``predict_proba``, of a regressor :meth:`predict`, says of the sequence: the same bits.
+
+        Raises
+        ------
+        ValueError
+            The network has a second direction, or its preprocessing needs the whole sequence; the message says which.
+        sklearn.exceptions.NotFittedError
+        """
+        if not hasattr(self, "module_"):
+            check_is_fitted(self)
+        return EstimatorStream(self, n_streams, **options)
+
+    def _meant(self, output: Array) -> Array:
+        """Return what is meant by rows of what a network gives, to take the mean of over several."""
+        return output
+
+    def _answer(self, output: Array) -> Any:
+        """Return what streams put out for rows of what is meant."""
+        raise NotImplementedError
 
 
 def _numbers(name: str, values: Any) -> AnyArray:
