@@ -81,6 +81,7 @@ public struct StreamStages {
     var state = 0
     for index in 0..<count { state &+= batch &* first[index].stateSize }
     let gathered = every ? rows : batch
+    // None of these has memory for each thread: what a stream holds is enough however many there are later.
     var kernel = 0
     for index in 0..<count {
       let stage = first[index]
