@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from seriatim._typing import Array, Integers
 from seriatim.functional import _stream as engine
 from seriatim.functional._stream import Stage
 from seriatim.nn.base import _init
+from seriatim.nn.base._stages import below
 from seriatim.nn.base._stream import Stream, read_mask
 from seriatim.sequences import pack_sequence
 
@@ -223,31 +224,27 @@ class NetworkStream(Stream):
         """Begin anew: all streams, or those where ``mask (batch_size,)`` is True."""
         meant = read_mask(mask, self.batch_size)
         with self._hold():
-            for array, axis in self._arrays().values():
+            for _, array, axis in self._arrays():
                 array[(slice(None),) * axis + (meant,)] = 0
             self._count()[meant] = 0
             self._longest = int(self._frames.max())
 
-    def _arrays(self) -> dict[str, tuple[Array, int]]:
-        """Return views of the state's arrays with the axis of streams, by the stage's number and their name."""
-        found: dict[str, tuple[Array, int]] = {}
+    def _arrays(self) -> Iterator[tuple[str, Array, int]]:
+        """Yield what stages keep, in the order of memory: public name, a view, and its axis of streams."""
         place = 0
-        for number, one in enumerate(self._network.stages):
+        for one in self._network.stages:
             for field, before, behind in one.kept:
                 shape = (*before, self.batch_size, *behind)
                 size = int(np.prod(shape))
                 assert self._state is not None
-                view = self._state[place : place + size].reshape(shape)
-                found[f"{number}.{one.name}.{field}"] = (view, len(before))
+                yield below(one.name, field), self._state[place : place + size].reshape(shape), len(before)
                 place += size
-        return found
 
     def _named(self) -> dict[str, list[Array]]:
-        """Return the same by their public names: layers of one stack together."""
+        """Return the views by name: those of a stack's layers together."""
         found: dict[str, list[Array]] = {}
-        for name, (view, _) in self._arrays().items():
-            _, label = name.split(".", 1)
-            found.setdefault(label.lstrip("."), []).append(view)
+        for name, view, _ in self._arrays():
+            found.setdefault(name, []).append(view)
         return found
 
     @property
