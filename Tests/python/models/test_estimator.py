@@ -30,7 +30,7 @@ def test_early_stopping_restores_the_best_weights(kind):
     assert len(losses) < 100
     given = model.preprocessing_.transform(model.scaling_.transform(validation[0]))
     targets = model._targets()
-    output = model._outputs(model.module_, given, targets.n_outputs, 4096)
+    output = model._outputs(model.module_, given, targets, 4096)
     kept = targets.measure(output, targets.encode(validation[1]), None)
     assert losses[model.best_epoch_ - 1] < losses.min() + model.tol
     assert kept[0] == pytest.approx(losses[model.best_epoch_ - 1], rel=1e-5)
