@@ -1,8 +1,12 @@
 """Deciding before a sequence has ended."""
 
+import copy
+
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 
+import seriatim
 from seriatim.models import EarlyClassifier, GRUClassifier, ReservoirClassifier
 
 
@@ -118,3 +122,36 @@ def test_what_does_not_fit_is_refused():
         EarlyClassifier(GRUClassifier()).fit(X, np.eye(2)[np.arange(20) % 2])
     with pytest.raises(ValueError, match="expected one direction in a stream"):
         EarlyClassifier(ReservoirClassifier(hidden_size=8)).fit(X, y)
+
+
+@pytest.mark.parametrize("threshold", [None, np.inf])
+def test_a_file_keeps_the_rule(early, tmp_path, threshold):
+    model = copy.copy(early)
+    if threshold is not None:
+        model.threshold_ = threshold
+    seriatim.save(model, tmp_path / "early")
+    again = seriatim.load(tmp_path / "early")
+    assert again.get_params(deep=False).keys() == model.get_params(deep=False).keys()
+    assert (again.threshold_, again.validation_) == (model.threshold_, model.validation_)
+    X, _ = made(10, seed=3)
+    for one, other in zip(again.decide(X), model.decide(X), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not hasattr(seriatim.load(_saved(EarlyClassifier(early.estimator), tmp_path)), "estimator_")
+
+
+def _saved(model, path):
+    seriatim.save(model, path / "another")
+    return path / "another"
+
+
+def test_a_fit_that_fails_leaves_the_last_one(early):
+    model, X = copy.copy(early), made(10, seed=3)[0]
+    before = model.decide(X)
+    model.max_loss = 2.0
+    with pytest.raises(ValueError, match="max_loss"):
+        model.fit(*made(20))
+    model.max_loss, model.estimator = 0.01, DummyClassifier()
+    with pytest.raises(TypeError, match="stream"):
+        model.fit(*made(20))
+    for one, other in zip(before, model.decide(X), strict=True):
+        np.testing.assert_array_equal(one, other)

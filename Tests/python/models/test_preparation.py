@@ -24,7 +24,8 @@ def test_preprocessing_comes_after_augmentation_and_in_prediction():
     chain = make_pipeline(prep.Standardize(), prep.Downsample(2), prep.Deltas())
     inside = make(preprocessing=chain, max_epochs=20).fit(X, Y)
     prepared = inside.preprocessing_.transform(X)
-    np.testing.assert_array_equal(inside._outputs(inside.module_, prepared, inside._targets(), 4096), inside.predict_log_proba(X))
+    output = inside._outputs(inside.module_, prepared, inside._targets(), 4096)
+    np.testing.assert_array_equal(output, inside.predict_log_proba(X))
     np.testing.assert_array_equal(prepared.X, chain.fit_transform(X).X)
     assert inside.score(X, Y) > 0.9
     assert (inside.n_features_in_, inside.module_.n_features) == (2, 4)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from seriatim._sklearn import read_sequences
+from seriatim._sklearn import Stored, answers, learns, read_sequences
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models._early_stream import EarlyStream
 from seriatim.sequences import Sequences
@@ -20,7 +20,7 @@ Self = TypeVar("Self", bound="EarlyClassifier")
 _STREAMS = 64
 
 
-class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class EarlyClassifier(Stored, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier that decides as soon as it is sure: at the first frame whose highest probability passes a threshold.
 
     Parameters
@@ -49,8 +49,6 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     What a threshold costs is measured on sequences that the estimator has not seen, so what it promises holds for
     others as far as they are like those. Without a threshold that is good enough the rule is to wait.
 
-    A file (:func:`seriatim.save`) keeps ``estimator_``: write ``threshold_`` down beside it, or pickle the whole.
-
     Examples
     --------
     >>> early = EarlyClassifier(GRUClassifier(bidirectional=False), random_state=0).fit(X, y, lengths)
@@ -58,6 +56,7 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
     >>> early.score(X_test, y_test, lengths_test), early.earliness(X_test, lengths_test)
     """
 
+    _fitted_attributes: ClassVar[tuple[str, ...]] = ("estimator_", "classes_", "threshold_", "validation_")
     _LENGTHS = {"lengths": True}  # noqa: RUF012
     __metadata_request__fit = _LENGTHS
     __metadata_request__predict = _LENGTHS
@@ -81,6 +80,7 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
+    @learns
     def fit(self: Self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None) -> Self:
         """Train the estimator, and choose the threshold.
 
@@ -134,6 +134,7 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         self.estimator_, self.classes_, self.threshold_ = estimator, estimator.classes_, threshold
         return self
 
+    @answers
     def decide(self, X: Any, lengths: ArrayLike | None = None) -> tuple[AnyArray, Integers]:
         """Return the label of each sequence, and the number of frames that it was decided after.
 
@@ -155,6 +156,7 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         places = [int(one[frame].argmax()) for one, frame in zip(rows, frames, strict=True)]
         return self.classes_[places], _counts(frames, sequences.lengths)
 
+    @answers
     def stream(self, n_streams: int = 1) -> EarlyStream:
         """Return streams that decide while frames arrive.
 
@@ -170,6 +172,7 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         check_is_fitted(self)
         return EarlyStream(self.estimator_.stream(n_streams), self.classes_, self.threshold_)
 
+    @answers
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> AnyArray:
         """Return the label of each sequence, as decided.
 
@@ -184,6 +187,7 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         """
         return self.decide(X, lengths)[0]
 
+    @answers
     def score(self, X: Any, y: ArrayLike, lengths: ArrayLike | None = None) -> float:
         """Return the share of sequences that are decided rightly.
 
@@ -199,6 +203,7 @@ class EarlyClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # ty
         """
         return float(np.mean(self.predict(X, lengths) == np.asarray(y)))
 
+    @answers
     def earliness(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return the share of a sequence that is seen before it is decided, in the mean: 1 is at the end.
 
