@@ -51,14 +51,14 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    rnn : {'lstm', 'gru'}, default 'lstm'
+    rnn : {'gru', 'lstm'}, default 'gru'
     hidden_size : int, default 256
     num_layers : int, default 2
     embedding_size : int or None, default None
         Width of a learned table of characters; None for one-hot vectors.
-    dropout : float, default 0.2
+    dropout : float, default 0.3
         Between the recurrent layers.
-    learning_rate : float, default 4e-3
+    learning_rate : float, default 2e-3
         Of Adam.
     schedule : {'cosine', 'constant'}, default 'cosine'
         How the learning rate falls over ``max_epochs``: to 0 along half a cosine, or not at all.
@@ -66,7 +66,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         Parallel streams that the text is cut into; fewer if they were shorter than a window.
     sequence_length : int, default 64
         Characters of a window: gradients go back no further than to its beginning, states go on from window to window.
-    max_epochs : int, default 14
+    max_epochs : int, default 16
     clip_norm : float or None, default 5
         Bound of the gradients' norm.
     random_state : int, RandomState or None
@@ -146,16 +146,16 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        rnn: str = "lstm",
+        rnn: str = "gru",
         hidden_size: int = 256,
         num_layers: int = 2,
         embedding_size: int | None = None,
-        dropout: float = 0.2,
-        learning_rate: float = 4e-3,
+        dropout: float = 0.3,
+        learning_rate: float = 2e-3,
         schedule: str = "cosine",
         batch_size: int = 16,
         sequence_length: int = 64,
-        max_epochs: int = 14,
+        max_epochs: int = 16,
         clip_norm: float | None = 5.0,
         random_state: RandomState = None,
         verbose: int = 0,
