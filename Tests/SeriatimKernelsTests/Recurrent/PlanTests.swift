@@ -71,6 +71,23 @@ final class PlanTests: XCTestCase {
     }
   }
 
+  /// Inputs first are for several steps, and workers are called for a step that is worth it.
+  func testAStepAlone() {
+    for (machine, caches) in machines {
+      for (hidden, members) in [(64, 1), (128, 1), (512, 2)] {
+        let ragged = raggedBatch([1])
+        let scratch = Guarded(Schedule.scratchSize(rows: 1))
+        let schedule = Schedule(ragged, reverse: false, backward: false, scratch: scratch.pointer)
+        plan(gates: 3, inputs: hidden, hidden: hidden, workers: 2, caches).forEachStretch(schedule) {
+          positions, split in
+          XCTAssertEqual(positions, 0..<1)
+          XCTAssertEqual(split.members, members, "\(machine), \(hidden) units")
+          XCTAssertFalse(split.multipliesAhead)
+        }
+      }
+    }
+  }
+
   func testStretchesCoverAVisit() {
     let lengths = [200, 90, 90] + [Int](repeating: 40, count: 30) + [3, 1]
     let ragged = raggedBatch(lengths)

@@ -171,7 +171,8 @@ final class RecurrentTests: XCTestCase {
     defer { machineCaches = before }
     for second in [64, 8 << 10] {
       machineCaches = Caches(first: 64, second: second, shared: 1 << 20)
-      for lengths in [[Int](repeating: 14, count: 2 * tileRows + 1) + [9, 5, 1], [30, 4]] {
+      // The last are steps that are calls of their own.
+      for lengths in [[Int](repeating: 14, count: 2 * tileRows + 1) + [9, 5, 1], [30, 4], [1], [1, 1, 1], [2, 1]] {
         forEachCell(inputSize: 33, hiddenSize: 117, projections: [0, 40]) {
           check($0, $1, lengths: lengths, reverse: second == 64, givenState: true, zoneout: lengths[0] == 30 ? 0.3 : 0)
         }

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from support import with_threads
 
 from seriatim import nn
 
@@ -286,15 +287,24 @@ def test_outputs_that_are_held_stay_as_they_are():
 
 
 def test_threads_make_no_difference():
-    import seriatim
-
     module, x = nn.DeepGRU(INPUTS, 4, rng=2).eval(), frames(6, 16)
-    before = seriatim.get_num_threads()
-    try:
-        found = []
-        for threads in (1, 2):
-            seriatim.set_num_threads(threads)
-            found.append(module.stream(16).push(x))
-    finally:
-        seriatim.set_num_threads(before)
-    same(*found)
+    with_threads(lambda: module.stream(16).push(x))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    "module",
+    [nn.GRU(40, 520, 2, rng=0), nn.GRU(40, 520, reset_after=False, rng=0), nn.LSTM(40, 456, proj_size=44, rng=0)],
+    ids=["gru", "reset before", "projection"],
+)
+def test_threads_share_the_weights_of_a_step(module, batch):
+    """These are so large that one step is more than one thread's."""
+    x = np.random.default_rng(1).normal(size=(5, batch, 40)).astype(np.float32)
+
+    def steps():
+        stream = module.eval().stream(batch)
+        found = np.stack([stream.step(frame) for frame in x])
+        same(found, module(x)[0])
+        return [found]
+
+    with_threads(steps)

@@ -37,6 +37,9 @@ private let roundCycles = 20
 private let piecesOfMember = 12
 private let leastCyclesInPieces = 24_000
 
+/// A member's part of a step that is a call of its own is worth so many cycles, or the step is one worker's.
+private let leastCyclesAlone = 8_000
+
 /// Frames whose inputs are multiplied together.
 private let framesTogether = 256
 private let leastStepsTogether = 4
@@ -44,15 +47,15 @@ private let leastStepsTogether = 4
 /// How a step is shared out.
 struct StepSplit: Equatable {
   /// Groups of workers, each with its own rows.
-  let groups: Int
+  var groups: Int
   /// Workers of a group, each with its own units.
-  let members: Int
+  var members: Int
   /// Whether the input is multiplied before the loop.
-  let multipliesAhead: Bool
+  var multipliesAhead: Bool
   /// Units are shared out in blocks of so many parts.
   let grain: Int
   /// Pieces into which a step's units are cut, dealt out to members that are free; 0: each member has its part.
-  let pieces: Int
+  var pieces: Int
   /// Rounds of a spin that a worker waits for another.
   var patience: Int
 
@@ -169,6 +172,14 @@ extension RecurrentPlan {
         count = size
       }
       position &+= 1
+    }
+    if position == first &+ 1 {
+      // A step alone reads the input's weights once, either way: in its loop they are shared out as the state's are.
+      current.multipliesAhead = false
+      // By units it costs a call of the workers, who may be asleep.
+      if current.members > 1, current.patience < leastCyclesAlone / roundCycles {
+        (current.groups, current.members, current.pieces) = (1, 1, 0)
+      }
     }
     return (position, current)
   }

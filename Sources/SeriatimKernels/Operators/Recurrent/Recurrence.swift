@@ -83,6 +83,18 @@ func run(
     }
     return
   }
+  if positions.count == 1 {
+    // A step alone would be over before a team has come together: its parts are tasks, for whoever is free.
+    let step = schedule.step(at: positions.lowerBound)
+    for pass in 0..<passes {
+      parallel(tasks: split.groups &* split.members) { task, tasks in
+        let seat = Seat(task, of: tasks, together: split.members)
+        _ = runPass(
+          pass, step, RowShare(task: seat.group, tasks: seat.groups), member: seat.member, members: seat.members)
+      }
+    }
+    return
+  }
   lockstep(
     positions: positions, passes: passes, tasks: split.groups &* split.members, together: split.members,
     pieces: split.pieces, patience: split.patience
