@@ -45,7 +45,22 @@ def test_one_line_changes_knn_for_deepgru(tmp_path):
         assert deepgru >= max(least, knn), text
 
 
-@pytest.mark.parametrize("name", ["drop_in", "spoken_digits"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_a_character_model(tmp_path):
+    """One epoch of a small network; the notebook carries what the defaults give."""
+    notebook = nbformat.read(EXAMPLES / "character_model.ipynb", as_version=4)
+    (cell,) = [cell for cell in notebook.cells if "settings = {}" in cell.source]
+    small = "settings = dict(hidden_size=48, num_layers=1, max_epochs=1, learning_rate=1e-2)"
+    cell.source = cell.source.replace("settings = {}", small)
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "".join(output.get("text", "") for output in outputs)
+    assert float(re.search(r"the model ([0-9.]+) bits", text)[1]) < 3.2, text
+    assert "True" in [output["data"]["text/plain"] for output in outputs if "data" in output]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+
+
+@pytest.mark.parametrize("name", ["character_model", "drop_in", "spoken_digits"])
 def test_a_notebook_carries_what_it_printed_and_nothing_of_the_machine(name):
     path = EXAMPLES / f"{name}.ipynb"
     assert path.stat().st_size < 300_000
