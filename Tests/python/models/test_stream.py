@@ -115,6 +115,42 @@ def test_what_does_not_fit_changes_nothing(model):
     same(rows[0], model.stream(2).push(SEQUENCES[:2])[0][4:])
 
 
+def test_a_state_is_a_copy_and_is_read_whole_before_it_counts(model):
+    a, b = SEQUENCES[10:12]
+    whole = model.stream(2).push([a, b])
+    stream = model.stream(2)
+    stream.push([a[:4], b[:6]])
+    state, other = stream.state, model.stream(2).state
+    wrong = [
+        {**other, "last": np.zeros((3, 1))},
+        {**other, "ended": np.zeros(2)},
+        {**other, "networks": None},
+        {**other, "arriving": [other["arriving"][0], None]},
+        {**other, "arriving": [other["arriving"][0], (np.zeros((2, 9)), 0, 1)]},
+        {**other, "arriving": [other["arriving"][0], (None, 3, 1)]},
+        {**other, "arriving": [other["arriving"][0], (None, 0.0, 0)]},
+        {**other, "networks": [{**one, "frames": np.zeros(5)} for one in other["networks"]]},
+    ]
+    for one in wrong:
+        with pytest.raises(ValueError, match="expected"):
+            stream.state = one
+    # What was taken belongs to who has taken it.
+    taken = stream.state
+    for kept, _, _ in taken["arriving"]:
+        if kept is not None:
+            kept[...] = 77
+    taken["last"][...] = 77
+    for found, want, cut in zip(stream.push([a[4:], b[6:]]), whole, (4, 6), strict=True):
+        same(found, want[cut:])
+    again = model.stream(2)
+    again.state = state
+    for kept, _, _ in state["arriving"]:
+        if kept is not None:
+            kept[...] = 77
+    for found, want, cut in zip(again.push([a[4:], b[6:]]), whole, (4, 6), strict=True):
+        same(found, want[cut:])
+
+
 def test_frames_have_labels_and_numbers():
     y = [np.full(len(one), LABELS[i]) for i, one in enumerate(SEQUENCES)]
     model = FrameClassifier(hidden_size=8, convolution=3, **ONE_WAY).fit(SEQUENCES, y)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -176,7 +178,7 @@ class EstimatorStream:
         """
         return {
             "networks": [network.state for network in self._networks],
-            "arriving": [(one.kept, one.first, one.given) for one in self._arriving],
+            "arriving": [(copy.copy(one.kept), one.first, one.given) for one in self._arriving],
             "last": self._last.copy(),
             "ended": self._ended.copy(),
         }
@@ -184,13 +186,21 @@ class EstimatorStream:
     @state.setter
     def state(self, state: Mapping[str, Any]) -> None:
         wanted = {"networks", "arriving", "last", "ended"}
-        if not isinstance(state, Mapping) or set(state) != wanted:
+        lists = ("networks", "arriving")
+        if (
+            not isinstance(state, Mapping)
+            or set(state) != wanted
+            or not all([isinstance(state[name], (list, tuple)) for name in lists])
+        ):
             raise ValueError(f"state: expected a dict of {sorted(wanted)}, as `stream.state` gives")
-        last, ended, networks = np.asarray(state["last"]), np.asarray(state["ended"]), list(state["networks"])
+        last, ended, networks = np.array(state["last"], np.float32), np.array(state["ended"]), list(state["networks"])
         counts = len(networks), len(state["arriving"]), last.shape, ended.shape
         fitting = len(self._networks), self.n_streams, self._last.shape, self._ended.shape
         if counts != fitting:
             raise ValueError(f"state: expected that of {self.n_streams} streams of this estimator, got another's")
+        if ended.dtype != bool:
+            raise ValueError(f"state['ended']: expected an array of bool, got {ended.dtype}")
+        waiting = [self._read_arriving(f"state['arriving'][{i}]", one) for i, one in enumerate(state["arriving"])]
         before = [network.state for network in self._networks]
         try:
             for network, one in zip(self._networks, networks, strict=True):
@@ -199,9 +209,22 @@ class EstimatorStream:
             for network, one in zip(self._networks, before, strict=True):
                 network.state = one
             raise
-        for arriving, (kept, first, given) in zip(self._arriving, state["arriving"], strict=True):
+        for arriving, (kept, first, given) in zip(self._arriving, waiting, strict=True):
             arriving.kept, arriving.first, arriving.given = kept, first, given
         self._last[...], self._ended[...] = last, ended
+
+    def _read_arriving(self, name: str, given: Any) -> tuple[AnyArray | None, int, int]:
+        """Return what a state says of frames that are waited with, in memory of its own."""
+        kept, first, done = given if isinstance(given, (tuple, list)) and len(given) == 3 else (None, -1, -1)
+        rows = None if kept is None else _numbers(name, kept).copy()
+        numbers = [operator.index(one) if hasattr(type(one), "__index__") else -1 for one in (first, done)]
+        end = numbers[0] + (0 if rows is None else len(rows))
+        if (rows is not None and rows.shape[1:] != self._shape) or not 0 <= numbers[0] <= numbers[1] <= end:
+            raise ValueError(
+                f"{name}: expected (frames (T, {str(self._shape)[1:]} or None, their first place, the number that has "
+                "gone through), as `stream.state` gives"
+            )
+        return rows, numbers[0], numbers[1]
 
     # ---- Inside
 
