@@ -64,7 +64,7 @@ docs: $(VENV)/.docs
 
 docs-site: $(VENV)/.docs
 	@$(PYTHON) Packaging/web.py || echo "The live page of this site will say that it has no kernels."
-	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs
+	$(BIN)/sphinx-build -q -W --keep-going -n -j 2 docs build/docs
 
 docs-examples: $(VENV)/.docs
 	$(BIN)/python docs/check_examples.py
