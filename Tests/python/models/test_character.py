@@ -49,6 +49,13 @@ def test_attributes(fitted):
     assert make(max_epochs=1).fit(TEXT, TEXT).n_iter_ == 1, "y is ignored"
 
 
+@pytest.mark.parametrize(("updates", "epochs"), [(1, 50), (12, 50), (13, 47), (37, 17), (38, 16), (400, 16)])
+def test_short_texts_are_read_oftener(updates, epochs):
+    text = (TEXT * 3)[: 4 * updates]
+    model = CharacterModel(hidden_size=2, num_layers=1, batch_size=2, sequence_length=2, random_state=0).fit(text)
+    assert model.n_iter_ == epochs
+
+
 def test_the_same_seed_gives_the_same_bits():
     models = []
     for number in (1, 2):

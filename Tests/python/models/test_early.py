@@ -7,6 +7,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 import seriatim
+from seriatim import nn
 from seriatim.models import EarlyClassifier, GRUClassifier, ReservoirClassifier
 
 
@@ -120,8 +121,13 @@ def test_what_does_not_fit_is_refused():
         EarlyClassifier(GRUClassifier(), max_loss="a").fit(X, y)
     with pytest.raises(ValueError, match=r"y: expected shape \(n,\), one label a sequence, got \(20, 2\)"):
         EarlyClassifier(GRUClassifier()).fit(X, np.eye(2)[np.arange(20) % 2])
-    with pytest.raises(ValueError, match="expected one direction in a stream"):
+    with pytest.raises(ValueError, match="estimator: expected one direction, got ReservoirClassifier"):
         EarlyClassifier(ReservoirClassifier(hidden_size=8)).fit(X, y)
+    with pytest.raises(TypeError, match="estimator: expected a classifier with `stream`, got GRU"):
+        EarlyClassifier(nn.GRU(2, 3)).fit(X, y)
+    one_way = GRUClassifier(bidirectional=False)
+    with pytest.raises(ValueError, match="holds back some of every one and leaves some, got 3 of"):
+        EarlyClassifier(one_way).fit(X[:3], ["a", "a", "b"])
 
 
 @pytest.mark.parametrize("threshold", [None, np.inf])

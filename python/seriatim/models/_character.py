@@ -66,7 +66,8 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         Parallel streams that the text is cut into; fewer if they were shorter than a window.
     sequence_length : int, default 64
         Characters of a window: gradients go back no further than to its beginning, states go on from window to window.
-    max_epochs : int, default 16
+    max_epochs : int or 'auto', default 'auto'
+        'auto': 16; of a text with fewer than 38 windows a stream as many as make 600 updates, but no more than 50.
     clip_norm : float or None, default 5
         Bound of the gradients' norm.
     random_state : int, RandomState or None
@@ -112,7 +113,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         "num_layers": [_SIZE],
         "batch_size": [_SIZE],
         "sequence_length": [_SIZE],
-        "max_epochs": [_SIZE],
+        "max_epochs": [_SIZE, Choice("auto")],
         "embedding_size": [_SIZE, None],
         "rnn": [Choice("lstm", "gru")],
         "schedule": [Choice("cosine", "constant")],
@@ -137,7 +138,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
     schedule: str
     batch_size: int
     sequence_length: int
-    max_epochs: int
+    max_epochs: int | str
     clip_norm: float | None
     random_state: RandomState
     verbose: int
@@ -155,7 +156,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
         schedule: str = "cosine",
         batch_size: int = 16,
         sequence_length: int = 64,
-        max_epochs: int = 16,
+        max_epochs: int | str = "auto",
         clip_norm: float | None = 5.0,
         random_state: RandomState = None,
         verbose: int = 0,
@@ -217,13 +218,13 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
     def _train(self, module: CharacterRNN, codes: Integers, rng: np.random.Generator) -> dict[str, list[float]]:
         windows = _windows(codes, module.start, self.batch_size, self.sequence_length)
         optimizer, streams = Adam(module.parameters(), self.learning_rate), _Streams(module)
-        steps = self.max_epochs * len(windows)
+        epochs = _epochs(len(windows)) if self.max_epochs == "auto" else int(self.max_epochs)
         run = Training(
             streams,
             CrossEntropyLoss(),
             optimizer,
             rng,
-            scheduler=CosineAnnealingLR(optimizer, steps) if self.schedule == "cosine" else None,
+            scheduler=CosineAnnealingLR(optimizer, epochs * len(windows)) if self.schedule == "cosine" else None,
             clip_norm=self.clip_norm,
             verbose=self.verbose,
             callbacks=self.callbacks or (),
@@ -233,7 +234,7 @@ class CharacterModel(Stored, BaseEstimator):  # type: ignore[misc]
             streams.states = None
             yield from windows
 
-        run.run(from_the_beginning, len(windows), self.max_epochs)
+        run.run(from_the_beginning, len(windows), epochs)
         return run.history
 
     # ---- What was learned
@@ -344,6 +345,11 @@ def _code_points(name: str, text: str) -> AnyArray:
     if not isinstance(text, str):
         raise TypeError(f"{name}: expected a str, got {type(text).__name__}")
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _epochs(updates: int) -> int:
+    """Return how often a text is read that is so many updates: a short one oftener, or it would hardly be learned."""
+    return min(max(16, -(-600 // updates)), 50)
 
 
 def _windows(codes: Integers, start: int, batch_size: int, length: int) -> list[Batch]:

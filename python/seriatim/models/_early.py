@@ -100,7 +100,7 @@ class EarlyClassifier(Stored, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         ValueError
             A parameter has no meaning, or the estimator, once trained, cannot run in a stream.
         """
-        if not hasattr(self.estimator, "stream"):
+        if not (hasattr(self.estimator, "stream") and hasattr(self.estimator, "predict_proba")):
             raise TypeError(f"estimator: expected a classifier with `stream`, got {type(self.estimator).__name__}")
         for name in ("max_loss", "validation_fraction"):
             value = getattr(self, name)
@@ -109,10 +109,13 @@ class EarlyClassifier(Stored, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         labels = np.asarray(y)
         if labels.ndim != 1:
             raise ValueError(f"y: expected shape (n,), one label a sequence, got {labels.shape}")
+        if self.estimator.get_params(deep=False).get("bidirectional"):
+            raise ValueError(
+                f"estimator: expected one direction, got {type(self.estimator).__name__} with bidirectional=True, "
+                "which needs a sequence's end: give it bidirectional=False"
+            )
         sequences = read_sequences(X, lengths, type(self).__name__, targets=len(labels)).sequences
-        known, held = train_test_split(
-            np.arange(len(labels)), test_size=self.validation_fraction, stratify=labels, random_state=self.random_state
-        )
+        known, held = self._parts(labels)
         estimator = clone(self.estimator).fit(sequences[known], labels[known])
         rows = _behind_each_frame(estimator, sequences[held])
         right = [estimator.classes_[one.argmax(axis=1)] == y for one, y in zip(rows, labels[held], strict=True)]
@@ -133,6 +136,18 @@ class EarlyClassifier(Stored, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         }
         self.estimator_, self.classes_, self.threshold_ = estimator, estimator.classes_, threshold
         return self
+
+    def _parts(self, labels: AnyArray) -> tuple[Integers, Integers]:
+        """Return which sequences are trained on, and which the threshold is chosen on."""
+        places, fraction = np.arange(len(labels)), self.validation_fraction
+        try:
+            known, held = train_test_split(places, test_size=fraction, stratify=labels, random_state=self.random_state)
+        except ValueError as error:
+            raise ValueError(
+                f"y: expected so many sequences of each class that validation_fraction={fraction} holds back some of "
+                f"every one and leaves some, got {len(labels)} of {len(np.unique(labels))} classes: {error}"
+            ) from error
+        return known, held
 
     @answers
     def decide(self, X: Any, lengths: ArrayLike | None = None) -> tuple[AnyArray, Integers]:
