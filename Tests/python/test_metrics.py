@@ -99,13 +99,13 @@ def test_weights_are_of_sequences(metric):
 @pytest.mark.parametrize("metric", ALL)
 def test_refusals(metric):
     for true, pred, words in [
-        (TRUE, PRED[1:], "y_pred: expected sequences of"),
-        (TRUE, [PRED[0][1:], *PRED[1:]], "y_pred: expected sequences of"),
+        (TRUE, PRED[1:], f"y_pred: expected labels of {len(TRUE)} sequences, as y_true, got those of {len(TRUE) - 1}"),
+        (TRUE, [PRED[0][1:], *PRED[1:]], r"y_pred\[0\]: expected labels of . frames, as y_true\[0\], got ."),
         (TRUE, [one.astype(str) for one in PRED], "y_pred: expected labels like y_true's"),
         (TRUE, [PRED[0].astype(str), *PRED[1:]], "y_pred: expected labels of one kind"),
-        ([], [], "expected arrays of labels"),
-        ([[]], [[]], "expected arrays of labels"),
-        (3, 3, "expected arrays of labels"),
+        ([], [], r"expected labels \(T,\), one a frame"),
+        ([[]], [[]], r"expected labels \(T,\), one a frame"),
+        (3, 3, r"expected labels \(T,\), one a frame"),
     ]:
         with pytest.raises(ValueError, match=words):
             metric(true, pred)
@@ -150,5 +150,5 @@ def test_files_know_scorers(tmp_path, scorer):
 def test_a_classifier_of_sequences_has_no_labels_of_frames():
     X, _ = walks()
     model = GRUClassifier(**FAST).fit(X, np.arange(30) % 2)
-    with pytest.raises(ValueError, match="y_pred: expected sequences of"):
+    with pytest.raises(ValueError, match=r"y_pred: expected labels of 30 sequences"):
         metrics.frame_accuracy_scorer(model, X, [np.zeros(len(x), int) for x in X])

@@ -178,8 +178,13 @@ def _read(y_true: Any, y_pred: Any, ignore_label: Any, sample_weight: Any) -> _F
         # One array may have the labels of all sequences behind each other.
         lengths, others = (others, others) if len(lengths) == 1 and lengths[0] == sum(others) else (lengths, others)
         others = lengths if len(others) == 1 and others[0] == sum(lengths) else others
+    if len(lengths) != len(others):
+        raise ValueError(f"y_pred: expected labels of {len(lengths)} sequences, as y_true, got those of {len(others)}")
     if lengths != others:
-        raise ValueError(f"y_pred: expected sequences of {lengths[:8]} frames, as y_true's, got {others[:8]}")
+        place = next(i for i, (one, other) in enumerate(zip(lengths, others, strict=True)) if one != other)
+        raise ValueError(
+            f"y_pred[{place}]: expected labels of {lengths[place]} frames, as y_true[{place}], got {others[place]}"
+        )
     kinds = {is_text(true), is_text(pred)}
     if len(kinds) > 1:
         raise ValueError(f"y_pred: expected labels like y_true's, such as {true[:3].tolist()}, got {pred[:3].tolist()}")
@@ -209,11 +214,10 @@ def _rows(name: str, y: Any) -> tuple[AnyArray, list[int]]:
     else:
         array = as_labels(name, items if isinstance(y, (list, tuple, Mapping)) else y)
         parts = list(array) if array.ndim == 2 else [array]
-    if not parts or any(part.ndim != 1 or not len(part) for part in parts):
-        raise ValueError(
-            f"{name}: expected arrays of labels (T,), got shapes {[part.shape for part in parts][:5]}: "
-            "there is one label a frame"
-        )
+    wrong = next((i for i, part in enumerate(parts) if part.ndim != 1 or not len(part)), None)
+    if not parts or wrong is not None:
+        place, got = (name, "none") if wrong is None else (f"{name}[{wrong}]", f"shape {parts[wrong].shape}")
+        raise ValueError(f"{place}: expected labels (T,), one a frame and at least one, got {got}")
     if len({is_text(part) for part in parts}) > 1:
         raise ValueError(f"{name}: expected labels of one kind, got text and numbers")
     return np.concatenate(parts), [len(part) for part in parts]
