@@ -70,7 +70,7 @@ struct UsageError: Error {
 /// Reads the sequences of a text: a frame a line, an empty line between two sequences.
 func sequences(of text: String, name: String) throws -> [[[Float]]] {
   var found: [[[Float]]] = [[]]
-  for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+  for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
     let line = line.trimmingCharacters(in: .whitespaces)
     if line.isEmpty {
       if found[found.count - 1].count > 0 { found.append([]) }

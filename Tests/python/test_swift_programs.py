@@ -233,6 +233,13 @@ def test_says_what_is_wrong(folder, tmp_path):
         assert (done.returncode, words in done.stderr) == (1, True), (text, done.stderr)
 
 
+def test_lines_may_end_in_two_characters(folder):
+    path, model, text = any_program(), folder / "0.safetensors", "1,2,3\n4,5,6\n\n7,8,9\n"
+    said = run(path, model, given=text)
+    assert (said.returncode, len(said.stdout.splitlines())) == (0, 2)
+    assert run(path, model, given=text.replace("\n", "\r\n")).stdout == said.stdout
+
+
 def test_refuses_what_it_cannot_run_by_name(folder, tmp_path):
     path = any_program()
     seriatim.save(CharacterModel(), tmp_path / "other.safetensors")

@@ -176,6 +176,14 @@ def test_models_that_no_page_runs(kind, changes, said, node, tmp_path):
     assert said in node(path, X[:1])["error"]
 
 
+@pytest.mark.parametrize("wrong", [None, "1"])
+def test_frames_that_are_no_numbers(wrong, node, tmp_path):
+    path = tmp_path / "model.safetensors"
+    seriatim.save(GRU(**PLAIN).fit(X, Y), path)
+    frame = np.array([[*X[0][0][:-1], wrong]], object)
+    assert f"frame[{frame.size - 1}]: expected a finite number" in node(path, [frame])["error"]
+
+
 def test_the_model_is_the_generators_and_as_good_as_the_page_says(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs")
     import live_gestures

@@ -115,17 +115,28 @@ def test_what_does_not_fit_is_refused():
     X, y = made(20)
     with pytest.raises(TypeError, match="estimator: expected a classifier with `stream`, got int"):
         EarlyClassifier(3).fit(X, y)
-    with pytest.raises(ValueError, match="max_loss: expected a number between 0 and 1, got 0"):
-        EarlyClassifier(GRUClassifier(), max_loss=0).fit(X, y)
-    with pytest.raises(ValueError, match="max_loss: expected a number between 0 and 1, got 'a'"):
+    with pytest.raises(TypeError, match="estimator: expected a classifier with `stream`, got the class GRUClassifier"):
+        EarlyClassifier(GRUClassifier).fit(X, y)
+    with pytest.raises(ValueError, match="max_loss: expected a number from 0 to below 1, got -1"):
+        EarlyClassifier(GRUClassifier(), max_loss=-1).fit(X, y)
+    with pytest.raises(ValueError, match="validation_fraction: expected a number between 0 and 1, got 0"):
+        EarlyClassifier(GRUClassifier(), validation_fraction=0).fit(X, y)
+    with pytest.raises(ValueError, match="max_loss: expected a number from 0 to below 1, got 'a'"):
         EarlyClassifier(GRUClassifier(), max_loss="a").fit(X, y)
-    with pytest.raises(ValueError, match=r"y: expected shape \(n,\), one label a sequence, got \(20, 2\)"):
+    with pytest.raises(ValueError, match=r"y: expected a label a sequence, shape \(n,\), got \(20, 2\)"):
         EarlyClassifier(GRUClassifier()).fit(X, np.eye(2)[np.arange(20) % 2])
     with pytest.raises(ValueError, match="estimator: expected one direction, got ReservoirClassifier"):
         EarlyClassifier(ReservoirClassifier(hidden_size=8)).fit(X, y)
     with pytest.raises(TypeError, match="estimator: expected a classifier with `stream`, got GRU"):
         EarlyClassifier(nn.GRU(2, 3)).fit(X, y)
     one_way = GRUClassifier(bidirectional=False)
+    for wrong in (y[:10], np.tile(y, 2)):
+        with pytest.raises(ValueError, match=f"y: expected a label for each of 20 sequences, got {len(wrong)}"):
+            EarlyClassifier(one_way).fit(X, wrong)
+    with pytest.raises(ValueError, match="y: expected a label for each sequence, got NaN"):
+        EarlyClassifier(one_way).fit(X, np.full(20, np.nan))
+    with pytest.raises(ValueError, match="Unknown label type"):
+        EarlyClassifier(one_way).fit(X, np.linspace(0, 1, 20))
     with pytest.raises(ValueError, match="holds back some of every one and leaves some, got 3 of"):
         EarlyClassifier(one_way).fit(X[:3], ["a", "a", "b"])
 

@@ -208,3 +208,15 @@ def test_measures_of_columns():
     assert targets.measure(log_probs, codes, None)[0] == pytest.approx(np.mean(losses), rel=1e-6)
     with pytest.raises(ValueError, match="unseen labels"):
         targets.encode(COLUMNS + 1)
+
+
+def test_columns_of_text_and_of_numbers_are_refused():
+    X = [np.full((4, 2), float(index)) for index in range(6)]
+    y = np.array([[index % 2, "ab"[index % 2]] for index in range(6)], object)
+    with pytest.raises(ValueError, match=r"columns of labels of one kind, got text and numbers.*y.astype\(str\)"):
+        GRUClassifier(max_epochs=1).fit(X, y)
+    y = y.astype(str)
+    model = GRUClassifier(hidden_size=2, max_epochs=1, preprocessing=None, random_state=0).partial_fit(X, y)
+    y[0, 0] = "7"
+    with pytest.raises(ValueError, match="all that will ever come must be in y of the first partial_fit"):
+        model.partial_fit(X, y)

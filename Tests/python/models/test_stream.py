@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
 
+import seriatim
 from seriatim.models import (
     DeepGRUClassifier,
     DeepGRURegressor,
@@ -189,3 +190,37 @@ def test_a_window_of_attention():
     bounded, whole = model.stream(window=4).push(SEQUENCES[-1]), model.stream().push(SEQUENCES[-1])
     same(bounded[:4], whole[:4])
     assert (bounded[4:] != whole[4:]).any()
+
+
+def test_columns_have_the_names_of_fit():
+    pd = pytest.importorskip("pandas")
+    tables = [pd.DataFrame(one, columns=list("abc")) for one in SEQUENCES]
+    model = GRUClassifier(hidden_size=8, preprocessing=None, **ONE_WAY).fit(tables, LABELS)
+    stream = model.stream()
+    same(stream.push(tables[0])[-1], said(model, tables[:1])[0])
+    stream.reset()
+    stream.step(tables[0].iloc[0])
+    for call in (
+        lambda: stream.push(tables[0][list("cba")]),
+        lambda: stream.push([tables[0][list("cba")]]),
+        lambda: stream.step(tables[0].iloc[1][list("bac")]),
+    ):
+        with pytest.raises(ValueError, match=r"expected the columns \['a', 'b', 'c'\], in the order of fit"):
+            call()
+    stream.push(tables[0].iloc[1:])
+    same(stream.finish()[0], said(model, tables[:1])[0])
+
+
+def test_one_call_at_a_time(model):
+    stream = model.stream()
+    with stream._lock:
+        for call in (lambda: stream.step(SEQUENCES[0][0]), stream.finish, stream.reset):
+            with pytest.raises(RuntimeError, match="expected one call at a time"):
+                call()
+    assert len(stream.push(SEQUENCES[0])) == len(SEQUENCES[0])
+
+
+def test_narrow_weights_are_refused():
+    model = GRUClassifier(hidden_size=8, preprocessing=None, **ONE_WAY).fit(SEQUENCES, LABELS)
+    with pytest.raises(ValueError, match=r"expected float32 weights in a stream, got those that seriatim.quantize has"):
+        seriatim.quantize(model, weights="int8").stream()

@@ -308,3 +308,11 @@ def test_threads_share_the_weights_of_a_step(module, batch):
         return [found]
 
     with_threads(steps)
+
+
+def test_a_layer_whose_states_nobody_takes_is_refused():
+    with pytest.raises(TypeError, match=r"0, a GRU, gives its states as well.*nn.Outputs\(GRU"):
+        nn.Sequential(nn.GRU(3, 4, rng=0), nn.Linear(4, 2, rng=0)).stream()
+    assert (
+        nn.Sequential(nn.Outputs(nn.GRU(3, 4, rng=0)), nn.GRU(4, 2, rng=0)).eval().stream().step(np.zeros(3)).size == 2
+    )

@@ -49,6 +49,8 @@ export class Classifier {
   /** Log-probabilities after one more frame; the array is the network's own, and the next step writes to it. */
   step(frame) {
     if (frame.length !== this.features) throw new Error(`expected a frame of ${this.features}, got ${frame.length}`);
+    const place = Array.prototype.findIndex.call(frame, (value) => !Number.isFinite(value));
+    if (place >= 0) throw new Error(`frame[${place}]: expected a finite number, got ${frame[place]}`);
     this.#scale(frame, this.#input);
     return this.#network.step();
   }

@@ -29,6 +29,7 @@ from seriatim.sequences._items import reusable
 Self = TypeVar("Self", bound="SequenceClassifier")
 
 _COMING = ". All labels that will ever come are said to the first partial_fit: classes=[...]"
+_COMING_COLUMNS = ". With several labels a sequence, all that will ever come must be in y of the first partial_fit"
 
 
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
@@ -121,7 +122,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
                 f"`classes={coming.tolist()}` is not the same as on last call to partial_fit, or as the labels of fit, "
                 f"was: {targets.classes.tolist()}"
             )
-        training = Examples(reading.sequences, targets.encode(labels, _COMING), weights)
+        way_on = _COMING if getattr(labels, "ndim", 1) == 1 else _COMING_COLUMNS
+        training = Examples(reading.sequences, targets.encode(labels, way_on), weights)
         class_weights = targets.weights(self.class_weight, None, None)
         if team is None:
             state = self._learn(training, None, targets, class_weights, 1, continues, last)

@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from seriatim._sklearn import Stored, answers, learns, read_sequences
+from seriatim._sklearn import Stored, answers, learns, read_sequences, refuse_other_order
 from seriatim._typing import AnyArray, Array, ArrayLike, Integers
 from seriatim.models._early_stream import EarlyStream
+from seriatim.models._labels import read_labels
 from seriatim.sequences import Sequences
 
 Self = TypeVar("Self", bound="EarlyClassifier")
@@ -100,21 +101,26 @@ class EarlyClassifier(Stored, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         ValueError
             A parameter has no meaning, or the estimator, once trained, cannot run in a stream.
         """
-        if not (hasattr(self.estimator, "stream") and hasattr(self.estimator, "predict_proba")):
-            raise TypeError(f"estimator: expected a classifier with `stream`, got {type(self.estimator).__name__}")
-        for name in ("max_loss", "validation_fraction"):
+        kind = type(self.estimator)
+        if not (hasattr(kind, "stream") and hasattr(kind, "predict_proba")) or isinstance(self.estimator, type):
+            got = f"the class {self.estimator.__name__}" if isinstance(self.estimator, type) else kind.__name__
+            raise TypeError(f"estimator: expected a classifier with `stream`, got {got}")
+        for name, least in (("max_loss", 0.0), ("validation_fraction", np.nextafter(0, 1))):
             value = getattr(self, name)
-            if not isinstance(value, (int, float, np.floating)) or not 0 < value < 1:
-                raise ValueError(f"{name}: expected a number between 0 and 1, got {value!r}")
-        labels = np.asarray(y)
-        if labels.ndim != 1:
-            raise ValueError(f"y: expected shape (n,), one label a sequence, got {labels.shape}")
+            if not isinstance(value, (int, float, np.floating)) or not least <= value < 1:
+                wanted = "from 0 to below 1" if least == 0 else "between 0 and 1"
+                raise ValueError(f"{name}: expected a number {wanted}, got {value!r}")
+        labels = read_labels("y", y)
         if self.estimator.get_params(deep=False).get("bidirectional"):
             raise ValueError(
                 f"estimator: expected one direction, got {type(self.estimator).__name__} with bidirectional=True, "
                 "which needs a sequence's end: give it bidirectional=False"
             )
-        sequences = read_sequences(X, lengths, type(self).__name__, targets=len(labels)).sequences
+        reading = read_sequences(X, lengths, type(self).__name__, targets=len(labels))
+        sequences = reading.sequences
+        if len(labels) != len(sequences):
+            raise ValueError(f"y: expected a label for each of {len(sequences)} sequences, got {len(labels)}")
+        refuse_other_order("y", y, reading.keys)
         known, held = self._parts(labels)
         estimator = clone(self.estimator).fit(sequences[known], labels[known])
         rows = _behind_each_frame(estimator, sequences[held])

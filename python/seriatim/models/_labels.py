@@ -74,6 +74,11 @@ def read_label_table(name: str, values: Any) -> AnyArray:
     if table is None or table.ndim != 2 or table.shape[1] < 2:
         return read_labels(name, values)
     refuse_missing(name, values, "labels for each sequence", _WAY_ON.format("sequence"))
+    if table.dtype == object and len({_is_text(one) for one in table[0]}) > 1:
+        raise ValueError(
+            f"{name}: expected columns of labels of one kind, got text and numbers: make all of them text, "
+            f"{name}.astype(str)"
+        )
     kind = type_of_target(table, input_name=name)
     if kind not in ("multilabel-indicator", "multiclass-multioutput"):
         raise ValueError(

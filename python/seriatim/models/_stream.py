@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from seriatim._typing import AnyArray, Array
 from seriatim.models._prediction import members
 from seriatim.models._preparation import as_float32
 from seriatim.nn.base import _init
-from seriatim.nn.base._stream import read_mask
+from seriatim.nn.base._stream import hold, read_mask
 from seriatim.nn.containers._ensemble import average
 from seriatim.preprocessing._spans import Arriving, span, transformed
 from seriatim.sequences import Sequences
@@ -71,6 +72,8 @@ class EstimatorStream:
         # What the networks said of each stream last, and whose end has come.
         self._last = np.full((self.n_streams, self._outputs), np.nan, np.float32)
         self._ended = np.zeros(self.n_streams, bool)
+        self._names = getattr(estimator, "feature_names_in_", None)
+        self._lock = threading.Lock()
 
     def _begin(self) -> Arriving:
         return Arriving(self._parts, self._back, self.delay)
@@ -95,11 +98,12 @@ class EstimatorStream:
         ValueError
             Another shape, numbers that are not finite, or a stream that has ended. Nothing has changed.
         """
-        x = _numbers("x_t", x_t)
+        x = self._read("x_t", x_t)
         single = self.n_streams == 1 and x.shape == self._shape
         if not single and x.shape != (self.n_streams, *self._shape):
             raise ValueError(f"x_t: expected shape {(self.n_streams, *self._shape)}, got {x.shape}")
-        rows = self._rows(x[None, None] if single else x[None])
+        with hold(self._lock):
+            rows = self._rows(x[None, None] if single else x[None])
         return self._said(rows[0, 0] if single else rows[0])
 
     def push(self, frames: Any) -> Any:
@@ -124,20 +128,43 @@ class EstimatorStream:
         if isinstance(frames, (list, tuple)):
             if len(frames) != self.n_streams:
                 raise ValueError(f"frames: expected a list of {self.n_streams} arrays, one a stream, got {len(frames)}")
-            given = [_numbers(f"frames[{index}]", one) for index, one in enumerate(frames)]
+            given = [self._read(f"frames[{index}]", one) for index, one in enumerate(frames)]
             for index, one in enumerate(given):
                 if one.shape[1:] != self._shape:
-                    raise ValueError(f"frames[{index}]: expected shape (T, {str(self._shape)[1:]}, got {one.shape}")
-            return [self._said(rows) for rows in self._rows_of_each(given)]
-        x = _numbers("frames", frames)
+                    raise ValueError(f"frames[{index}]: expected shape ({self._wanted('T')}), got {one.shape}")
+            with hold(self._lock):
+                outputs = self._rows_of_each(given)
+            return [self._said(rows) for rows in outputs]
+        x = self._read("frames", frames)
         if self.n_streams == 1 and x.shape[1:] == self._shape:
-            return self._said(self._rows(x[:, None])[:, 0])
+            with hold(self._lock):
+                rows = self._rows(x[:, None])[:, 0]
+            return self._said(rows)
         if x.shape[1:] != (self.n_streams, *self._shape):
             raise ValueError(
-                f"frames: expected shape {('T', self.n_streams, *self._shape)}, or a list of {self.n_streams} arrays, "
+                f"frames: expected shape ({self._wanted('T', self.n_streams)}), or a list of {self.n_streams} arrays, "
                 f"got {x.shape}"
             )
-        return self._said(self._rows(x))
+        with hold(self._lock):
+            rows = self._rows(x)
+        return self._said(rows)
+
+    def _read(self, name: str, values: Any) -> AnyArray:
+        """Return frames as numbers; refuses columns that have not the names of ``fit``, in its order."""
+        if self._names is not None:
+            wanted = list(self._names)
+            given = getattr(
+                values, "columns", getattr(values, "index", None) if getattr(values, "ndim", 0) == 1 else None
+            )
+            names = [] if given is None or callable(given) else list(given)
+            if names != wanted and names and all(isinstance(one, str) for one in names):
+                raise ValueError(
+                    f"{name}: expected the columns {wanted}, in the order of fit, got {names}: give {name}[{wanted}]"
+                )
+        return _numbers(name, values)
+
+    def _wanted(self, *axes: Any) -> str:
+        return ", ".join(map(str, (*axes, *self._shape)))
 
     def finish(self, mask: Any = None) -> Any:
         """Say that sequences have ended: run the ``delay`` frames that are still waited with.
@@ -154,19 +181,22 @@ class EstimatorStream:
         """
         meant = read_mask(mask, self.n_streams) & ~self._ended
         none = np.zeros((0, *self._shape), np.float32)
-        self._rows_of_each([none] * self.n_streams, ends=meant)
-        self._ended |= meant
-        return self._said(self._last)
+        with hold(self._lock):
+            self._rows_of_each([none] * self.n_streams, ends=meant)
+            self._ended |= meant
+            last = self._last.copy()
+        return self._said(last)
 
     def reset(self, mask: Any = None) -> None:
         """Begin anew: all streams, or those where ``mask (n_streams,)`` is True."""
         meant = read_mask(mask, self.n_streams)
-        for network in self._networks:
-            network.reset(meant)
-        for index in np.flatnonzero(meant):
-            self._arriving[index] = self._begin()
-        self._last[meant] = np.nan
-        self._ended[meant] = False
+        with hold(self._lock):
+            for network in self._networks:
+                network.reset(meant)
+            for index in np.flatnonzero(meant):
+                self._arriving[index] = self._begin()
+            self._last[meant] = np.nan
+            self._ended[meant] = False
 
     # ---- What is kept
 
@@ -221,7 +251,7 @@ class EstimatorStream:
         end = numbers[0] + (0 if rows is None else len(rows))
         if (rows is not None and rows.shape[1:] != self._shape) or not 0 <= numbers[0] <= numbers[1] <= end:
             raise ValueError(
-                f"{name}: expected (frames (T, {str(self._shape)[1:]} or None, their first place, the number that has "
+                f"{name}: expected (frames ({self._wanted('T')}) or None, their first place, the number that has "
                 "gone through), as `stream.state` gives"
             )
         return rows, numbers[0], numbers[1]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seriatim.functional._stream import Stage
+from seriatim.nn.base._narrow import narrow_form
 
 
 def stages_of(module: Any, name: str = "", inputs: int = 0) -> list[Stage]:
@@ -19,6 +20,12 @@ def stages_of(module: Any, name: str = "", inputs: int = 0) -> list[Stage]:
                 f"{type(module).__name__}: has no stream, for its forward is its own: run it over the frames so far, "
                 "or stream the modules that it is made of"
             )
+    form = narrow_form(module.parameters())
+    if form is not None:
+        raise ValueError(
+            f"{type(module).__name__}: expected float32 weights in a stream, got those that seriatim.quantize has made "
+            f"{form}: stream the model that was quantised"
+        )
     found: list[Stage] = module._stream_stages(name, inputs)
     return found
 

@@ -16,6 +16,13 @@ from seriatim._arrays import as_floats
 from seriatim._typing import Array
 
 
+def hold(lock: threading.Lock) -> threading.Lock:
+    """Return a stream's lock, to be entered; RuntimeError if another call holds it."""
+    if lock.locked():
+        raise RuntimeError("stream: expected one call at a time, got one during another: give each thread its own")
+    return lock
+
+
 def read_mask(mask: Any, count: int) -> Any:
     """Return which of so many streams are meant; None means all."""
     if mask is None:
@@ -99,9 +106,7 @@ class Stream(ABC):
 
     def _hold(self) -> threading.Lock:
         """Return the lock, to be entered; RuntimeError if another call holds it."""
-        if self._lock.locked():
-            raise RuntimeError("stream: expected one call at a time, got one during another: give each thread its own")
-        return self._lock
+        return hold(self._lock)
 
     def _read_state(self, state: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
         """Return a state's arrays, those of ``wanted``, whose names and shapes are checked."""

@@ -79,6 +79,12 @@ class Sequential(Resets, Row):
         return MemoryStream(self, batch_size) if remembers(self) else super()._make_stream(batch_size)
 
     def _stream_stages(self, name: str, inputs: int) -> list[Stage]:
+        for own, module in list(self._modules.items())[:-1]:
+            if module is not None and module._gives_states:
+                raise TypeError(
+                    f"{type(self).__name__}: {below(name, own)}, a {type(module).__name__}, gives its states as well, "
+                    f"which the next module does not take: put nn.Outputs({type(module).__name__}(...)) in its place"
+                )
         return one_behind_another([(below(name, own), module) for own, module in self._modules.items()], inputs)
 
     def pullback(self, context: Any, grad_output: Any, need_input: bool = True) -> Any:
