@@ -214,7 +214,13 @@ def test_columns_have_the_names_of_fit():
 def test_one_call_at_a_time(model):
     stream = model.stream()
     with stream._lock:
-        for call in (lambda: stream.step(SEQUENCES[0][0]), stream.finish, stream.reset):
+        for call in (
+            lambda: stream.step(SEQUENCES[0][0]),
+            stream.finish,
+            stream.reset,
+            lambda: stream.state,
+            lambda: setattr(stream, "state", model.stream().state),
+        ):
             with pytest.raises(RuntimeError, match="expected one call at a time"):
                 call()
     assert len(stream.push(SEQUENCES[0])) == len(SEQUENCES[0])

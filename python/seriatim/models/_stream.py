@@ -206,12 +206,13 @@ class EstimatorStream:
 
         May be set to what another stream of the same estimator gave.
         """
-        return {
-            "networks": [network.state for network in self._networks],
-            "arriving": [(copy.copy(one.kept), one.first, one.given) for one in self._arriving],
-            "last": self._last.copy(),
-            "ended": self._ended.copy(),
-        }
+        with hold(self._lock):
+            return {
+                "networks": [network.state for network in self._networks],
+                "arriving": [(copy.copy(one.kept), one.first, one.given) for one in self._arriving],
+                "last": self._last.copy(),
+                "ended": self._ended.copy(),
+            }
 
     @state.setter
     def state(self, state: Mapping[str, Any]) -> None:
@@ -231,17 +232,18 @@ class EstimatorStream:
         if ended.dtype != bool:
             raise ValueError(f"state['ended']: expected an array of bool, got {ended.dtype}")
         waiting = [self._read_arriving(f"state['arriving'][{i}]", one) for i, one in enumerate(state["arriving"])]
-        before = [network.state for network in self._networks]
-        try:
-            for network, one in zip(self._networks, networks, strict=True):
-                network.state = one
-        except BaseException:
-            for network, one in zip(self._networks, before, strict=True):
-                network.state = one
-            raise
-        for arriving, (kept, first, given) in zip(self._arriving, waiting, strict=True):
-            arriving.kept, arriving.first, arriving.given = kept, first, given
-        self._last[...], self._ended[...] = last, ended
+        with hold(self._lock):
+            before = [network.state for network in self._networks]
+            try:
+                for network, one in zip(self._networks, networks, strict=True):
+                    network.state = one
+            except BaseException:
+                for network, one in zip(self._networks, before, strict=True):
+                    network.state = one
+                raise
+            for arriving, (kept, first, given) in zip(self._arriving, waiting, strict=True):
+                arriving.kept, arriving.first, arriving.given = kept, first, given
+            self._last[...], self._ended[...] = last, ended
 
     def _read_arriving(self, name: str, given: Any) -> tuple[AnyArray | None, int, int]:
         """Return what a state says of frames that are waited with, in memory of its own."""
